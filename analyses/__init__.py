@@ -1,0 +1,1 @@
+"""Analyses of a trained run: one file each, walked over every checkpoint."""

@@ -1,0 +1,1 @@
+"""Figures: specs, and the renderers that draw them."""

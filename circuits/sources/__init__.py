@@ -1,0 +1,1 @@
+"""Readers that turn a data source into a `KnowledgeGraph`."""

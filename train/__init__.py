@@ -1,0 +1,1 @@
+"""Training: recipes, optimizers, the loop and sweeps."""

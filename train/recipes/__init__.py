@@ -1,0 +1,1 @@
+"""The recipes that come with Hopscope (TOML files beside this one)."""
