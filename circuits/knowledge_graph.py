@@ -41,7 +41,7 @@ class KnowledgeGraph:
     held_back: Int[np.ndarray, "n_held 3"] = field(
         default_factory=lambda: np.empty((0, 3), np.int32)
     )
-    """True facts that the source knows and the graph leaves out: what augmentation may add first."""
+    """True facts that the source knows and the graph leaves out; augmentation adds them first."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What the source has to report (merges, multi-valued keys, ...): JSON values only."""
 

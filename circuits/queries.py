@@ -78,7 +78,8 @@ class Queries(Sequence[Query]):
 
     def __post_init__(self) -> None:
         n = len(self.token_ids)
-        assert self.bridge_ids.shape[0] == n and self.answer_ids.shape == (n,)
+        assert self.bridge_ids.shape[0] == n
+        assert self.answer_ids.shape == (n,)
 
     def __len__(self) -> int:
         return len(self.token_ids)
