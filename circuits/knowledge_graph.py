@@ -13,12 +13,16 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from circuits.errors import HopscopeError, unknown_name
 
 Provenance = Literal["real", "synthetic", "added_true", "added_false"]
 """Where a fact comes from: a real source, a generator, or augmentation (true or false)."""
+
+MultiValued = Literal["drop", "first", "mark"]
+"""Policy for (subject, relation) keys with several objects: leave all their facts out, keep the
+first one as the source lists them, or keep all and mark every path over them ambiguous."""
 
 PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 
@@ -53,33 +57,68 @@ class KnowledgeGraph:
         *,
         provenance: Provenance = "real",
         held_back: Iterable[tuple[str, str, str]] = (),
+        multi_valued: MultiValued = "mark",
         notes: dict[str, Any] | None = None,
     ) -> KnowledgeGraph:
         """Build a graph from (subject, relation, object) names; repeated triples count once.
 
+        Names that only occurred in facts left out by `multi_valued` are left out too; how many
+        keys and facts that concerned is in `notes["multi_valued"]`, repeats in
+        `notes["duplicates"]`.
+
         Raises:
-            HopscopeError: if there is no triple at all.
+            HopscopeError: if there is no triple at all, or none is left.
         """
         rows, held = list(triples), list(held_back)
         if not rows:
             raise HopscopeError(f"{name}: no fact in it; a graph needs at least one triple.")
-        subjects, relations, objects = zip(*rows, *held, strict=True)
-        entities = tuple(sorted(set(subjects) | set(objects)))
-        names = tuple(sorted(set(relations)))
-        entity = {e: i for i, e in enumerate(entities)}
-        relation = {r: i for i, r in enumerate(names)}
-        table = np.array(
-            [(entity[s], relation[r], entity[o]) for s, r, o in (*rows, *held)], np.int32
-        )
-        facts = np.unique(table[: len(rows)], axis=0)
-        return cls(
+        entities, relations, table = _numbered(rows + held)
+        facts, first_seen = _unique_facts(table[: len(rows)], len(entities), len(relations))
+        kept = _policy_mask(facts, first_seen, multi_valued)
+        if not kept.any():
+            raise HopscopeError(
+                f"{name}: every (subject, relation) has several objects, so multi_valued = "
+                f"{multi_valued!r} leaves no fact; use 'first' or 'mark'."
+            )
+        several = _several_objects(facts)
+        report = {
+            "policy": multi_valued,
+            "keys": int((several & ~np.r_[False, _same_key(facts)]).sum()),
+            "facts": int(several.sum()),
+            "facts_left_out": int((~kept).sum()),
+        }
+        pool, _ = _unique_facts(table[len(rows) :], len(entities), len(relations))
+        graph = cls(
             name=name,
             entities=entities,
-            relations=names,
-            facts=facts,
-            provenance=np.full(len(facts), PROVENANCES.index(provenance), np.int8),
-            held_back=np.unique(table[len(rows) :], axis=0),
-            notes=notes or {},
+            relations=relations,
+            facts=facts[kept],
+            provenance=np.full(int(kept.sum()), PROVENANCES.index(provenance), np.int8),
+            held_back=pool,
+            notes={**(notes or {}), "duplicates": len(rows) - len(facts), "multi_valued": report},
+        )
+        return graph if kept.all() else graph.without_unused_names()
+
+    def without_unused_names(self) -> KnowledgeGraph:
+        """The same facts, numbered without names that no fact and no held-back fact uses."""
+        both = np.concatenate([self.facts, self.held_back])
+        used = np.unique(both[:, [0, 2]])
+        relations = np.unique(both[:, 1])
+        entity = np.zeros(len(self.entities), np.int32)
+        entity[used] = np.arange(len(used), dtype=np.int32)
+        relation = np.zeros(len(self.relations), np.int32)
+        relation[relations] = np.arange(len(relations), dtype=np.int32)
+
+        def renumber(table: Int[np.ndarray, "n 3"]) -> Int[np.ndarray, "n 3"]:
+            columns = (entity[table[:, 0]], relation[table[:, 1]], entity[table[:, 2]])
+            return np.stack(columns, axis=1)
+
+        return replace(
+            self,
+            entities=tuple(self.entities[i] for i in used),
+            relations=tuple(self.relations[i] for i in relations),
+            facts=renumber(self.facts),
+            held_back=renumber(self.held_back),
         )
 
     def __len__(self) -> int:
@@ -102,11 +141,15 @@ class KnowledgeGraph:
             raise unknown_name("entity", name, self.entities)
         return self._entity_index[name]
 
+    @cached_property
+    def _relation_index(self) -> dict[str, int]:
+        return {r: i for i, r in enumerate(self.relations)}
+
     def relation(self, name: str) -> int:
         """Index of a relation by name."""
-        if name not in self.relations:
+        if name not in self._relation_index:
             raise unknown_name("relation", name, self.relations)
-        return self.relations.index(name)
+        return self._relation_index[name]
 
     def fact_text(self, row: int) -> str:
         """Fact `row` in words, e.g. "Lyon -country-> France"."""
@@ -119,9 +162,66 @@ class KnowledgeGraph:
         """A graph with these facts added; one that is already there keeps its provenance."""
         table = np.concatenate([self.facts, facts.astype(self.facts.dtype)])
         origin = np.concatenate([self.provenance, provenance.astype(np.int8)])
-        unique, first = np.unique(table, axis=0, return_index=True)
+        unique, first = _unique_facts(table, len(self.entities), len(self.relations))
         return replace(self, facts=unique, provenance=origin[first])
+
+    @cached_property
+    def multi_valued(self) -> Bool[np.ndarray, " n_facts"]:
+        """Whether the (subject, relation) of each fact has several objects."""
+        return _several_objects(self.facts)
 
     def count(self, provenance: Provenance) -> int:
         """Number of facts of this provenance."""
         return int((self.provenance == PROVENANCES.index(provenance)).sum())
+
+
+def _numbered(
+    rows: list[tuple[str, str, str]],
+) -> tuple[tuple[str, ...], tuple[str, ...], Int[np.ndarray, "n 3"]]:
+    subjects, relations, objects = zip(*rows, strict=True)
+    entities = tuple(sorted({*subjects, *objects}))
+    names = tuple(sorted(set(relations)))
+    entity = {e: i for i, e in enumerate(entities)}
+    relation = {r: i for i, r in enumerate(names)}
+    columns = (
+        [entity[s] for s in subjects],
+        [relation[r] for r in relations],
+        [entity[o] for o in objects],
+    )
+    return entities, names, np.array(columns, np.int32).T.copy()
+
+
+def _unique_facts(
+    table: Int[np.ndarray, "n 3"], n_entities: int, n_relations: int
+) -> tuple[Int[np.ndarray, "k 3"], Int[np.ndarray, " k"]]:
+    """Sorted distinct rows and where each occurs first."""
+    if n_entities * n_relations * n_entities >= 2**63:  # keys would overflow
+        facts, first = np.unique(table, axis=0, return_index=True)
+        return facts.astype(np.int32), first
+    wide = table.astype(np.int64)
+    key = (wide[:, 0] * n_relations + wide[:, 1]) * n_entities + wide[:, 2]
+    first = np.unique(key, return_index=True)[1]
+    return table[first].astype(np.int32), first
+
+
+def _same_key(facts: Int[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n_less_1"]:
+    """Whether fact i + 1 has the (subject, relation) of fact i, the facts being sorted."""
+    return (facts[1:, :2] == facts[:-1, :2]).all(axis=1)
+
+
+def _several_objects(facts: Int[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
+    same = _same_key(facts)
+    return np.r_[False, same] | np.r_[same, False]
+
+
+def _policy_mask(
+    facts: Int[np.ndarray, "n 3"], first_seen: Int[np.ndarray, " n"], policy: MultiValued
+) -> Bool[np.ndarray, " n"]:
+    if policy == "mark":
+        return np.ones(len(facts), bool)
+    if policy == "drop":
+        return ~_several_objects(facts)
+    group = np.cumsum(np.r_[True, ~_same_key(facts)]) - 1
+    earliest = np.full(group[-1] + 1, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, group, first_seen)
+    return first_seen == earliest[group]
