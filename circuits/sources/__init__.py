@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from circuits.errors import HopscopeError, unknown_name
 from circuits.knowledge_graph import KnowledgeGraph, MultiValued
-from circuits.sources.registry import SOURCES, Source, SourceOptions, source_of_file
+from circuits.sources.options import SourceOptions
+from circuits.sources.registry import HUB_NAMES, SOURCES, Source, source_of_file
 
 __all__ = ["SOURCES", "Source", "SourceOptions", "load_source"]
 
@@ -43,15 +44,13 @@ def load_source(
         source = SOURCES[str(name_or_path)]
     elif Path(name_or_path).exists():
         source, path = source_of_file(Path(name_or_path)), name_or_path
+    elif str(name_or_path) in HUB_NAMES:
+        source, path = SOURCES["two_wiki"], name_or_path
     else:
         problem = unknown_name("source", str(name_or_path), SOURCES)
-        raise HopscopeError(f"{problem} A path to a file is allowed too; there is none of it.")
+        raise HopscopeError(f"{problem} A path is allowed too, but there is no such file.")
     if path is not None and not source.reads_file:
         raise HopscopeError(f"source {source.name!r} reads no file, but path={str(path)!r} is set.")
-    if path is None and source.reads_file:
-        raise HopscopeError(
-            f'source {source.name!r} reads a file and none is given; set source.path = "FILE".'
-        )
     return source.read(path, _validated(source, options or {}), multi_valued)
 
 

@@ -1,11 +1,29 @@
-"""Base of every source's options."""
+"""What all sources share: the base of their options, and the check of their file."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict
+
+from circuits.errors import HopscopeError
 
 
 class SourceOptions(BaseModel):
     """Options of one source; unknown keys are refused, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def existing_file(path: str | Path | None, source: str) -> Path:
+    """The path as a file that exists, or a `HopscopeError` that says what to give."""
+    if path is None:
+        raise HopscopeError(
+            f'source {source!r} reads a file and none is given; set source.path = "FILE".'
+        )
+    file = Path(path)
+    if not file.exists():
+        raise HopscopeError(f"source {source!r}: there is no file {file}; check source.path.")
+    if file.is_dir():
+        raise HopscopeError(f"source {source!r}: {file} is a folder; give a file in it.")
+    return file

@@ -74,6 +74,9 @@ SOURCES: dict[str, Source] = {
     )
 }
 
+HUB_NAMES = ("xanhho/2WikiMultihopQA", "framolfese/2WikiMultihopQA")
+"""Data sets of the hub that `two_wiki` reads by name."""
+
 _TRIPLES = {".tsv", ".tab", ".txt", ".csv", ".nt", ".ntriples"}
 _EITHER = {".json", ".jsonl", ".ndjson"}
 
