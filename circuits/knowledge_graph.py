@@ -166,6 +166,11 @@ class KnowledgeGraph:
         return replace(self, facts=unique, provenance=origin[first])
 
     @cached_property
+    def same_key_as_previous(self) -> Bool[np.ndarray, " n_facts_less_1"]:
+        """Whether fact i + 1 has the (subject, relation) of fact i."""
+        return _same_key(self.facts)
+
+    @cached_property
     def multi_valued(self) -> Bool[np.ndarray, " n_facts"]:
         """Whether the (subject, relation) of each fact has several objects."""
         return _several_objects(self.facts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -61,7 +62,8 @@ class TriplesOptions(SourceOptions):
     skip_broken: bool = False
     """Leave broken lines out and count them, in place of refusing the file."""
     short_names: bool = True
-    """N-Triples: the last part of an IRI as its name ("Lyon" for <http://x.org/Lyon>)."""
+    """N-Triples: the last part of an IRI as its name ("Lyon" for <http://x.org/Lyon>), where
+    no other term of the file has the same one."""
 
 
 OPTIONS = TriplesOptions
@@ -82,6 +84,8 @@ def read(
         )
     if not rows:
         raise HopscopeError(f"{file} holds no triple ({report['lines']:,} lines were read).")
+    if options.short_names and _format(file, options) == "ntriples":
+        rows = _shortened(rows)
     full_report = {**report, "broken": broken.count, "first_broken": broken.first}
     return KnowledgeGraph.from_triples(
         file.stem,
@@ -115,8 +119,6 @@ def _rows(
             broken.add(number, text, problem_found)
             continue
         subject, relation, obj = (part.strip() for part in parts)
-        if kind == "ntriples" and options.short_names:
-            subject, relation, obj = map(_short, (subject, relation, obj))
         yield subject, relation, obj
 
 
@@ -210,6 +212,14 @@ def _unescaped(literal: str) -> str:
         return chr(int(short or long, 16)) if control is None else _CONTROL.get(control, control)
 
     return _ESCAPE.sub(character, literal)
+
+
+def _shortened(rows: list[Row]) -> list[Row]:
+    """Rows with readable names; terms that would share one keep their IRI."""
+    terms = {term for row in rows for term in row}
+    users = Counter(_short(term) for term in terms)
+    name = {term: _short(term) if users[_short(term)] == 1 else term for term in terms}
+    return [(name[s], name[r], name[o]) for s, r, o in rows]
 
 
 def _short(term: str) -> str:

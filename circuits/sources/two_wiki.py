@@ -2,14 +2,15 @@
 
 The graph holds the evidence triples of all four question types: compositional and inference
 questions are one chain of two facts, comparison questions two facts of one relation, bridge
-comparisons two chains. `two_wiki_questions` gives the questions themselves, with the names of the
-graph, so that they can be held out.
+comparisons two chains. The two-hop questions that people wrote are listed in
+`notes["questions"]`, so that a corpus can hold them out; `two_wiki_questions` gives all of them in
+full, by the names of the graph.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -70,12 +71,7 @@ class TwoWikiQuestion:
 
     def chains(self) -> list[Chain]:
         """Two-hop chains among the evidences: the object of one is the subject of another."""
-        return [
-            (h, r1, b, r2, t)
-            for i, (h, r1, b) in enumerate(self.evidences)
-            for j, (subject, r2, t) in enumerate(self.evidences)
-            if subject == b and i != j
-        ]
+        return two_hop_chains(self.evidences)
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,8 @@ def read(
         )
     notes = {
         "source": str(Path(path).name if path else options.hub),
-        "questions": len(raw),
+        "questions": _two_hop_questions(raw, naming),
+        "n_questions": len(raw),
         "questions_by_type": dict(sorted(Counter(q.record["type"] for q in raw).items())),
         "questions_without_evidences": without,
         "merged": naming.report,
@@ -135,6 +132,30 @@ def two_wiki_questions(
             evidences=tuple(_triples(q, naming)),
         )
         for number, q in enumerate(raw)
+    ]
+
+
+def _two_hop_questions(raw: list[_Raw], naming: Naming) -> list[list[str]]:
+    """[subject, relation 1, relation 2] of what is asked in two hops, once each, in file order.
+
+    A comparison of two chains asks neither of them alone, so its chains are no questions.
+    """
+    asked = {
+        (h, r1, r2): None
+        for question in raw
+        if question.record["type"] in ("compositional", "inference")
+        for h, r1, _, r2, _ in two_hop_chains(_triples(question, naming))
+    }
+    return [list(question) for question in asked]
+
+
+def two_hop_chains(evidences: Sequence[Triple]) -> list[Chain]:
+    """Chains among facts: the object of one is the subject of another."""
+    return [
+        (h, r1, b, r2, t)
+        for i, (h, r1, b) in enumerate(evidences)
+        for j, (subject, r2, t) in enumerate(evidences)
+        if subject == b and i != j
     ]
 
 
