@@ -71,6 +71,11 @@ class SplitsSection(Section):
     """Held-out II queries; at most half of them where the graph has few."""
     max_test_items: int = Field(default=3000, ge=1)
     """At most this many queries are kept of every other test split."""
+    heldout_real_items: int = Field(default=0, ge=0)
+    """Compositions of two real ID facts held out before all others, as the split heldout_real: the
+    source's own questions where it has some (2WikiMultiHopQA), at most a quarter of all."""
+    comparison_attributes: tuple[str, ...] = ()
+    """Relations whose values are compared; empty: all that can be (see circuits.comparison)."""
     train_atomic: bool = True
     identity_examples: bool = False
     """Add zero-hop examples (entity, "itself") -> entity."""
@@ -134,6 +139,8 @@ class CheckpointsSection(Section):
     dtype: Literal["bf16", "fp32"] = "bf16"
     budget_mb: float | None = Field(default=None, gt=0)
     """Thin out the sparse part beyond this size on disk."""
+    resume_seconds: float = Field(default=10.0, ge=0)
+    """Save what resuming needs at the first checkpoint after this time; 0: at every one."""
 
 
 class EvaluationSection(Section):
@@ -178,13 +185,13 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     source = table.get("source")
     if isinstance(source, dict) and isinstance(source.get("path"), str):
         source["path"] = str(path.parent / source["path"])
+    return parse_recipe(table, str(path), overrides)
+
+
+def parse_recipe(table: dict[str, Any], where: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Apply overrides to a nested table and validate it; `where` names its origin in errors."""
     for override in overrides:
         _apply_override(table, override)
-    return parse_recipe(table, str(path))
-
-
-def parse_recipe(table: dict[str, Any], where: str) -> Recipe:
-    """Validate a nested table; `where` names its origin in the error."""
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
