@@ -1,1 +1,41 @@
-"""Figures: specs, and the renderers that draw them."""
+"""Figures as specs, and their renderers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# `export` must be bound here and now: later the submodule of that name would take its place.
+from analyses.figures.circuit import circuit_dataset
+from analyses.figures.export import export
+from analyses.figures.registry import FIGURES, figure, figures, frames
+from analyses.figures.specs import Spec
+from analyses.figures.training import training_dataset, training_of
+
+__all__ = [
+    "FIGURES",
+    "Spec",
+    "circuit_dataset",
+    "export",
+    "figure",
+    "figures",
+    "frames",
+    "to_html",
+    "to_matplotlib",
+    "to_plotly",
+    "training_dataset",
+    "training_of",
+]
+
+# matplotlib and plotly are imported on first use: who only reads specs need not wait for them.
+_RENDERERS = {
+    "to_html": "analyses.figures.plotly_renderer",
+    "to_matplotlib": "analyses.figures.matplotlib_renderer",
+    "to_plotly": "analyses.figures.plotly_renderer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _RENDERERS:
+        raise AttributeError(f"module 'analyses.figures' has no attribute {name!r}")
+    return getattr(import_module(_RENDERERS[name]), name)

@@ -1,0 +1,115 @@
+"""Figures of causal tracing: what each state carries, and how that changes over training."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from analyses.figures import selection as pick
+from analyses.figures.grids import cell_map, curves_by_layer, difference, map_of
+from analyses.figures.labels import capital, words
+from analyses.figures.specs import HeatMap, Panels, Spec
+
+VALUE = "share of answers changed"
+
+
+def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """Strength of every state at one step, for one split or all of them side by side."""
+    step = pick.chosen_step(ds, step)
+    now = ds.sel(step=step)
+    title = "Which states the answer hangs on"
+    if split is not None or ds.sizes["split"] == 1:
+        split = pick.chosen(ds, "split", split)
+        one = now.sel(split=split)
+        return cell_map(
+            one,
+            "strength",
+            name="strength",
+            title=title,
+            subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(one)),
+            value_label=VALUE,
+            provenance=pick.provenance(ds, "strength", step=step, split=split),
+        )
+    maps = tuple(
+        cell_map(now.sel(split=s), "strength", name=s, title=capital(words(s)), value_label=VALUE)
+        for s in pick.names(ds, "split")
+    )
+    return Panels(
+        name="strength",
+        title=title,
+        subtitle=pick.subtitle(pick.at_step(step), pick.number_of_examples(now)),
+        panels=maps,
+        columns=4,
+        provenance=pick.provenance(ds, "strength", step=step),
+    )
+
+
+def strength_over_training(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None
+) -> Spec:
+    """Strength of every state over training: a panel per position, a curve per layer."""
+    split = pick.chosen(ds, "split", split)
+    one = ds.sel(split=split)
+    panels = tuple(
+        curves_by_layer(
+            one.sel(position=p), "strength", name=p, title=capital(words(p)), y_label=VALUE,
+            cursor=None if step is None else pick.chosen_step(ds, step),
+        )
+        for p in pick.names(ds, "position")
+    )  # fmt: skip
+    return Panels(
+        name="strength_over_training",
+        title="How the answer comes to hang on each state",
+        subtitle=pick.subtitle(
+            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+        ),
+        panels=panels,
+        columns=3,
+        provenance=pick.provenance(ds, "strength_over_training", split=split),
+    )
+
+
+def strength_change(
+    ds: xr.Dataset,
+    *,
+    step: int | None = None,
+    start: int | None = None,
+    split: str | None = None,
+) -> Spec:
+    """strength(step) - strength(start), as in figure 4 of *Grokked*; per split.
+
+    Args:
+        ds: Result of causal tracing.
+        step: The later step; None: the last one.
+        start: The earlier step, the start of grokking in the paper; None: the first one.
+        split: One split; None: all side by side.
+    """
+    step = pick.chosen_step(ds, step)
+    start = pick.chosen_step(ds, int(ds["step"].values[0]) if start is None else start)
+    splits = pick.names(ds, "split") if split is None else (pick.chosen(ds, "split", split),)
+    note = pick.subtitle(
+        f"step {step:,} minus step {start:,}", pick.number_of_examples(ds.sel(step=step))
+    )
+    source = pick.provenance(ds, "strength_change", step=step, start=start, split=split)
+    maps = [_change(ds.sel(split=s), start, step, s) for s in splits]
+    title = "How much more the answer hangs on each state"
+    return Panels(
+        name="strength_change",
+        title=title,
+        subtitle=note,
+        panels=tuple(maps),
+        columns=4,
+        provenance=source,
+    )
+
+
+def _change(ds: xr.Dataset, start: int, step: int, split: str) -> HeatMap:
+    ordered = ds.transpose("layer", "position", ...)
+    return map_of(
+        difference(ordered.sel(step=step), ordered.sel(step=start), "strength"),
+        ordered,
+        name=split,
+        title=capital(words(split)),
+        value_label=f"change in {VALUE}",
+        limits=(-1.0, 1.0),
+        diverging=True,
+    )

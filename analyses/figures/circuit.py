@@ -1,0 +1,173 @@
+"""The circuit diagram: states with what can be read there, edges as wide as what was measured.
+
+Causal tracing overwrites one state S[l, p] by its value for a question that differs at p alone.
+Earlier positions see the same tokens in both questions, so the corrupted S[l+1, p] is what block l
+makes of the corrupted S[l, p] in the clean context. Two things follow, and only they are drawn:
+
+1. *carried*: overwriting S[l+1, p] is cutting the one edge S[l, p] -> S[l+1, p]. The edge into a
+   state is as wide as the strength of that state.
+2. *read*: strength(S[l, p]) - strength(S[l+1, p]) is the share of answers that change only if the
+   later positions too see the corrupted S[l, p] in block l: what they read there through attention
+   and get nowhere later. From the last but one position there is one reader; from earlier ones
+   the readers are not told apart, and the edge ends between the columns.
+
+A read edge is drawn if the 95% interval of the paired differences lies above zero. Colours are the
+logit lens: the target with the highest MRR, if that is at least `readable`.
+(The comparison task patches two positions at once; there the edges are an approximation.)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from analyses.figures import selection as pick
+from analyses.figures.grids import paired_bounds
+from analyses.figures.labels import words
+from analyses.figures.specs import CircuitDiagram, Edge, Node, Spec
+from circuits.errors import HopscopeError
+
+READABLE = 0.1
+FAINTEST = 0.02
+"""Strength below which a carried edge is not drawn."""
+
+LEGEND = (
+    ("carried", "width: share of answers changed when the state is replaced"),
+    ("read", "width: share carried to later positions by this block"),
+)
+
+
+def circuit_dataset(tracing: xr.Dataset, lens: xr.Dataset | None = None) -> xr.Dataset:
+    """Causal tracing and logit lens as one result, at the steps, splits and states both have."""
+    kept = [v for v in tracing.data_vars if str(v).startswith(("strength", "flip"))]
+    parts = [tracing[kept + (["n"] if "n" in tracing else [])]]
+    records = {"causal_tracing": tracing.attrs.get("provenance")}
+    if lens is not None:
+        parts.append(lens[["mrr"]].reset_coords(drop=True))
+        records["logit_lens"] = lens.attrs.get("provenance")
+    merged = xr.merge(parts, join="inner", compat="override", combine_attrs="drop")
+    if not merged.sizes["step"] or not merged.sizes["split"]:
+        raise HopscopeError(
+            "causal_tracing and logit_lens have no step and split in common; "
+            "run `hopscope analyze RUN causal_tracing logit_lens` on the same steps and splits."
+        )
+    read = {k: json.loads(v) if isinstance(v, str) else v for k, v in records.items()}
+    merged.attrs = {
+        "analysis": "circuit",
+        "options": tracing.attrs.get("options", ""),
+        "provenance": json.dumps(read),
+    }
+    return merged
+
+
+def circuit(
+    ds: xr.Dataset,
+    *,
+    step: int | None = None,
+    split: str | None = None,
+    tokens: tuple[str, ...] = (),
+) -> Spec:
+    """The circuit at one step.
+
+    Args:
+        ds: Of `circuit_dataset`, or causal tracing alone.
+        step: None: the last one.
+        split: None: the first one.
+        tokens: Names to stand under the columns instead of the positions.
+    """
+    step = pick.chosen_step(ds, step)
+    split = pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split)
+    targets = pick.names(ds, "target") if "mrr" in ds else ()
+    return CircuitDiagram(
+        name="circuit",
+        title="The circuit",
+        subtitle=pick.subtitle(
+            words(split),
+            pick.at_step(step),
+            pick.number_of_examples(now),
+            "pale rims: 95% intervals",
+        ),
+        positions=pick.names(ds, "position"),
+        depth=ds.sizes["layer"] - 1,
+        nodes=tuple(_nodes(now, targets)),
+        edges=tuple(_edges(now)),
+        targets=targets,
+        tokens=tokens,
+        readable=READABLE,
+        legend=LEGEND,
+        provenance=pick.provenance(ds, "circuit", step=step, split=split),
+    )
+
+
+def _grid(ds: xr.Dataset, variable: str) -> np.ndarray:
+    """`variable` as [layer, position]; NaN where the result does not have it."""
+    if variable not in ds:
+        return np.full((ds.sizes["layer"], ds.sizes["position"]), np.nan)
+    return ds[variable].transpose("layer", "position").values.astype(float)
+
+
+def _nodes(ds: xr.Dataset, targets: tuple[str, ...]) -> list[Node]:
+    strength, low, high = (_grid(ds, f"strength{end}") for end in ("", "_low", "_high"))
+    mrr = {t: _grid(ds.sel(target=t), "mrr") for t in targets}
+    nodes = []
+    for layer, position in np.ndindex(strength.shape):
+        readings = {t: float(grid[layer, position]) for t, grid in mrr.items()}
+        finite = {t: v for t, v in readings.items() if v >= READABLE}
+        nodes.append(
+            Node(
+                layer=layer,
+                position=position,
+                readings=readings,
+                reading=max(finite, key=lambda t: finite[t]) if finite else None,
+                strength=float(strength[layer, position]),
+                low=float(low[layer, position]),
+                high=float(high[layer, position]),
+            )
+        )
+    return nodes
+
+
+def _edges(ds: xr.Dataset) -> list[Edge]:
+    strength, low, high = (_grid(ds, f"strength{end}") for end in ("", "_low", "_high"))
+    depth, last = strength.shape[0] - 1, strength.shape[1] - 1
+    edges = []
+    for layer, p in np.ndindex(strength.shape):
+        value = float(strength[layer, p])
+        measured: dict[str, Any] = {
+            "strength": value,
+            "low": float(low[layer, p]),
+            "high": float(high[layer, p]),
+            "shown": value >= FAINTEST,
+        }
+        source = None if layer == 0 else (layer - 1, p)
+        edges.append(Edge(kind="carried", source=source, target=(layer, p), **measured))
+        if (layer, p) == (depth, last):
+            edges.append(Edge(kind="output", source=(layer, p), target=None, **measured))
+    return edges + _read_edges(ds, strength)
+
+
+def _read_edges(ds: xr.Dataset, strength: np.ndarray) -> list[Edge]:
+    """Drops of strength from one layer to the next, for all positions that have a later one."""
+    drop = strength[:-1] - strength[1:]
+    low, high = np.full(drop.shape, np.nan), np.full(drop.shape, np.nan)
+    if "flip_example" in ds:
+        flips = ds["flip_example"].transpose("layer", "position", "example").values.astype(float)
+        low, high = paired_bounds(flips[:-1] - flips[1:], axis=2)
+    last = strength.shape[1] - 1
+    return [
+        Edge(
+            kind="read",
+            source=(layer, p),
+            target=(layer + 1, last) if p == last - 1 else None,
+            strength=float(drop[layer, p]),
+            low=float(low[layer, p]),
+            high=float(high[layer, p]),
+            shown=bool(drop[layer, p] >= FAINTEST and not low[layer, p] <= 0),
+        )
+        for layer, p in np.ndindex(drop.shape)
+        if p < last
+    ]

@@ -1,0 +1,149 @@
+"""Figures as files: the picture, its data as CSV and its provenance as JSON beside it.
+
+Same spec, same bytes: no file carries a time. All files are written under temporary names first
+and renamed when whole. Nothing is overwritten but what export itself wrote: the JSON lists each
+file with its SHA-256, and a file that is not listed, or was changed since, is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from analyses.figures.specs import Spec
+from circuits.errors import HopscopeError
+
+WRITTEN_BY = "hopscope export"
+
+
+def _print(file_format: str) -> Callable[[Spec, str | float, str, bool], bytes]:
+    def render(spec: Spec, width: str | float, theme: str, title: bool) -> bytes:
+        from analyses.figures.matplotlib_renderer import to_bytes
+
+        return to_bytes(spec, file_format, width, theme=theme, title=title)
+
+    return render
+
+
+def _html(spec: Spec, _width: str | float, theme: str, title: bool) -> bytes:
+    from analyses.figures.plotly_renderer import to_html
+
+    return to_html(spec, theme=theme, title=title).encode()
+
+
+def _csv(spec: Spec, *_: Any) -> bytes:
+    return spec.frame().to_csv(index=False, lineterminator="\n").encode()
+
+
+FORMATS: dict[str, Callable[[Spec, str | float, str, bool], bytes]] = {
+    "pdf": _print("pdf"),
+    "svg": _print("svg"),
+    "png": _print("png"),
+    "html": _html,
+    "csv": _csv,
+}
+
+
+def export(
+    spec: Spec,
+    path: str | Path,
+    width: str | float = "column",
+    *,
+    theme: str = "light",
+    title: bool = True,
+) -> list[Path]:
+    """Write `spec` to `path`, and beside it its data (.csv) and its provenance (.json).
+
+    Args:
+        spec: The figure.
+        path: Its suffix is the format: .pdf, .svg, .png, .html or .csv.
+        width: "column" (3.25 in), "page" (6.75 in) or inches; of no effect on HTML and CSV.
+        theme: "light" or "dark".
+        title: Whether title and subtitle stand in the picture.
+
+    Returns:
+        The files written, the picture first.
+    """
+    path = Path(path)
+    file_format = path.suffix.lower().removeprefix(".")
+    if file_format not in FORMATS:
+        raise HopscopeError(
+            f"cannot export to {path.name!r}: the name must end in "
+            f"{', '.join('.' + f for f in FORMATS)}."
+        )
+    files = {path: FORMATS[file_format](spec, width, theme, title)}
+    files.setdefault(path.with_suffix(".csv"), _csv(spec))
+    record_path = path.with_suffix(".json")
+    written = _written_before(record_path)
+    _refuse_others_files([*files], written)
+    known = {name: sha for name, sha in written.items() if (path.parent / name).is_file()}
+    known |= {p.name: hashlib.sha256(data).hexdigest() for p, data in files.items()}
+    files[record_path] = _record(spec, known)
+    _write_all(files)
+    return list(files)
+
+
+def _record(spec: Spec, files: dict[str, str]) -> bytes:
+    record = {
+        "written_by": WRITTEN_BY,
+        "figure": spec.name,
+        "kind": type(spec).__name__,
+        "title": spec.title,
+        "subtitle": spec.subtitle,
+        "provenance": spec.to_json()["provenance"],
+        "files": dict(sorted(files.items())),
+    }
+    return (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _written_before(record_path: Path) -> dict[str, str]:
+    """File names and hashes of an earlier export; refuses a JSON file that is not ours."""
+    if not record_path.exists():
+        return {}
+    try:
+        record = json.loads(record_path.read_text(encoding="utf-8"))
+        if record["written_by"] == WRITTEN_BY:
+            return {str(name): str(sha) for name, sha in record["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        pass  # whatever it is, it is not a record of ours: refused below
+    raise HopscopeError(
+        f"{record_path} exists and was not written by export; move it away or choose another name."
+    )
+
+
+def _refuse_others_files(paths: list[Path], written: dict[str, str]) -> None:
+    for path in paths:
+        if not path.exists():
+            continue
+        ours = written.get(path.name)
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != ours:
+            how = "was changed since it was exported" if ours else "was not written by export"
+            raise HopscopeError(f"{path} exists and {how}; move it away or choose another name.")
+
+
+def _write_all(files: dict[Path, bytes]) -> None:
+    """All files under temporary names first, then renamed one after the other."""
+    folder = next(iter(files)).parent
+    temporary: list[tuple[str, Path]] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, data in files.items():
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
+            temporary.append((name, path))
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+            os.chmod(name, 0o644)
+        for name, path in temporary:
+            os.replace(name, path)
+    except OSError as error:
+        raise HopscopeError(
+            f"cannot write to {folder} ({error.strerror}); choose another folder."
+        ) from error
+    finally:
+        for name, _ in temporary:
+            Path(name).unlink(missing_ok=True)

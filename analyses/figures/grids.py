@@ -1,0 +1,147 @@
+"""Pieces that figures share: a layer x position map, curves by layer, a layer x step map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from analyses.figures.labels import words
+from analyses.figures.selection import Interval, in_words, interval, names
+from analyses.figures.specs import HeatMap, Lines, Series
+
+LAYER = "layer (blocks before the state)"
+
+
+def cell_map(
+    ds: xr.Dataset,
+    variable: str,
+    *,
+    name: str,
+    title: str,
+    value_label: str,
+    subtitle: str = "",
+    limits: tuple[float, float] = (0.0, 1.0),
+    provenance: Mapping[str, Any] | None = None,
+) -> HeatMap:
+    """Map of `variable` over (layer, position); all other dimensions must be picked already."""
+    ordered = ds.transpose("layer", "position", ...)
+    found = interval(ordered, variable)
+    return map_of(
+        found,
+        ordered,
+        name=name,
+        title=title,
+        value_label=value_label,
+        subtitle=subtitle,
+        limits=limits,
+        provenance=provenance,
+    )
+
+
+def map_of(found: Interval, ds: xr.Dataset, **fields: Any) -> HeatMap:
+    """Map of values that were computed over the layers and positions of `ds`."""
+    return HeatMap(
+        values=found.value,
+        low=found.low,
+        high=found.high,
+        rows=names(ds, "layer"),
+        columns=in_words(names(ds, "position")),
+        row_label=LAYER,
+        **{**fields, "provenance": fields.get("provenance") or {}},
+    )
+
+
+def curves_by_layer(
+    ds: xr.Dataset,
+    variable: str,
+    *,
+    name: str,
+    title: str,
+    y_label: str,
+    cursor: float | None = None,
+    y_limits: tuple[float, float] | None = (0.0, 1.0),
+) -> Lines:
+    """One curve over training per layer, from light (low) to dark (high layers)."""
+    ordered = ds.transpose("layer", "step", ...)
+    found = interval(ordered, variable)
+    layers = names(ordered, "layer")
+    x = ordered["step"].values.astype(float)
+    series = tuple(
+        Series(
+            label=f"layer {layer}",
+            x=x,
+            y=found.value[i],
+            low=None if found.low is None else found.low[i],
+            high=None if found.high is None else found.high[i],
+            colour=i / max(1, len(layers) - 1),
+        )
+        for i, layer in enumerate(layers)
+    )
+    return Lines(
+        name=name, title=title, series=series, y_label=y_label, y_limits=y_limits, cursor=cursor
+    )
+
+
+def map_over_training(
+    ds: xr.Dataset,
+    variable: str,
+    *,
+    name: str,
+    title: str,
+    value_label: str,
+    step: int | None = None,
+) -> HeatMap:
+    """Map of `variable` over (layer, step), the current step marked."""
+    ordered = ds.transpose("layer", "step", ...)
+    found = interval(ordered, variable)
+    steps = [int(s) for s in ordered["step"].values]
+    return HeatMap(
+        name=name,
+        title=title,
+        values=found.value,
+        low=found.low,
+        high=found.high,
+        rows=names(ordered, "layer"),
+        columns=tuple(f"{s:,}" for s in steps),
+        row_label=LAYER,
+        column_label="training step",
+        value_label=value_label,
+        cursor=steps.index(step) if step in steps else None,
+    )
+
+
+def place(layer: Any, position: str) -> str:
+    """A state in the notation of *Grokked*: "S[2, relation 1]"."""
+    return f"S[{int(layer)}, {words(position)}]"
+
+
+def difference(end: xr.Dataset, start: xr.Dataset, variable: str) -> Interval:
+    """end - start with the 95% interval of the paired per-example differences where kept."""
+    value = end[variable].values.astype(float) - start[variable].values.astype(float)
+    per_example = _per_example(end, variable)
+    if per_example is None:
+        return Interval(value, None, None)
+    axis = end[per_example].dims.index("example")
+    change = end[per_example].values.astype(float) - start[per_example].values.astype(float)
+    return Interval(value, *paired_bounds(change, axis))
+
+
+def _per_example(ds: xr.Dataset, variable: str) -> str | None:
+    """Name of the per-example variable behind `variable`."""
+    for candidate in (f"{variable}_example", *(["flip_example"] if variable == "strength" else [])):
+        if candidate in ds and "example" in ds[candidate].dims:
+            return candidate
+    return None
+
+
+def paired_bounds(change: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """95% bounds of the mean of per-example changes (normal approximation; NaN: not valid)."""
+    n = np.isfinite(change).sum(axis)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(change, axis) / n
+        squares = np.nansum((change - np.expand_dims(mean, axis)) ** 2, axis)
+        error = np.sqrt(squares / (n - 1) / n)
+    return mean - 1.959964 * error, mean + 1.959964 * error

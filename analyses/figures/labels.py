@@ -1,0 +1,55 @@
+"""The words that figures use for the names in results."""
+
+from __future__ import annotations
+
+WORDS = {
+    "train_inferred": "trained questions",
+    "id_test": "ID test",
+    "ood_test": "OOD test",
+    "io_test": "IO test (second hop OOD)",
+    "oi_test": "OI test (first hop OOD)",
+    "atomic_id": "ID atomic facts",
+    "atomic_ood": "OOD atomic facts",
+    "identity": "identity examples",
+    "injected": "injected compositions",
+    "heldout_real": "held-out real questions",
+    "subject": "subject",
+    "relation_1": "relation 1",
+    "relation_2": "relation 2",
+    "relation_3": "relation 3",
+    "bridge": "bridge",
+    "answer": "answer",
+    "same_bridge": "donor with the same bridge",
+    "random": "random donor",
+    "h_r2": "(subject, relation 2)",
+    "r1_r2": "(relation 1, relation 2)",
+    "majority": "majority",
+}
+
+CONTROLS = {
+    "bridge": "donor with another bridge",
+    "same_bridge": "control: same bridge",
+    "random": "control: random donor",
+}
+"""What the donor of a bridge patch was."""
+
+SPLITS = tuple(WORDS)[:10]
+"""Splits in the order in which figures list them; a split's place is its colour."""
+
+READ_AT = {"bridge": "relation_1", "relation_2": "relation_2", "answer": "relation_2"}
+"""Position at which *Grokked* (section 3.2) reads each lens target of a two-hop question."""
+
+
+def words(name: str) -> str:
+    """`name` in words; what we do not know has its underscores opened."""
+    return WORDS.get(name, name.replace("_", " "))
+
+
+def split_colour(split: str) -> int:
+    """The split's colour, the same in every figure."""
+    return SPLITS.index(split) if split in SPLITS else len(SPLITS)
+
+
+def capital(text: str) -> str:
+    """`text` with a capital first letter, the rest untouched."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,116 @@
+"""The circuit diagram drawn into matplotlib axes."""
+
+from __future__ import annotations
+
+import math
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+
+from analyses.figures.circuit_layout import (
+    AGAINST,
+    EDGE_COLOURS,
+    NODE_HEIGHT,
+    NODE_WIDTH,
+    TOKEN_Y,
+    Stroke,
+    line_width,
+    node_fill,
+    strokes,
+)
+from analyses.figures.labels import words
+from analyses.figures.specs import CircuitDiagram, Node
+from analyses.figures.style import Theme, category, ink_on, mix
+
+
+def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> None:
+    """Edges below, states above them, tokens at the bottom and the output on top."""
+    for stroke in strokes(spec):
+        _draw_stroke(ax, stroke, theme)
+    for node in spec.nodes:
+        _draw_node(ax, node, spec, theme)
+    names = spec.tokens or tuple(words(p) for p in spec.positions)
+    for x, name in enumerate(names):
+        ax.text(x, TOKEN_Y, name, ha="center", va="center", size=7)
+    _box(ax, len(spec.positions) - 1, spec.depth + 1, theme.paper, theme.ink)
+    ax.text(
+        len(spec.positions) - 1, spec.depth + 1, spec.output, ha="center", va="center", size=6.5,
+        zorder=6,
+    )  # fmt: skip
+    ax.set_xlim(-0.55, len(spec.positions) - 0.45)
+    ax.set_ylim(TOKEN_Y - 0.3, spec.depth + 1.4)
+    ax.set_yticks(range(spec.depth + 1), [str(i) for i in range(spec.depth + 1)])
+    ax.set_ylabel("layer (blocks before the state)")
+    ax.set_xticks([])
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    _legend_entries(ax, spec, theme)
+
+
+def _draw_stroke(ax: Axes, stroke: Stroke, theme: Theme) -> None:
+    edge = stroke.edge
+    colour = category(AGAINST) if edge.sign < 0 else EDGE_COLOURS[theme.name][edge.kind]
+    x, y = stroke.points.T
+    if math.isfinite(edge.high):
+        halo = mix(colour, theme.paper, 0.35)
+        ax.plot(x, y, color=halo, lw=line_width(edge.high), solid_capstyle="butt", zorder=2)
+    ax.plot(x, y, color=colour, lw=line_width(edge.strength), solid_capstyle="butt", zorder=2.1)
+    if stroke.arrow:
+        _arrow_head(ax, stroke, colour)
+
+
+def _arrow_head(ax: Axes, stroke: Stroke, colour: str) -> None:
+    """A triangle at the end of the curve, as wide as the edge needs."""
+    end, before = stroke.points[-1], stroke.points[-4]
+    ax.annotate(
+        "",
+        xy=tuple(end + 0.35 * (end - before)),
+        xytext=tuple(before),
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": colour,
+            "lw": 0,
+            "shrinkA": 0,
+            "shrinkB": 0,
+            "mutation_scale": 5 + 1.6 * line_width(stroke.edge.strength),
+        },
+        zorder=2.2,
+    )
+
+
+def _box(ax: Axes, x: float, y: float, fill: str, outline: str, small: bool = False) -> None:
+    width, height = (0.24, 0.26) if small else (NODE_WIDTH, NODE_HEIGHT)
+    radius = 0.1 if small else 0.14
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2 + radius, y - height / 2 + radius),
+            width - 2 * radius,
+            height - 2 * radius,
+            boxstyle=f"round,pad={radius}",
+            facecolor=fill,
+            edgecolor=outline,
+            linewidth=0.7,
+            zorder=5,
+        )
+    )
+
+
+def _draw_node(ax: Axes, node: Node, spec: CircuitDiagram, theme: Theme) -> None:
+    if node.reading is None:
+        _box(ax, node.position, node.layer, theme.paper, theme.faint, small=True)
+        return
+    score = node.readings[node.reading]
+    fill = node_fill(spec, node, theme)
+    _box(ax, node.position, node.layer, fill, theme.ink)
+    ax.text(
+        node.position, node.layer, f"{words(node.reading)}\n{score:.2f}", size=5.6, zorder=6,
+        ha="center", va="center", color=ink_on(fill), linespacing=1.05,
+    )  # fmt: skip
+
+
+def _legend_entries(ax: Axes, spec: CircuitDiagram, theme: Theme) -> None:
+    """Colours of what is read, and what an edge of each kind is, in words."""
+    for i, target in enumerate(spec.targets):
+        ax.scatter([], [], marker="s", s=30, color=category(i), label=f"{words(target)} readable")
+    for kind, meaning in spec.legend:
+        ax.plot([], [], color=EDGE_COLOURS[theme.name][kind], lw=3, label=meaning)

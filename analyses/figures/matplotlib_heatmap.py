@@ -1,0 +1,95 @@
+"""Heat maps drawn into matplotlib axes: vector cells, fixed colour scale, values in few cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
+from matplotlib.figure import Figure
+
+from analyses.figures.specs import HeatMap
+from analyses.figures.style import Theme, diverging, ink_on, sequential
+
+MOST_ANNOTATED = 60
+"""Cells up to which each value is also written out."""
+
+
+def value_text(value: float, signed: bool) -> str:
+    """A cell's value with two decimals; signed where differences are shown."""
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def tick_places(names: Sequence[str], most: int) -> list[int]:
+    """Indices of at most `most` evenly spaced names, the first one among them."""
+    stride = max(1, -(-len(names) // most))
+    return list(range(0, len(names), stride))
+
+
+def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> QuadMesh:
+    """Cells from the bottom row up; not measured cells stay grey."""
+    stops = diverging(theme.name) if spec.diverging else sequential(theme.name)
+    colours = LinearSegmentedColormap.from_list("hopscope", list(stops), N=256)
+    ax.set_facecolor(theme.grid)
+    # The edge in the cell's own colour closes the hair lines that PDF viewers show between cells.
+    mesh = ax.pcolormesh(
+        np.ma.masked_invalid(spec.values),
+        cmap=colours,
+        norm=Normalize(*spec.limits),
+        edgecolors="face",
+        linewidth=0.15,
+    )
+    _ticks(ax, spec)
+    for spine in ax.spines.values():
+        spine.set_color(theme.faint)
+    if spec.values.size <= MOST_ANNOTATED:
+        _annotate(ax, spec, mesh)
+    if spec.cursor is not None:
+        ax.axvline(spec.cursor + 0.5, color=theme.ink, linewidth=0.9)
+    return mesh
+
+
+def _ticks(ax: Axes, spec: HeatMap) -> None:
+    figure = ax.get_figure()
+    assert figure is not None
+    spec_ = ax.get_subplotspec()
+    side_by_side = 1 if spec_ is None else spec_.get_gridspec().ncols
+    cell = 0.72 * figure.get_figwidth() / side_by_side / len(spec.columns)  # type: ignore[union-attr]
+    words = max(len(name) for name in spec.columns) * 0.56 * 6.5 / 72
+    at = tick_places(spec.columns, 7 if len(spec.columns) > 12 else len(spec.columns))
+    turned = len(at) == len(spec.columns) and words > cell
+    ax.set_xticks(
+        [i + 0.5 for i in at],
+        [spec.columns[i] for i in at],
+        rotation=35 if turned else 0,
+        ha="right" if turned else "center",
+        rotation_mode="anchor",
+    )
+    rows = tick_places(spec.rows, 14)
+    ax.set_yticks([i + 0.5 for i in rows], [spec.rows[i] for i in rows])
+    ax.tick_params(length=0)
+    ax.set_xlabel(spec.column_label)
+    ax.set_ylabel(spec.row_label)
+
+
+def _annotate(ax: Axes, spec: HeatMap, mesh: QuadMesh) -> None:
+    for (row, column), value in np.ndenumerate(spec.values):
+        if np.isfinite(value):
+            ground = to_hex(mesh.cmap(mesh.norm(value)))
+            ax.text(
+                column + 0.5, row + 0.5, value_text(float(value), spec.diverging), size=5.5,
+                color=ink_on(ground), ha="center", va="center_baseline",
+            )  # fmt: skip
+
+
+def colour_bar(
+    figure: Figure, spec: HeatMap, mesh: QuadMesh, axes: Sequence[Axes], theme: Theme
+) -> None:
+    """The labelled scale of `axes`, to their right."""
+    bar = figure.colorbar(mesh, ax=list(axes), fraction=0.06, pad=0.02, aspect=18)
+    bar.set_label(spec.value_label)
+    bar.outline.set_edgecolor(theme.faint)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.6)  # type: ignore[operator]

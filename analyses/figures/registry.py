@@ -1,0 +1,93 @@
+"""Which figures there are, by analysis, and how one is made from a result."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import xarray as xr
+
+from analyses.figures import (
+    bridge_patching,
+    causal_tracing,
+    circuit,
+    logit_lens,
+    training,
+)
+from analyses.figures.specs import Spec
+from circuits.errors import HopscopeError, unknown_name
+
+Builder = Callable[..., Spec]
+"""(result, *, step, ...) -> Spec; its first docstring line says what the figure shows."""
+
+FIGURES: dict[str, dict[str, Builder]] = {
+    "training": {
+        "accuracy": training.accuracy,
+        "accuracy_all_splits": training.accuracy_all_splits,
+        "loss": training.loss,
+    },
+    "logit_lens": {
+        "mrr": logit_lens.mrr,
+        "mrr_over_training": logit_lens.mrr_over_training,
+        "mrr_map_over_training": logit_lens.mrr_map_over_training,
+    },
+    "causal_tracing": {
+        "strength": causal_tracing.strength,
+        "strength_over_training": causal_tracing.strength_over_training,
+        "strength_change": causal_tracing.strength_change,
+    },
+    "bridge_patching": {
+        "success": bridge_patching.success,
+        "success_over_training": bridge_patching.success_over_training,
+    },
+    "circuit": {"circuit": circuit.circuit},
+}
+"""Builders by analysis and figure; an analysis' first figure is the one drawn without a name."""
+
+
+def figures(ds: xr.Dataset) -> dict[str, str]:
+    """The figures that a result has: name -> what it shows, the default one first."""
+    return {
+        name: (inspect.getdoc(build) or name).split("\n")[0]
+        for name, build in _builders(ds).items()
+    }
+
+
+def figure(ds: xr.Dataset, name: str | None = None, step: int | None = None, **sel: Any) -> Spec:
+    """The spec of one figure of a result.
+
+    Args:
+        ds: What `analyze` gave (or `training_of`, `circuit_dataset`).
+        name: One of `figures(ds)`; None: the first.
+        step: The step shown; in figures over training, where the cursor stands. None: the last
+            step, and no cursor.
+        **sel: What the figure lets one pick: split, layer, position, target, control, ...
+    """
+    builders = _builders(ds)
+    name = next(iter(builders)) if name is None else name
+    if name not in builders:
+        raise unknown_name("figure", name, builders)
+    build = builders[name]
+    allowed = set(inspect.signature(build).parameters) - {"ds", "step"}
+    for key in sel:
+        if key not in allowed:
+            raise unknown_name(f"selection for the figure {name!r}", key, allowed)
+    return build(ds, step=step, **sel)
+
+
+def frames(ds: xr.Dataset, name: str | None = None, **sel: Any) -> list[Spec]:
+    """The same figure at every step of a result, in order and on common scales."""
+    return [figure(ds, name, step=int(step), **sel) for step in ds["step"].values]
+
+
+def _builders(ds: xr.Dataset) -> dict[str, Builder]:
+    analysis = ds.attrs.get("analysis")
+    if not isinstance(analysis, str):
+        raise HopscopeError(
+            "this dataset does not say which analysis it comes from (attribute 'analysis'); "
+            "give one that analyze() returned."
+        )
+    if analysis not in FIGURES:
+        raise unknown_name("analysis with figures", analysis, FIGURES)
+    return FIGURES[analysis]
