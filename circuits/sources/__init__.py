@@ -17,7 +17,7 @@ from circuits.knowledge_graph import KnowledgeGraph, MultiValued
 from circuits.sources.options import SourceOptions
 from circuits.sources.registry import HUB_NAMES, SOURCES, Source, source_of_file
 
-__all__ = ["SOURCES", "Source", "SourceOptions", "load_source"]
+__all__ = ["SOURCES", "Source", "SourceOptions", "find_source", "load_source"]
 
 
 def load_source(
@@ -40,18 +40,27 @@ def load_source(
     Raises:
         HopscopeError: for an unknown source, option or file, or one that holds no fact.
     """
-    if str(name_or_path) in SOURCES:
-        source = SOURCES[str(name_or_path)]
-    elif Path(name_or_path).exists():
-        source, path = source_of_file(Path(name_or_path)), name_or_path
-    elif str(name_or_path) in HUB_NAMES:
-        source, path = SOURCES["two_wiki"], name_or_path
-    else:
-        problem = unknown_name("source", str(name_or_path), SOURCES)
-        raise HopscopeError(f"{problem} A path is allowed too, but there is no such file.")
+    source, file = find_source(name_or_path)
+    path = path if file is None else file
     if path is not None and not source.reads_file:
         raise HopscopeError(f"source {source.name!r} reads no file, but path={str(path)!r} is set.")
     return source.read(path, _validated(source, options or {}), multi_valued)
+
+
+def find_source(name_or_path: str | Path) -> tuple[Source, str | Path | None]:
+    """The source a name stands for, or the one that reads a file, with that file.
+
+    Raises:
+        HopscopeError: if it is neither.
+    """
+    if str(name_or_path) in SOURCES:
+        return SOURCES[str(name_or_path)], None
+    if Path(name_or_path).is_file():
+        return source_of_file(Path(name_or_path)), name_or_path
+    if str(name_or_path) in HUB_NAMES:
+        return SOURCES["two_wiki"], name_or_path
+    problem = unknown_name("source", str(name_or_path), SOURCES)
+    raise HopscopeError(f"{problem} A path is allowed too, but there is no such file.")
 
 
 def _validated(source: Source, options: Mapping[str, Any]) -> SourceOptions:
