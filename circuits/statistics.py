@@ -1,0 +1,159 @@
+"""Uncertainty of what is reported: bootstrap and Wilson intervals, corrections for many tests.
+
+The bootstrap resamples examples. All resamples are one matrix product: row b of a weight matrix
+counts how often resample b drew each example, so the means of every resample, for any number of
+trailing axes at once, are weights @ values (percentile bootstrap, Efron 1979). Examples without a
+value (NaN) are left out of numerator and denominator alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Float, Num
+from scipy.stats import norm
+
+from circuits.errors import HopscopeError
+
+LEAST_EXAMPLES = 5
+"""Fewer examples than this give no interval worth showing."""
+
+N_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over examples with its interval, elementwise over the trailing axes; unit of data."""
+
+    mean: Float[np.ndarray, ...]
+    low: Float[np.ndarray, ...]
+    high: Float[np.ndarray, ...]
+    n: Num[np.ndarray, ...]
+    """Number of examples that had a value."""
+
+
+def bootstrap(
+    values: Num[np.ndarray, "n ..."],
+    *,
+    confidence: float = 0.95,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    shares: bool = False,
+) -> Interval:
+    """Mean over the first axis with a percentile bootstrap interval.
+
+    Args:
+        values: One row per example; NaN where an example has no value.
+        confidence: Of the two-sided interval.
+        n_resamples: Number of bootstrap resamples.
+        seed: The same seed draws the same resamples, so two results are comparable.
+        shares: Values lie in [0, 1]. Where all of them are 0, or all are 1, every resample is the
+            same and the percentile interval would claim certainty; Wilson's is given there.
+
+    Returns:
+        Mean, low and high: NaN in places with fewer than `LEAST_EXAMPLES` values.
+
+    Raises:
+        HopscopeError: if there are fewer than `LEAST_EXAMPLES` rows.
+    """
+    _check(len(values), confidence)
+    flat = np.ascontiguousarray(values, np.float32).reshape(len(values), -1)
+    here = np.isfinite(flat)
+    filled = np.where(here, flat, np.float32(0))
+    n = here.sum(0)
+    weights = _resamples(len(flat), n_resamples, seed)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = filled.sum(0, dtype=np.float64) / n
+        per_resample = weights @ filled
+        per_resample /= n[None] / len(flat) if here.all() else weights @ here.astype(np.float32)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = _quantiles(per_resample, tails)
+    if shares:
+        certain = (n > 0) & ((mean == 0) | (mean == 1))
+        wide = wilson(np.round(mean * n)[certain], n[certain], confidence)
+        low[certain], high[certain] = wide
+    low[n < LEAST_EXAMPLES] = high[n < LEAST_EXAMPLES] = np.nan
+    shape = values.shape[1:]
+    return Interval(*(part.reshape(shape) for part in (mean, low, high, n)))
+
+
+def wilson(
+    successes: Num[np.ndarray, "*shape"],
+    n: Num[np.ndarray, "*shape"],
+    confidence: float = 0.95,
+) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
+    """Wilson's score interval (1927) of a share of successes; NaN where n is 0."""
+    successes, n = np.asarray(successes, float), np.asarray(n, float)
+    z = norm.ppf((1 + confidence) / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = successes / n
+        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def benjamini_hochberg(
+    p_values: Float[np.ndarray, "*shape"],
+) -> Float[np.ndarray, "*shape"]:
+    """P-values adjusted for the false discovery rate (Benjamini and Hochberg 1995); NaN stays."""
+    return _adjusted(p_values, lambda p, m: _rising(p * m / np.arange(1, m + 1), from_end=True))
+
+
+def holm(p_values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """P-values adjusted for the family-wise error rate (Holm 1979); NaN stays."""
+    return _adjusted(p_values, lambda p, m: _rising(p * (m - np.arange(m)), from_end=False))
+
+
+def significant(
+    p_values: Float[np.ndarray, "*shape"], rate: float = 0.05
+) -> Bool[np.ndarray, "*shape"]:
+    """Where a false discovery rate of `rate` is kept by rejecting."""
+    return benjamini_hochberg(p_values) <= rate
+
+
+def _check(n: int, confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise HopscopeError(f"confidence = {confidence} is refused; it lies between 0 and 1.")
+    if n < LEAST_EXAMPLES:
+        raise HopscopeError(
+            f"{n} example{'' if n == 1 else 's'} give no interval; at least {LEAST_EXAMPLES} are "
+            "needed. Choose a larger split or more examples."
+        )
+
+
+@lru_cache(maxsize=16)
+def _resamples(n: int, n_resamples: int, seed: int) -> Float[np.ndarray, "resample n"]:
+    """How often each resample drew each example, divided by n."""
+    rng = np.random.default_rng([seed, n])
+    drawn = rng.integers(n, size=(n_resamples, n)) + n * np.arange(n_resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=n_resamples * n)
+    weights = (counts.reshape(n_resamples, n) / n).astype(np.float32)
+    weights.flags.writeable = False
+    return weights
+
+
+def _quantiles(table: Float[np.ndarray, "resample k"], at: list[float]) -> np.ndarray:
+    ordered = np.sort(table, axis=0)  # NaN sort last: columns without any value only
+    places = np.array(at) * (len(table) - 1)
+    below = np.floor(places).astype(int)
+    above = np.minimum(below + 1, len(table) - 1)
+    part = (places - below)[:, None]
+    return (ordered[below] * (1 - part) + ordered[above] * part).astype(np.float64)
+
+
+def _rising(ordered: np.ndarray, from_end: bool) -> np.ndarray:
+    if from_end:
+        return np.minimum.accumulate(ordered[::-1])[::-1]
+    return np.maximum.accumulate(ordered)
+
+
+def _adjusted(p_values, correct) -> np.ndarray:  # type: ignore[no-untyped-def]
+    flat = np.asarray(p_values, float).ravel()
+    out = np.full(flat.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(flat))
+    order = known[np.argsort(flat[known], kind="stable")]
+    if len(order):
+        out[order] = np.minimum(correct(flat[order], len(order)), 1)
+    return out.reshape(np.shape(p_values))
