@@ -1,0 +1,112 @@
+"""`hopscope train` and `hopscope sweep`."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from circuits.errors import HopscopeError, unknown_name
+
+RUNS = Path("runs")
+
+
+def train_command(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe, e.g. train/recipes/demo.toml.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New run folder; runs/<recipe>-<time> if not given.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, may be repeated.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="A stopped run to go on with.")] = None,
+) -> None:
+    """Train a recipe into a run folder, or go on with a stopped run."""
+    if (recipe is None) == (resume is None):
+        raise HopscopeError(
+            "give either a recipe (hopscope train RECIPE) or a run (hopscope train --resume RUN)."
+        )
+    from circuits.recipe import load_recipe
+    from train.loop import train
+
+    if resume is not None:
+        if out is not None or settings:
+            raise HopscopeError("--resume goes on with a run as it is; leave out --out and --set.")
+        run = train(None, resume, resume=True)
+    else:
+        assert recipe is not None
+        resolved = load_recipe(recipe, settings or ())
+        run = train(resolved, out or new_run_folder(recipe))
+    for line in summary(run.path):
+        typer.echo(line)
+    if run.state == "stopped":
+        raise typer.Exit(130)
+
+
+def sweep_command(
+    recipe: Annotated[Path, typer.Argument(help="The recipe to vary.")],
+    grid: Annotated[
+        list[str] | None, typer.Option(help="section.key=a,b,c, may be repeated.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds per combination.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for all runs.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value for all runs.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="loky (this machine) or ray (a cluster).")] = "loky",
+    jobs: Annotated[int | None, typer.Option(help="Processes at once.")] = None,
+) -> None:
+    """Train a recipe over a grid of values and several seeds."""
+    from train.sweeps import TABLE, sweep
+
+    if backend not in ("loky", "ray"):
+        raise unknown_name("backend", backend, ["loky", "ray"])
+    folder = out or RUNS / f"sweep-{recipe.stem}"
+    table = sweep(
+        recipe,
+        grid or [],
+        out=folder,
+        seeds=seeds,
+        overrides=settings or (),
+        backend=backend,  # type: ignore[arg-type]  # checked above
+        n_jobs=jobs,
+    )
+    typer.echo(table.to_string(index=False))
+    typer.echo(f"written to {folder / TABLE}")
+
+
+def new_run_folder(recipe: Path) -> Path:
+    """runs/<recipe>-<time>, with a number behind it where that exists."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = RUNS / f"{recipe.stem}-{stamp}"
+    number = 2
+    while folder.exists():
+        folder = RUNS / f"{recipe.stem}-{stamp}-{number}"
+        number += 1
+    return folder
+
+
+def summary(path: Path) -> list[str]:
+    """What a run came to, in a few lines: accuracies beside what a shortcut reaches."""
+    from circuits.runs import open_run
+
+    run = open_run(path)
+    rows = run.rows()
+    lines = [f"{run.path}: {run.state} at step {rows[-1]['step']}, {len(run.steps)} checkpoints"]
+    for key, value in rows[-1].items():
+        if key.startswith("accuracy/"):
+            split = key.removeprefix("accuracy/")
+            shortcuts = run.baselines.get(split, {})
+            beside = ", ".join(f"shortcut {n} {share:.3f}" for n, share in shortcuts.items())
+            lines.append(
+                f"  {split:<16}{value:.3f}" + (f"   (shortcuts: {beside})" if beside else "")
+            )
+    grok = run.grok
+    if grok.get("memorization_step") is not None:
+        when = grok["grok_step"] if grok["grok_step"] is not None else "not yet"
+        lines.append(f"  memorized at step {grok['memorization_step']}, generalized: {when}")
+    return lines

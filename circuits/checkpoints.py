@@ -1,0 +1,251 @@
+"""Checkpoints: weights as safetensors, written whole or not at all, and checked before use.
+
+A checkpoint may come from a stranger, so it is never unpickled, and its header is compared with
+the size of the file and with the model it is for before memory is set aside for one tensor.
+The format is described at https://github.com/huggingface/safetensors#format: eight bytes with the
+length of the header (little endian), the header as JSON, then the tensors without gaps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from circuits.errors import HopscopeError
+
+StoredDtype = Literal["bf16", "fp32"]
+
+DTYPES: dict[str, torch.dtype] = {
+    "F32": torch.float32,
+    "BF16": torch.bfloat16,
+    "F64": torch.float64,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+"""Dtypes that our files may hold, by their safetensors name."""
+
+MAX_HEADER_BYTES = 16 * 2**20
+"""Far above any model of ours: 150,000 tensors fit."""
+
+_STORED = {"bf16": torch.bfloat16, "fp32": torch.float32}
+_NAME = re.compile(r"step_(\d{8,12})\.safetensors")
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """What a header says about one tensor."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+    """Byte range after the header."""
+
+
+def checkpoint_name(step: int) -> str:
+    """File name of the checkpoint of a step, e.g. step_00001234.safetensors."""
+    return f"step_{step:08d}.safetensors"
+
+
+def step_of_name(name: str) -> int | None:
+    """Inverse of `checkpoint_name`; None for any other name."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that its name never stands for half of it, even if power fails.
+
+    Raises:
+        HopscopeError: if the disk is full or the folder cannot be written; an older file of
+            that name is then still whole.
+    """
+    temporary: str | None = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise HopscopeError(
+            f"{path} cannot be written ({error.strerror}); free some space there or choose "
+            "another folder. What was saved before is unharmed."
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable, where the system lets a folder be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> str:
+    """Write tensors as they are; returns the SHA-256 of the file."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = safetensors.torch.save(whole, metadata)
+    write_atomically(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def save_checkpoint(
+    path: Path, weights: Mapping[str, Tensor], *, step: int, dtype: StoredDtype = "bf16"
+) -> str:
+    """Write a model's state dict in `dtype`; returns the SHA-256 of the file."""
+    stored = {name: tensor.detach().to(_STORED[dtype]) for name, tensor in weights.items()}
+    return save_tensors(path, stored, {"format": "pt", "step": str(step)})
+
+
+def checkpoint_bytes(weights: Mapping[str, Tensor], dtype: StoredDtype) -> int:
+    """Size on disk of a checkpoint of these weights (the header is estimated)."""
+    return sum(w.numel() for w in weights.values()) * _STORED[dtype].itemsize + 120 * len(weights)
+
+
+def read_header(path: Path) -> dict[str, TensorEntry]:
+    """Read and check a header; no tensor is read and nothing it claims is allocated.
+
+    Raises:
+        HopscopeError: naming the file and what is wrong with it.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+                raise _damaged(path, f"its header claims {length:,} bytes of a {size:,}-byte file")
+            text = file.read(length)
+    except OSError as error:
+        raise HopscopeError(f"checkpoint {path} cannot be read ({error.strerror}).") from error
+    try:
+        table = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _damaged(path, "its header is not JSON") from None
+    if not isinstance(table, dict):
+        raise _damaged(path, "its header is not a table of tensors")
+    table.pop("__metadata__", None)
+    entries = {name: _entry(path, name, value) for name, value in table.items()}
+    _check_ranges(path, entries, size - 8 - length)
+    return entries
+
+
+def load_checkpoint(
+    path: Path,
+    expected: Mapping[str, tuple[int, ...]] | None = None,
+    *,
+    sha256: str | None = None,
+) -> dict[str, Tensor]:
+    """Read a checkpoint as fp32 CPU tensors.
+
+    Args:
+        path: The file.
+        expected: Shape of every tensor that the model has; names, shapes and a floating dtype
+            are then required before anything is read.
+        sha256: Digest that the manifest gives for the file.
+
+    Raises:
+        HopscopeError: naming the file and the problem.
+    """
+    entries = read_header(path)
+    if expected is not None:
+        _check_expected(path, entries, expected)
+    tensors = _read_tensors(path, sha256)
+    return {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
+
+
+def load_tensors(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
+    """Read tensors in the dtype in which they are stored, after the same checks."""
+    read_header(path)
+    return _read_tensors(path, sha256)
+
+
+def file_sha256(path: Path) -> str | None:
+    """SHA-256 of a file, or None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _read_tensors(path: Path, sha256: str | None) -> dict[str, Tensor]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise HopscopeError(f"checkpoint {path} cannot be read ({error.strerror}).") from error
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise _damaged(path, "its SHA-256 is not the one in the manifest")
+    try:
+        return safetensors.torch.load(content)
+    except Exception as error:  # the library's own error type is not exported in all versions
+        raise _damaged(path, f"safetensors refuses it: {error}") from error
+
+
+def _entry(path: Path, name: str, value: Any) -> TensorEntry:
+    try:
+        dtype = DTYPES[value["dtype"]]
+        shape = tuple(value["shape"])
+        begin, end = value["data_offsets"]
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(path, f"the entry of {name[:80]!r} is malformed") from None
+    if any(type(number) is not int or number < 0 for number in (*shape, begin, end)):
+        raise _damaged(path, f"the entry of {name[:80]!r} has a size that is no whole number")
+    if end - begin != prod(shape) * dtype.itemsize:
+        raise _damaged(path, f"{name[:80]!r} has shape {shape} but {end - begin:,} bytes")
+    return TensorEntry(dtype, shape, begin, end)
+
+
+def _check_ranges(path: Path, entries: dict[str, TensorEntry], available: int) -> None:
+    position = 0
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
+        if entry.begin != position:
+            raise _damaged(path, f"the bytes of {name[:80]!r} overlap others or leave a gap")
+        position = entry.end
+    if position != available:
+        raise _damaged(path, f"its tensors need {position:,} bytes and {available:,} are there")
+
+
+def _check_expected(
+    path: Path, entries: dict[str, TensorEntry], expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    if missing := sorted(expected.keys() - entries.keys()):
+        raise _damaged(path, f"the model's {missing[0]!r} is not in it", len(missing) - 1)
+    if foreign := sorted(entries.keys() - expected.keys()):
+        raise _damaged(path, f"it holds {foreign[0][:80]!r}, unknown here", len(foreign) - 1)
+    for name, shape in expected.items():
+        entry = entries[name]
+        if entry.shape != tuple(shape):
+            raise _damaged(path, f"{name!r} has shape {entry.shape} and not {tuple(shape)}")
+        if not entry.dtype.is_floating_point:
+            raise _damaged(path, f"{name!r} holds {entry.dtype} and not weights")
+
+
+def _damaged(path: Path, problem: str, more: int = 0) -> HopscopeError:
+    others = f" (and {more} more)" if more > 0 else ""
+    return HopscopeError(
+        f"checkpoint {path} is damaged or not of this run: {problem}{others}; "
+        "use another step or train it again."
+    )

@@ -1,0 +1,228 @@
+"""Writing a run folder while training; the format is described in `circuits/runs.py`."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+from torch import Tensor
+
+from circuits.checkpoints import (
+    StoredDtype,
+    checkpoint_name,
+    file_sha256,
+    save_checkpoint,
+    write_atomically,
+)
+from circuits.errors import HopscopeError
+from circuits.recipe import Recipe
+from circuits.recipe_toml import recipe_toml
+from circuits.runs import (
+    CHECKPOINTS,
+    LOCK,
+    MANIFEST,
+    METRICS,
+    RECIPE,
+    RESUME,
+    SCHEMA_VERSION,
+    Run,
+    RunState,
+)
+
+if TYPE_CHECKING:
+    from circuits.corpus import Corpus
+
+_LIBRARIES = ("hopscope", "torch", "transformer-lens", "numpy", "safetensors")
+
+LOCK_PATIENCE_S = 1.0
+"""A reader holds the lock for an instant to see whether the run is being trained."""
+
+
+class RunWriter:
+    """The one process that may write into a run folder; use it in `with`."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.rows: list[dict[str, Any]] = []
+        """Evaluations so far, as in metrics.jsonl."""
+        self._lock = _acquire(path)
+
+    @classmethod
+    def create(
+        cls, path: Path, recipe: Recipe, corpus: Corpus, facts: Mapping[str, Any]
+    ) -> RunWriter:
+        """Start a new run folder; an existing one is never touched.
+
+        Args:
+            path: A folder that does not exist or is empty.
+            recipe: The resolved recipe.
+            corpus: What is trained and tested.
+            facts: Further manifest entries: model, device, precision, ...
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise HopscopeError(
+                    f"{path} exists and is not empty; give another --out, or continue a stopped "
+                    f"run with `hopscope train --resume {path}`."
+                )
+            (path / CHECKPOINTS).mkdir()
+            (path / RESUME).mkdir()
+        except OSError as error:
+            raise HopscopeError(
+                f"a run cannot be made in {path} ({error.strerror}); give another --out."
+            ) from error
+        writer = cls(path, _manifest(recipe, corpus, facts))
+        write_atomically(path / RECIPE, recipe_toml(recipe).encode())
+        corpus.save(path)
+        return writer
+
+    @classmethod
+    def reopen(cls, run: Run) -> RunWriter:
+        """Continue the run folder of a stopped run."""
+        if not os.access(run.path, os.W_OK):
+            raise HopscopeError(f"{run.path} is read-only; copy the run to resume it.")
+        writer = cls(run.path, dict(run.manifest))
+        writer.rows = run.rows()
+        return writer
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            if error is not None and (self.path / MANIFEST).exists():
+                self.set_state("stopped")
+        except HopscopeError as second:  # e.g. the disk is full: the first error is the cause
+            assert error is not None
+            error.add_note(str(second))
+        finally:
+            self._lock.release()
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps with a checkpoint."""
+        return [row["step"] for row in self.manifest["checkpoints"]]
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """Add one evaluation; visible to readers at once."""
+        self.rows.append(row)
+        line = json.dumps(row, allow_nan=False) + "\n"
+        try:
+            with (self.path / METRICS).open("a", encoding="utf-8") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise HopscopeError(
+                f"{self.path / METRICS} cannot be written ({error.strerror}); free some space, "
+                f"then continue with `hopscope train --resume {self.path}`."
+            ) from error
+
+    def add_checkpoint(self, step: int, weights: Mapping[str, Tensor], dtype: StoredDtype) -> None:
+        """Write the checkpoint of a step; it is listed by the next `write_manifest`."""
+        path = self.path / CHECKPOINTS / checkpoint_name(step)
+        digest = save_checkpoint(path, weights, step=step, dtype=dtype)
+        row = {"step": step, "sha256": digest, "bytes": path.stat().st_size}
+        self.manifest["checkpoints"] = [*self.manifest["checkpoints"], row]
+
+    def set_state(self, state: RunState, **facts: Any) -> None:
+        """Set the state and further entries of the manifest and write it."""
+        self.manifest |= {"state": state, **facts}
+        self.write_manifest()
+
+    def add_note(self, sentence: str) -> None:
+        """Keep a sentence about what happened to the run."""
+        self.manifest["notes"] = [*self.manifest.get("notes", ()), sentence]
+
+    def write_manifest(self) -> None:
+        """Write the manifest, whole."""
+        content = json.dumps(self.manifest, indent=1, allow_nan=False) + "\n"
+        write_atomically(self.path / MANIFEST, content.encode())
+
+    def damaged_steps(self) -> list[int]:
+        """Listed checkpoints whose file is missing or is not the one that was written."""
+        folder = self.path / CHECKPOINTS
+        return [
+            row["step"]
+            for row in self.manifest["checkpoints"]
+            if file_sha256(folder / checkpoint_name(row["step"])) != row["sha256"]
+        ]
+
+    def rewind(self, step: int) -> None:
+        """Forget what was recorded after `step`; training will record it again."""
+        kept = [row for row in self.manifest["checkpoints"] if row["step"] <= step]
+        self.manifest["checkpoints"] = kept
+        self.rows = [row for row in self.rows if row["step"] <= step]
+        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in self.rows)
+        self.set_state("training")
+        write_atomically(self.path / METRICS, text.encode())
+
+    def drop_checkpoints(self, steps: Iterable[int]) -> None:
+        """Take checkpoints off the list; their files are left where they are."""
+        dropped = set(steps)
+        kept = [row for row in self.manifest["checkpoints"] if row["step"] not in dropped]
+        self.manifest["checkpoints"] = kept
+        self.write_manifest()
+
+
+def _acquire(path: Path) -> filelock.BaseFileLock:
+    lock = filelock.FileLock(path / LOCK)
+    try:
+        lock.acquire(timeout=LOCK_PATIENCE_S)
+    except filelock.Timeout:
+        raise HopscopeError(
+            f"another process is training in {path}; wait for it, stop it, or give another --out."
+        ) from None
+    except OSError as error:
+        raise HopscopeError(f"{path} cannot be written ({error.strerror}).") from error
+    return lock
+
+
+def _manifest(recipe: Recipe, corpus: Corpus, facts: Mapping[str, Any]) -> dict[str, Any]:
+    versions = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            versions[library] = "not installed"
+    return {
+        "schema": SCHEMA_VERSION,
+        "hopscope": versions.pop("hopscope"),
+        "versions": versions,
+        "commit": _commit(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seed": recipe.seed,
+        "state": "training",
+        "checkpoints": [],
+        "grok": {},
+        "baselines": corpus.baselines(),
+        "seconds": 0.0,
+        "notes": [],
+        **facts,
+    }
+
+
+def _commit() -> str | None:
+    """Commit of the checkout that this code runs from, if it is one."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None

@@ -1,0 +1,91 @@
+"""Batches drawn on the device where the data set lies.
+
+Sampling is without replacement: every epoch is one permutation of the training set from a
+`torch.Generator` of its own. Batches have a fixed size; a batch that crosses the end of an epoch
+takes the rest of it and the beginning of the next.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from circuits.errors import HopscopeError
+
+
+class Batch(NamedTuple):
+    """What one step sees."""
+
+    tokens: Int[Tensor, "batch pos"]
+    predict_at: Int[Tensor, " batch"]
+    """Position at which each row's answer is predicted."""
+    answer: Int[Tensor, " batch"]
+
+
+class Batches:
+    """An endless sequence of batches that can be put back to where it was."""
+
+    def __init__(
+        self,
+        data: Batch,
+        size: int,
+        seed: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        """Set up the sequence.
+
+        Args:
+            data: The whole training set, on the device.
+            size: Global batch size.
+            seed: Seed of the order.
+            rank: Which share of each global batch this process takes.
+            world: Number of processes; every one draws the same order.
+        """
+        if size % world:
+            raise HopscopeError(
+                f"training.batch_size = {size} cannot be shared by {world} processes; "
+                f"choose a multiple of {world}."
+            )
+        columns = (data.tokens, data.predict_at[:, None], data.answer[:, None])
+        self._rows = torch.cat(columns, dim=1)  # one gather per batch instead of three
+        self._size, self._rank, self._world = size, rank, world
+        self.generator = torch.Generator(data.tokens.device).manual_seed(seed)
+        self.order = torch.empty(0, dtype=torch.int64, device=data.tokens.device)
+        """Rows still to come, from `position` on."""
+        self.position = 0
+
+    def next(self) -> Batch:
+        """The next batch (this process's share of it)."""
+        while len(self.order) - self.position < self._size:
+            n, device = len(self._rows), self.order.device
+            epoch = torch.randperm(n, generator=self.generator, device=device)
+            self.order = torch.cat([self.order[self.position :], epoch])
+            self.position = 0
+        chosen = self.order[self.position : self.position + self._size]
+        self.position += self._size
+        rows = self._rows[chosen[self._rank :: self._world]]
+        return Batch(rows[:, :-2], rows[:, -2], rows[:, -1])
+
+    def first(self, size: int) -> Batch:
+        """The first `size` rows of the training set, over and over where it has fewer."""
+        chosen = torch.arange(size, device=self.order.device) % len(self._rows)
+        rows = self._rows[chosen]
+        return Batch(rows[:, :-2], rows[:, -2], rows[:, -1])
+
+    def state(self) -> dict[str, Tensor]:
+        """All that determines the batches to come."""
+        return {
+            "order": self.order[self.position :].clone(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Put back what `state` gave."""
+        self.order = state["order"].to(self.order.device)
+        self.position = 0
+        self.generator.set_state(state["generator"].cpu())

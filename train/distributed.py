@@ -1,0 +1,89 @@
+"""Several processes for one run: `torchrun --nproc-per-node 4 -m app.cli train RECIPE`.
+
+Every process draws the same global batch and takes its share of it; DistributedDataParallel
+averages the gradients, so the losses are those of one process with the same global batch. Only
+the first process writes. With dropout each process draws its own masks, and only the first one's
+random state is kept: a resumed run is then correct but not bit for bit the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from circuits.errors import HopscopeError
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process among those that train together."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the run."""
+        return self.rank == 0
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module with gradients averaged over all processes."""
+        if self.world == 1:
+            return module
+        ids = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=ids, broadcast_buffers=False)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over all processes."""
+        if self.world == 1:
+            return values
+        total = values.clone()
+        dist.all_reduce(total)
+        return total / self.world
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process; all of them must ask."""
+        if self.world == 1:
+            return flag
+        votes = torch.tensor(float(flag), device=self.device)
+        dist.all_reduce(votes)
+        return bool(votes > 0)
+
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        if self.world > 1:
+            dist.barrier()
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[Group]:
+    """The group that `torchrun` set up in the environment, or this process alone.
+
+    Args:
+        device: training.device of the recipe: auto, cpu or cuda.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise HopscopeError(
+            'training.device = "cuda", but PyTorch sees no CUDA device here; use "auto" or "cpu".'
+        )
+    kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Group(torch.device(kind))
+        return
+    local = torch.device(kind, int(os.environ["LOCAL_RANK"])) if kind == "cuda" else None
+    if local is not None:
+        torch.cuda.set_device(local)
+    dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    try:
+        yield Group(local or torch.device("cpu"), dist.get_rank(), world)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,170 @@
+"""From a recipe to a run folder, and from a stopped run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from circuits.checkpoints import checkpoint_bytes
+from circuits.config import ModelConfig
+from circuits.corpus import Corpus, build_corpus
+from circuits.errors import HopscopeError
+from circuits.model import HookedTransformer
+from circuits.recipe import Recipe
+from circuits.run_writer import RunWriter
+from circuits.runs import RESUME, Run, open_run
+from train.distributed import Group, process_group
+from train.evaluation import Evaluator
+from train.precision import resolve_precision
+from train.schedule import CheckpointPlan
+from train.session import Session
+from train.state import forget_after, no_state, usable_states
+from train.trainer import Trainer
+
+
+def train(
+    recipe: Recipe | None, out: str | Path, *, resume: bool = False, progress: bool = True
+) -> Run:
+    """Train a recipe into a new run folder, or go on with a stopped one.
+
+    On a CPU, with the same number of threads, a resumed run equals one that was not stopped bit
+    for bit, in weights and metrics. SIGTERM and Ctrl-C save first; the run is then "stopped".
+
+    Args:
+        recipe: What to train. With `resume` it may be None; if given it must be the run's own.
+        out: The run folder: new or empty, or with `resume` a run.
+        resume: Go on with the run in `out`.
+        progress: Show a bar (in a terminal) or lines (elsewhere) on standard error.
+
+    Raises:
+        HopscopeError: for whatever the recipe, the folder or the machine do not allow.
+    """
+    out = Path(out)
+    if resume:
+        return _resume(recipe, out, progress)
+    if recipe is None:
+        raise HopscopeError("nothing to train: give a recipe, or resume=True with a run.")
+    with torch.random.fork_rng(), process_group(recipe.training.device) as group:
+        return _start(recipe, out, group, progress)
+
+
+def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
+    torch.manual_seed(recipe.seed + group.rank)
+    corpus = build_corpus(recipe)
+    config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
+    model = HookedTransformer(config)
+    precision = resolve_precision(recipe.training.precision, group.device)
+    facts = {
+        "model": config.to_json(),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "device": group.device.type,
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+        "processes": group.world,
+    }
+    trainer = Trainer(recipe, corpus, model, precision, group)
+    plan = _plan(recipe, model)
+    with _writer(group, out, recipe, corpus, facts) as writer:
+        session = _session(recipe, corpus, trainer, plan, writer, out, progress)
+        session.begin()
+        session.run()
+    group.barrier()
+    return open_run(out)
+
+
+def _resume(recipe: Recipe | None, out: Path, progress: bool) -> Run:
+    run = open_run(out)
+    if recipe is not None and recipe != run.recipe:
+        raise HopscopeError(
+            f"{out} was started from another recipe; resume it without one, or train into a new "
+            "folder."
+        )
+    if run.state == "finished":
+        raise HopscopeError(f"{out} is finished; there is nothing to resume.")
+    with torch.random.fork_rng(), process_group(run.recipe.training.device) as group:
+        if not group.is_first:
+            return _continue(run, group, None, progress)
+        with RunWriter.reopen(run) as writer:
+            return _continue(run, group, writer, progress)
+
+
+def _continue(run: Run, group: Group, writer: RunWriter | None, progress: bool) -> Run:
+    recipe, corpus, manifest = run.recipe, run.corpus, run.manifest
+    model = HookedTransformer(ModelConfig.from_json(manifest["model"]))
+    precision = manifest["precision"] if manifest["device"] == group.device.type else None
+    trainer = Trainer(
+        recipe,
+        corpus,
+        model,
+        precision or resolve_precision(recipe.training.precision, group.device),
+        group,
+    )
+    plan = _plan(recipe, model)
+    session = _session(recipe, corpus, trainer, plan, writer, run.path, progress)
+    notes = _load_newest(session, run, writer)
+    group.barrier()
+    threads = torch.get_num_threads()
+    if manifest.get("threads", threads) != threads:
+        notes.append(
+            f"Resumed with {threads} threads after {manifest['threads']}: the last digits may "
+            "differ from an uninterrupted run."
+        )
+    session.say(*notes)
+    session.run()
+    group.barrier()
+    return open_run(run.path)
+
+
+def _load_newest(session: Session, run: Run, writer: RunWriter | None) -> list[str]:
+    """Put the session back to the newest state before which all is whole; says what was not."""
+    folder = run.path / RESUME
+    problems: list[str] = []
+    damaged = writer.damaged_steps() if writer is not None else []
+    states = list(usable_states(folder, problems))
+    if not states:
+        raise no_state(folder, problems)
+    whole = [s for s in states if not damaged or s.step < min(damaged)]
+    state = (whole or states)[0]
+    session.load_state(state)
+    notes = [f"{problem[0].upper()}{problem[1:]}." for problem in problems]
+    for step in damaged:
+        fate = "is trained again" if step > state.step else "is left out of the run"
+        notes.append(f"The checkpoint of step {step} is damaged and {fate}.")
+    if writer is not None:
+        writer.rewind(state.step)
+        writer.drop_checkpoints(damaged)
+        forget_after(folder, state.step)
+    notes.append(f"Going on from step {state.step}.")
+    return notes
+
+
+def _plan(recipe: Recipe, model: HookedTransformer) -> CheckpointPlan:
+    size = checkpoint_bytes(model.state_dict(), recipe.checkpoints.dtype)
+    return CheckpointPlan(recipe.checkpoints, recipe.training.steps, size)
+
+
+def _session(
+    recipe: Recipe,
+    corpus: Corpus,
+    trainer: Trainer,
+    plan: CheckpointPlan,
+    writer: RunWriter | None,
+    out: Path,
+    progress: bool,
+) -> Session:
+    evaluator = Evaluator(corpus, recipe.evaluation.items, recipe.seed, trainer.group.device)
+    return Session(recipe, out, trainer, evaluator, plan, writer, show=progress)
+
+
+@contextmanager
+def _writer(
+    group: Group, out: Path, recipe: Recipe, corpus: Corpus, facts: dict[str, object]
+) -> Iterator[RunWriter | None]:
+    if not group.is_first:
+        yield None
+        return
+    with RunWriter.create(out, recipe, corpus, facts) as writer:
+        yield writer

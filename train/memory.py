@@ -1,0 +1,45 @@
+"""Running out of memory: which batch would have fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from circuits.errors import HopscopeError
+
+_CPU_MESSAGES = ("can't allocate memory", "not enough memory")
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether PyTorch failed for lack of memory, on a GPU or on the CPU."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return True
+    return any(message in str(error) for message in _CPU_MESSAGES)
+
+
+def largest_fitting(attempt: Callable[[int], None], size: int) -> int | None:
+    """Halve a batch size until `attempt` runs; None if not even one row does."""
+    while size >= 1:
+        try:
+            attempt(size)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            size //= 2
+        else:
+            return size
+    return None
+
+
+def out_of_memory(size: int, fitting: int | None) -> HopscopeError:
+    """The error for a batch that did not fit."""
+    if fitting is None:
+        return HopscopeError(
+            "the device has not enough memory for a single example; choose a smaller "
+            "model.d_model, model.d_mlp or model.n_layers, or another training.device."
+        )
+    return HopscopeError(
+        f"training.batch_size = {size:,} does not fit into memory; {fitting:,} would, "
+        f"so continue with --set training.batch_size={fitting}."
+    )

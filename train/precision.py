@@ -1,0 +1,19 @@
+"""Which arithmetic to train in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from circuits.fast_path import Precision
+
+
+def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
+    """`auto` is bf16 where the device has instructions for it, else fp32."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "fp32"

@@ -1,0 +1,140 @@
+"""When a checkpoint is kept.
+
+The untrained model (step 0) and the last step are always kept. `dense_then_sparse` is what
+*Grokked* (arXiv 2405.15071) does; `adaptive` follows the accuracies instead of the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from circuits.errors import HopscopeError
+from circuits.recipe import CheckpointsSection
+
+
+def checkpoint_steps(section: CheckpointsSection, last: int) -> list[int]:
+    """Steps at which a checkpoint is kept whatever the accuracies do, rising, with 0 and `last`.
+
+    Args:
+        section: The recipe's [checkpoints].
+        last: Number of optimizer steps of the run.
+    """
+    if section.schedule == "list":
+        if not section.steps:
+            raise HopscopeError(
+                'checkpoints.schedule = "list" needs checkpoints.steps = [...], the steps to keep.'
+            )
+        if beyond := [step for step in section.steps if not 0 <= step <= last]:
+            raise HopscopeError(
+                f"checkpoints.steps has {beyond[0]}, but training runs from step 0 to {last}."
+            )
+        chosen: set[int] = set(section.steps)
+    elif section.schedule == "log":
+        spaced = np.geomspace(1, max(last, 1), max(section.count - 1, 2))
+        chosen = {round(float(step)) for step in spaced}
+    elif section.schedule == "dense_then_sparse":
+        dense = range(0, min(section.dense_until, last) + 1, section.dense_every)
+        chosen = {*dense, *range(0, last + 1, section.every)}
+    else:  # every, adaptive
+        chosen = set(range(0, last + 1, section.every))
+    return sorted({0, last} | chosen)
+
+
+def thinned(steps: Sequence[int], room: int, dense_until: int) -> list[int]:
+    """At most `room` of the steps: all up to `dense_until`, the later ones evenly thinned.
+
+    Raises:
+        HopscopeError: if not even the dense part and the last step fit.
+    """
+    if len(steps) <= room:
+        return list(steps)
+    dense = [step for step in steps if step <= dense_until]
+    sparse = [step for step in steps if step > dense_until]
+    left = room - len(dense)
+    if left < min(1, len(sparse)):
+        raise HopscopeError(
+            f"checkpoints.budget_mb leaves room for {room} checkpoints, and the dense part has "
+            f"{len(dense)}; raise budget_mb, or raise dense_every, or lower dense_until."
+        )
+    if left == 1:
+        return [*dense, sparse[-1]]
+    rows = np.linspace(0, len(sparse) - 1, left).round().astype(int)
+    return [*dense, *(sparse[row] for row in rows)]
+
+
+class CheckpointPlan:
+    """Decides step by step; says in `note` what a byte budget took away."""
+
+    def __init__(self, section: CheckpointsSection, last: int, checkpoint_bytes: int) -> None:
+        """Lay out the plan.
+
+        Args:
+            section: The recipe's [checkpoints].
+            last: Number of optimizer steps of the run.
+            checkpoint_bytes: Size of one checkpoint on disk.
+        """
+        self._adaptive = section.schedule == "adaptive"
+        self._delta = section.adaptive_delta
+        self._kept_accuracies: dict[str, float] = {}
+        self._extra_room: int | None = None
+        self.note: str | None = None
+        steps = checkpoint_steps(section, last)
+        if section.budget_mb is not None:
+            room = int(section.budget_mb * 1e6 // checkpoint_bytes)
+            steps = self._within(steps, room, section)
+        self.steps = frozenset(steps)
+
+    def _within(self, steps: list[int], room: int, section: CheckpointsSection) -> list[int]:
+        if room < 2:
+            raise HopscopeError(
+                f"checkpoints.budget_mb = {section.budget_mb:g} does not hold the first and the "
+                "last checkpoint; raise it."
+            )
+        dense_until = section.dense_until if section.schedule == "dense_then_sparse" else 0
+        kept = thinned(steps, room, dense_until)
+        self._extra_room = room - len(kept)
+        if len(kept) < len(steps):
+            self.note = (
+                f"checkpoints.budget_mb = {section.budget_mb:g} holds {room} checkpoints: "
+                f"{len(kept)} of {len(steps)} planned ones are kept, those after step "
+                f"{dense_until} thinned out."
+            )
+        return kept
+
+    def due(self, step: int) -> bool:
+        """Whether this step is kept whatever the accuracies are."""
+        return step in self.steps
+
+    def moved(self, accuracies: Mapping[str, float]) -> bool:
+        """Adaptive only: whether an accuracy moved by adaptive_delta since the last kept step."""
+        if not self._adaptive or not self._kept_accuracies:
+            return False
+        far = any(
+            abs(value - self._kept_accuracies.get(split, value)) >= self._delta
+            for split, value in accuracies.items()
+        )
+        if far and self._extra_room is not None:
+            if self._extra_room == 0:
+                self.note = (
+                    "checkpoints.budget_mb is used up: from here on adaptive checkpoints are left "
+                    "out and only those every `every` steps are kept."
+                )
+                return False
+            self._extra_room -= 1
+        return far
+
+    def kept(self, accuracies: Mapping[str, float]) -> None:
+        """Tell the plan that a checkpoint with these accuracies was kept."""
+        self._kept_accuracies = dict(accuracies)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed plan must know: JSON values."""
+        return {"kept_accuracies": self._kept_accuracies, "extra_room": self._extra_room}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state` gave."""
+        self._kept_accuracies = dict(state["kept_accuracies"])
+        self._extra_room = state["extra_room"]

@@ -1,0 +1,233 @@
+"""The course of a run: steps, evaluations, checkpoints, resume states, and how it ends."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from circuits.errors import HopscopeError
+from circuits.metrics import (
+    ID_SPLIT,
+    gradient_weight_cosine,
+    grok_summary_of_rows,
+    weight_norms,
+)
+from circuits.recipe import Recipe
+from circuits.run_writer import RunWriter
+from circuits.runs import RESUME
+from train.evaluation import Evaluator
+from train.interrupts import StopRequest, stop_requests
+from train.memory import is_out_of_memory, largest_fitting, out_of_memory
+from train.progress import TrainingProgress
+from train.schedule import CheckpointPlan
+from train.state import ResumeState, remove_states, save_state
+from train.trackers import Report, trackers
+from train.trainer import CHECK_EVERY, NonFiniteLoss, Trainer
+
+AGREE_EVERY = 10
+"""Steps between the moments at which several processes ask each other whether to stop."""
+
+
+class Session:
+    """One process's part in training one run."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        path: Path,
+        trainer: Trainer,
+        evaluator: Evaluator,
+        plan: CheckpointPlan,
+        writer: RunWriter | None,
+        *,
+        show: bool,
+    ) -> None:
+        """Bring the parts together.
+
+        Args:
+            recipe: The run's.
+            path: The run folder.
+            trainer: Does the steps.
+            evaluator: Measures.
+            plan: Says when a checkpoint is due.
+            writer: Writes the run; None in all but the first of several processes.
+            show: Show progress.
+        """
+        self.recipe, self.path = recipe, path
+        self.trainer, self.evaluator, self.plan, self.writer = trainer, evaluator, plan, writer
+        self._show = show and writer is not None
+        self._progress: TrainingProgress | None = None
+        self._report: Report | None = None
+        self._pending: list[str] = []
+        self._state_step = -1
+        self._state_time = -math.inf
+        self._spent = 0.0
+        self._clock = time.perf_counter()
+        self._since = (self._clock, 0)
+        self._noted: str | None = None
+
+    def begin(self) -> None:
+        """Evaluate and keep the untrained model, before the first step of a new run."""
+        self._record()
+
+    def load_state(self, state: ResumeState) -> None:
+        """Go back to a resume state."""
+        self.trainer.load_state(state.tensors, state.numbers)
+        self.plan.load_state(state.numbers["plan"])
+        self._spent = state.numbers["seconds"]
+        self._state_step = state.step
+        self._since = (time.perf_counter(), state.step)
+
+    def say(self, *sentences: str) -> None:
+        """Tell the user and keep it in the manifest."""
+        for sentence in sentences:
+            if self.writer is not None:
+                self.writer.add_note(sentence)
+            if self._progress is not None:
+                self._progress.say(sentence)
+            else:
+                self._pending.append(sentence)
+
+    def run(self) -> None:
+        """Train to the end, or until somebody asks to stop."""
+        with ExitStack() as stack:
+            request = stack.enter_context(stop_requests())
+            bar = TrainingProgress(self.recipe.training.steps, self.trainer.step, self._show)
+            self._progress = stack.enter_context(bar)
+            if self.writer is not None:
+                self._report = stack.enter_context(trackers(self.recipe, self.path))
+            for sentence in self._pending:
+                bar.say(sentence)
+            try:
+                stopped = self._steps(request, bar)
+            except NonFiniteLoss as error:
+                raise HopscopeError(f"{error} {self._last_good()}") from error
+            self._end(stopped)
+
+    def _steps(self, request: StopRequest, bar: TrainingProgress) -> bool:
+        """Do all steps; True if it was asked to stop before."""
+        trainer, last, every = (
+            self.trainer,
+            self.recipe.training.steps,
+            self.recipe.evaluation.every,
+        )
+        grokked = False
+        while trainer.step < last and not grokked:
+            if self._asked_to_stop(request):
+                return True
+            self._advance()
+            step = trainer.step
+            bar.advance(step)
+            if step % every == 0 or self.plan.due(step):
+                grokked = self._record()
+            elif step % CHECK_EVERY == 0:
+                trainer.check_finite()
+        return False
+
+    def _asked_to_stop(self, request: StopRequest) -> bool:
+        group = self.trainer.group
+        if group.world == 1:
+            return request.received
+        return self.trainer.step % AGREE_EVERY == 0 and group.any(request.received)
+
+    def _advance(self) -> None:
+        try:
+            self.trainer.advance()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            size = self.recipe.training.batch_size
+            raise out_of_memory(size, largest_fitting(self.trainer.attempt, size // 2)) from error
+
+    def _record(self) -> bool:
+        """Evaluate, write, keep what is due; True if the run has reached its goal."""
+        self.trainer.check_finite()
+        row = self._measure()
+        step = row["step"]
+        accuracies = {k: v for k, v in row.items() if k.startswith("accuracy/")}
+        goal = self.recipe.evaluation.stop_at_id_accuracy
+        reached = goal is not None and row.get(f"accuracy/{ID_SPLIT}", 0.0) >= goal
+        keep = self.plan.due(step) or reached or self.plan.moved(accuracies)
+        if self.plan.note is not None and self.plan.note != self._noted:
+            self._noted = self.plan.note
+            self.say(self.plan.note)
+        if self.writer is not None:
+            self.writer.append_metrics(row)
+        if self._report is not None:
+            self._report(row)
+        if self._progress is not None:
+            self._progress.evaluated(row)
+        if keep:
+            self.plan.kept(accuracies)
+            self._keep(step)
+        self._since = (time.perf_counter(), step)
+        return reached
+
+    def _measure(self) -> dict[str, Any]:
+        trainer = self.trainer
+        elapsed, steps = time.perf_counter() - self._since[0], trainer.step - self._since[1]
+        row: dict[str, Any] = {"step": trainer.step}
+        mean = trainer.take_mean_loss()
+        if mean is not None:
+            row["train_loss"] = mean
+        found = self.evaluator(trainer.model, trainer.sample_loss, trainer.precision)
+        for name, value in found.items():
+            if not math.isfinite(value):
+                raise NonFiniteLoss(trainer.step, value, self.recipe.training)
+            row[name] = value
+        row |= weight_norms(dict(trainer.model.named_parameters()))
+        cosine = gradient_weight_cosine(trainer.optimizer.parameters)
+        if cosine is not None:
+            row["gradient_weight_cosine"] = cosine
+        if steps:
+            row["steps_per_s"] = steps / elapsed
+        return row | {"seconds": self._seconds()}
+
+    def _keep(self, step: int) -> None:
+        if self.writer is None:
+            return
+        weights = self.trainer.model.state_dict()
+        self.writer.add_checkpoint(step, weights, self.recipe.checkpoints.dtype)
+        self.writer.set_state("training", **self._summary())
+        if time.perf_counter() - self._state_time >= self.recipe.checkpoints.resume_seconds:
+            self._save_state()
+
+    def _save_state(self) -> None:
+        tensors, numbers = self.trainer.state()
+        numbers |= {"plan": self.plan.state(), "seconds": self._seconds()}
+        save_state(self.path / RESUME, self.trainer.step, tensors, numbers)
+        self._state_time, self._state_step = time.perf_counter(), self.trainer.step
+
+    def _end(self, stopped: bool) -> None:
+        if self.writer is None:
+            return
+        if not stopped:
+            self.writer.set_state("finished", **self._summary())
+            remove_states(self.path / RESUME)
+            return
+        if self._state_step != self.trainer.step:
+            self.trainer.check_finite()
+            self._save_state()
+        self.writer.set_state("stopped", **self._summary())
+        assert self._progress is not None
+        self._progress.say(
+            f"Stopped after step {self.trainer.step}; nothing is lost. "
+            f"Continue with: hopscope train --resume {self.path}"
+        )
+
+    def _summary(self) -> dict[str, Any]:
+        assert self.writer is not None
+        grok = grok_summary_of_rows(self.writer.rows).to_json()
+        return {"grok": grok, "seconds": self._seconds()}
+
+    def _seconds(self) -> float:
+        return self._spent + time.perf_counter() - self._clock
+
+    def _last_good(self) -> str:
+        steps = self.writer.steps if self.writer is not None else []
+        if not steps:
+            return "No checkpoint had been kept yet."
+        return f"The last good checkpoint, of step {steps[-1]}, is kept in {self.path}."

@@ -1,0 +1,92 @@
+"""Resume states: everything from which training goes on as if it had not stopped.
+
+A state is a pair in the run's resume/ folder: state_00001234.safetensors with all tensors and
+state_00001234.json, written after it, with the SHA-256 of the first and all numbers. The two
+newest states are kept, so that one damaged file costs only the steps since the other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from circuits.checkpoints import load_tensors, save_tensors, write_atomically
+from circuits.errors import HopscopeError
+
+KEPT = 2
+_NAME = re.compile(r"state_(\d{8,12})\.json")
+
+
+@dataclass(frozen=True)
+class ResumeState:
+    """One state as read back."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    numbers: dict[str, Any]
+
+
+def save_state(
+    folder: Path, step: int, tensors: dict[str, Tensor], numbers: dict[str, Any]
+) -> None:
+    """Write the state of a step, then drop all but the `KEPT` newest."""
+    weights = folder / f"state_{step:08d}.safetensors"
+    digest = save_tensors(weights, tensors, {"step": str(step)})
+    text = json.dumps({**numbers, "sha256": digest}, allow_nan=False)
+    write_atomically(weights.with_suffix(".json"), text.encode())
+    for old in state_steps(folder)[KEPT:]:
+        _remove(folder, old)
+
+
+def state_steps(folder: Path) -> list[int]:
+    """Steps with a state, newest first."""
+    if not folder.is_dir():
+        return []
+    found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return sorted((int(match[1]) for match in found if match), reverse=True)
+
+
+def usable_states(folder: Path, problems: list[str]) -> Iterator[ResumeState]:
+    """States that are whole, newest first; what is wrong with others goes into `problems`."""
+    for step in state_steps(folder):
+        path = folder / f"state_{step:08d}.json"
+        try:
+            numbers = json.loads(path.read_text(encoding="utf-8"))
+            digest = str(numbers["sha256"])
+            tensors = load_tensors(path.with_suffix(".safetensors"), sha256=digest)
+        except (OSError, ValueError, KeyError, TypeError) as error:  # HopscopeError is one
+            problems.append(f"the resume state of step {step} is damaged ({error})")
+            continue
+        yield ResumeState(step, tensors, numbers)
+
+
+def remove_states(folder: Path) -> None:
+    """Delete all states of a finished run, and nothing else."""
+    for path in list(folder.glob("state_*")):
+        path.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Delete states later than `step`: damaged ones, and those whose history is rewritten."""
+    for later in state_steps(folder):
+        if later > step:
+            _remove(folder, later)
+
+
+def no_state(folder: Path, problems: list[str]) -> HopscopeError:
+    """The error for a run that cannot be resumed."""
+    why = "; ".join(problems) if problems else "it has no resume state"
+    return HopscopeError(f"{folder.parent} cannot be resumed: {why}; train it again with --out.")
+
+
+def _remove(folder: Path, step: int) -> None:
+    for suffix in (".json", ".safetensors"):
+        (folder / f"state_{step:08d}{suffix}").unlink(missing_ok=True)

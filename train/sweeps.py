@@ -1,0 +1,164 @@
+"""Sweeps: one recipe over a grid of values and several seeds, in parallel processes.
+
+Parallelism is joblib's: local processes by default, a Ray cluster with backend "ray".
+A sweep may be started again: finished runs are kept, stopped ones are resumed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import joblib
+import pandas as pd
+
+from circuits.checkpoints import write_atomically
+from circuits.errors import HopscopeError
+from circuits.recipe import Recipe, load_recipe
+from circuits.runs import MANIFEST, Run, open_run
+
+Backend = Literal["loky", "ray"]
+TABLE = "sweep.csv"
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One cell of the grid with one seed."""
+
+    overrides: dict[str, str]
+    """section.key -> value as written, without the seed."""
+    seed: int
+    recipe: Recipe
+    path: Path
+
+
+def sweep(
+    recipe: Path,
+    grid: Sequence[str],
+    *,
+    out: Path,
+    seeds: int = 1,
+    overrides: Iterable[str] = (),
+    backend: Backend = "loky",
+    n_jobs: int | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Train every combination and write `sweep.csv` into `out`.
+
+    Args:
+        recipe: The recipe file.
+        grid: Axes "section.key=a,b,c".
+        out: Folder for all runs.
+        seeds: Seeds 0 to seeds - 1 (counted from the recipe's own) of every combination.
+        overrides: `section.key=value` for all of them.
+        backend: "loky" for local processes, "ray" for a cluster.
+        n_jobs: Processes at once; None: as many as there are cores (GPU: one).
+        progress: Show a line per finished run.
+
+    Returns:
+        One row per run: grid values, seed, grok rule, last accuracies, run folder, error.
+    """
+    runs = plan_sweep(recipe, grid, out=out, seeds=seeds, overrides=list(overrides))
+    jobs = n_jobs or _default_jobs(runs[0].recipe)
+    threads = max(1, joblib.cpu_count() // jobs)
+    out.mkdir(parents=True, exist_ok=True)
+    if backend == "ray":
+        _register_ray()
+    with joblib.parallel_config(backend=backend, n_jobs=jobs):
+        rows = joblib.Parallel(verbose=5 if progress else 0)(
+            joblib.delayed(_train_one)(run, threads) for run in runs
+        )
+    table = pd.DataFrame(rows)
+    write_atomically(out / TABLE, table.to_csv(index=False).encode())
+    return table
+
+
+def plan_sweep(
+    recipe: Path, grid: Sequence[str], *, out: Path, seeds: int, overrides: list[str]
+) -> list[SweepRun]:
+    """All runs of a sweep; every recipe is validated before the first one is trained."""
+    if seeds < 1:
+        raise HopscopeError(f"seeds = {seeds}; a sweep needs at least one.")
+    axes = [parse_axis(axis) for axis in grid]
+    first_seed = load_recipe(recipe, overrides).seed
+    runs = []
+    for values in itertools.product(*(values for _, values in axes)):
+        cell = {key: value for (key, _), value in zip(axes, values, strict=True)}
+        for seed in range(first_seed, first_seed + seeds):
+            settings = [f"{key}={value}" for key, value in cell.items()]
+            resolved = load_recipe(recipe, [*overrides, *settings, f"seed={seed}"])
+            runs.append(SweepRun(cell, seed, resolved, out / _folder_name(cell, seed)))
+    return runs
+
+
+def parse_axis(axis: str) -> tuple[str, list[str]]:
+    """Split "section.key=a,b" into the key and its values; commas inside brackets stay."""
+    key, separator, text = axis.partition("=")
+    values, depth, start = [], 0, 0
+    for i, character in enumerate(text):
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0:
+            values.append(text[start:i].strip())
+            start = i + 1
+    values.append(text[start:].strip())
+    if not separator or not key.strip() or not all(values):
+        raise HopscopeError(
+            f"grid {axis!r} is not of the form section.key=a,b,c, "
+            "e.g. --grid augmentation.phi=3.6,9,18."
+        )
+    return key.strip(), values
+
+
+def _folder_name(cell: dict[str, str], seed: int) -> str:
+    parts = [f"{key.rpartition('.')[2]}={value}" for key, value in cell.items()]
+    name = "_".join([*parts, f"seed={seed}"])
+    return "".join(c if c.isalnum() or c in "=._-" else "-" for c in name)
+
+
+def _default_jobs(recipe: Recipe) -> int:
+    import torch
+
+    if recipe.training.device != "cpu" and torch.cuda.is_available():
+        return 1
+    return joblib.cpu_count()
+
+
+def _train_one(run: SweepRun, threads: int) -> dict[str, Any]:
+    import torch
+
+    from train.loop import train
+
+    torch.set_num_threads(threads)
+    row: dict[str, Any] = {**run.overrides, "seed": run.seed, "run": str(run.path), "error": ""}
+    try:
+        done = _existing(run)
+        if done is None or done.state != "finished":
+            done = train(run.recipe, run.path, resume=done is not None, progress=False)
+    except HopscopeError as error:  # the other runs of the sweep go on; the table says why
+        return row | {"error": str(error)}
+    last = done.rows()[-1]
+    accuracies = {key: value for key, value in last.items() if key.startswith("accuracy/")}
+    return row | done.grok | {"step": last["step"]} | accuracies
+
+
+def _existing(run: SweepRun) -> Run | None:
+    if not (run.path / MANIFEST).exists():
+        return None
+    found = open_run(run.path)
+    if found.recipe != run.recipe:
+        raise HopscopeError(f"{run.path} holds a run of another recipe; give another --out.")
+    return found
+
+
+def _register_ray() -> None:
+    try:
+        from ray.util.joblib import register_ray
+    except ImportError as error:
+        raise HopscopeError(
+            "backend 'ray' needs Ray, which is not installed; "
+            "`pip install 'hopscope[ray]'`, or leave out --backend for local processes."
+        ) from error
+    register_ray()
