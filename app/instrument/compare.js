@@ -1,0 +1,1 @@
+class CompareView { constructor() {} build() {} splitChanged() {} }

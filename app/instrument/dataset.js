@@ -1,0 +1,52 @@
+// The payload that Python sent, unpacked once.
+
+class RunData {
+  constructor(raw) {
+    Object.assign(this, raw);
+    this.bySplit = {};
+    for (const [name, packed] of Object.entries(raw.measures || {})) {
+      const split = { n: packed.n ?? 0, examples: packed.examples || null };
+      for (const kind of ["lens", "tracing", "moved", "bridge"]) {
+        split[kind] = packed[kind] ? new Measure(packed[kind]) : null;
+      }
+      if (packed.flips) split.flips = new Bits(packed.flips);
+      this.bySplit[name] = split;
+    }
+  }
+
+  accuracyAt(split, step) {
+    const values = this.metrics.accuracy[split];
+    if (!values) return null;
+    let found = null;
+    for (let i = 0; i < values.length && this.metrics.step[i] <= step; i++) {
+      if (values[i] !== null) found = values[i];
+    }
+    return found;
+  }
+
+  bestBaseline(split) {
+    const known = Object.entries((this.baselines || {})[split] || {});
+    if (!known.length) return null;
+    const [name, value] = known.reduce((a, b) => (b[1] > a[1] ? b : a));
+    return { name, value };
+  }
+
+  splitLabel(name) {
+    const known = this.splits.find((split) => split.name === name);
+    return known ? known.label : name.replaceAll("_", " ");
+  }
+}
+
+// One bit per (step, layer, position, example): did the top answer change?
+class Bits {
+  constructor({ shape, base64 }) {
+    this.shape = shape;
+    this.bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  }
+
+  at(step, layer, position, example) {
+    const [, layers, positions, examples] = this.shape;
+    const bit = ((step * layers + layer) * positions + position) * examples + example;
+    return (this.bytes[bit >> 3] >> (7 - (bit & 7))) & 1;
+  }
+}

@@ -1,0 +1,173 @@
+// The first page: circuit, curves, maps and a sentence, all at one step.
+
+class Formation {
+  constructor(root, context) {
+    this.context = context;
+    this.data = context.data;
+    context.select = (chosen) => this.select(chosen);
+    this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
+    const main = html("div", { class: "formation-main" }, root);
+    this.circuit = new Circuit(main, context, { height: 376 });
+    const side = html("div", { class: "formation-side" }, main);
+    this.accuracy = new Curves(side, context, { className: "wide", height: 152, ...this.accuracySeries() });
+    this.loss = new Curves(side, context, { title: "Loss per split", hint: "log scale", className: "small", height: 132, scale: "log", series: this.splitSeries(this.data.metrics.loss) });
+    context.chosen = this.strongestState();
+    this.state = new Curves(side, context, { className: "small", height: 132, ...this.stateSeries() });
+    this.maps = html("div", { class: "maps" }, root);
+    this.heatMaps = this.makeMaps();
+    this.drawer = new Examples(root, context);
+    context.playhead.follow((index) => this.draw(index));
+  }
+
+  get split() { return this.data.bySplit[this.context.split] || {}; }
+
+  accuracySeries() {
+    const baselines = (this.data.baselines || {})[this.context.split] || {};
+    const names = { h_r2: "subject + 2nd relation", r1_r2: "both relations", majority: "most frequent" };
+    const references = Object.entries(baselines).filter(([, v]) => v >= 0.005).map(([name, value]) => ({
+      value, colour: "baseline", name: `shortcut ${names[name] || name} ${percent(value)}`,
+      words: `A shortcut answerer that sees only ${names[name] || name} is right for ${percent(value)} of these questions.`,
+    })).sort((a, b) => b.value - a.value).slice(0, 2);
+    return { title: "Accuracy per split", hint: `dashed: shortcuts on ${this.data.splitLabel(this.context.split)}`,
+      series: this.splitSeries(this.data.metrics.accuracy), references };
+  }
+
+  splitSeries(values) {
+    return this.data.splits.filter((s) => values[s.name]).map((s) => ({
+      name: s.label, colour: s.name, steps: this.data.metrics.step, values: values[s.name],
+      strong: s.name === this.context.split,
+    }));
+  }
+
+  strongestState() {
+    const { bridge } = this.split;
+    const middle = this.data.positions.length > 2 ? 1 : 0;
+    let best = { kind: "state", l: Math.floor(this.data.layers / 2), p: middle }, most = -1;
+    for (let l = 1; bridge && l < this.data.layers; l++) {
+      const value = bridge.at(this.context.playhead.steps.length - 1, 0, l, middle);
+      if (value !== null && value > most) { most = value; best = { kind: "state", l, p: middle }; }
+    }
+    return best;
+  }
+
+  stateSeries() {
+    const { l, p, kind } = this.context.chosen;
+    const { lens, tracing, bridge, moved } = this.split;
+    const steps = this.context.playhead.steps;
+    const over = (name, colour, measure, ...at) => ({
+      name, colour, steps, values: steps.map((_, i) => measure.at(i, ...at)),
+      low: measure.low ? steps.map((_, i) => measure.low.at(i, ...at)) : null,
+      high: measure.high ? steps.map((_, i) => measure.high.at(i, ...at)) : null,
+    });
+    const position = this.data.positions[p].short;
+    const series = [];
+    if (kind === "moved") {
+      if (moved) series.push(over("handed on", "edge", moved, l, p));
+      return { title: `Edge from ${position}, block ${l + 1}`, hint: "over training", series };
+    }
+    const layer = kind === "through" ? l + 1 : l;
+    if (tracing) series.push(over("causal strength", "edge", tracing, layer, p));
+    if (bridge) series.push(over("bridge swap", "swap", bridge, 0, layer, p));
+    if (lens) {
+      const readable = this.data.targets.map((t, i) => over(`lens ${t.short}`, t.name, lens, i, layer, p));
+      series.push(...readable.filter((s) => Math.max(...s.values) >= 0.1));
+    }
+    return { title: `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`, hint: "", series };
+  }
+
+  makeMaps() {
+    const { data, context } = this;
+    const rows = Array.from({ length: data.layers }, (_, l) => String(l));
+    const columns = data.positions.map((p) => p.short);
+    const map = (title, colour, words, measure, prefix) => new HeatMap(this.maps, context, {
+      title, colour, rows, columns, height: 152,
+      read: (index, l, p) => { const m = measure(this.split); return m ? m.at(index, ...prefix, l, p) : null; },
+      words: (index, l, p) => {
+        const m = measure(this.split);
+        return m ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${m.inWords(index, ...prefix, l, p)}.` : "This analysis has not been run for this split.";
+      },
+      pick: (l, p) => this.select({ kind: "state", l, p }),
+    });
+    const lens = data.targets.map((t, i) => map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, (s) => s.lens, [i]));
+    return [...lens,
+      map("Causal tracing", "edge", "Share of answers that change when the state is swapped", (s) => s.tracing, []),
+      map("Bridge swap", "swap", "Share of answers that become those of the other bridge", (s) => s.bridge, [0])];
+  }
+
+  select(chosen) {
+    this.context.chosen = chosen;
+    this.state.replace(this.stateSeries());
+    this.drawer.open(chosen);
+    this.context.playhead.redraw();
+  }
+
+  splitChanged() {
+    this.accuracy.replace(this.accuracySeries());
+    this.loss.replace({ series: this.splitSeries(this.data.metrics.loss) });
+    this.state.replace(this.stateSeries());
+    this.drawer.refresh();
+  }
+
+  build(width) {
+    const gap = 10, pad = 18;
+    const left = Math.round(width * 0.45), right = width - left - gap;
+    this.circuit.build(left - pad);
+    this.accuracy.build(right - pad);
+    this.loss.build(Math.floor((right - gap) / 2) - pad);
+    this.state.build(Math.ceil((right - gap) / 2) - pad);
+    const each = Math.floor((width - gap * (this.heatMaps.length - 1)) / this.heatMaps.length);
+    for (const map of this.heatMaps) map.build(each - pad);
+    this.draw(this.context.playhead.index);
+  }
+
+  draw(index) {
+    this.sentence.textContent = formationInWords(this.data, this.context.split, index, this.context.playhead.step);
+  }
+}
+
+// The examples behind a state or an edge: which questions change their answer there.
+class Examples {
+  constructor(root, context) {
+    this.context = context;
+    this.box = html("aside", { class: "drawer", "aria-label": "Examples" }, root);
+    const head = html("div", { class: "panel-head" }, this.box);
+    this.title = html("h3", {}, head);
+    const close = html("button", { class: "close", "aria-label": "Close examples", text: "×" }, head);
+    close.onclick = () => { this.chosen = null; this.box.classList.remove("open"); };
+    this.list = html("ol", {}, this.box);
+    context.playhead.follow(() => this.refresh());
+  }
+
+  open(chosen) {
+    this.chosen = chosen;
+    this.box.classList.add("open");
+    this.refresh();
+  }
+
+  changed(index, i, split) {
+    const { kind, l, p } = this.chosen;
+    if (kind === "moved") return split.flips.at(index, l, p, i) && !split.flips.at(index, l + 1, p, i);
+    return split.flips.at(index, kind === "through" ? l + 1 : l, p, i);
+  }
+
+  refresh() {
+    if (!this.chosen) return;
+    const split = this.context.data.bySplit[this.context.split];
+    const { kind, l, p } = this.chosen;
+    const position = this.context.data.positions[p].label;
+    if (!split || !split.flips || !split.examples) {
+      this.title.textContent = "No examples kept: run `hopscope analyze` for this run.";
+      this.list.replaceChildren();
+      return;
+    }
+    const index = this.context.playhead.index;
+    const rows = split.examples.map((text, i) => ({ text, changed: this.changed(index, i, split) }));
+    const count = rows.filter((row) => row.changed).length;
+    this.title.textContent = kind === "moved"
+      ? `${position}, block ${l + 1}: ${count} of ${rows.length} questions stop depending on this position`
+      : `${position}, ${blocks(kind === "through" ? l + 1 : l)}: ${count} of ${rows.length} answers change when swapped`;
+    rows.sort((a, b) => b.changed - a.changed);
+    this.list.replaceChildren(...rows.slice(0, 60).map((row) =>
+      html("li", { class: row.changed ? "changed" : "kept", text: `${row.changed ? "changes" : "stays"}  ${row.text}` })));
+  }
+}

@@ -1,0 +1,124 @@
+// Entry point: Streamlit calls this for every rerun; the instrument is built once per payload.
+
+const instruments = new WeakMap();
+const PAGES = {
+  formation: (root, context) => new Formation(root, context),
+  question: (root, context) => new QuestionView(root, context),
+  compare: (root, context) => new CompareView(root, context),
+  compact: () => ({ build() {}, splitChanged() {} }),
+};
+
+// Bytes from Python: one line of JSON for this mount, then the (cached) payload of the run.
+function unpack(bytes) {
+  const text = new TextDecoder().decode(bytes);
+  const end = text.indexOf("\n");
+  return { header: JSON.parse(text.slice(0, end)), body: () => JSON.parse(text.slice(end + 1)) };
+}
+
+class Instrument {
+  constructor(parent, header, raw, component) {
+    this.parent = parent;
+    this.header = header;
+    this.root = html("div", { class: `instrument ${header.page}`, "data-page": header.page }, parent);
+    const data = new RunData(raw);
+    const playhead = new Playhead(data.steps, 0, (step) => this.settled(step));
+    playhead.index = playhead.nearest(header.step ?? data.steps.at(-1));
+    const splits = data.splits.filter((s) => data.bySplit[s.name]);
+    this.context = {
+      data, playhead, metrics: data.metrics, phases: data.phases || [],
+      axis: new Axis(data.steps, data.metrics),
+      split: splits.some((s) => s.name === header.split) ? header.split : (splits[0] || data.splits[0]).name,
+      tooltip: new Tooltip(this.root),
+      palette: new Palette(parent.host || parent, data.colours),
+      rebuild: () => this.build(),
+      send: (name, value) => this.component.setTriggerValue(name, value),
+      splitButtons: (bar) => this.splitButtons(bar, header.page === "formation" ? splits : []),
+    };
+    this.component = component;
+    this.timeline = new Timeline(this.root, this.context);
+    this.page = PAGES[header.page](this.root, this.context);
+    playhead.follow(() => { this.root.dataset.step = playhead.step; this.root.dataset.drawn = playhead.drawn; });
+    this.observer = new ResizeObserver(() => this.resized());
+    this.observer.observe(this.root);
+    this.onKey = (event) => this.key(event);
+    document.addEventListener("keydown", this.onKey);
+    this.build();
+  }
+
+  // Keys work wherever nothing else wants them, so that the page is an instrument from the start.
+  key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const target = event.composedPath()[0];
+    const free = target === document.body || (target.closest && target.closest(".track"));
+    const scrolls = target.closest && target.closest("[data-testid=stMain]") && !target.closest("input,select,textarea,button,[role]");
+    if (free || scrolls) this.context.playhead.key(event);
+  }
+
+  splitButtons(bar, splits) {
+    for (const split of splits) {
+      const button = html("button", { class: "split", role: "radio", "aria-checked": split.name === this.context.split, text: split.label, title: split.about }, bar);
+      button.onclick = () => {
+        this.context.split = split.name;
+        for (const other of bar.children) setAttributes(other, { "aria-checked": other === button });
+        this.page.splitChanged();
+        this.context.playhead.redraw();
+      };
+    }
+  }
+
+  settled(step) {
+    if (step === this.reported) return;
+    this.reported = step;
+    this.component.setStateValue("step", step);
+  }
+
+  resized() {
+    const width = Math.floor(this.root.clientWidth);
+    if (width > 100 && width !== this.width) this.build();
+  }
+
+  build() {
+    this.width = Math.floor(this.root.clientWidth);
+    if (this.width <= 100) return;
+    this.context.palette = new Palette(this.parent.host || this.parent, this.context.data.colours);
+    this.root.classList.toggle("dark", this.context.palette.dark);
+    this.timeline.build(this.width - 24);
+    this.page.build(this.width);
+    this.root.dataset.step = this.context.playhead.step;
+    this.root.dataset.ready = "true";
+  }
+
+  update(header, component) {
+    this.component = component;
+    const background = getComputedStyle(this.parent.host || this.parent).getPropertyValue("--st-background-color");
+    if (background !== this.background) { this.background = background; this.build(); }
+    if (header.jump !== this.header.jump && header.step !== null) {
+      this.context.playhead.to(this.context.playhead.nearest(header.step), false);
+    }
+    this.header = header;
+  }
+
+  remove() {
+    this.context.playhead.stop();
+    this.observer.disconnect();
+    document.removeEventListener("keydown", this.onKey);
+    this.root.remove();
+  }
+}
+
+export default function mount(component) {
+  const parent = component.parentElement;
+  const { header, body } = unpack(component.data);
+  const known = instruments.get(parent);
+  if (known && known.header.id === header.id) {
+    known.update(header, component);
+  } else {
+    if (known) known.remove();
+    instruments.set(parent, new Instrument(parent, header, body(), component));
+  }
+  return () => {
+    const current = instruments.get(parent);
+    if (current) current.remove();
+    instruments.delete(parent);
+  };
+}

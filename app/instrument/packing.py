@@ -1,0 +1,40 @@
+"""Arrays as compact JSON: thousandths in flat lists, and sets of examples as bits."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+
+def pack(values: Float[np.ndarray, "*axes"]) -> dict[str, Any]:
+    """Values in thousandths, row-major, null where there is none."""
+    flat = np.asarray(values, dtype=float).ravel()
+    known = np.isfinite(flat)
+    thousandths = np.round(np.where(known, flat, 0) * 1000).astype(int).tolist()
+    if not known.all():
+        thousandths = [v if k else None for v, k in zip(thousandths, known, strict=True)]
+    return {"shape": list(np.shape(values)), "values": thousandths}
+
+
+def pack_measure(ds: xr.Dataset, name: str, axes: tuple[str, ...]) -> dict[str, Any]:
+    """A variable with its `_low` and `_high`, where it has them, transposed to `axes`."""
+    packed = {"value": pack(ds[name].transpose(*axes).values)}
+    for bound in ("low", "high"):
+        if f"{name}_{bound}" in ds:
+            packed[bound] = pack(ds[f"{name}_{bound}"].transpose(*axes).values)
+    return packed
+
+
+def pack_bits(bits: np.ndarray) -> dict[str, Any]:
+    """Booleans of any shape as base64 of packed bits, row-major, first bit highest."""
+    packed = np.packbits(np.asarray(bits, dtype=bool).ravel())
+    return {"shape": list(bits.shape), "base64": base64.b64encode(packed.tobytes()).decode()}
+
+
+def curve(values: Any) -> list[float | None]:
+    """A short list of floats for JSON, null where there is none."""
+    return [round(float(v), 5) if np.isfinite(v) else None for v in np.asarray(values, dtype=float)]

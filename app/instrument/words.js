@@ -1,0 +1,65 @@
+// What the model does at this step, in one or two plain sentences.
+
+const READABLE = 0.5;  // mean reciprocal rank from which a name counts as readable
+const CAUSAL = 0.5;    // share of questions from which a swap counts as effective
+
+function blocks(count) {
+  return count === 0 ? "in the embedding" : `after ${count} block${count > 1 ? "s" : ""}`;
+}
+
+function firstReadable(lens, index, target, position, layers) {
+  let best = { layer: 0, value: -1 };
+  for (let layer = 0; layer < layers; layer++) {
+    const value = lens.at(index, target, layer, position);
+    if (value === null) continue;
+    if (value >= READABLE) return { layer, value, readable: true };
+    if (value > best.value) best = { layer, value };
+  }
+  return { ...best, readable: false };
+}
+
+function behaviourInWords(data, split, step) {
+  const trained = data.accuracyAt("train_inferred", step), tested = data.accuracyAt("id_test", step);
+  const shown = data.accuracyAt(split, step);
+  const shortcut = data.bestBaseline(split);
+  if (trained === null && shown === null) return "";
+  let words;
+  if ((trained ?? 0) < 0.9) words = `The model answers ${percent(trained)} of the compositions it is trained on`;
+  else if ((tested ?? 0) < 0.95) words = `The model knows what it is trained on (${percent(trained)}), yet answers only ${percent(tested)} of unseen ID questions`;
+  else words = `The model generalizes: ${percent(tested)} of unseen ID questions are right`;
+  if (split === "ood_test") words += ` and ${percent(shown)} of OOD questions`;
+  if (shortcut && shown !== null) {
+    const relation = shown > shortcut.value + 0.05 ? "more than" : shown < shortcut.value - 0.05 ? "less than" : "about what";
+    words += ` (${relation} the best shortcut reaches here, ${percent(shortcut.value)})`;
+  }
+  return `${words}. `;
+}
+
+function mechanismInWords(data, splitData, index) {
+  const { lens, bridge } = splitData;
+  const middle = data.positions.length > 2 ? 1 : 0;
+  let words = "";
+  if (lens) {
+    const found = firstReadable(lens, index, 0, middle, data.layers);
+    words = found.readable
+      ? `The bridge entity can be read at the first-relation position ${blocks(found.layer)} (MRR ${two(found.value)})`
+      : `The bridge entity cannot be read at the first-relation position (MRR at most ${two(found.value)})`;
+  }
+  if (bridge) {
+    let best = { layer: 0, value: -1 };
+    for (let layer = 0; layer < data.layers; layer++) {
+      const value = bridge.at(index, 0, layer, middle);
+      if (value !== null && value > best.value) best = { layer, value };
+    }
+    if (best.value >= 0) {
+      words += best.value >= CAUSAL
+        ? `; the answer is computed from it: swapping it ${blocks(best.layer)} changes ${percent(best.value)} of answers as it should`
+        : `; the answer is not yet computed from it: swapping it changes at most ${percent(best.value)} of answers as it should`;
+    }
+  }
+  return words ? `${words}.` : "";
+}
+
+function formationInWords(data, split, index, step) {
+  return behaviourInWords(data, split, step) + mechanismInWords(data, data.bySplit[split], index);
+}

@@ -1,0 +1,35 @@
+"""The dashboard: `streamlit run app/main.py [-- RUNS_FOLDER]` or `hopscope app [RUNS_FOLDER]`.
+
+Pages are imported when they are first shown, since the model's library takes seconds to import
+and the first page does not need it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+
+def formation() -> None:
+    """The circuit forming."""
+    from app.views.formation import page
+
+    page()
+
+
+def question() -> None:
+    """One question."""
+    from app.views.question import page
+
+    page()
+
+
+PAGES = [
+    st.Page(formation, title="Formation", icon=":material/hub:", default=True),
+    st.Page(question, title="One question", icon=":material/contact_support:"),
+]
+
+ICON = Path(__file__).parent / "instrument" / "icon.svg"
+st.set_page_config(page_title="Hopscope", page_icon=str(ICON), layout="wide")
+st.navigation(PAGES, position="top").run()

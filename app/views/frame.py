@@ -1,0 +1,140 @@
+"""What every page has: the run's name, what is known about its facts, and plain words on errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.views import address
+from app.views.folders import RunFolders, find_runs, runs_folder
+from app.views.opened import Stamp, opened, stamp
+from circuits.errors import HopscopeError
+from circuits.knowledge_graph import PROVENANCES
+from circuits.runs import Run
+
+TIGHTER = """<style>
+[data-testid=stMainBlockContainer] { padding: 4.2rem 1.4rem 1rem; max-width: 1700px; }
+[data-testid=stVerticalBlock] { gap: 0.5rem; }
+</style>"""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The run that a page shows and where on the timeline it begins."""
+
+    name: str
+    at: Stamp
+    run: Run
+    step: int
+    """The checkpoint that the address names."""
+
+
+def page(reading: str, body: Callable[[Shown], None]) -> None:
+    """Show the frame and then `body`; every error a user can meet becomes a sentence.
+
+    Args:
+        reading: One sentence on how to read the page.
+        body: Draws the page for the chosen run.
+    """
+    st.html(TIGHTER)
+    parameters = address.read()
+    folders = find_runs()
+    left, right = st.columns([1, 4], vertical_alignment="center")
+    name = _choose(folders, parameters.get("run"), left)
+    for problem in folders.problems:
+        st.warning(problem, icon=":material/folder_off:")
+    if name is None:
+        _no_runs()
+        return
+    try:
+        at = stamp(folders.paths[name])
+        run = opened(at)
+        if not run.steps:
+            raise HopscopeError("this run has no checkpoint yet; wait a moment and reload.")
+        step = address.step_near(parameters.get("step"), run.steps)
+        address.write(run=name, step=step)
+        right.caption(f"{facts_in_words(run)} {reading}")
+        if run.state == "training":
+            st.info(
+                "This run is still being trained; reload to see what has come since.",
+                icon=":material/model_training:",
+            )
+        body(Shown(name, at, run, step))
+    except HopscopeError as error:
+        st.error(f"{error}", icon=":material/error:")
+        st.caption("Choose another run above, or mend this one and reload the page.")
+    except OSError as error:
+        missing = error.filename or folders.paths[name]
+        st.error(
+            f"{missing} cannot be read ({error.strerror}): was the run moved or deleted while it "
+            "was open? Reload the page or choose another run.",
+            icon=":material/error:",
+        )
+
+
+def start_of_timeline(key: str, shown: Shown, *, anew: bool = False) -> dict[str, Any]:
+    """Header fields `step` and `jump` of an instrument.
+
+    They stay the same while the user moves the timeline, so that the payload is not sent again,
+    and change when the address was changed, another run chosen or the page entered anew.
+    """
+    cause = (shown.name, address.moved())
+    known = st.session_state.get(f"start_{key}")
+    if anew or st.session_state.get("instrument_shown") != key:
+        known, st.session_state["instrument_shown"] = None, key
+    if known is None or known[0] != cause:
+        known = (cause, {"step": shown.step, "jump": f"{cause}"})
+        st.session_state[f"start_{key}"] = known
+    return dict(known[1])
+
+
+def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator) -> str | None:
+    names = list(folders.paths)
+    if not names:
+        return None
+    if wanted is not None and wanted not in names:
+        shown = wanted.encode("unicode_escape").decode()[:60]
+        st.warning(f"There is no run called {shown!r} here; showing {names[0]!r} instead.")
+    chosen = wanted if wanted in names else names[0]
+    key = "run_choice"
+    if st.session_state.get(key) not in names or st.session_state.get("run_shown") != chosen:
+        st.session_state[key] = chosen
+    column.selectbox("Run", names, key=key, label_visibility="collapsed", on_change=_run_changed)
+    st.session_state["run_shown"] = chosen
+    return chosen
+
+
+def _run_changed() -> None:
+    address.read()
+    chosen = st.session_state["run_choice"]
+    address.write(run=chosen, step=None, question=None, donor=None)
+
+
+def _no_runs() -> None:
+    st.info(
+        f"There is no run in {runs_folder()} yet. Train one with "
+        "`hopscope train train/recipes/demo.toml` (or on the Train page), then reload; a folder "
+        "with runs is named by `hopscope app FOLDER`.",
+        icon=":material/school:",
+    )
+
+
+def facts_in_words(run: Run) -> str:
+    """How many facts the graph has and how many of them are real."""
+    graph = run.graph
+    counts = {origin: graph.count(origin) for origin in PROVENANCES}
+    total, real = len(graph), counts["real"]
+    if real == total:
+        words = f"All {total:,} facts are real ({graph.name})."
+    elif real == 0:
+        words = f"None of the {total:,} facts is real ({graph.name})."
+    else:
+        words = f"{real:,} of {total:,} facts are real ({graph.name})."
+    added = counts["added_true"] + counts["added_false"]
+    if added:
+        words += f" {added:,} were added, {counts['added_true']:,} of them true."
+    return words
