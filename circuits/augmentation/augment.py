@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from circuits.augmentation.additions import ADDED_FALSE, ADDED_TRUE
 from circuits.augmentation.capacity import Goal, capacity, in_distribution
 from circuits.augmentation.falsify import falsify
 from circuits.augmentation.presets import starting_point
 from circuits.augmentation.report import AugmentationReport, describe
 from circuits.augmentation.rules import Rules, read_rules
-from circuits.augmentation.stages import ADDED_FALSE, ADDED_TRUE, STAGES
+from circuits.augmentation.stages import STAGES
 from circuits.augmentation.types import learn_types
 from circuits.errors import HopscopeError
 from circuits.knowledge_graph import KnowledgeGraph
@@ -78,7 +79,8 @@ def augment(
 def _run_stages(
     base: KnowledgeGraph, section: AugmentationSection, goal: Goal, rules: Rules
 ) -> _Progress:
-    graph, added, reached = base, {}, goal.reached(base)
+    graph, reached = base, goal.reached(base)
+    added: dict[str, int] = {}
     for number, mode in enumerate(section.modes):
         if reached:
             break
@@ -112,21 +114,20 @@ def _give_up_on(densest: KnowledgeGraph, goal: Goal) -> tuple[Goal, dict[str, st
 
 def _settle_for_less(densest: KnowledgeGraph, section: AugmentationSection, goal: Goal) -> str:
     """A note on a graph that has enough to train but too little to hold out; refuse any other."""
-    now = capacity(densest, goal.splits, goal.seed)
-    rest = now.inferred - min(goal.splits.heldout_real_items, now.inferred // 4)
-    held = min(goal.splits.id_test_items, rest // 2)
-    if rest - held >= goal.wanted(now.facts_id):
-        return f"only {held:,} inferred facts can be held out as id_test beside phi."
-    highest = np.floor(1000 * (rest - held) / max(now.facts_id, 1)) / 1000
+    highest = goal.highest_phi(densest)
+    shown = np.floor(1000 * highest) / 1000
+    facts_id = capacity(densest, goal.splits, goal.seed).facts_id
+    if highest >= goal.wanted(facts_id) / facts_id:
+        return "the graph has too few inferred facts beside those trained for a full id_test."
     asked = (
         f"augmentation.phi = {goal.phi:g}"
         if goal.phi is not None
-        else (f"augmentation.preset = {section.preset!r} ({goal.trained:,} trained inferred facts)")
+        else f"augmentation.preset = {section.preset!r} ({goal.trained:,} trained inferred facts)"
     )
     modes = ", ".join(section.modes) or "none"
     raise HopscopeError(
         f"{densest.name}: {asked} cannot be reached; the highest phi with augmentation.modes "
-        f"({modes}) is {highest:g}. Lower it, lower splits.id_test_items, or allow more of the "
+        f"({modes}) is {shown:g}. Lower it, lower splits.id_test_items, or allow more of the "
         "modes true_facts, densify, new_entities."
     )
 

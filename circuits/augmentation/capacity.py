@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from circuits.comparison import compared_attributes, comparison_id_mask
 from circuits.knowledge_graph import KnowledgeGraph
@@ -68,6 +68,13 @@ class Goal:
         now = capacity(graph, self.splits, self.seed)
         return self.wanted(now.facts_id) + self.held_out - now.inferred
 
+    def highest_phi(self, graph: KnowledgeGraph) -> float:
+        """The phi for which this graph is enough, once the splits have held out their share."""
+        now = capacity(graph, self.splits, self.seed)
+        rest = now.inferred - min(self.splits.heldout_real_items, now.inferred // 4)
+        rest -= min(self.splits.id_test_items, rest // 2)
+        return rest / max(now.facts_id, 1)
+
     def failing(self, graph: KnowledgeGraph) -> list[int]:
         """Relations below `least_phi_r`, apart from those ignored."""
         if self.least_phi_r is None:
@@ -99,7 +106,9 @@ def in_distribution(
 def count_chains(graph: KnowledgeGraph, usable: Bool[np.ndarray, " n_facts"], hops: int) -> int:
     """Number of chains of `hops` usable facts."""
     subject, obj = graph.facts[usable, 0], graph.facts[usable, 2]
-    ways = np.ones(len(graph.entities))  # chains of k facts that start at each entity
+    ways: Float[np.ndarray, " n_entities"] = np.ones(
+        len(graph.entities)
+    )  # chains of k facts that start at each entity
     for _ in range(hops):
         ways = np.bincount(subject, weights=ways[obj], minlength=len(graph.entities))
     return round(float(ways.sum()))

@@ -3,9 +3,10 @@
 The same (entity, relation) slots are filled whatever the share of true facts. Among the slots that
 are to hold false facts, objects are only exchanged: within one relation, and within ID and OOD
 facts separately. So every entity keeps its in-degree per relation, and hence the number of paths,
-phi, phi_r of each relation and the number of trainable II paths stay exactly as they were. Only
-where a relation has too few different objects to exchange, another type-consistent object is drawn
-(counted in the report).
+phi, phi_r of each relation and the number of trainable II paths stay exactly as they were. Where
+that leaves a fact true or breaks a rule, it is exchanged with a single other one, across ID and OOD
+if need be; only where a relation has too few different objects for that is another type-consistent
+object drawn (counted in the report).
 """
 
 from __future__ import annotations
@@ -43,15 +44,44 @@ def falsify(
     for value in np.unique(group):
         rows = np.flatnonzero(group == value)
         false[rows, 2] = exchanged(facts[rows, 2], draw)
-    wrong = np.flatnonzero((false[:, 2] == facts[:, 2]) | ~rules.allow(false))
     redrawn = kept = 0
-    for row in wrong:  # few: relations with hardly any different objects, and refused exchanges
+    for row in np.flatnonzero(_wrong(false, facts, rules)).tolist():  # few, see the module
+        if _swap(row, false, facts, in_distribution, rules):
+            continue
         candidates = draw.permutation(types.objects(facts[row, 1]))
         tries = np.column_stack([np.tile(facts[row, :2], (len(candidates), 1)), candidates])
         allowed = candidates[(candidates != facts[row, 2]) & rules.allow(tries)]
         false[row, 2] = allowed[0] if len(allowed) else facts[row, 2]
         redrawn, kept = redrawn + bool(len(allowed)), kept + (not len(allowed))
     return Falsified(false, redrawn, kept)
+
+
+def _wrong(false: Facts, facts: Facts, rules: Rules) -> Bool[np.ndarray, " n"]:
+    """Which facts are still true, or not allowed."""
+    return (false[:, 2] == facts[:, 2]) | ~rules.allow(false)
+
+
+def _swap(
+    row: int,
+    false: Facts,
+    facts: Facts,
+    in_distribution: Bool[np.ndarray, " n"],
+    rules: Rules,
+) -> bool:
+    """Exchange the object with a fact of the same relation such that both are right, if any."""
+    if not _wrong(false[[row]], facts[[row]], rules)[0]:
+        return True  # an earlier swap has settled it
+    others = np.flatnonzero(facts[:, 1] == facts[row, 1])
+    others = others[np.argsort(in_distribution[others] != in_distribution[row], kind="stable")]
+    mine, theirs = false[others].copy(), false[others].copy()
+    mine[:, 0], theirs[:, 2] = facts[row, 0], false[row, 2]
+    truth = np.tile(facts[row], (len(others), 1))
+    settles = ~_wrong(mine, truth, rules) & ~_wrong(theirs, facts[others], rules)
+    if not settles.any():
+        return False
+    partner = others[settles.argmax()]
+    false[[row, partner], 2] = false[[partner, row], 2]
+    return True
 
 
 def exchanged(objects: Int[np.ndarray, " n"], draw: np.random.Generator) -> Int[np.ndarray, " n"]:

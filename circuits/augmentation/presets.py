@@ -10,8 +10,9 @@
 1. The source's facts are thinned to the final number of atomic facts, keeping the subjects that
    the most paths run through.
 2. Of these, the starting number is kept, for compositions such that they form the stated number
-   of paths (or the nearest that exchanging facts leads to). The others are held back: they are
-   the true additions.
+   of paths (or the nearest that exchanging facts leads to). The others are held back: they are the
+   true additions. Where the thinned source does not have paths enough, none are held back, and
+   all additions are false ones.
 3. Augmentation adds facts up to exactly the final number; exactly the stated number of inferred
    facts is trained.
 """
@@ -85,13 +86,16 @@ def starting_point(
         start[draw.permutation(len(rows))[: sizes.atomic_before]] = True
     else:
         rows = densest_facts(known, sizes.atomic_after)
+        if goal.shortfall(_compact(known, rows, rows[:0])) > 0:
+            rows = densest_facts(known, 2 * sizes.atomic_before)
         start = sparse_start(known.facts[rows], sizes.atomic_before, sizes.inferred_before, draw)
     if len(rows) < sizes.atomic_before:
         raise HopscopeError(
             f"{graph.name}: {len(rows):,} facts, but augmentation.preset = {section.preset!r} "
             f"starts from {sizes.atomic_before}. Use a larger source, or augmentation.phi."
         )
-    return _compact(known, rows[start], rows[~start]), goal
+    enough = len(rows) >= sizes.atomic_after
+    return _compact(known, rows[start], rows[~start] if enough else rows[:0]), goal
 
 
 def densest_facts(graph: KnowledgeGraph, n_facts: int) -> Int[np.ndarray, " n_facts"]:

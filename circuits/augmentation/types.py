@@ -1,14 +1,15 @@
 """Types of entities, learned from the graph: who may be subject or object of which relation.
 
 1. Every relation has two roles, its subjects and its objects.
-2. Two roles that share at least half of the smaller one's entities are of one type: those who
-   have a spouse and those who are one, those born somewhere and those who direct films.
+2. Two roles are of one type if they share enough of the smaller one's entities: half of them, or
+   a tenth if that is three or more. Those who have a father are those who have a mother; a name
+   that a film and a town share does not make them one.
 3. An entity has the types of the roles it occurs in; it may take any role of these types.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,8 +18,8 @@ from scipy.sparse.csgraph import connected_components
 
 from circuits.knowledge_graph import KnowledgeGraph
 
-SHARED = 0.5
-"""Roles that share this much of the smaller one are of one type."""
+SHARED, SHARED_BY_SEVERAL, SEVERAL = 0.5, 0.1, 3
+"""Shares of the smaller role, and the number of entities for which the lower share suffices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,8 @@ class EntityTypes:
     subject_type: Int[np.ndarray, " n_relations"]
     object_type: Int[np.ndarray, " n_relations"]
     member: Bool[np.ndarray, "n_types n_entities"]
+    preferred: Bool[np.ndarray, "n_types n_entities"] | None = None
+    """Where given: objects are taken from these, for types that have any."""
 
     def subjects(self, relation: int) -> Int[np.ndarray, " k"]:
         """Entities that may be the subject of a relation, by index."""
@@ -35,7 +38,20 @@ class EntityTypes:
 
     def objects(self, relation: int) -> Int[np.ndarray, " k"]:
         """Entities that may be the object of a relation, by index."""
-        return np.flatnonzero(self.member[self.object_type[relation]])
+        object_type = self.object_type[relation]
+        if self.preferred is not None and self.preferred[object_type].any():
+            return np.flatnonzero(self.preferred[object_type])
+        return np.flatnonzero(self.member[object_type])
+
+    def preferring(self, entities: Bool[np.ndarray, " n_entities"]) -> EntityTypes:
+        """The same types, with objects taken from these entities where a type has some."""
+        return replace(self, preferred=self.member & entities)
+
+    @property
+    def leads_to_preferred(self) -> Bool[np.ndarray, " n_relations"]:
+        """Relations that have a preferred object."""
+        assert self.preferred is not None
+        return np.asarray(self.preferred.any(axis=1))[self.object_type]
 
 
 def learn_types(graph: KnowledgeGraph) -> EntityTypes:
@@ -49,7 +65,8 @@ def learn_types(graph: KnowledgeGraph) -> EntityTypes:
     occurs.data[:] = 1
     common = (occurs.T @ occurs).tocoo()
     size = np.maximum(np.asarray(occurs.sum(axis=0)), 1)
-    alike = common.data >= SHARED * np.minimum(size[common.row], size[common.col])
+    share = common.data / np.minimum(size[common.row], size[common.col])
+    alike = (share >= SHARED) | ((share >= SHARED_BY_SEVERAL) & (common.data >= SEVERAL))
     links = sp.csr_array(
         (alike[alike], (common.row[alike], common.col[alike])), shape=(2 * n_relations,) * 2
     )
