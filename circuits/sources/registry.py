@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -91,7 +92,8 @@ def source_of_file(path: Path) -> Source:
     if ending in _EITHER:
         with path.open("rb") as file:
             beginning = file.read(65536)
-        two_wiki = b'"evidences"' in beginning or beginning.lstrip()[:1] == b"["
+        list_of_objects = re.match(rb"(\xef\xbb\xbf)?\s*\[\s*\{", beginning) is not None
+        two_wiki = list_of_objects or b'"evidences"' in beginning
         return SOURCES["two_wiki" if two_wiki else "triples"]
     endings = ", ".join(sorted(_TRIPLES | _EITHER | {".parquet"}))
     raise HopscopeError(

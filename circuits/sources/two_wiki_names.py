@@ -92,9 +92,16 @@ def name_entities(
     counts = Counter(mentions)
     keys = _keys(counts, merge, aliases)
     groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for mention, n in counts.items():
-        groups[keys[mention]][mention[0]] += n
-    label = {key: min(forms, key=lambda f: (-forms[f], f)) for key, forms in groups.items()}
+    with_id: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (form, identity), n in counts.items():
+        key = keys[form, identity]
+        groups[key][form] += n
+        with_id[key][form] += n * (identity is not None)
+    label = {
+        # a form that only an alias brought in is not what the entity is called
+        key: min(forms, key=lambda f: (-with_id[key][f], -forms[f], f))
+        for key, forms in groups.items()
+    }
     shared = {name for name, n in Counter(label.values()).items() if n > 1}
     for key, name in label.items():
         if name in shared and _ID.fullmatch(key):
