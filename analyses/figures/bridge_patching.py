@@ -10,7 +10,7 @@ from analyses.figures.grids import cell_map, place
 from analyses.figures.labels import CONTROLS, words
 from analyses.figures.specs import Lines, Panels, Series, Spec
 
-VALUE = "answers that follow the donor's bridge"
+VALUE = "share following the donor's bridge"
 
 
 def success(
@@ -33,7 +33,7 @@ def success(
                 "success",
                 name=c,
                 title=donor(c),
-                value_label=f"share of {VALUE}",
+                value_label=VALUE,
             )
             for c in shown
         ),
@@ -81,7 +81,7 @@ def success_over_training(
             words(split), pick.number_of_examples(one), how, "bands: 95% intervals"
         ),
         series=tuple(series),
-        y_label=f"share of {VALUE}",
+        y_label=VALUE,
         y_limits=(0.0, 1.0),
         cursor=None if step is None else pick.chosen_step(ds, step),
         provenance=pick.provenance(

@@ -84,11 +84,11 @@ def circuit(
     targets = pick.names(ds, "target") if "mrr" in ds else ()
     return CircuitDiagram(
         name="circuit",
-        title="The circuit",
+        title=f"The circuit at step {step:,}",
         subtitle=pick.subtitle(
             words(split),
-            pick.at_step(step),
             pick.number_of_examples(now),
+            "fill: what the logit lens reads there, with its MRR" if targets else "",
             "pale rims: 95% intervals",
         ),
         positions=pick.names(ds, "position"),

@@ -7,6 +7,7 @@ the fonts of the machine. Where no font has a character, its box stays.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from functools import cache
 
@@ -40,3 +41,9 @@ def families_for(texts: Iterable[str]) -> list[str]:
     missing = sorted({ord(c) for text in texts for c in text if c.isprintable()} - base)
     found = (_family_with(code_point) for code_point in missing)
     return list(dict.fromkeys([BASE, *(family for family in found if family)]))
+
+
+def wrap(text: str, inches: float, size: float, *, bold: bool = False) -> str:
+    """`text` broken into lines that fit at `size` points, by the average letter."""
+    letter = (0.62 if bold else 0.57) * size / 72
+    return "\n".join(textwrap.wrap(text, max(10, int(inches / letter))))

@@ -12,7 +12,8 @@ from analyses.figures.labels import words
 from analyses.figures.selection import Interval, in_words, interval, names
 from analyses.figures.specs import HeatMap, Lines, Series
 
-LAYER = "layer (blocks before the state)"
+LAYER = "layer"
+"""Number of blocks before the state, 0 to the depth of the model."""
 
 
 def cell_map(
@@ -81,7 +82,12 @@ def curves_by_layer(
         for i, layer in enumerate(layers)
     )
     return Lines(
-        name=name, title=title, series=series, y_label=y_label, y_limits=y_limits, cursor=cursor
+        name=name,
+        title=title,
+        series=series,
+        y_label=y_label,
+        y_limits=y_limits,
+        cursor=cursor,
     )
 
 
@@ -115,7 +121,7 @@ def map_over_training(
 
 def place(layer: Any, position: str) -> str:
     """A state in the notation of *Grokked*: "S[2, relation 1]"."""
-    return f"S[{int(layer)}, {words(position)}]"
+    return f"S[{int(layer)}, {words(position)}]".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def difference(end: xr.Dataset, start: xr.Dataset, variable: str) -> Interval:

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from analyses.figures.specs import Bars, Lines, Reference, Scatter, StackedArea
 from analyses.figures.style import Theme, category, series_colour
 
-DASHES = {"solid": "-", "dash": (0, (4, 2)), "dot": (0, (1, 1.5))}
+DASHES = {"solid": "-", "dash": (0, (3, 1.5)), "dot": (0, (1, 1.5))}
 
 
 def plain_number(value: float, _position: int | None = None) -> str:
@@ -40,8 +40,8 @@ def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> None:
     for event in spec.events:
         ax.axvline(event.x, color=theme.faint, linewidth=0.6, ls=DASHES["dot"], zorder=0)
         ax.annotate(
-            event.label, (event.x, 1), xycoords=("data", "axes fraction"), xytext=(1.5, -1),
-            textcoords="offset points", size=5.5, color=theme.faint, va="top", rotation=90,
+            event.label, (event.x, 1), xycoords=("data", "axes fraction"), xytext=(0, 1),
+            textcoords="offset points", size=5.5, color=theme.faint, ha="center", va="bottom",
         )  # fmt: skip
     _cursor(ax, spec.cursor, theme)
 
@@ -54,7 +54,7 @@ def _padded(limits: tuple[float, float]) -> tuple[float, float]:
 
 def _references(ax: Axes, references: tuple[Reference, ...], theme: Theme) -> None:
     for r in references:
-        colour = theme.faint if r.colour is None else category(r.colour)
+        colour = theme.faint if r.colour is None else category(r.colour, theme.name)
         ax.axhline(r.value, color=colour, lw=0.8, ls=DASHES["dash"], label=r.label, zorder=1)
 
 
@@ -86,7 +86,7 @@ def draw_stacked_area(ax: Axes, spec: StackedArea, theme: Theme) -> None:
         spec.x,
         spec.shares,
         labels=spec.labels,
-        colors=[category(c) for c in colours],
+        colors=[category(c, theme.name) for c in colours],
         edgecolor=theme.paper,
         linewidth=0.4,
     )
@@ -103,7 +103,7 @@ def draw_bars(ax: Axes, spec: Bars, theme: Theme) -> None:
     places = np.arange(len(spec.categories))
     for i, s in enumerate(spec.series):
         x = places + (i - (len(spec.series) - 1) / 2) * width
-        ax.bar(x, s.values, 0.92 * width, color=category(s.colour), label=s.label)
+        ax.bar(x, s.values, 0.92 * width, color=category(s.colour, theme.name), label=s.label)
         if s.low is not None and s.high is not None:
             ax.vlines(x, s.low, s.high, color=theme.ink, linewidth=0.8)
     _references(ax, spec.references, theme)

@@ -22,6 +22,15 @@ from analyses.figures.labels import words
 from analyses.figures.specs import CircuitDiagram, Node
 from analyses.figures.style import Theme, category, ink_on, mix
 
+BROAD = 4.5
+"""Width in inches from which on a diagram has larger letters and columns of a fixed distance."""
+
+
+def _width(ax: Axes) -> float:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return float(figure.get_figwidth())
+
 
 def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> None:
     """Edges below, states above them, tokens at the bottom and the output on top."""
@@ -45,11 +54,13 @@ def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> None:
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     _legend_entries(ax, spec, theme)
+    if _width(ax) > BROAD:  # do not pull the columns apart on a wide page
+        ax.set_aspect(0.5, anchor="C")
 
 
 def _draw_stroke(ax: Axes, stroke: Stroke, theme: Theme) -> None:
     edge = stroke.edge
-    colour = category(AGAINST) if edge.sign < 0 else EDGE_COLOURS[theme.name][edge.kind]
+    colour = category(AGAINST, theme.name) if edge.sign < 0 else EDGE_COLOURS[theme.name][edge.kind]
     x, y = stroke.points.T
     if math.isfinite(edge.high):
         halo = mix(colour, theme.paper, 0.35)
@@ -103,14 +114,19 @@ def _draw_node(ax: Axes, node: Node, spec: CircuitDiagram, theme: Theme) -> None
     fill = node_fill(spec, node, theme)
     _box(ax, node.position, node.layer, fill, theme.ink)
     ax.text(
-        node.position, node.layer, f"{words(node.reading)}\n{score:.2f}", size=5.6, zorder=6,
-        ha="center", va="center", color=ink_on(fill), linespacing=1.05,
-    )  # fmt: skip
+        node.position,
+        node.layer,
+        f"{words(node.reading)}\n{score:.2f}",
+        size=6.8 if _width(ax) > BROAD else 5.6,
+        ha="center",
+        va="center",
+        color=ink_on(fill),
+        linespacing=1.05,
+        zorder=6,
+    )
 
 
 def _legend_entries(ax: Axes, spec: CircuitDiagram, theme: Theme) -> None:
-    """Colours of what is read, and what an edge of each kind is, in words."""
-    for i, target in enumerate(spec.targets):
-        ax.scatter([], [], marker="s", s=30, color=category(i), label=f"{words(target)} readable")
+    """What an edge of each kind is, in words."""
     for kind, meaning in spec.legend:
         ax.plot([], [], color=EDGE_COLOURS[theme.name][kind], lw=3, label=meaning)

@@ -7,19 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
+from analyses.figures.fonts import wrap
 from analyses.figures.specs import HeatMap
-from analyses.figures.style import Theme, diverging, ink_on, sequential
+from analyses.figures.style import Theme, diverging, ink_on, sequential, stop_at
 
 MOST_ANNOTATED = 60
 """Cells up to which each value is also written out."""
 
 
 def value_text(value: float, signed: bool) -> str:
-    """A cell's value with two decimals; signed where differences are shown."""
-    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    """A cell's value with two decimals; differences as +.25, to fit into narrow cells."""
+    if not signed:
+        text = f"{value:.2f}"
+    else:
+        text = f"{value:+.2f}".replace("0.", ".") if abs(value) >= 0.005 else "0"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
@@ -46,9 +51,11 @@ def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> QuadMesh:
     for spine in ax.spines.values():
         spine.set_color(theme.faint)
     if spec.values.size <= MOST_ANNOTATED:
-        _annotate(ax, spec, mesh)
+        _annotate(ax, spec, stops)
     if spec.cursor is not None:
-        ax.axvline(spec.cursor + 0.5, color=theme.ink, linewidth=0.9)
+        box = Rectangle((spec.cursor, 0), 1, len(spec.rows), fill=False, clip_on=False)
+        box.set(edgecolor=theme.ink, linewidth=1.0)
+        ax.add_patch(box)
     return mesh
 
 
@@ -58,7 +65,7 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
     spec_ = ax.get_subplotspec()
     side_by_side = 1 if spec_ is None else spec_.get_gridspec().ncols
     cell = 0.72 * figure.get_figwidth() / side_by_side / len(spec.columns)  # type: ignore[union-attr]
-    words = max(len(name) for name in spec.columns) * 0.56 * 6.5 / 72
+    words = (1 + max(len(name) for name in spec.columns)) * 0.57 * 6.5 / 72
     at = tick_places(spec.columns, 7 if len(spec.columns) > 12 else len(spec.columns))
     turned = len(at) == len(spec.columns) and words > cell
     ax.set_xticks(
@@ -75,13 +82,12 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
     ax.set_ylabel(spec.row_label)
 
 
-def _annotate(ax: Axes, spec: HeatMap, mesh: QuadMesh) -> None:
+def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str]) -> None:
     for (row, column), value in np.ndenumerate(spec.values):
         if np.isfinite(value):
-            ground = to_hex(mesh.cmap(mesh.norm(value)))
             ax.text(
                 column + 0.5, row + 0.5, value_text(float(value), spec.diverging), size=5.5,
-                color=ink_on(ground), ha="center", va="center_baseline",
+                color=ink_on(stop_at(stops, float(value), spec.limits)), ha="center", va="center_baseline",
             )  # fmt: skip
 
 
@@ -90,6 +96,6 @@ def colour_bar(
 ) -> None:
     """The labelled scale of `axes`, to their right."""
     bar = figure.colorbar(mesh, ax=list(axes), fraction=0.06, pad=0.02, aspect=18)
-    bar.set_label(spec.value_label)
+    bar.set_label(wrap(spec.value_label, 0.24 * len(spec.rows), 7))
     bar.outline.set_edgecolor(theme.faint)  # type: ignore[operator]
     bar.outline.set_linewidth(0.6)  # type: ignore[operator]

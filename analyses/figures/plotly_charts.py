@@ -16,6 +16,7 @@ from analyses.figures.style import (
     rgb,
     sequential,
     series_colour,
+    stop_at,
 )
 
 MOST_ANNOTATED = 60
@@ -77,7 +78,9 @@ def draw_lines(figure: go.Figure, spec: Lines, theme: Theme, cell: Cell) -> None
     for event in spec.events:
         figure.add_vline(
             event.x, line={"color": theme.faint, "width": 1, "dash": "dot"},
-            annotation={"text": event.label, "font": {"size": 11, "color": theme.faint}}, **cell.at,
+            annotation={"text": event.label, "font": {"size": 11, "color": theme.faint},
+                        "xanchor": "center", "yanchor": "bottom"},
+            **cell.at,
         )  # fmt: skip
     _cursor(figure, spec.cursor, theme, cell)
 
@@ -95,7 +98,7 @@ def _references(
     cell: Cell,
 ) -> None:
     for r in references:
-        colour = theme.faint if r.colour is None else category(r.colour)
+        colour = theme.faint if r.colour is None else category(r.colour, theme.name)
         figure.add_scatter(
             x=x_range, y=[r.value] * len(x_range), name=r.label, mode="lines",
             line={"color": colour, "width": 1.3, "dash": "dash"}, showlegend=cell.alone,
@@ -138,14 +141,13 @@ def draw_heat_map(figure: go.Figure, spec: HeatMap, theme: Theme, cell: Cell) ->
 
 
 def _annotate(figure: go.Figure, spec: HeatMap, stops: tuple[str, ...], cell: Cell) -> None:
-    low, high = spec.limits
     for (row, column), value in np.ndenumerate(spec.values):
         if np.isfinite(value):
-            share = float(np.clip((value - low) / (high - low), 0, 1))
+            ground = stop_at(stops, float(value), spec.limits)
             figure.add_annotation(
                 x=spec.columns[column], y=spec.rows[row], showarrow=False,
                 text=f"{value:+.2f}" if spec.diverging else f"{value:.2f}",
-                font={"size": 11, "color": ink_on(stops[round(share * (len(stops) - 1))])},
+                font={"size": 11, "color": ink_on(ground)},
                 **cell.at,
             )  # fmt: skip
 
@@ -156,7 +158,7 @@ def draw_stacked_area(figure: go.Figure, spec: StackedArea, theme: Theme, cell: 
     for label, share, colour in zip(spec.labels, spec.shares, colours, strict=True):
         figure.add_scatter(
             x=spec.x, y=share, name=label, stackgroup="shares", showlegend=cell.alone,
-            line={"width": 0.6, "color": theme.paper}, fillcolor=category(colour), mode="lines",
+            line={"width": 0.6, "color": theme.paper}, fillcolor=category(colour, theme.name), mode="lines",
             hovertemplate=f"{label}: %{{y:.3f}}<extra></extra>", **cell.at,
         )  # fmt: skip
     figure.update_xaxes(title=spec.x_label, tickformat=",", showgrid=False, **cell.at)
@@ -171,7 +173,7 @@ def draw_bars(figure: go.Figure, spec: Bars, theme: Theme, cell: Cell) -> None:
         if s.low is not None and s.high is not None:
             error = {"array": s.high - s.values, "arrayminus": s.values - s.low, "color": theme.ink}
         figure.add_bar(
-            x=list(spec.categories), y=s.values, name=s.label, marker_color=category(s.colour),
+            x=list(spec.categories), y=s.values, name=s.label, marker_color=category(s.colour, theme.name),
             error_y=error, showlegend=cell.alone, **cell.at,
         )  # fmt: skip
     _references(figure, spec.references, list(spec.categories), theme, cell)  # type: ignore[arg-type]

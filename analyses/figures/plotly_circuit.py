@@ -34,9 +34,13 @@ def draw_circuit(figure: go.Figure, spec: CircuitDiagram, theme: Theme, cell: Ce
         _draw_node(figure, spec, node, theme, cell)
     last = len(spec.positions) - 1
     _box(figure, last, spec.depth + 1, theme.paper, theme.ink, cell)
-    names = [*(spec.tokens or [words(p) for p in spec.positions]), spec.output]
+    figure.add_annotation(
+        x=last, y=spec.depth + 1, text=spec.output, showarrow=False,
+        font={"size": 13, "color": theme.ink}, **cell.at,
+    )  # fmt: skip
+    names = list(spec.tokens or [words(p) for p in spec.positions])
     figure.add_scatter(
-        x=[*range(last + 1), last], y=[TOKEN_Y] * (last + 1) + [spec.depth + 1], text=names,
+        x=list(range(last + 1)), y=[TOKEN_Y] * (last + 1), text=names,
         mode="text", textfont={"size": 13, "color": theme.ink}, showlegend=False,
         hoverinfo="skip", **cell.at,
     )  # fmt: skip
@@ -52,7 +56,7 @@ def _draw_stroke(
     figure: go.Figure, spec: CircuitDiagram, stroke: Stroke, theme: Theme, cell: Cell
 ) -> None:
     edge = stroke.edge
-    colour = category(AGAINST) if edge.sign < 0 else EDGE_COLOURS[theme.name][edge.kind]
+    colour = category(AGAINST, theme.name) if edge.sign < 0 else EDGE_COLOURS[theme.name][edge.kind]
     x, y = stroke.points.T
     layers = [(mix(colour, theme.paper, 0.35), edge.high)] if math.isfinite(edge.high) else []
     for shade, strength in [*layers, (colour, edge.strength)]:
@@ -116,13 +120,7 @@ def _draw_node(
 
 
 def _legend(figure: go.Figure, spec: CircuitDiagram, theme: Theme, cell: Cell) -> None:
-    """Colours of what is read, and what an edge of each kind is, in words."""
-    for i, target in enumerate(spec.targets):
-        figure.add_scatter(
-            x=[None], y=[None], mode="markers", name=f"{words(target)} readable",
-            marker={"symbol": "square", "size": 12, "color": category(i)}, showlegend=cell.alone,
-            **cell.at,
-        )  # fmt: skip
+    """What an edge of each kind is, in words."""
     for kind, meaning in spec.legend:
         figure.add_scatter(
             x=[None], y=[None], mode="lines", name=meaning, showlegend=cell.alone,

@@ -7,38 +7,35 @@ renderers. It carries the numbers it shows, so `frame()` is the table behind the
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from analyses.figures.circuit_spec import CircuitDiagram, Edge, Node
+from analyses.figures.spec_base import Spec
+
+__all__ = [
+    "BarSeries",
+    "Bars",
+    "CircuitDiagram",
+    "Edge",
+    "Event",
+    "HeatMap",
+    "Lines",
+    "Node",
+    "Panels",
+    "PointGroup",
+    "Reference",
+    "Scatter",
+    "Series",
+    "Spec",
+    "StackedArea",
+]
+
 Array = np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Spec:
-    """What every figure has."""
-
-    name: str
-    """Name within its analysis, also the stem of exported files."""
-    title: str
-    subtitle: str = ""
-    """Questions, step, n: what must stand beside the numbers."""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    """Analysis, options, run, seed, step, versions."""
-
-    def frame(self) -> pd.DataFrame:
-        """The numbers shown, one observation per row."""
-        raise NotImplementedError
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data with a "type"; what is not a finite number becomes null."""
-        return _plain(self)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +48,7 @@ class Series:
     low: Float[Array, " points"] | None = None
     high: Float[Array, " points"] | None = None
     colour: int | float = 0
-    """int: a category of the palette; float in 0..1: a place on the sequential map."""
+    """int: a category of the palette; float in 0..1: a place in an order."""
     dash: Literal["solid", "dash", "dot"] = "solid"
 
 
@@ -84,6 +81,7 @@ class Lines(Spec):
     x_log: bool = False
     y_log: bool = False
     cursor: float | None = None
+    legend_title: str = ""
     references: tuple[Reference, ...] = ()
     events: tuple[Event, ...] = ()
 
@@ -241,102 +239,6 @@ class Scatter(Spec):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """A state S[layer, position]: what can be read there and what hangs on it."""
-
-    layer: int
-    position: int
-    readings: Mapping[str, float] = field(default_factory=dict)
-    """MRR of each lens target."""
-    reading: str | None = None
-    """The target that is read best, None where no target is above `CircuitDiagram.readable`."""
-    strength: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edge:
-    """A measured dependence between two states, or of the output on a state."""
-
-    kind: Literal["carried", "read", "output", "path"]
-    """carried: along one position; read: by another position through attention; output: into the
-    answer; path: between two named components, by path patching."""
-    source: tuple[int, int] | None
-    """(layer, position); None: the input token."""
-    target: tuple[int, int] | None
-    """(layer, position); None: the output, or a later position that was not told apart."""
-    strength: float
-    low: float = math.nan
-    high: float = math.nan
-    sign: Literal[1, -1] = 1
-    """-1: what runs along it speaks against the answer."""
-    shown: bool = True
-    """False: measured, and too weak to draw."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CircuitDiagram(Spec):
-    """States on a grid of positions (columns) and layers (rows, embeddings at the bottom)."""
-
-    positions: tuple[str, ...]
-    depth: int
-    """Number of blocks; there are depth + 1 rows of states."""
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-    targets: tuple[str, ...]
-    """Lens targets in the order of their colours."""
-    tokens: tuple[str, ...] = ()
-    """Names under the columns, for one question; else the positions stand there."""
-    output: str = "answer"
-    readable: float = 0.1
-    """MRR from which on a target counts as readable."""
-    strength_label: str = "share of answers changed"
-    legend: tuple[tuple[str, str], ...] = ()
-    """(edge kind, its meaning in words)."""
-
-    def frame(self) -> pd.DataFrame:
-        """One row per state and per edge."""
-        states = [
-            {
-                "element": "state",
-                "layer": n.layer,
-                "position": self.positions[n.position],
-                "strength": n.strength,
-                "low": n.low,
-                "high": n.high,
-                "readable": n.reading or "",
-                **{f"MRR {k}": v for k, v in n.readings.items()},
-            }
-            for n in self.nodes
-        ]
-        edges = [
-            {
-                "element": f"edge: {e.kind}",
-                "layer": np.nan if e.source is None else e.source[0],
-                "position": self._column(e),
-                "to_layer": np.nan if e.target is None else e.target[0],
-                "to_position": self._place(e),
-                "strength": e.sign * e.strength,
-                "low": e.low,
-                "high": e.high,
-                "drawn": e.shown,
-            }
-            for e in self.edges
-        ]
-        return pd.DataFrame([*states, *edges])
-
-    def _column(self, edge: Edge) -> str:
-        end = edge.source or edge.target
-        return "" if end is None else self.positions[end[1]]
-
-    def _place(self, edge: Edge) -> str:
-        if edge.target is not None:
-            return self.positions[edge.target[1]]
-        return self.output if edge.kind == "output" else "later positions"
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Panels(Spec):
     """Several figures that are read together."""
@@ -355,21 +257,3 @@ class Panels(Spec):
                 for panel in self.panels
             ]
         )
-
-
-def _plain(value: Any) -> Any:
-    """`value` as JSON data; specs and their parts become objects, NaN and infinities null."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields} if isinstance(value, Spec) else fields
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

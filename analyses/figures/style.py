@@ -9,6 +9,7 @@ turned round: what is near zero fades into the page there too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -68,9 +69,10 @@ def width_in_inches(width: str | float) -> float:
     return inches
 
 
-def category(index: int) -> str:
-    """Colour of category `index`, starting again when the palette is used up."""
-    return CATEGORIES[index % len(CATEGORIES)]
+def category(index: int, theme: ThemeName = "light") -> str:
+    """Colour of category `index`, starting again when the palette is used up; paler on dark."""
+    colour = CATEGORIES[index % len(CATEGORIES)]
+    return colour if theme == "light" else mix(colour, "#FFFFFF", 0.75)
 
 
 def _oklch_to_hex(lightness: float, chroma: float, hue: float) -> str:
@@ -120,13 +122,21 @@ def diverging(theme: ThemeName = "light", n: int = 33) -> tuple[str, ...]:
 
 def shade(position: float, theme: ThemeName = "light") -> str:
     """Colour of an ordered series at `position` in 0..1, readable as a line on the page."""
-    colours = sequential(theme, 101)
-    return colours[round(100 * (0.30 + 0.70 * float(np.clip(position, 0, 1))))]
+    t = float(np.clip(position, 0, 1))
+    # Hue moves along with lightness, so that neighbouring curves stay apart.
+    lightness = 0.80 - 0.48 * t if theme == "light" else 0.90 - 0.36 * t
+    return _oklch_to_hex(lightness, 0.135, 95 + 195 * t)
 
 
 def series_colour(colour: int | float, theme: ThemeName = "light") -> str:
-    """Colour of a series: an int is a category, a float a position along the sequential map."""
-    return category(colour) if isinstance(colour, int) else shade(colour, theme)
+    """Colour of a series: an int is a category, a float its place in an order."""
+    return category(colour, theme) if isinstance(colour, int) else shade(colour, theme)
+
+
+def stop_at(stops: Sequence[str], value: float, limits: tuple[float, float]) -> str:
+    """Colour nearest to `value` on a colour map that spans `limits`."""
+    share = (value - limits[0]) / (limits[1] - limits[0])
+    return stops[round(float(np.clip(share, 0, 1)) * (len(stops) - 1))]
 
 
 def rgb(colour: str) -> tuple[float, float, float]:

@@ -53,9 +53,9 @@ def training_dataset(
         )
     shortcuts = sorted({k for row in (baselines or {}).values() for k in row})
     if baselines and shortcuts:
-        table = [[baselines.get(s, {}).get(k, np.nan) for k in shortcuts] for s in splits]
+        share = [[baselines.get(s, {}).get(k, np.nan) for k in shortcuts] for s in splits]
         ds = ds.assign_coords(shortcut=shortcuts)
-        ds["baseline"] = (("split", "shortcut"), np.array(table, float))
+        ds["baseline"] = (("split", "shortcut"), np.array(share, float))
     ds.attrs = {
         "analysis": "training",
         "grok": json.dumps(dict(grok or {})),
