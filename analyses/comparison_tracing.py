@@ -1,0 +1,106 @@
+"""Causal tracing of the comparison task (*Grokked Transformers*, arXiv 2405.15071, section 4).
+
+A question (attribute, entity 1, entity 2) is corrupted at one place, so that its label changes:
+
+| position  | replaced by, uniformly                                                               |
+|-----------|--------------------------------------------------------------------------------------|
+| attribute | another compared attribute of which both entities have a value                       |
+| entity_1  | an entity, ID for the attribute, whose value is v2 (if v1 = v2: the next value up or |
+|           | down; where values have no order, any other value)                                   |
+| entity_2  | the same with v1                                                                     |
+
+The clean run's state S[l, position] is overwritten by its value in the corrupted run; later blocks
+are recomputed. Strength is the share of right answers whose top token is no longer the label. Draws
+are seeded by the example, so a corruption is the same at every checkpoint. Unlike in the paper
+several corruptions are drawn per example, each truly with another label, and answers that are wrong
+already in the clean run have no strength (`only_right`). Its five positions are three here: see
+`circuits.comparison`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from analyses.catalog import AnalysisOptions
+from analyses.comparison_corruptions import corruptions
+from analyses.estimates import estimated, number_of_examples
+from analyses.examples import Examples
+from circuits.model import HookedTransformer
+from circuits.patch_engine import PatchEngine, Trace
+
+
+class Options(AnalysisOptions):
+    """How many corruptions, and which examples count."""
+
+    n_corruptions: int = Field(default=3, ge=1)
+    """Corruptions per example and position; their flips are averaged."""
+    only_right: bool = True
+    """Leave out examples that the model gets wrong anyway; the paper has none."""
+
+
+@torch.no_grad()
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Share of answers that flip when one state is taken from a corrupted question.
+
+    Returns:
+        strength, probability_drop (layer, position) with intervals and numbers of examples,
+        flip_example: each example's share of corruptions that flip it.
+    """
+    queries = examples.queries
+    engine = PatchEngine(model)
+    base = engine.trace(queries.tokens.to(model.device))
+    answer = queries.answer.to(model.device)
+    clean = engine.logits(base.resid[-1][:, -1])
+    chance = clean.softmax(-1).gather(-1, answer[:, None])[:, 0]
+    k, seed = options.n_corruptions, options.seed
+    tokens, valid = examples.once((k, seed), lambda: corruptions(examples, k, seed))
+    n_layers, n_pos = model.depth + 1, len(queries.positions)
+    flips = np.full((len(queries), n_layers, n_pos), np.nan)
+    drops = flips.copy()
+    for p in range(n_pos):
+        logits = _patched(engine, base, tokens[p].to(model.device), p)
+        index = answer.expand(logits.shape[:-1])
+        flip = (logits.argmax(-1) != index).float()
+        drop = chance - logits.softmax(-1).gather(-1, index[..., None])[..., 0]
+        for store, values in ((flips, flip), (drops, drop)):
+            store[:, :, p] = _mean_over_valid(values.cpu().numpy(), valid[p]).T
+    if options.only_right:
+        wrong = (clean.argmax(-1) != answer).cpu().numpy()
+        flips[wrong] = drops[wrong] = np.nan
+    at = ("layer", "position")
+    variables = number_of_examples(len(queries))
+    variables |= estimated("strength", flips, at, "answers that flip", shares=True, keep=False)
+    variables |= estimated("probability_drop", drops, at, "fall of the label's probability")
+    words = {"long_name": "share of the example's corruptions that flip it", "units": "share"}
+    variables["flip_example"] = (("example", *at), flips.astype(np.float32), words)
+    coords = {"layer": np.arange(n_layers), "position": list(queries.positions)}
+    return xr.Dataset(variables, coords)
+
+
+def _patched(
+    engine: PatchEngine, base: Trace, tokens: Int[Tensor, "k n pos"], position: int
+) -> Float[Tensor, "layer k n d_vocab"]:
+    """Logits with S[l, position] taken from each corrupted run, for every layer."""
+    entering = {
+        layer: base.resid[layer][:, position:].expand(len(tokens), -1, -1, -1).clone()
+        for layer in range(len(base.resid))
+    }
+    for k, some in enumerate(tokens):
+        corrupted = engine.trace(some).resid
+        for layer, states in entering.items():
+            states[k, :, 0] = corrupted[layer][:, position]
+    found = engine.sweep(base, position, entering)
+    return torch.stack([found[layer] for layer in range(len(base.resid))])
+
+
+def _mean_over_valid(
+    values: Float[np.ndarray, "layer k n"], valid: np.ndarray
+) -> Float[np.ndarray, "layer n"]:
+    count = valid.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(valid, values, 0).sum(1) / count

@@ -1,0 +1,63 @@
+"""States S[i, p] of many prompts, and the queries that a measurement learns from."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from circuits.corpus import Corpus
+from circuits.errors import HopscopeError
+from circuits.model import HookedTransformer
+from circuits.patch_engine import PatchEngine
+from circuits.queries import Queries
+
+CHUNK = 512
+"""Prompts run at once, which bounds what a trace holds besides the states."""
+
+
+def states(
+    model: HookedTransformer, tokens: Int[Tensor, "n pos"]
+) -> Float[Tensor, "layer n pos d_model"]:
+    """S[i, p] for i from 0 to depth (layer axis) of every prompt."""
+    engine = PatchEngine(model)
+    parts = tokens.to(model.device).split(CHUNK)
+    return torch.cat([engine.trace(part).resid for part in parts], 1)
+
+
+def trained_questions(
+    corpus: Corpus, at_most: int, seed: int, leave_out: Queries | None = None
+) -> Queries:
+    """Trained inferred questions drawn once, the same at every checkpoint.
+
+    Args:
+        corpus: Where they are from.
+        at_most: How many to draw.
+        seed: Of the draw.
+        leave_out: Questions not to be drawn.
+    """
+    trained = corpus.queries("train_inferred")
+    rows = np.arange(len(trained))
+    if leave_out is not None and leave_out.token_ids.shape[1] == trained.token_ids.shape[1]:
+        rows = rows[~_occurs_in(trained.token_ids, leave_out.token_ids)]
+    if not len(rows):
+        raise HopscopeError(
+            "every trained question is among the examples, so none is left to learn from; "
+            "use fewer examples."
+        )
+    drawn = np.random.default_rng([seed, 7]).permutation(rows)[:at_most]
+    return trained.take(np.sort(drawn))
+
+
+def row_keys(table: Int[np.ndarray, "n k"], base: int) -> Int[np.ndarray, " n"]:
+    """One number per row of ids below `base`; equal rows have equal numbers."""
+    keys = np.zeros(len(table), np.int64)
+    for column in table.T:
+        keys = keys * base + column
+    return keys
+
+
+def _occurs_in(table: Int[np.ndarray, "n k"], other: Int[np.ndarray, "m k"]) -> np.ndarray:
+    base = int(max(table.max(initial=0), other.max(initial=0))) + 1
+    return np.isin(row_keys(table, base), row_keys(other, base))
