@@ -25,9 +25,17 @@ def question() -> None:
     page()
 
 
+def lab() -> None:
+    """Patching lab."""
+    from app.views.lab import page
+
+    page()
+
+
 PAGES = [
     st.Page(formation, title="Formation", icon=":material/hub:", default=True),
     st.Page(question, title="One question", icon=":material/contact_support:"),
+    st.Page(lab, title="Patching lab", icon=":material/science:"),
 ]
 
 ICON = Path(__file__).parent / "instrument" / "icon.svg"

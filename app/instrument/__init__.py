@@ -27,6 +27,7 @@ SCRIPTS = (
     "words.js",
     "formation.js",
     "question.js",
+    "lab.js",
     "compare.js",
     "main.js",
 )

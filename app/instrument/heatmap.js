@@ -3,8 +3,8 @@
 class HeatMap {
   // read(index, layer, position) -> share or null; words(index, layer, position) -> hover text.
   // label(index, layer, position) -> short text in the cell; columns and rows are their names.
-  constructor(parent, context, { title, hint, className = "", height, colour, columns, rows, read, words, label, pick, range = [0, 1] }) {
-    Object.assign(this, { context, height, colour, columns, rows, read, words, pick, range });
+  constructor(parent, context, { title, hint, className = "", height, colour, columns, rows, read, words, label, pick, outlined, range = [0, 1] }) {
+    Object.assign(this, { context, height, colour, columns, rows, read, words, pick, outlined, range });
     this.label = label || ((...at) => { const v = read(...at); return v === null ? "" : two(v).replace(/^0/, ""); });
     this.parts = panel(parent, `heatmap ${className}`, title, hint);
     this.canvas = svg("svg", { height }, this.parts.body);
@@ -51,6 +51,7 @@ class HeatMap {
       box.setAttribute("fill", value === null ? palette.grey(0.06) : palette.shade(colour, 0.06 + 0.94 * share));
       text.setAttribute("fill", palette.inkOn(colour, 0.06 + 0.94 * share));
       text.textContent = this.label(index, r, c);
+      if (this.outlined) setAttributes(box, { stroke: this.outlined(r, c) ? palette.grey(1) : "none", "stroke-width": 3 });
     }
   }
 }

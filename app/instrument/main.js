@@ -4,6 +4,7 @@ const instruments = new WeakMap();
 const PAGES = {
   formation: (root, context) => new Formation(root, context),
   question: (root, context) => new QuestionView(root, context),
+  lab: (root, context) => new LabView(root, context),
   compare: (root, context) => new CompareView(root, context),
   compact: () => ({ build() {}, splitChanged() {} }),
 };

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.instrument import mount
 from app.instrument.payload import formation_payload
-from app.views import address, frame
+from app.views import frame
 from app.views.opened import Stamp, opened, results_of
+from app.views.stage import show_instrument
 
 READING = (
     "Move along training with the timeline, the arrow keys or play: discs show what can be read "
@@ -22,12 +22,7 @@ def page() -> None:
 
 def _formation(shown: frame.Shown) -> None:
     _, problems = results_of(shown.at)
-    key = "formation"
-    start = frame.start_of_timeline(key, shown)
-    header = {"page": "formation", "id": shown.at.id, "split": "id_test", **start}
-    result = mount(header, _payload(shown.at), key=key)
-    if result.step is not None and result.step != shown.step:
-        address.write(step=address.step_near(str(result.step), shown.run.steps))
+    show_instrument(shown, "formation", _payload(shown.at), split="id_test")
     for problem in problems:
         st.warning(problem, icon=":material/query_stats:")
 

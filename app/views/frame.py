@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -74,22 +73,6 @@ def page(reading: str, body: Callable[[Shown], None]) -> None:
             "was open? Reload the page or choose another run.",
             icon=":material/error:",
         )
-
-
-def start_of_timeline(key: str, shown: Shown, *, anew: bool = False) -> dict[str, Any]:
-    """Header fields `step` and `jump` of an instrument.
-
-    They stay the same while the user moves the timeline, so that the payload is not sent again,
-    and change when the address was changed, another run chosen or the page entered anew.
-    """
-    cause = (shown.name, address.moved())
-    known = st.session_state.get(f"start_{key}")
-    if anew or st.session_state.get("instrument_shown") != key:
-        known, st.session_state["instrument_shown"] = None, key
-    if known is None or known[0] != cause:
-        known = (cause, {"step": shown.step, "jump": f"{cause}"})
-        st.session_state[f"start_{key}"] = known
-    return dict(known[1])
 
 
 def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator) -> str | None:

@@ -6,6 +6,7 @@ read again when it has grown, and models add the step.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,9 +52,9 @@ def stamp(folder: Path) -> Stamp:
         raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
     times = []
     for name in CORE_ANALYSES:
-        store = folder / "results" / f"{name}.zarr"
-        if store.is_dir():
-            times.append((name, max(f.stat().st_mtime_ns for f in (store, *store.iterdir()))))
+        marker = folder / "results" / f"{name}.json"
+        if marker.is_file():
+            times.append((name, marker.stat().st_mtime_ns))
     return Stamp(str(folder), manifest, tuple(times))
 
 
@@ -74,7 +75,17 @@ def model_of(at: Stamp, step: int) -> HookedTransformer:
 
 @st.cache_resource(max_entries=12, show_spinner="Loading the checkpoint ...")
 def _model(path: str, manifest: int, step: int) -> HookedTransformer:
+    one_thread()
     return _opened(path, manifest).model(step)
+
+
+def one_thread() -> None:
+    """Compute on one thread: single questions are too small for two, whose threads would only
+    wait for each other, twenty times as long while anything else runs on the machine."""
+    import torch
+
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
 
 
 def results_of(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
@@ -84,17 +95,29 @@ def results_of(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
 def _results(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
-    import xarray as xr
-
     datasets, problems = {}, []
     for name in CORE_ANALYSES:
-        store = Path(at.path) / "results" / f"{name}.zarr"
-        if not store.is_dir():
-            problems.append(f"{name} has not been run: `hopscope analyze {at.path} {name}`.")
-            continue
         try:
-            datasets[name] = xr.open_zarr(store).load()
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            problems.append(f"{name} is damaged ({reason}); delete {store} and analyze again.")
+            datasets[name] = _stored(Path(at.path), name)
+        except HopscopeError as error:
+            problems.append(str(error))
     return datasets, problems
+
+
+def _stored(folder: Path, name: str) -> xr.Dataset:
+    """The result that was made with the default options."""
+    from circuits.results import ResultStore
+
+    results = folder / "results"
+    try:
+        marker = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+        store = ResultStore(results, name, marker["settings"])
+    except FileNotFoundError:
+        raise HopscopeError(
+            f"{name} has not been run yet; run `hopscope analyze {folder} {name}` and reload."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HopscopeError(
+            f"{results / name}.json is damaged ({error}); delete it and analyze again."
+        ) from error
+    return store.load()

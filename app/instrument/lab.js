@@ -1,0 +1,60 @@
+// The patching lab: a grid whose cells are chosen by clicking, and the answers before and after.
+
+class LabView {
+  constructor(root, context) {
+    this.context = context;
+    this.lab = context.data.lab;
+    this.effect = new Grid(this.lab.effect);
+    const main = html("div", { class: "lab-row" }, root);
+    const chosen = new Set(this.lab.cells.map(([l, p]) => `${l},${p}`));
+    this.grid = new HeatMap(main, context, {
+      title: `Write the donor's ${this.lab.component}`, hint: "click cells to choose them",
+      height: 300, colour: "swap", rows: this.lab.rows, columns: this.lab.positions,
+      read: (_, l, p) => this.effect.at(l, p),
+      words: (_, l, p) => `With only this cell written (layer ${l}, ${this.lab.positions[p]}), ${this.lab.target} gets ${percent(this.effect.at(l, p))}. Click to ${chosen.has(`${l},${p}`) ? "leave it out" : "write it"}.`,
+      outlined: (l, p) => chosen.has(`${l},${p}`),
+      pick: (l, p) => {
+        const cell = `${l},${p}`;
+        if (!chosen.delete(cell)) chosen.add(cell);
+        this.grid.draw(0);
+        context.send("pick", [...chosen].map((text) => text.split(",").map(Number)));
+      },
+    });
+    this.before = new LabAnswers(main, context, "Before", this.lab.before);
+    this.after = new LabAnswers(main, context, "After", this.lab.after);
+  }
+
+  splitChanged() {}
+
+  build(width) {
+    const gap = 10, pad = 18;
+    const widths = [0.4, 0.3, 0.3].map((share) => Math.floor((width - 2 * gap) * share));
+    [this.grid, this.before, this.after].forEach((part, i) => {
+      part.parts.box.style.width = `${widths[i]}px`;
+      part.build(widths[i] - pad);
+    });
+  }
+}
+
+class LabAnswers {
+  constructor(parent, context, title, rows) {
+    Object.assign(this, { context, rows });
+    this.parts = panel(parent, "answers", title, "");
+    this.canvas = svg("svg", { height: 300 }, this.parts.body);
+  }
+
+  build(width) {
+    const { palette, tooltip } = this.context;
+    this.canvas.replaceChildren();
+    setAttributes(this.canvas, { width });
+    const high = 300 / 7, left = Math.round(width * 0.46), room = width - left - 46;
+    this.rows.forEach((row, i) => {
+      const y = i * high, size = Math.max(1, room * row.share);
+      const name = svg("text", { x: left - 8, y: y + high / 2 + 4, "text-anchor": "end", class: "number strong", fill: palette.grey(1),
+        text: (row.mark ? `${row.mark} ` : "") + shortened(row.name, left - 30) }, this.canvas);
+      svg("rect", { x: left, y: y + 6, height: high - 12, width: size, rx: 3, fill: palette.of(row.kind) }, this.canvas);
+      svg("text", { x: left + size + 5, y: y + high / 2 + 4, class: "number", fill: palette.grey(0.9), text: percent(row.share) }, this.canvas);
+      tooltip.on(name, () => `${row.name}: ${(100 * row.share).toFixed(2)}%`);
+    });
+  }
+}

@@ -1,0 +1,130 @@
+"""Choosing questions of a run: by searching, by composing, and donors for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.instrument.payload import label_of
+from app.views import address
+from app.views.opened import Stamp, opened
+from app.views.question_book import QuestionBook
+from circuits.errors import HopscopeError
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the questions ...", hash_funcs={Stamp: str})
+def book_of(at: Stamp) -> QuestionBook:
+    """The questions of a run."""
+    return QuestionBook(opened(at).corpus)
+
+
+def choose_question(
+    book: QuestionBook, parameter: str, label: str, places: Sequence[DeltaGenerator]
+) -> tuple[int, ...] | None:
+    """Search or compose a question; the choice is in the address under `parameter`.
+
+    Args:
+        book: The run's questions.
+        parameter: Name in the address and of the widgets.
+        label: What the question is called on the page.
+        places: Where the search, the found questions and the switch to composing go.
+    """
+    search, found, switch = places
+    composing = switch.toggle("Compose", key=f"{parameter}_composing")
+    wanted = _from_address(book, parameter)
+    if composing:
+        with found:
+            tokens: tuple[int, ...] | None = _compose(book, parameter, wanted)
+    else:
+        words = search.text_input(
+            f"Search {label}", key=f"{parameter}_words", placeholder="e.g. France currency"
+        )
+        tokens = _pick(book, parameter, label, words, wanted, found)
+    if tokens is not None:
+        address.write(**{parameter: book.names(tokens)})
+    return tokens
+
+
+def _from_address(book: QuestionBook, parameter: str) -> tuple[int, ...] | None:
+    names = address.read().get(parameter)
+    if names is None:
+        return None
+    try:
+        return book.parse(names)
+    except HopscopeError as error:
+        st.warning(f"The address asks for something else: {error}")
+        return None
+
+
+def _pick(
+    book: QuestionBook,
+    parameter: str,
+    label: str,
+    words: str,
+    wanted: tuple[int, ...] | None,
+    column: DeltaGenerator,
+) -> tuple[int, ...] | None:
+    hits = book.search(words)
+    if not hits:
+        column.info(f"No question contains all of {words!r}; try fewer words, or compose one.")
+        return wanted
+    options = {book.tokens_of(hit): f"{hit.text}   ({label_of(hit.split)})" for hit in hits}
+    if wanted is not None and wanted not in options and not words:
+        options = {wanted: book.text(wanted), **options}
+    key = f"{parameter}_hit"
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = wanted if wanted in options else next(iter(options))
+    return column.selectbox(
+        f"{label.capitalize()} ({len(options)} of {len(book.hits):,} shown)",
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+    )
+
+
+def _compose(book: QuestionBook, parameter: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
+    vocab = book.vocab
+    start = wanted or book.tokens_of(book.hits[0])
+    columns = st.columns(len(start), vertical_alignment="bottom")
+    names = ("Subject", "First relation", "Second relation", "Third relation")
+    tokens = []
+    for i, column in enumerate(columns):
+        options = range(len(vocab.entities)) if i == 0 else _relation_tokens(book)
+        key = f"{parameter}_part_{i}"
+        if key not in st.session_state:
+            st.session_state[key] = start[i]
+        tokens.append(column.selectbox(names[i], options, format_func=vocab.name, key=key))
+    return tuple(tokens)
+
+
+def _relation_tokens(book: QuestionBook) -> range:
+    first = book.vocab.first_relation
+    return range(first, first + len(book.vocab.relations))
+
+
+def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...] | None:
+    """A question whose bridge can be lent to this one; the choice is in the address."""
+    asked = book.asked(tokens)
+    donors = book.donors(asked)
+    wanted = _from_address(book, "donor")
+    if wanted is not None and len(wanted) == len(tokens) and wanted != tokens:
+        donors = [wanted, *(d for d in donors if d != wanted)]
+    if not donors:
+        st.caption("No other question can lend its bridge to this one, so nothing is swapped.")
+        return None
+    key = "donor_choice"
+    if st.session_state.get(key) not in donors:
+        st.session_state[key] = donors[0]
+
+    def described(donor: tuple[int, ...]) -> str:
+        answer = book.swapped_answer(asked, book.asked(donor))
+        then = "no answer known" if answer is None else book.vocab.name(answer)
+        return f"{book.text(donor)}   (its bridge would make the answer: {then})"
+
+    donor = st.selectbox(
+        "Donor, whose states are swapped in", donors, format_func=described, key=key
+    )
+    address.write(donor=book.names(donor))
+    return donor

@@ -1,0 +1,76 @@
+"""An instrument on a page: where its timeline begins, and the address that follows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.instrument import mount
+from app.views import address
+from app.views.frame import Shown
+
+
+def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **header: Any) -> Any:
+    """Mount the instrument of a page; the address follows its timeline once that has settled.
+
+    Args:
+        shown: The run.
+        page: Which instrument; also Streamlit's key.
+        body: Its payload.
+        content: Names the payload: a new name builds the instrument anew, at the step at which
+            the timeline stands.
+        header: More small values for the instrument.
+
+    Returns:
+        The component's result; what was last picked is `picked(page)`.
+    """
+    header = {
+        "page": page,
+        "id": f"{shown.at.id}:{content}",
+        **header,
+        **_start(page, shown, content),
+    }
+    steps = shown.run.steps
+
+    def stepped() -> None:
+        step = _state(page).get("step")
+        if step is not None:
+            address.write(step=address.step_near(str(step), steps))
+
+    def picked_something() -> None:
+        value = _state(page).get("pick")
+        if value is not None:
+            st.session_state[f"picked_{page}"] = value
+
+    return mount(header, body, key=page, on_step=stepped, on_pick=picked_something)
+
+
+def picked(page: str) -> Any:
+    """What was last picked in the instrument of a page; None if nothing was."""
+    return st.session_state.get(f"picked_{page}")
+
+
+def forget_picked(page: str) -> None:
+    """Begin again with nothing picked."""
+    st.session_state.pop(f"picked_{page}", None)
+
+
+def _state(page: str) -> dict[str, Any]:
+    return dict(st.session_state.get(page) or {})
+
+
+def _start(page: str, shown: Shown, content: str) -> dict[str, Any]:
+    """Header fields `step` and `jump`.
+
+    They stay the same while the user moves the timeline, so that the payload is not sent again,
+    and change when the address was changed, another run or content chosen, or the page entered.
+    """
+    cause = (shown.name, address.moved(), content)
+    known = st.session_state.get(f"start_{page}")
+    if st.session_state.get("instrument_shown") != page:
+        known, st.session_state["instrument_shown"] = None, page
+    if known is None or known[0] != cause:
+        known = (cause, {"step": shown.step, "jump": str(cause[:2])})
+        st.session_state[f"start_{page}"] = known
+    return dict(known[1])
