@@ -25,7 +25,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.figures import selection as pick
-from analyses.figures.grids import paired_bounds
+from analyses.figures.grids import flip_shares, paired_bounds
 from analyses.figures.labels import words
 from analyses.figures.specs import CircuitDiagram, Edge, Node, Spec
 from circuits.errors import HopscopeError
@@ -43,7 +43,7 @@ LEGEND = (
 def circuit_dataset(tracing: xr.Dataset, lens: xr.Dataset | None = None) -> xr.Dataset:
     """Causal tracing and logit lens as one result, at the steps, splits and states both have."""
     kept = [v for v in tracing.data_vars if str(v).startswith(("strength", "flip"))]
-    parts = [tracing[kept + (["n"] if "n" in tracing else [])]]
+    parts = [tracing[kept + [v for v in ("n", "n_valid") if v in tracing]]]
     records = {"causal_tracing": tracing.attrs.get("provenance")}
     if lens is not None:
         parts.append(lens[["mrr"]].reset_coords(drop=True))
@@ -155,8 +155,8 @@ def _read_edges(ds: xr.Dataset, strength: np.ndarray) -> list[Edge]:
     drop = strength[:-1] - strength[1:]
     low, high = np.full(drop.shape, np.nan), np.full(drop.shape, np.nan)
     if "flip_example" in ds:
-        flips = ds["flip_example"].transpose("layer", "position", "example").values.astype(float)
-        low, high = paired_bounds(flips[:-1] - flips[1:], axis=2)
+        flips = flip_shares(ds)
+        low, high = paired_bounds(drop, flips[:, :-1] - flips[:, 1:])
     last = strength.shape[1] - 1
     return [
         Edge(

@@ -19,6 +19,9 @@ TOKEN_Y = -0.95
 NODE_WIDTH, NODE_HEIGHT = 0.66, 0.56
 """Size of the box of a state in which something can be read."""
 
+SMALL_WIDTH, SMALL_HEIGHT = 0.24, 0.26
+"""Size of the box of any other state."""
+
 EDGE_COLOURS = {
     "light": {"carried": "#9AA3AD", "output": "#9AA3AD", "read": "#333333", "path": "#333333"},
     "dark": {"carried": "#6C7683", "output": "#6C7683", "read": "#E6E6E6", "path": "#E6E6E6"},
@@ -64,22 +67,24 @@ def _stroke(spec: CircuitDiagram, edge: Edge) -> Stroke:
         return Stroke(edge, np.array([[position, bottom], [position, layer]]), arrow=False)
     assert edge.source is not None
     layer, position = edge.source
+    start = np.array([position, layer], float)
     if edge.kind == "output":
         end = np.array([len(spec.positions) - 1, spec.depth + 0.72])
-        return Stroke(edge, _curve(np.array([position, layer]), end), arrow=True)
+        return Stroke(edge, _curve(start, end), arrow=False)
     if edge.target is None:  # read by a later position that the measurement does not tell apart
-        end = np.array([position + 0.58, layer + 0.55])
+        end = np.array([position + 0.52, layer + 0.5])
     else:
-        end = np.array([edge.target[1] - 0.30, edge.target[0] - 0.24])
-    return Stroke(edge, _curve(np.array([position, layer]), end), arrow=True)
+        boxed = any(n.reading and (n.layer, n.position) == edge.target for n in spec.nodes)
+        gap = (NODE_WIDTH if boxed else SMALL_WIDTH) / 2 + 0.09
+        end = np.array([edge.target[1] - gap, edge.target[0] - 0.08])
+    return Stroke(edge, _curve(start, end), arrow=True)
 
 
 def _curve(start: Float[np.ndarray, " 2"], end: Float[np.ndarray, " 2"]) -> np.ndarray:
-    """Cubic curve that leaves to the side and arrives going up, as 24 points."""
+    """Cubic curve that leaves and arrives to the right, as 24 points."""
     t = np.linspace(0, 1, 24)[:, None]
-    across = end[0] - start[0]
-    first = start + np.array([0.55 * across, 0.05 * (end[1] - start[1])])
-    second = end - np.array([0.25 * across, 0.35 * (end[1] - start[1])])
+    across = np.array([0.6 * (end[0] - start[0]), 0.0])
+    first, second = start + across, end - across
     return (
         (1 - t) ** 3 * start
         + 3 * (1 - t) ** 2 * t * first

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.figures.labels import words
-from analyses.figures.selection import Interval, in_words, interval, names
+from analyses.figures.selection import Z_95, Interval, in_words, interval, names
 from analyses.figures.specs import HeatMap, Lines, Series
 
 LAYER = "layer"
@@ -127,27 +127,28 @@ def place(layer: Any, position: str) -> str:
 def difference(end: xr.Dataset, start: xr.Dataset, variable: str) -> Interval:
     """end - start with the 95% interval of the paired per-example differences where kept."""
     value = end[variable].values.astype(float) - start[variable].values.astype(float)
-    per_example = _per_example(end, variable)
-    if per_example is None:
+    if variable != "strength" or "flip_example" not in end:
         return Interval(value, None, None)
-    axis = end[per_example].dims.index("example")
-    change = end[per_example].values.astype(float) - start[per_example].values.astype(float)
-    return Interval(value, *paired_bounds(change, axis))
+    return Interval(value, *paired_bounds(value, flip_shares(end) - flip_shares(start)))
 
 
-def _per_example(ds: xr.Dataset, variable: str) -> str | None:
-    """Name of the per-example variable behind `variable`."""
-    for candidate in (f"{variable}_example", *(["flip_example"] if variable == "strength" else [])):
-        if candidate in ds and "example" in ds[candidate].dims:
-            return candidate
-    return None
+def flip_shares(ds: xr.Dataset) -> np.ndarray:
+    """Share of each example's corruptions that flip its answer, [example, layer, position].
+
+    The result counts flips, -1 where no corruption could be drawn (NaN here). How many were drawn
+    is the same for all but a few examples: the largest count.
+    """
+    flips = ds["flip_example"].transpose("example", "layer", "position").values.astype(float)
+    return np.where(flips < 0, np.nan, flips) / max(1.0, float(flips.max()))
 
 
-def paired_bounds(change: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """95% bounds of the mean of per-example changes (normal approximation; NaN: not valid)."""
-    n = np.isfinite(change).sum(axis)
+def paired_bounds(mean: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95% bounds of `mean`, the mean of per-example changes [example, ...] (normal approximation).
+
+    Changes are NaN where an example has no value.
+    """
+    n = np.isfinite(change).sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.nansum(change, axis) / n
-        squares = np.nansum((change - np.expand_dims(mean, axis)) ** 2, axis)
+        squares = np.nansum((change - np.nansum(change, 0) / n) ** 2, 0)
         error = np.sqrt(squares / (n - 1) / n)
-    return mean - 1.959964 * error, mean + 1.959964 * error
+    return mean - Z_95 * error, mean + Z_95 * error

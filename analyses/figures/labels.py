@@ -18,6 +18,10 @@ WORDS = {
     "relation_2": "relation 2",
     "relation_3": "relation 3",
     "bridge": "bridge",
+    "bridge_2": "second bridge",
+    "attribute": "attribute",
+    "entity_1": "entity 1",
+    "entity_2": "entity 2",
     "answer": "answer",
     "same_bridge": "donor with the same bridge",
     "random": "random donor",
@@ -36,8 +40,13 @@ CONTROLS = {
 SPLITS = tuple(WORDS)[:10]
 """Splits in the order in which figures list them; a split's place is its colour."""
 
-READ_AT = {"bridge": "relation_1", "relation_2": "relation_2", "answer": "relation_2"}
-"""Position at which *Grokked* (section 3.2) reads each lens target of a two-hop question."""
+READ_AT = {
+    "bridge": "relation_1",
+    "bridge_2": "relation_2",
+    "relation_2": "relation_2",
+    "relation_3": "relation_3",
+}
+"""Position at which each lens target is read (*Grokked*, section 3.2); others at the last one."""
 
 
 def words(name: str) -> str:

@@ -12,6 +12,8 @@ from analyses.figures.circuit_layout import (
     EDGE_COLOURS,
     NODE_HEIGHT,
     NODE_WIDTH,
+    SMALL_HEIGHT,
+    SMALL_WIDTH,
     TOKEN_Y,
     Stroke,
     line_width,
@@ -67,30 +69,12 @@ def _draw_stroke(ax: Axes, stroke: Stroke, theme: Theme) -> None:
         ax.plot(x, y, color=halo, lw=line_width(edge.high), solid_capstyle="butt", zorder=2)
     ax.plot(x, y, color=colour, lw=line_width(edge.strength), solid_capstyle="butt", zorder=2.1)
     if stroke.arrow:
-        _arrow_head(ax, stroke, colour)
-
-
-def _arrow_head(ax: Axes, stroke: Stroke, colour: str) -> None:
-    """A triangle at the end of the curve, as wide as the edge needs."""
-    end, before = stroke.points[-1], stroke.points[-4]
-    ax.annotate(
-        "",
-        xy=tuple(end + 0.35 * (end - before)),
-        xytext=tuple(before),
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": colour,
-            "lw": 0,
-            "shrinkA": 0,
-            "shrinkB": 0,
-            "mutation_scale": 5 + 1.6 * line_width(stroke.edge.strength),
-        },
-        zorder=2.2,
-    )
+        size = 3.5 + 1.5 * line_width(edge.strength)
+        ax.plot(x[-1:], y[-1:], marker=">", ms=size, mew=0, color=colour, zorder=2.2)
 
 
 def _box(ax: Axes, x: float, y: float, fill: str, outline: str, small: bool = False) -> None:
-    width, height = (0.24, 0.26) if small else (NODE_WIDTH, NODE_HEIGHT)
+    width, height = (SMALL_WIDTH, SMALL_HEIGHT) if small else (NODE_WIDTH, NODE_HEIGHT)
     radius = 0.1 if small else 0.14
     ax.add_patch(
         FancyBboxPatch(

@@ -85,10 +85,10 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
 def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str]) -> None:
     for (row, column), value in np.ndenumerate(spec.values):
         if np.isfinite(value):
-            ax.text(
-                column + 0.5, row + 0.5, value_text(float(value), spec.diverging), size=5.5,
-                color=ink_on(stop_at(stops, float(value), spec.limits)), ha="center", va="center_baseline",
-            )  # fmt: skip
+            text = value_text(float(value), spec.diverging)
+            colour = ink_on(stop_at(stops, float(value), spec.limits))
+            drawn = ax.text(column + 0.5, row + 0.5, text, size=5.5, color=colour)
+            drawn.set(ha="center", va="center_baseline")
 
 
 def colour_bar(

@@ -158,7 +158,8 @@ def draw_stacked_area(figure: go.Figure, spec: StackedArea, theme: Theme, cell: 
     for label, share, colour in zip(spec.labels, spec.shares, colours, strict=True):
         figure.add_scatter(
             x=spec.x, y=share, name=label, stackgroup="shares", showlegend=cell.alone,
-            line={"width": 0.6, "color": theme.paper}, fillcolor=category(colour, theme.name), mode="lines",
+            line={"width": 0.6, "color": theme.paper}, mode="lines",
+            fillcolor=category(colour, theme.name),
             hovertemplate=f"{label}: %{{y:.3f}}<extra></extra>", **cell.at,
         )  # fmt: skip
     figure.update_xaxes(title=spec.x_label, tickformat=",", showgrid=False, **cell.at)
@@ -173,7 +174,8 @@ def draw_bars(figure: go.Figure, spec: Bars, theme: Theme, cell: Cell) -> None:
         if s.low is not None and s.high is not None:
             error = {"array": s.high - s.values, "arrayminus": s.values - s.low, "color": theme.ink}
         figure.add_bar(
-            x=list(spec.categories), y=s.values, name=s.label, marker_color=category(s.colour, theme.name),
+            x=list(spec.categories), y=s.values, name=s.label,
+            marker_color=category(s.colour, theme.name),
             error_y=error, showlegend=cell.alone, **cell.at,
         )  # fmt: skip
     _references(figure, spec.references, list(spec.categories), theme, cell)  # type: ignore[arg-type]

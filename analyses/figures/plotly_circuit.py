@@ -67,9 +67,8 @@ def _draw_stroke(
     if stroke.arrow:
         figure.add_scatter(
             x=x[-1:], y=y[-1:], mode="markers", showlegend=False, hoverinfo="skip",
-            marker={"symbol": "triangle-up", "color": colour,
-                    "size": 9 + 1.2 * line_width(edge.strength, UNIT),
-                    "angle": 0 if edge.target is not None or edge.kind == "output" else 25},
+            marker={"symbol": "triangle-right", "color": colour,
+                    "size": 8 + 1.3 * line_width(edge.strength, UNIT)},
             **cell.at,
         )  # fmt: skip
 

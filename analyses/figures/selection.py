@@ -70,9 +70,8 @@ def interval(ds: xr.Dataset, variable: str) -> Interval:
 
 def number_of_examples(ds: xr.Dataset) -> str:
     """ "n = 300", or a range where it differs between what is shown; "" if not recorded."""
-    if "n" not in ds:
-        return ""
-    n = ds["n"].values[np.isfinite(ds["n"].values.astype(float))].astype(int)
+    counts = next((ds[v].values.astype(float) for v in ("n", "n_valid") if v in ds), np.array([]))
+    n = counts[np.isfinite(counts)].astype(int)
     if not n.size:
         return ""
     lowest, highest = int(n.min()), int(n.max())
