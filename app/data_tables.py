@@ -37,11 +37,12 @@ def print_corpus(made: Made) -> None:
         return
     report = made["corpus"]
     augmentation = report["augmentation"]
-    table = Table("augmentation", "before", "after", title="Augmentation", title_justify="left")
+    table = Table("", "before", "after", title="Augmentation", title_justify="left")
     table.add_row(
         "atomic facts", f"{augmentation['facts_before']:,}", f"{augmentation['facts_after']:,}"
     )
     table.add_row("phi", f"{augmentation['phi_before']:.3f}", f"{augmentation['phi_after']:.3f}")
+    table.add_row("phi of what is trained", "", f"{report['phi_trained']:.3f}")
     for mode, counts in augmentation["added"].items():
         for provenance, n in counts.items():
             table.add_row(f"{mode}: {provenance.replace('_', ' ')}", "", f"+{n:,}")
@@ -113,8 +114,9 @@ def _pairs(report: GraphReport) -> Table:
     title = f"Most frequent of {report.n_relation_pairs:,} relation pairs"
     table = Table("relation 1", "relation 2", title=title, title_justify="left")
     table.add_column("paths", justify="right")
-    for first, second, n in report.relation_pairs[:_PAIRS]:
-        table.add_row(first, second, f"{n:,}")
+    table.add_column("phi", justify="right")
+    for pair in report.relation_pairs[:_PAIRS]:
+        table.add_row(pair.relation_1, pair.relation_2, f"{pair.inferred:,}", f"{pair.phi:.2f}")
     return table
 
 

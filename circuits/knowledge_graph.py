@@ -184,16 +184,21 @@ def _numbered(
     rows: list[tuple[str, str, str]],
 ) -> tuple[tuple[str, ...], tuple[str, ...], Int[np.ndarray, "n 3"]]:
     subjects, relations, objects = zip(*rows, strict=True)
-    entities = tuple(sorted({*subjects, *objects}))
-    names = tuple(sorted(set(relations)))
-    entity = {e: i for i, e in enumerate(entities)}
-    relation = {r: i for i, r in enumerate(names)}
-    columns = (
-        [entity[s] for s in subjects],
-        [relation[r] for r in relations],
-        [entity[o] for o in objects],
-    )
-    return entities, names, np.array(columns, np.int32).T.copy()
+    entities, ends = _ranked((*subjects, *objects))
+    names, middle = _ranked(relations)
+    return entities, names, np.stack([ends[: len(rows)], middle, ends[len(rows) :]], axis=1)
+
+
+def _ranked(names: tuple[str, ...]) -> tuple[tuple[str, ...], Int[np.ndarray, " n"]]:
+    """The distinct names, sorted, and the index of each given name among them."""
+    seen: dict[str, int] = {}
+    number = seen.setdefault
+    codes = np.fromiter((number(name, len(seen)) for name in names), np.int32, len(names))
+    distinct = list(seen)
+    order = sorted(range(len(distinct)), key=distinct.__getitem__)
+    rank = np.empty(len(distinct), np.int32)
+    rank[order] = np.arange(len(distinct), dtype=np.int32)
+    return tuple(distinct[i] for i in order), rank[codes]
 
 
 def _unique_facts(

@@ -46,6 +46,17 @@ class RelationReport:
 
 
 @dataclass(frozen=True)
+class RelationPairReport:
+    """The two-hop paths of one pair of relations."""
+
+    relation_1: str
+    relation_2: str
+    inferred: int
+    phi: float
+    """Its paths over the atomic facts of its relations."""
+
+
+@dataclass(frozen=True)
 class Shortcuts:
     """Share of two-hop queries answered by the most frequent tail of part of the question."""
 
@@ -82,8 +93,8 @@ class GraphReport:
     lemma_2_branching: float | None
     """b_r that Lemma 2 asks for; None where the graph is too small for a two-hop path."""
     lemma_2_failing: tuple[str, ...]
-    relation_pairs: tuple[tuple[str, str, int], ...]
-    """The most frequent (r1, r2) with their paths."""
+    relation_pairs: tuple[RelationPairReport, ...]
+    """The most frequent ones, at most `TOP_PAIRS`."""
     n_relation_pairs: int
     multi_valued_keys: int
     """(subject, relation) keys with several objects."""
@@ -96,7 +107,7 @@ class GraphReport:
     remarks: tuple[str, ...]
     """Plain sentences on what makes the graph unfit or unusual."""
     notes: dict[str, Any]
-    """What the source had to report."""
+    """What the source had to report, without its list of questions."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -159,7 +170,7 @@ def graph_report(graph: KnowledgeGraph, phi_g: float = 3.6) -> GraphReport:
         provenance={p: graph.count(p) for p in PROVENANCES},
         held_back=len(graph.held_back),
         remarks=_remarks(graph, relations, inferred),
-        notes=graph.notes,
+        notes={k: v for k, v in graph.notes.items() if k != "questions"},
     )
 
 
@@ -192,17 +203,17 @@ def _ambiguous_paths(graph: KnowledgeGraph) -> int:
     return int(follow.sum() - unambiguous)
 
 
-def _top_pairs(graph: KnowledgeGraph) -> tuple[tuple[tuple[str, str, int], ...], int]:
+def _top_pairs(graph: KnowledgeGraph) -> tuple[tuple[RelationPairReport, ...], int]:
     pairs = relation_pair_counts(graph).tocoo()
     order = np.lexsort([pairs.col, pairs.row, -pairs.data])[:TOP_PAIRS]
-    names = graph.relations
-    top = tuple(
-        (names[first], names[second], int(count))
-        for first, second, count in zip(
-            pairs.row[order], pairs.col[order], pairs.data[order], strict=True
-        )
-    )
-    return top, pairs.nnz
+    facts, names = facts_per_relation(graph), graph.relations
+    top = []
+    for first, second, n in zip(
+        pairs.row[order], pairs.col[order], pairs.data[order].tolist(), strict=True
+    ):
+        atomic = int(facts[first] + (facts[second] if first != second else 0))
+        top.append(RelationPairReport(names[first], names[second], n, n / atomic))
+    return tuple(top), pairs.nnz
 
 
 def _shortcuts(graph: KnowledgeGraph, paths: Paths, sampled: bool) -> Shortcuts:

@@ -43,9 +43,10 @@ def test_the_report_of_a_small_graph_is_counted_by_hand():
     assert by_name["capital"].phi_r == 1
     assert report.fully_generalizable
     assert report.branching == pytest.approx(6 / 7)
-    assert {(a, b): n for a, b, n in report.relation_pairs} == {
-        ("country", "currency"): 3,
-        ("country", "capital"): 1,
+    pairs = {(p.relation_1, p.relation_2): (p.inferred, p.phi) for p in report.relation_pairs}
+    assert pairs == {
+        ("country", "currency"): (3, 3 / 5),
+        ("country", "capital"): (1, 1 / 4),
     }
     assert report.shortcuts is not None
     assert report.shortcuts.r1_r2 == 1.0  # every currency is the Euro

@@ -118,8 +118,8 @@ def _rows(
         if problem_found:
             broken.add(number, text, problem_found)
             continue
-        subject, relation, obj = (part.strip() for part in parts)
-        yield subject, relation, obj
+        subject, relation, obj = parts
+        yield subject.strip(), relation.strip(), obj.strip()
 
 
 def _lines(file: Path, report: dict[str, int]) -> Iterator[tuple[int, str]]:

@@ -45,7 +45,8 @@ class TwoWikiOptions(SourceOptions):
     """What makes two mentions one entity; auto: ids where the data or an alias file has them,
     normalised names otherwise."""
     aliases: str | None = None
-    """The authors' id_aliases.json; by default the one beside the file, if there is one."""
+    """The authors' id_aliases.json, relative to the data file; by default the one beside it, if
+    there is one."""
     types: tuple[QuestionType, ...] = QUESTION_TYPES
     """Only questions of these types."""
     hub: str | None = None
@@ -208,10 +209,11 @@ def _raw_question(record: dict[str, Any], number: int, broken: Broken) -> _Raw |
 def _naming(raw: list[_Raw], path: str | Path | None, options: TwoWikiOptions) -> Naming:
     mentions = [m for q in raw for s, _, o in q.evidences for m in (s, o)]
     aliases: dict[str, list[str]] = {}
-    beside = Path(path).parent / "id_aliases.json" if path else None
+    folder = Path(path).parent if path else Path()
+    beside = folder / "id_aliases.json"
     if options.aliases:
-        aliases = read_aliases(existing_file(options.aliases, "two_wiki"))
-    elif beside and beside.exists() and options.merge in ("auto", "ids"):
+        aliases = read_aliases(existing_file(folder / options.aliases, "two_wiki"))
+    elif beside.exists() and options.merge in ("auto", "ids"):
         aliases = read_aliases(beside)
     merge: Merge
     if options.merge == "auto":

@@ -77,7 +77,8 @@ def main() -> None:
     if len(sys.argv) > 1:
         result = BENCHMARKS[sys.argv[1]]()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"{sys.argv[1]}: {result}; peak {peak:.2f} GB")
+        cpu = time.process_time()
+        print(f"{sys.argv[1]}: {result}; CPU {cpu:.1f} s, peak {peak:.2f} GB")
         return
     for name in BENCHMARKS:
         subprocess.run([sys.executable, __file__, name], check=True)
