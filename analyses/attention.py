@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import Variables, estimated, number_of_examples
+from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from circuits.components import LayerNorm, RMSNorm
 from circuits.model import HookedTransformer
@@ -46,8 +46,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     paid = torch.stack([pattern(q, k) for q, k in zip(trace.q, trace.k, strict=True)], 1)
     entropy = torch.special.entr(paid).sum(-1)
     at = ("layer", "head", "query")
-    variables = number_of_examples(len(queries))
-    variables |= estimated(
+    variables = estimated(
         "pattern", paid.cpu().numpy(), (*at, "key"), "attention paid", keep=options.keep_examples
     )
     variables |= estimated(

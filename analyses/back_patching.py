@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import estimated, number_of_examples
+from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from circuits.model import HookedTransformer
 from circuits.patch_engine import PatchEngine
@@ -55,7 +55,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         for to, logits in engine.sweep(base, p, entering).items():
             hit = (logits.argmax(-1) == answer).cpu().numpy().reshape(depth - to, len(SOURCES), n)
             after[:, :, to:, to, p] = hit.transpose(2, 1, 0)
-    variables = number_of_examples(n)
+    variables: Variables = {}
     dims = ("source", "layer_from", "layer_to", "position")
     for name, values, words in (
         ("mended", _among(~right, after == 1, after), "wrong answers that become right"),

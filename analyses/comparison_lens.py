@@ -7,7 +7,6 @@ import torch
 import xarray as xr
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import number_of_examples
 from analyses.examples import Examples
 from analyses.lens import lens_variables
 from analyses.states import states
@@ -40,5 +39,5 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         "layer": np.arange(len(logits)),
         "position": list(queries.positions),
     }
-    variables = number_of_examples(len(queries)) | lens_variables(logits, targets)
+    variables = lens_variables(logits, targets)
     return xr.Dataset(variables, coords)

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
 from analyses.comparison_corruptions import corruptions
-from analyses.estimates import estimated, number_of_examples
+from analyses.estimates import estimated
 from analyses.examples import Examples
 from circuits.model import HookedTransformer
 from circuits.patch_engine import PatchEngine, Trace
@@ -73,8 +73,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         wrong = (clean.argmax(-1) != answer).cpu().numpy()
         flips[wrong] = drops[wrong] = np.nan
     at = ("layer", "position")
-    variables = number_of_examples(len(queries))
-    variables |= estimated("strength", flips, at, "answers that flip", shares=True, keep=False)
+    variables = estimated("strength", flips, at, "answers that flip", shares=True, keep=False)
     variables |= estimated("probability_drop", drops, at, "fall of the label's probability")
     words = {"long_name": "share of the example's corruptions that flip it", "units": "share"}
     variables["flip_example"] = (("example", *at), flips.astype(np.float32), words)

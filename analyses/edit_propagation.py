@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import estimated, number_of_examples
+from analyses.estimates import estimated
 from analyses.examples import Examples
 from analyses.facts import object_table
 from circuits.corpus import Corpus
@@ -80,9 +80,14 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
     Returns:
         share (measure) with intervals over edits; share_edit (edit, measure); steps_edit, the
-        optimizer steps each edit took; fact_edit (edit, part), token ids of the changed facts. Where
-        fewer than n_edits facts could be changed the rest is NaN or -1.
+        optimizer steps each edit took; fact_edit (edit, part), token ids of the changed facts.
+        Where fewer than n_edits facts could be changed the rest is NaN or -1.
     """
+    if examples.queries.token_ids.shape[1] != 3:
+        raise HopscopeError(
+            "edit_propagation asks two-hop questions and this run's have "
+            f"{examples.queries.token_ids.shape[1] - 1} hops; use a run with splits.hops = 2."
+        )
     table = object_table(examples.corpus.graph)
     edits = _draw_edits(examples.queries, table, options)
     found, steps = [], []
@@ -92,9 +97,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         steps.append(n_steps)
     values = np.full((options.n_edits, len(MEASURES)), np.nan)
     values[: len(edits)] = [[row[name] for name in MEASURES] for row in found]
-    variables = number_of_examples(len(examples)) | estimated(
-        "share", values, ("measure",), "share of answers", over="edit"
-    )
+    variables = estimated("share", values, ("measure",), "share of answers", over="edit")
     first = examples.corpus.vocab.first_relation
     facts = np.full((options.n_edits, len(PARTS)), -1)
     facts[: len(edits)] = [(e.subject, first + e.relation, e.old, e.new) for e in edits]

@@ -44,8 +44,3 @@ def estimated(
         rows = per_example.astype(np.float32)
         variables[f"{name}_{over}"] = ((over, *dims), rows, attrs)
     return variables
-
-
-def number_of_examples(n: int) -> Variables:
-    """The variable `n`."""
-    return {"n": ((), np.int64(n), {"long_name": "number of examples"})}

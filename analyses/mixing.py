@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import estimated, number_of_examples
+from analyses.estimates import estimated
 from analyses.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
@@ -70,7 +70,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     ]
     values = np.stack(right, 2).transpose(3, 0, 1, 2).astype(float)  # n mixed_in strength layer
     dims = ("mixed_in", "strength", "layer")
-    variables = number_of_examples(len(queries)) | estimated(
+    variables = estimated(
         "accuracy", values, dims, "accuracy with an embedding mixed in", shares=True
     )
     variables |= estimated(

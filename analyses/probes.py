@@ -32,7 +32,7 @@ from pydantic import Field
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import Variables, estimated, number_of_examples
+from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from analyses.state_map import MapOptions, state_map
 from analyses.states import row_keys, states, trained_questions
@@ -80,7 +80,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         np.isnan(guessed), np.nan, guessed == queries.bridge.numpy()[:, None, None, None]
     )
     at = ("layer", "position")
-    variables = number_of_examples(len(queries)) | estimated(
+    variables = estimated(
         "accuracy", right, ("labels", *at), "held-out accuracy of the bridge probe", shares=True
     )
     for name, values, words in _geometry(there, here, train, queries, folds):

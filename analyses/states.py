@@ -16,6 +16,9 @@ from circuits.queries import Queries
 CHUNK = 512
 """Prompts run at once, which bounds what a trace holds besides the states."""
 
+LEAST_TO_LEARN_FROM = 20
+"""Fewer trained questions than this teach a probe or a lens nothing."""
+
 
 def states(
     model: HookedTransformer, tokens: Int[Tensor, "n pos"]
@@ -35,16 +38,17 @@ def trained_questions(
         corpus: Where they are from.
         at_most: How many to draw.
         seed: Of the draw.
-        leave_out: Questions not to be drawn.
+        leave_out: Questions not to be drawn, unless hardly any other was trained.
     """
     trained = corpus.queries("train_inferred")
     rows = np.arange(len(trained))
     if leave_out is not None and leave_out.token_ids.shape[1] == trained.token_ids.shape[1]:
-        rows = rows[~_occurs_in(trained.token_ids, leave_out.token_ids)]
-    if not len(rows):
+        others = rows[~_occurs_in(trained.token_ids, leave_out.token_ids)]
+        rows = others if len(others) >= LEAST_TO_LEARN_FROM else rows
+    if len(rows) < LEAST_TO_LEARN_FROM:
         raise HopscopeError(
-            "every trained question is among the examples, so none is left to learn from; "
-            "use fewer examples."
+            f"{len(rows)} trained questions are too few to learn from; at least "
+            f"{LEAST_TO_LEARN_FROM} are needed. Use a run with more inferred facts."
         )
     drawn = np.random.default_rng([seed, 7]).permutation(rows)[:at_most]
     return trained.take(np.sort(drawn))

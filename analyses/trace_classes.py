@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import estimated, number_of_examples
+from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from analyses.states import states
 from circuits.errors import HopscopeError, unknown_name
@@ -63,7 +63,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     right = (model.logits_of(every[-1, :, -1]).argmax(-1).cpu() == queries.answer).numpy()
     index = np.where(right, 0, 2) + np.where(decoded, 0, 1)
     given_right = np.where(right, decoded, np.nan)
-    variables = number_of_examples(len(queries))
+    variables: Variables = {}
     for name, values, words in (
         ("accuracy", right, "accuracy"),
         ("decoded", decoded, "bridge decoded"),

@@ -3,12 +3,12 @@
 The logit lens takes for granted that a middle state is in the final state's basis. The tuned lens
 learns, at this checkpoint, what each state would become:
 
-1. States of trained questions, none of them among the examples, at all positions.
+1. States of trained questions, at all positions; in all but tiny runs none is an example.
 2. One translator per layer, S[l] -> A_l S[l] + c_l, shared by all positions: first the ridge
    solution that predicts the last state S[depth], then a few Adam steps that lower the KL
    divergence of the lens's distribution from the model's final one at that position.
 3. Rank, MRR and probability of the targets as in the logit lens, and the KL divergence of both
-   lenses on the examples, which the translators have not seen.
+   lenses on the examples.
 
 What it reads at a position is what the model goes on to predict *there*: at relation_1 the bridge.
 """
@@ -25,7 +25,7 @@ from pydantic import Field
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import estimated, number_of_examples
+from analyses.estimates import estimated
 from analyses.examples import Examples
 from analyses.lens import lens_variables
 from analyses.logit_lens import lens_targets
@@ -77,7 +77,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     final = plain[-1].log_softmax(-1)
     names, tokens = lens_targets(queries)
     targets = dict(zip(names, tokens.T, strict=True))
-    variables = number_of_examples(n) | lens_variables(tuned, targets)
+    variables = lens_variables(tuned, targets)
     for name, logits in (("kl", tuned), ("kl_logit_lens", plain)):
         kl = divergence(final, logits).transpose(0, 1).cpu().numpy()
         variables |= estimated(

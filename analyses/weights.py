@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import Variables, number_of_examples
+from analyses.estimates import Variables
 from analyses.examples import Examples
 from circuits.model import HookedTransformer
 
@@ -51,7 +51,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     matrices = {name: _matrix(name, p) for name, p in parameters.items() if _is_matrix(name)}
     ranks = np.array([_ranks(m) for m in matrices.values()])
     label = {"units": "1"}
-    variables: Variables = number_of_examples(len(examples.queries)) | {
+    variables: Variables = {
         "norm": (
             ("parameter",),
             np.array([*norms, np.linalg.norm(norms)]),
