@@ -1,1 +1,27 @@
 """Analyses of a trained run: one file each, walked over every checkpoint."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# Imported on first use: listing the catalog must not wait for the model's libraries.
+_HOME = {
+    "CATALOG": "analyses.catalog",
+    "analyze": "analyses.walk",
+    "export": "analyses.figures.export",
+    "figure": "analyses.figures.registry",
+    "stored_result": "analyses.walk",
+}
+
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'analyses' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -90,6 +90,8 @@ class PatchEngine:
         self._act = ACTIVATIONS[model.cfg.act_fn]
         own = [_weights(model.blocks[i]) for i in range(model.cfg.n_layers)]
         self._blocks = [own[i % model.cfg.n_layers] for i in range(model.depth)]
+        self.device = model.device
+        self.embedding_std = model.W_E.detach().std().item()
         self._unembed = model.W_U.detach().T.contiguous()
 
     @torch.no_grad()
@@ -115,7 +117,10 @@ class PatchEngine:
         the runs in `past`, whose number divides the number of prompts (several prompts per run).
         """
         x = start if start.is_floating_point() else self.embed(start)
-        resid, mid, q, k, v = [x], [], [], [], []
+        resid, mid = [x], []
+        q: list[Tensor] = []
+        k: list[Tensor] = []
+        v: list[Tensor] = []
         for i in range(self.depth):
             qkv = self._qkv(i, x).view(*x.shape[:2], 3, self.cfg.n_heads, self.cfg.d_head)
             keys, values = qkv[:, :, 1], qkv[:, :, 2]

@@ -55,7 +55,8 @@ def _run(
     for i in range(engine.depth):
         edit = partial(_edited, engine, source, [p for p in patches if i in p.layers], i)
         x = edit("resid_pre", x)
-        q, k, v = (edit(name, part) for name, part in zip("qkv", engine.qkv(i, x), strict=True))
+        q, k, v = engine.qkv(i, x)
+        q, k, v = edit("q", q), edit("k", k), edit("v", v)
         weights = edit("pattern", pattern(q, k))
         z = edit("z", torch.einsum("nhqk,nkhd->nqhd", weights, v))
         mid = edit("resid_mid", x + edit("attn_out", engine.attention_output(i, z)))

@@ -1,0 +1,211 @@
+"""Cross-query bridge patching (Ye et al., arXiv 2505.23653), with placebo donors.
+
+1. Question B = (h, r1, r2) has bridge b. Its donor A has another bridge b' to which r2 applies.
+2. S[layer, position] of B is overwritten by A's state at the same place.
+3. Success: B's top token becomes r2(b'), the answer for A's bridge and B's second relation.
+
+Donors are drawn so that success can only come from the bridge: A shares neither subject nor r1
+with B, its own answer is not r2(b'), and B with A's subject, A's r1 or A's r2 does not lead there.
+Two controls count the same event (the target is that of the real donor): `same_bridge`, a donor
+whose bridge is b, which should leave the answer alone (`kept`), and `random`, a donor with a third
+bridge that does not lead to the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from analyses.catalog import AnalysisOptions
+from analyses.corruptions import NO_FACT, FactTable, hashed
+from analyses.examples import Examples, with_interval
+from circuits.errors import HopscopeError
+from circuits.model import HookedTransformer
+from circuits.patch_engine import PatchEngine
+
+Control = Literal["bridge", "same_bridge", "random"]
+CONTROLS: tuple[Control, ...] = ("bridge", "same_bridge", "random")
+
+_POOL = 20_000  # donors are sought among at most this many queries of the split
+_PAIRS_AT_ONCE = 2_000_000
+OTHER, SUCCESS, KEPT, NO_DONOR = 0, 1, 2, -1
+
+
+class Options(AnalysisOptions):
+    """Options of bridge patching."""
+
+    controls: tuple[Control, ...] = CONTROLS
+    """Kinds of donor."""
+
+
+@dataclass(frozen=True)
+class Donors:
+    """A donor per example and control."""
+
+    tokens: Int[np.ndarray, "control n pos"]
+    """Token ids; the question's own where there is no donor."""
+    rows: Int[np.ndarray, "control n"]
+    """Row of the donor in its split, -1 where there is none."""
+    target: Int[np.ndarray, " n"]
+    """Token id of r2(b')."""
+
+
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Share of answers that become the donor bridge's, for every state of one checkpoint."""
+    if examples.queries.token_ids.shape[1] != 3:
+        raise HopscopeError(
+            "bridge patching is for two-hop questions; this split's have "
+            f"{examples.queries.token_ids.shape[1]} tokens."
+        )
+    donors = examples.once(("donors", options), lambda: draw_donors(examples, options))
+    outcome = _outcomes(PatchEngine(model), examples, donors)
+    here = (donors.rows >= 0).T  # example, control
+    dims = ("control", "layer", "position")
+
+    def share(kind: int) -> Float[np.ndarray, "n control layer position"]:
+        return np.where(here[..., None, None], outcome == kind, np.nan)
+
+    success = {"long_name": "share of answers that become the donor bridge's", "units": "share"}
+    kept = {"long_name": "share of answers that stay", "units": "share"}
+    return xr.Dataset(
+        {
+            **with_interval("success", dims, share(SUCCESS), success, shares=True),
+            **with_interval("kept", dims, share(KEPT), kept, shares=True),
+            "outcome_example": (
+                ("example", *dims),
+                np.where(here[..., None, None], outcome, NO_DONOR).astype(np.int8),
+                {"long_name": "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor"},
+            ),
+            "donor_row": (
+                ("example", "control"),
+                donors.rows.T.astype(np.int32),
+                {"long_name": "row of the donor in the split, -1 for none", "per_step": False},
+            ),
+            "n_valid": (
+                ("control",),
+                here.sum(0).astype(np.int32),
+                {"long_name": "examples with a donor", "units": "1", "per_step": False},
+            ),
+        },
+        {
+            "control": list(options.controls),
+            "layer": np.arange(model.depth + 1),
+            "position": list(examples.queries.positions),
+        },
+    )
+
+
+def _outcomes(
+    engine: PatchEngine, examples: Examples, donors: Donors
+) -> Int[np.ndarray, "n control layer position"]:
+    n_controls, n, n_pos = donors.tokens.shape
+    device = engine.device
+    base = engine.trace(examples.queries.tokens.to(device))
+    flat = torch.from_numpy(donors.tokens.astype(np.int64)).flatten(0, 1).to(device)
+    given = engine.trace(flat).resid.unflatten(1, (n_controls, n))
+    answer = examples.queries.answer.to(device)
+    target = torch.from_numpy(donors.target.astype(np.int64)).to(device)
+    found = np.empty((n, n_controls, engine.depth + 1, n_pos), np.int8)
+    for p in range(n_pos):
+        entering = {}
+        for layer in range(engine.depth + 1):
+            new = base.resid[layer][:, p:].expand(n_controls, -1, -1, -1).clone()
+            new[:, :, 0] = given[layer][:, :, p]
+            entering[layer] = new
+        for layer, logits in engine.sweep(base, p, entering).items():
+            found[:, :, layer, p] = _judged(logits.argmax(-1), answer, target).T.cpu().numpy()
+    return found
+
+
+def _judged(
+    top: Int[Tensor, "control n"], answer: Int[Tensor, " n"], target: Int[Tensor, " n"]
+) -> Int[Tensor, "control n"]:
+    kept = torch.where(top == answer, KEPT, OTHER)
+    return torch.where(top == target, SUCCESS, kept)
+
+
+def draw_donors(examples: Examples, options: Options) -> Donors:
+    """Draw donors from the split of the examples, by a hash of seed, question and donor."""
+    pool = examples.corpus.queries(examples.split)
+    rows = np.arange(len(pool))
+    if len(pool) > _POOL:
+        rows = np.sort(np.random.default_rng([options.seed, 1]).permutation(rows)[:_POOL])
+        pool = pool.take(rows)
+    table = FactTable.of(examples.corpus.graph)
+    first_relation = examples.corpus.vocab.first_relation
+    donor = _Chain.of(pool.token_ids, pool.bridge_ids, pool.answer_ids, first_relation)
+    step = max(1, _PAIRS_AT_ONCE // max(1, len(pool)))
+    queries = examples.queries
+    parts = []
+    for i in range(0, len(queries), step):
+        part = queries.take(np.arange(i, min(i + step, len(queries))))
+        ours = _Chain.of(part.token_ids, part.bridge_ids, part.answer_ids, first_relation)
+        parts.append(_draw(ours.column(), donor, table, options))
+    chosen = np.concatenate([part[0] for part in parts], 1)
+    target = np.concatenate([part[1] for part in parts])
+    tokens = np.where(chosen[..., None] >= 0, pool.token_ids[chosen], queries.token_ids)
+    return Donors(tokens, np.where(chosen >= 0, rows[chosen], -1), target)
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Two-hop questions as indices of entities and relations."""
+
+    h: np.ndarray
+    r1: np.ndarray
+    b: np.ndarray
+    r2: np.ndarray
+    t: np.ndarray
+
+    @classmethod
+    def of(cls, tokens: np.ndarray, bridges: np.ndarray, answers: np.ndarray, r: int) -> _Chain:
+        return cls(tokens[:, 0], tokens[:, 1] - r, bridges[:, 0], tokens[:, 2] - r, answers)
+
+    def column(self) -> _Chain:
+        return _Chain(*(x[:, None] for x in (self.h, self.r1, self.b, self.r2, self.t)))
+
+
+def _draw(
+    ours: _Chain, donor: _Chain, table: FactTable, options: Options
+) -> tuple[Int[np.ndarray, "control n"], Int[np.ndarray, " n"]]:
+    """Index into the pool (-1: none) per control, and the target of the real donor."""
+    question = hashed(options.seed, ours.h, ours.r1, ours.r2)
+    priority = hashed(question, donor.h, donor.r1, donor.r2)
+    unlike = (donor.h != ours.h) & (donor.r1 != ours.r1)
+    leads_to = table.object[donor.b, ours.r2]
+    shape = unlike.shape
+    elsewhere = [  # answers that the patched question gets in another way than by its bridge
+        np.broadcast_to(donor.t, shape),
+        table.follow(np.broadcast_to(donor.h, shape), [ours.r1, ours.r2]),
+        table.follow(np.broadcast_to(ours.h, shape), [donor.r1, ours.r2]),
+        table.object[ours.b, donor.r2],
+    ]
+
+    def only_by_bridge(wanted: np.ndarray) -> np.ndarray:
+        return unlike & np.logical_and.reduce([answer != wanted for answer in elsewhere])
+
+    real = only_by_bridge(leads_to) & (donor.b != ours.b) & (leads_to >= 0) & (leads_to != ours.t)
+    chosen = _least(priority, real)
+    target = np.where(chosen >= 0, leads_to[np.arange(len(leads_to)), chosen], NO_FACT)
+    placebo = only_by_bridge(target[:, None])
+    allowed = {
+        "bridge": real,
+        "same_bridge": placebo & (donor.b == ours.b),
+        "random": placebo & (donor.b != ours.b) & (leads_to != target[:, None]),
+    }
+    found = [_least(priority, allowed[control]) for control in options.controls]
+    return np.where(chosen >= 0, np.stack(found), -1), target
+
+
+def _least(
+    priority: Int[np.ndarray, "n donor"], allowed: Int[np.ndarray, "n donor"]
+) -> Int[np.ndarray, " n"]:
+    masked = np.where(allowed, priority, np.iinfo(np.uint64).max)
+    first = masked.argmin(1)
+    return np.where(allowed[np.arange(len(first)), first], first, -1)

@@ -1,0 +1,114 @@
+"""`hopscope analyze`: run analyses over the checkpoints of a run."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from circuits.errors import HopscopeError
+
+
+def analyze_command(
+    run: Annotated[Path | None, typer.Argument(help="Run folder, e.g. runs/demo.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Analyses; the whole catalog if none is named.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Explain every analysis.")] = False,
+    steps: Annotated[
+        str | None, typer.Option(help="Checkpoints: 0,500,1000 or 0:2000; all by default.")
+    ] = None,
+    splits: Annotated[
+        str | None, typer.Option(help="Splits, e.g. train_inferred,id_test,ood_test.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="option=value, e.g. --set reference=true.", metavar="OPTION"),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes; one per core by default.", min=1)
+    ] = None,
+    follow: Annotated[bool, typer.Option(help="Go on while the run is being trained.")] = False,
+) -> None:
+    """Measure every checkpoint of RUN; what is stored already is not computed again."""
+    from analyses.catalog import CATALOG, catalog_entry
+
+    if list_:
+        _explain()
+        return
+    if run is None:
+        raise HopscopeError("no run was named; give its folder, or --list for the analyses.")
+    from analyses.walk import Plan, analyze
+    from circuits.runs import open_run
+
+    opened = open_run(run)
+    task = opened.corpus.task
+    chosen = names or [name for name, entry in CATALOG.items() if task in entry.tasks]
+    options = dict(map(_option, set_ or []))
+    if options and len(chosen) != 1:
+        raise HopscopeError(f"--set is for one analysis at a time; name one of {_listed(chosen)}.")
+    wanted = _steps(steps, opened.steps)
+    chosen_splits = [s.strip() for s in splits.split(",")] if splits else None
+    for name in chosen:  # refuse before the first of them has run for minutes
+        catalog_entry(name, task)
+        Plan.make(opened, name, chosen_splits, options)
+    for name in chosen:
+        result = analyze(
+            opened,
+            name,
+            steps=wanted,
+            splits=chosen_splits,
+            n_jobs=jobs,
+            follow=follow,
+            **options,
+        )
+        n = ", ".join(f"{s} {k}" for s, k in zip(result.split.values, result.n.values, strict=True))
+        typer.echo(f"{name}: {result.sizes['step']} checkpoints; examples: {n}")
+
+
+def _explain() -> None:
+    from analyses.catalog import CATALOG
+
+    for entry in CATALOG.values():
+        known = entry.options_type.model_fields
+        options = ", ".join(f"{key}={field.default!r}" for key, field in known.items())
+        typer.echo(f"{entry.name} ({', '.join(entry.tasks)})")
+        typer.echo(f"    {entry.about}")
+        typer.echo(f"    options: {options}\n")
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise HopscopeError(f"--set {text!r} is not of the form option=value.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()  # a bare word is a string
+
+
+def _steps(text: str | None, there: list[int]) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        if ":" in text:
+            first, last = (int(part) if part.strip() else None for part in text.split(":"))
+            low, high = first or 0, there[-1] if last is None else last
+            chosen = [step for step in there if low <= step <= high]
+        else:
+            chosen = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise HopscopeError(
+            f"--steps {text!r} is not understood; give steps as 0,500,1000 or a range as 0:2000."
+        ) from None
+    if not chosen:
+        raise HopscopeError(
+            f"--steps {text!r} selects none of the run's checkpoints, {there[0]} to {there[-1]}."
+        )
+    return chosen
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names)
