@@ -114,6 +114,8 @@ class TrainingSection(Section):
     betas: tuple[float, float] = (0.9, 0.98)
     schedule: Literal["constant", "cosine", "linear"] = "constant"
     warmup: int = Field(default=200, ge=0)
+    cooldown: int = Field(default=0, ge=0)
+    """Over this many last steps the learning rate also falls linearly to zero."""
     grokfast: bool = False
     grokfast_alpha: float = Field(default=0.98, ge=0, lt=1)
     grokfast_lambda: float = Field(default=2.0, ge=0)

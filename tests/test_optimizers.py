@@ -125,6 +125,12 @@ def test_learning_rates_at_known_steps() -> None:
     assert 0 < learning_rate(cosine, 109) < 0.01
 
 
+def test_a_cooldown_brings_the_last_steps_linearly_to_zero() -> None:
+    training = TrainingSection(steps=100, warmup=0, lr=1.0, cooldown=20)
+    rates = [learning_rate(training, s) for s in (1, 80, 91, 100)]
+    assert rates == pytest.approx([1.0, 1.0, 0.5, 0.05])
+
+
 @pytest.mark.parametrize("settings", [{"optimizer": "muon"}, {"grokfast": True}, {}])
 def test_an_optimizer_put_back_goes_on_as_if_never_stopped(settings: dict[str, object]) -> None:
     training = TrainingSection(lr=0.01, **settings)
