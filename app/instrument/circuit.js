@@ -1,8 +1,8 @@
 // The circuit: states at layer x position, edges as wide as the answer's dependence on them.
 //
-// An upright edge S[l,p] -> S[l+1,p] is as wide as the causal strength of S[l+1,p]: how much of the
+// An upright edge S[l,p] -> S[l+1,p] is as wide as the causal effect of S[l+1,p]: how much of the
 // answer still runs through position p. A slanted edge S[l,p] -> S[l+1,p+1] is as wide as the
-// strength that position p lost in block l+1, which a later position has taken over (for the last
+// effect that position p lost in block l+1, which a later position has taken over (for the last
 // but one position that can only be the last; for earlier ones the next is drawn). Where the
 // difference is negative the edge is dashed.
 
@@ -98,7 +98,7 @@ class Circuit {
     const { lens, tracing, bridge } = this.split;
     const where = `${this.data.positions[p].label} after ${l} block(s)`;
     const parts = lens ? this.data.targets.map((t, i) => `${t.label} ${lens.inWords(index, i, l, p)}`) : ["logit lens not run"];
-    const strength = tracing ? ` Causal strength ${tracing.inWords(index, l, p)}.` : "";
+    const strength = tracing ? ` Swapping it changes the answer: ${tracing.inWords(index, l, p)}.` : "";
     const swap = bridge ? ` Swapping in another question's state turns the answer into the one of its bridge: ${bridge.inWords(index, 0, l, p)}.` : "";
     return `State at ${where}. Readable here (mean reciprocal rank): ${parts.join("; ")}.${strength}${swap}`;
   }

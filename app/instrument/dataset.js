@@ -10,6 +10,7 @@ class RunData {
         split[kind] = packed[kind] ? new Measure(packed[kind]) : null;
       }
       if (packed.flips) split.flips = new Bits(packed.flips);
+      if (packed.right) split.right = new Bits(packed.right);
       this.bySplit[name] = split;
     }
   }
@@ -37,16 +38,15 @@ class RunData {
   }
 }
 
-// One bit per (step, layer, position, example): did the top answer change?
+// Yes or no at every place of a shape, e.g. (step, layer, position, example).
 class Bits {
   constructor({ shape, base64 }) {
     this.shape = shape;
     this.bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   }
 
-  at(step, layer, position, example) {
-    const [, layers, positions, examples] = this.shape;
-    const bit = ((step * layers + layer) * positions + position) * examples + example;
+  at(...index) {
+    const bit = index.reduce((offset, i, axis) => offset * this.shape[axis] + i, 0);
     return (this.bytes[bit >> 3] >> (7 - (bit & 7))) & 1;
   }
 }

@@ -66,7 +66,7 @@ class Formation {
       return { title: `Edge from ${position}, block ${l + 1}`, hint: "over training", series };
     }
     const layer = kind === "through" ? l + 1 : l;
-    if (tracing) series.push(over("causal strength", "edge", tracing, layer, p));
+    if (tracing) series.push(over("causal effect", "edge", tracing, layer, p));
     if (bridge) series.push(over("bridge swap", "swap", bridge, 0, layer, p));
     if (lens) {
       const readable = this.data.targets.map((t, i) => over(`lens ${t.short}`, t.name, lens, i, layer, p));
@@ -90,7 +90,7 @@ class Formation {
     });
     const lens = data.targets.map((t, i) => map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, (s) => s.lens, [i]));
     return [...lens,
-      map("Causal tracing", "edge", "Share of answers that change when the state is swapped", (s) => s.tracing, []),
+      map("Causal tracing", "edge", "Share of answers that change when the state is swapped for another question's", (s) => s.tracing, []),
       map("Bridge swap", "swap", "Share of answers that become those of the other bridge", (s) => s.bridge, [0])];
   }
 
@@ -161,13 +161,20 @@ class Examples {
       return;
     }
     const index = this.context.playhead.index;
-    const rows = split.examples.map((text, i) => ({ text, changed: this.changed(index, i, split) }));
-    const count = rows.filter((row) => row.changed).length;
+    const rows = split.examples.map((text, i) => {
+      const wrong = split.right ? !split.right.at(index, i) : false;
+      return { text, wrong, changed: !wrong && Boolean(this.changed(index, i, split)) };
+    });
+    const count = rows.filter((row) => row.changed).length, right = rows.filter((row) => !row.wrong).length;
     this.title.textContent = kind === "moved"
-      ? `${position}, block ${l + 1}: ${count} of ${rows.length} questions stop depending on this position`
-      : `${position}, ${blocks(kind === "through" ? l + 1 : l)}: ${count} of ${rows.length} answers change when swapped`;
-    rows.sort((a, b) => b.changed - a.changed);
-    this.list.replaceChildren(...rows.slice(0, 60).map((row) =>
-      html("li", { class: row.changed ? "changed" : "kept", text: `${row.changed ? "changes" : "stays"}  ${row.text}` })));
+      ? `${position}, block ${l + 1}: ${count} of ${right} right answers stop depending on this position`
+      : `${position}, ${blocks(kind === "through" ? l + 1 : l)}: ${count} of ${right} right answers change when swapped`;
+    rows.sort((a, b) => b.changed - a.changed || a.wrong - b.wrong);
+    this.list.replaceChildren(...rows.slice(0, 80).map((row) => {
+      const item = html("li", { class: row.changed ? "changed" : "kept" });
+      html("span", { class: "verdict", text: row.changed ? "changes" : row.wrong ? "wrong anyway" : "stays" }, item);
+      item.append(row.text);
+      return item;
+    }));
   }
 }

@@ -1,9 +1,13 @@
 """From stored results to what the instrument draws, per split.
 
-`moved` is ours, for the slanted edges of the circuit: the causal strength that a position loses in
-a block, strength(l, p) - strength(l+1, p), example by example, with a normal 95% interval of that
-paired difference. What a position loses in a block a later position has taken over, since the
-answer is read at the last one. It is negative where a position gains hold.
+Widths of edges are `changed` of causal tracing, the share of questions whose top answer is another
+one after the state was swapped. (The paper's `strength`, the share whose top answer is no longer
+the right one, is near 1 by itself while the model knows little.)
+
+`moved` is ours, for the slanted edges of the circuit: what a position loses of it in a block,
+changed(l, p) - changed(l+1, p). What a position loses a later one has taken over, since the answer
+is read at the last one; it is negative where a position gains hold. Its interval combines the two
+as if they were independent, which is wider than that of the paired difference.
 """
 
 from __future__ import annotations
@@ -18,8 +22,7 @@ from jaxtyping import Float
 from app.instrument.packing import pack, pack_bits, pack_measure
 
 Datasets = Mapping[str, xr.Dataset]
-NORMAL_95 = 1.959964
-"""Half width of a normal 95% interval in standard errors."""
+STATE_AXES = ("step", "layer", "position")
 
 
 def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> dict[str, Any]:
@@ -30,28 +33,58 @@ def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> dict
         for name, ds in datasets.items()
         if split in ds.coords["split"].values
     }
-    if (lens := selected.get("logit_lens")) is not None:
+    lens, tracing = selected.get("logit_lens"), selected.get("causal_tracing")
+    if lens is not None:
         packed["lens"] = pack_measure(lens, "mrr", ("step", "target", "layer", "position"))
     if (bridge := selected.get("bridge_patching")) is not None:
         axes = ("step", "control", "layer", "position")
         packed["bridge"] = pack_measure(bridge, "success", axes)
-    if (tracing := selected.get("causal_tracing")) is not None:
-        packed["tracing"] = pack_measure(tracing, "strength", ("step", "layer", "position"))
-        if "flip_example" in tracing:
-            flips = tracing["flip_example"].transpose("step", "layer", "position", "example")
-            packed["moved"] = _moved(flips.values.astype(float))
-            packed["flips"] = pack_bits(np.nan_to_num(flips.values.astype(float)) > 0.5)
-            packed["n"] = int(flips.sizes["example"])
+    if tracing is not None:
+        packed["n"] = int(tracing["n"])
+        packed["tracing"] = pack_measure(tracing, "changed", STATE_AXES)
+        packed["moved"] = _moved(tracing)
+        packed |= _examples(tracing, lens)
     return packed
 
 
-def _moved(flips: Float[np.ndarray, "step layer position example"]) -> dict[str, Any]:
-    lost = flips[:, :-1] - flips[:, 1:]
-    valid = np.isfinite(lost)
-    n = np.maximum(valid.sum(-1), 1)
-    filled = np.where(valid, lost, 0.0)
-    mean = filled.sum(-1) / n
-    variance = (np.where(valid, (lost - mean[..., None]) ** 2, 0.0)).sum(-1) / np.maximum(n - 1, 1)
-    error = NORMAL_95 * np.sqrt(variance / n)
-    mean = np.where(valid.any(-1), mean, np.nan)
-    return {"value": pack(mean), "low": pack(mean - error), "high": pack(mean + error)}
+def example_rows(datasets: Datasets, split: str) -> list[int]:
+    """Rows of the traced questions in their split, in the order of the packed bits."""
+    tracing = datasets.get("causal_tracing")
+    if tracing is None or split not in tracing.coords["split"].values:
+        return []
+    rows = tracing["example_row"].sel(split=split).values
+    return [int(row) for row in rows if row >= 0]
+
+
+def _moved(tracing: xr.Dataset) -> dict[str, Any]:
+    value, low, high = (
+        tracing[name].transpose(*STATE_AXES).values
+        for name in ("changed", "changed_low", "changed_high")
+    )
+
+    def lost(x: Float[np.ndarray, "step layer pos"]) -> Float[np.ndarray, "step edge pos"]:
+        return x[:, :-1] - x[:, 1:]
+
+    def both(x: Float[np.ndarray, "step layer pos"]) -> Float[np.ndarray, "step edge pos"]:
+        return np.hypot(x[:, :-1], x[:, 1:])
+
+    half = both((high - low) / 2)
+    return {
+        "value": pack(lost(value)),
+        "low": pack(lost(value) - half),
+        "high": pack(lost(value) + half),
+    }
+
+
+def _examples(tracing: xr.Dataset, lens: xr.Dataset | None) -> dict[str, Any]:
+    """Bits per question: does its answer change at a state, and was it right before?"""
+    kept = tracing["example_row"].values >= 0
+    flips = tracing["flip_example"].transpose("step", "layer", "position", "example").values
+    found: dict[str, Any] = {"flips": pack_bits(np.nan_to_num(flips)[..., kept] > 0)}
+    if lens is not None and np.array_equal(
+        lens["example_row"].values, tracing["example_row"].values
+    ):
+        last = {"layer": -1, "position": -1}
+        rank = lens["rank_example"].sel(target="answer").isel(last).transpose("step", "example")
+        found["right"] = pack_bits(rank.values[:, kept] == 0)
+    return found

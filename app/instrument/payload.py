@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from app.instrument.measures import Datasets, split_measures
+from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.phases import phases
@@ -81,7 +81,9 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
     payload["targets"] = described(targets, TARGETS)
     for split in payload["splits"]:
         measures = split_measures(datasets, split["name"], run.steps)
-        measures["examples"] = _example_texts(run, datasets, split["name"])
+        queries = run.queries(split["name"])
+        rows = example_rows(datasets, split["name"])
+        measures["examples"] = [queries[row].text for row in rows]
         payload["measures"][split["name"]] = measures
     return dump(payload)
 
@@ -118,15 +120,3 @@ def _depth(run: Run, datasets: Datasets) -> int:
         return int(ds.sizes["layer"]) - 1
     model = run.manifest["model"]
     return int(model["n_layers"]) * int(model.get("n_passes", 1))
-
-
-def _example_texts(run: Run, datasets: Datasets, split: str) -> list[str]:
-    """Texts of the examples that were traced, in the order of their flips."""
-    tracing = datasets.get("causal_tracing")
-    if tracing is None or split not in tracing.coords["split"].values:
-        return []
-    rows = tracing["row"].sel(split=split).values if "row" in tracing else None
-    if rows is None:
-        return []
-    queries = run.queries(split)
-    return [queries[int(row)].text if row >= 0 else "" for row in rows]
