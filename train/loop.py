@@ -22,6 +22,7 @@ from train.precision import resolve_precision
 from train.schedule import CheckpointPlan
 from train.session import Session
 from train.state import forget_after, no_state, usable_states
+from train.trackers import check_trackers
 from train.trainer import Trainer
 
 
@@ -52,6 +53,7 @@ def train(
 
 
 def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
+    check_trackers(recipe)
     torch.manual_seed(recipe.seed + group.rank)
     corpus = build_corpus(recipe)
     config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
@@ -69,7 +71,6 @@ def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
     plan = _plan(recipe, model)
     with _writer(group, out, recipe, corpus, facts) as writer:
         session = _session(recipe, corpus, trainer, plan, writer, out, progress)
-        session.begin()
         session.run()
     group.barrier()
     return open_run(out)

@@ -69,10 +69,6 @@ class Session:
         self._since = (self._clock, 0)
         self._noted: str | None = None
 
-    def begin(self) -> None:
-        """Evaluate and keep the untrained model, before the first step of a new run."""
-        self._record()
-
     def load_state(self, state: ResumeState) -> None:
         """Go back to a resume state."""
         self.trainer.load_state(state.tensors, state.numbers)
@@ -108,13 +104,16 @@ class Session:
             self._end(stopped)
 
     def _steps(self, request: StopRequest, bar: TrainingProgress) -> bool:
-        """Do all steps; True if it was asked to stop before."""
+        """Do all steps; True if it was asked to stop before.
+
+        A new run begins with the untrained model, evaluated and kept.
+        """
         trainer, last, every = (
             self.trainer,
             self.recipe.training.steps,
             self.recipe.evaluation.every,
         )
-        grokked = False
+        grokked = self._record() if self._state_step < 0 else False
         while trainer.step < last and not grokked:
             if self._asked_to_stop(request):
                 return True

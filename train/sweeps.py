@@ -64,9 +64,9 @@ def sweep(
     runs = plan_sweep(recipe, grid, out=out, seeds=seeds, overrides=list(overrides))
     jobs = n_jobs or _default_jobs(runs[0].recipe)
     threads = max(1, joblib.cpu_count() // jobs)
-    out.mkdir(parents=True, exist_ok=True)
     if backend == "ray":
         _register_ray()
+    out.mkdir(parents=True, exist_ok=True)
     with joblib.parallel_config(backend=backend, n_jobs=jobs):
         rows = joblib.Parallel(verbose=5 if progress else 0)(
             joblib.delayed(_train_one)(run, threads) for run in runs
@@ -131,7 +131,7 @@ def _train_one(run: SweepRun, threads: int) -> dict[str, Any]:
 
     from train.loop import train
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads)  # of this worker process
     row: dict[str, Any] = {**run.overrides, "seed": run.seed, "run": str(run.path), "error": ""}
     try:
         done = _existing(run)

@@ -5,6 +5,7 @@ W&B obeys its own environment (WANDB_MODE=offline writes into the run folder onl
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,19 @@ from circuits.errors import HopscopeError
 from circuits.recipe import Recipe
 
 Report = Callable[[Mapping[str, float]], None]
+
+
+def check_trackers(recipe: Recipe) -> None:
+    """Refuse a recipe that switches on what is not installed."""
+    wanted = {"tensorboard": recipe.evaluation.tensorboard, "wandb": recipe.evaluation.wandb}
+    for name in (name for name, switched_on in wanted.items() if switched_on):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise HopscopeError(
+                f"evaluation.{name} = true, but {name} is not installed; "
+                f"`pip install {name}`, or set it to false."
+            ) from error
 
 
 @contextmanager
@@ -35,10 +49,8 @@ def trackers(recipe: Recipe, folder: Path) -> Iterator[Report]:
 
 @contextmanager
 def _tensorboard(folder: Path) -> Iterator[Report]:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise _missing("tensorboard") from error
+    from torch.utils.tensorboard import SummaryWriter
+
     writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
     def report(row: Mapping[str, float]) -> None:
@@ -54,10 +66,8 @@ def _tensorboard(folder: Path) -> Iterator[Report]:
 
 @contextmanager
 def _wandb(recipe: Recipe, folder: Path) -> Iterator[Report]:
-    try:
-        import wandb
-    except ImportError as error:
-        raise _missing("wandb") from error
+    import wandb
+
     session: Any = wandb.init(
         project="hopscope",
         name=folder.name,
@@ -73,10 +83,3 @@ def _wandb(recipe: Recipe, folder: Path) -> Iterator[Report]:
         yield report
     finally:
         session.finish()
-
-
-def _missing(name: str) -> HopscopeError:
-    return HopscopeError(
-        f"evaluation.{name} = true, but {name} is not installed; "
-        f"`pip install {name}`, or set it to false."
-    )

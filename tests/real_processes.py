@@ -1,0 +1,47 @@
+"""Real processes that train, for tests that kill them or let them work together.
+
+They are forked from a server that has imported everything once: the import of TransformerLens
+takes seconds, training the tiny recipe does not.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from circuits.recipe import Recipe
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["train.loop"])
+
+
+def start_training(
+    recipe: Recipe | None, path: Path, *, resume: bool = False, **environment: str
+) -> ForkServerProcess:
+    """Train in a process of its own, on one thread."""
+    process = _CONTEXT.Process(target=_train, args=(recipe, path, resume, environment))
+    process.start()
+    return process
+
+
+def wait_for_server() -> None:
+    """Return once a process can be forked at once."""
+    process = _CONTEXT.Process(target=_nothing)
+    process.start()
+    process.join()
+
+
+def _nothing() -> None:
+    import train.loop  # noqa: F401
+
+
+def _train(recipe: Recipe | None, path: Path, resume: bool, environment: dict[str, str]) -> None:
+    import torch
+
+    from train.loop import train
+
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    train(recipe, path, resume=resume, progress=False)

@@ -1,0 +1,168 @@
+"""A run that was killed and resumed equals one that was left alone, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+import pytest
+import torch
+from real_processes import start_training, wait_for_server
+from tiny_runs import numbers, tiny_recipe
+
+from circuits.errors import HopscopeError
+from circuits.recipe import Recipe
+from circuits.runs import LOCK, Run, open_run
+from train.loop import train
+from train.state import state_steps
+from train.trainer import Trainer
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def long_recipe(**settings: object) -> Recipe:
+    """Some tenths of a second, with everything in it that has a state."""
+    return tiny_recipe(
+        training__steps=150,
+        training__grokfast=True,
+        model__dropout=0.1,
+        checkpoints__schedule="adaptive",
+        checkpoints__every=25,
+        checkpoints__adaptive_delta=0.05,
+        evaluation__every=5,
+        **settings,
+    )
+
+
+def assert_equal_runs(a: Path, b: Path) -> None:
+    assert numbers(a) == numbers(b)
+    first, second = open_run(a), open_run(b)
+    assert first.manifest["checkpoints"] == second.manifest["checkpoints"]
+    assert first.grok == second.grok
+    for row in second.manifest["checkpoints"]:
+        second.model(row["step"])  # the files are what the manifest says
+
+
+def test_killed_at_random_moments_it_ends_as_if_never_killed(tmp_path: Path) -> None:
+    recipe = long_recipe(checkpoints__dtype="fp32")
+    started = time.perf_counter()
+    train(recipe, tmp_path / "whole", progress=False)
+    duration = time.perf_counter() - started
+    wait_for_server()
+    path, kills, draw = tmp_path / "killed", 0, random.Random(1)
+    while not (path.exists() and (path / "manifest.json").exists()) or (
+        open_run(path).state != "finished"
+    ):
+        has_begun = (path / "manifest.json").exists()
+        if not has_begun:  # killed before the run existed: nothing to resume, nothing lost
+            shutil.rmtree(path, ignore_errors=True)
+        process = start_training(None if has_begun else recipe, path, resume=has_begun)
+        process.join(draw.uniform(0.1, 0.6) * duration if kills < 5 else None)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            kills += 1
+        else:
+            assert process.exitcode == 0
+    assert kills >= 3
+    assert_equal_runs(tmp_path / "whole", path)
+    assert not (path / "resume").exists()
+
+
+def test_a_polite_request_to_stop_saves_first_and_loses_nothing(tmp_path: Path) -> None:
+    recipe = long_recipe()
+    train(recipe, tmp_path / "whole", progress=False)
+    stop_training_at(13, recipe, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    assert run.state == "stopped"
+    assert state_steps(run.path / "resume")[0] == 13
+    train(None, run.path, resume=True, progress=False)
+    assert_equal_runs(tmp_path / "whole", run.path)
+
+
+def stop_training_at(step: int, recipe: Recipe, path: Path) -> Run:
+    """Send this process SIGTERM during a step, as a cluster's scheduler would."""
+    advance = Trainer.advance
+
+    def advance_and_signal(self: Trainer) -> None:
+        advance(self)
+        if self.step == step:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "advance", advance_and_signal)
+        return train(recipe, path, progress=False)
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Path:
+    return stop_training_at(32, tiny_recipe(), tmp_path / "run").path
+
+
+def test_a_damaged_newest_state_falls_back_to_the_one_before(stopped: Path, tmp_path: Path) -> None:
+    train(tiny_recipe(), tmp_path / "whole", progress=False)
+    newest, before = state_steps(stopped / "resume")
+    assert (newest, before) == (32, 30)
+    path = stopped / "resume" / f"state_{newest:08d}.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    run = train(None, stopped, resume=True, progress=False)
+    assert "resume state of step 32 is damaged" in " ".join(run.manifest["notes"])
+    assert "Going on from step 30" in " ".join(run.manifest["notes"])
+    assert_equal_runs(tmp_path / "whole", stopped)
+
+
+def test_a_damaged_newest_checkpoint_is_trained_again(tmp_path: Path) -> None:
+    train(tiny_recipe(), tmp_path / "whole", progress=False)
+    path = stop_training_at(30, tiny_recipe(), tmp_path / "run").path
+    assert state_steps(path / "resume") == [30, 20]
+    (path / "checkpoints" / "step_00000030.safetensors").write_bytes(b"")
+    run = train(None, path, resume=True, progress=False)
+    assert "step 30 is damaged and is trained again" in " ".join(run.manifest["notes"])
+    assert_equal_runs(tmp_path / "whole", path)
+
+
+def test_a_checkpoint_lost_long_ago_is_left_out_and_said(stopped: Path) -> None:
+    (stopped / "checkpoints" / "step_00000010.safetensors").unlink()
+    run = train(None, stopped, resume=True, progress=False)
+    assert run.steps == [0, 20, 30, 40]
+    assert "step 10 is damaged and is left out" in " ".join(run.manifest["notes"])
+
+
+def test_without_a_usable_state_it_says_why(stopped: Path) -> None:
+    for path in (stopped / "resume").glob("*.json"):
+        path.write_text("{}")
+    with pytest.raises(HopscopeError, match=r"cannot be resumed.*step 32 is damaged"):
+        train(None, stopped, resume=True, progress=False)
+    shutil.rmtree(stopped / "resume")
+    with pytest.raises(HopscopeError, match="has no resume state"):
+        train(None, stopped, resume=True, progress=False)
+
+
+def test_a_second_process_is_refused(stopped: Path) -> None:
+    before = json.loads((stopped / "manifest.json").read_text())
+    with (
+        filelock.FileLock(stopped / LOCK),
+        pytest.raises(HopscopeError, match="another process is training"),
+    ):
+        train(None, stopped, resume=True, progress=False)
+    assert json.loads((stopped / "manifest.json").read_text()) == before
+
+
+def test_a_finished_run_or_another_recipe_is_not_resumed(stopped: Path) -> None:
+    with pytest.raises(HopscopeError, match="another recipe"):
+        train(tiny_recipe(seed=9), stopped, resume=True, progress=False)
+    train(tiny_recipe(), stopped, resume=True, progress=False)
+    with pytest.raises(HopscopeError, match="is finished"):
+        train(None, stopped, resume=True, progress=False)

@@ -1,0 +1,84 @@
+"""Sweeps: every combination once, started again without training anything twice."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from tiny_runs import tiny_recipe
+
+from circuits.errors import HopscopeError
+from circuits.recipe_toml import recipe_toml
+from circuits.runs import open_run
+from train.sweeps import parse_axis, plan_sweep, sweep
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(recipe_toml(tiny_recipe(training__steps=10)))
+    return path
+
+
+def test_an_axis_is_split_at_commas_outside_brackets() -> None:
+    assert parse_axis("augmentation.phi=3.6,9,18") == ("augmentation.phi", ["3.6", "9", "18"])
+    assert parse_axis("augmentation.modes=[],['densify', 'true_facts']") == (
+        "augmentation.modes",
+        ["[]", "['densify', 'true_facts']"],
+    )
+    for wrong in ("phi", "=1", "phi=", "phi=1,,2"):
+        with pytest.raises(HopscopeError, match=r"section\.key=a,b,c"):
+            parse_axis(wrong)
+
+
+def test_every_combination_gets_every_seed(recipe: Path, tmp_path: Path) -> None:
+    runs = plan_sweep(
+        recipe,
+        ["training.lr=0.1,0.2", "model.n_layers=1,2"],
+        out=tmp_path / "out",
+        seeds=3,
+        overrides=["training.steps=5"],
+    )
+    assert len(runs) == 12
+    assert len({run.path for run in runs}) == 12
+    assert runs[0].path.name == "lr=0.1_n_layers=1_seed=0"
+    assert runs[-1].recipe.training.lr == 0.2
+    assert runs[-1].recipe.seed == 2
+    assert all(run.recipe.training.steps == 5 for run in runs)
+
+
+def test_a_wrong_key_or_no_seed_is_refused_before_training(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(HopscopeError, match="Did you mean 'lr'"):
+        sweep(recipe, ["training.l=1"], out=tmp_path / "out")
+    with pytest.raises(HopscopeError, match="at least one"):
+        sweep(recipe, [], out=tmp_path / "out", seeds=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sweep_started_again_keeps_what_is_finished(recipe: Path, tmp_path: Path) -> None:
+    def go() -> list[dict[str, object]]:
+        table = sweep(
+            recipe, ["training.lr=0.001,0.01"], out=tmp_path / "out", n_jobs=1, progress=False
+        )
+        return table.to_dict("records")
+
+    first = go()
+    assert [row["training.lr"] for row in first] == ["0.001", "0.01"]
+    assert all(row["error"] == "" and row["step"] == 10 for row in first)
+    created = [open_run(str(row["run"])).manifest["created"] for row in first]
+    assert [row["accuracy/id_test"] for row in go()] == [row["accuracy/id_test"] for row in first]
+    assert [open_run(str(row["run"])).manifest["created"] for row in first] == created
+    assert (tmp_path / "out" / "sweep.csv").read_text().startswith("training.lr,seed,run,error,")
+
+
+def test_one_failing_run_does_not_end_the_sweep(recipe: Path, tmp_path: Path) -> None:
+    table = sweep(recipe, ["model.n_heads=2,3"], out=tmp_path / "out", n_jobs=1, progress=False)
+    assert table["error"][0] == ""
+    assert "not divisible" in table["error"][1]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")
+def test_a_missing_ray_is_said_with_the_remedy(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(HopscopeError, match=r"hopscope\[ray\]"):
+        sweep(recipe, [], out=tmp_path / "out", backend="ray", n_jobs=1)
