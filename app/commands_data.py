@@ -40,7 +40,7 @@ def data_command(
     from circuits.report import graph_report
     from circuits.sources import load_source
 
-    chosen = _recipe(source, recipe, list(settings or ()), phi)
+    chosen = chosen_recipe(source, recipe, list(settings or ()), phi)
     graph = load_source(
         chosen.source.name,
         path=chosen.source.path,
@@ -59,7 +59,9 @@ def data_command(
     print_corpus(made)
 
 
-def _recipe(source: str, recipe: Path | None, settings: list[str], phi: float | None) -> Recipe:
+def chosen_recipe(
+    source: str, recipe: Path | None, settings: list[str], phi: float | None
+) -> Recipe:
     """The recipe with the source put in: its own options are kept where it is the same source."""
     from circuits.recipe import load_recipe, parse_recipe
     from circuits.sources import find_source

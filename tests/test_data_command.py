@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from app.commands_data import data_command
+from app.commands_data import chosen_recipe, data_command
 from circuits.errors import HopscopeError
 
 app = typer.Typer()
@@ -33,7 +33,8 @@ def test_json_has_the_graph_its_splits_and_the_baselines():
 
 
 def test_tables_name_every_relation_and_the_verdict():
-    text = run.invoke(app, ["geonames"], catch_exceptions=False).stdout
+    few = ["geonames", "--set", "source.options.n_countries=9"]
+    text = run.invoke(app, few, catch_exceptions=False).stdout
     for words in ("phi per relation", "currency", "Fully generalizable", "id_test", "ood_test"):
         assert words in text
 
@@ -59,11 +60,13 @@ def test_a_recipe_is_a_source_too(tmp_path):
 
 def test_a_recipe_keeps_its_options_for_its_own_source_only(tmp_path):
     recipe = tmp_path / "r.toml"
-    recipe.write_text('[source]\nname = "geonames"\noptions = {n_countries = 5}\n')
-    own = _json("geonames", "--recipe", str(recipe))
-    assert own["graph"]["notes"]["countries"] == 5
-    other = _json("grokked_composition", "--recipe", str(recipe))
-    assert other["graph"]["atomic"] == 40_000
+    recipe.write_text('seed = 7\n[source]\nname = "geonames"\noptions = {n_countries = 5}\n')
+    own = chosen_recipe("geonames", recipe, [], None)
+    other = chosen_recipe("grokked_composition", recipe, [], 3.6)
+    assert own.source.options == {"n_countries": 5}
+    assert (other.source.name, other.source.options) == ("grokked_composition", {})
+    assert (own.seed, other.seed) == (7, 7)
+    assert other.augmentation.phi == 3.6
 
 
 def test_a_graph_without_paths_is_reported_and_says_why_there_are_no_splits():
