@@ -43,7 +43,7 @@ class Evaluator:
         self.counts = [len(part.answer) for part in parts]
         self.data = Batch(*(torch.cat(c).to(device) for c in zip(*parts, strict=True)))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(
         self, model: HookedTransformer, sample_loss: SampleLoss, precision: Precision
     ) -> dict[str, float]:
