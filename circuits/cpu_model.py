@@ -1,0 +1,141 @@
+"""The whole model as one differentiable operation on a CPU, from tokens to logits.
+
+Same parameters and numbers as the hooked path; see `circuits.cpu_block` for why it is by hand.
+Gradients can be taken once (no gradient of a gradient).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from circuits.config import ModelConfig
+from circuits.cpu_attention import Heads
+from circuits.cpu_block import BlockTape, Norms, block_backward, block_forward
+from circuits.cpu_pointwise import normalize, normalize_backward
+from circuits.cpu_weights import Workspace
+from circuits.prefix_sharing import PrefixTree, prefix_tree
+
+if TYPE_CHECKING:
+    from circuits.model import HookedTransformer
+
+
+def cpu_logits(
+    model: HookedTransformer,
+    tokens: Int[Tensor, "batch pos"],
+    predict_at: Int[Tensor, " batch"] | None,
+    dtype: torch.dtype,
+) -> Float[Tensor, "batch d_vocab"]:
+    """Logits at one position per row, matrix products in dtype. Dropout is not applied."""
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    tree = prefix_tree(tokens, predict_at)
+    job = _Job(model.cfg, tree, _workspace(model, dtype), names, model.b_U)
+    return _Logits.apply(job, torch.is_grad_enabled(), *parameters)
+
+
+_workspaces: WeakKeyDictionary[nn.Module, dict[torch.dtype, Workspace]] = WeakKeyDictionary()
+
+
+def _workspace(model: HookedTransformer, dtype: torch.dtype) -> Workspace:
+    of_model = _workspaces.setdefault(model, {})
+    if dtype not in of_model:
+        of_model[dtype] = Workspace(model.cfg, dtype)
+    return of_model[dtype]
+
+
+class _Job:
+    """One batch on its way forward and, if gradients are wanted, back."""
+
+    def __init__(
+        self,
+        cfg: ModelConfig,
+        tree: PrefixTree,
+        workspace: Workspace,
+        names: tuple[str, ...],
+        b_U: Tensor,
+    ) -> None:
+        self.cfg, self.tree, self.workspace, self.names, self.b_U = cfg, tree, workspace, names, b_U
+        self.dtype = workspace.gradient.W_q.dtype
+        self.heads = Heads(cfg.n_heads, cfg.d_head)
+        self.tapes: list[BlockTape] = []
+
+    def forward(self, parameters: tuple[Tensor, ...], keep: bool) -> Tensor:
+        cfg, tree = self.cfg, self.tree
+        p = dict(zip(self.names, parameters, strict=True))
+        n_norms = {"LN": 2, "RMS": 1, None: 0}[cfg.normalization_type]
+        self.workspace.fill(p)
+        self.norms = [_norms(p, i, n_norms) for i in range(cfg.n_layers)]
+        self.ln_final = tuple(p[f"ln_final.{kind}"] for kind in "wb"[:n_norms])
+        unembedding = p["embed.W_E"].T if cfg.tied_unembedding else p["unembed.W_U"]
+        self.W_U = unembedding.to(self.dtype)
+        resid = p["embed.W_E"].index_select(0, tree.tokens)
+        for rows, position in zip(resid.split(tree.sizes), p["pos_embed.W_pos"], strict=False):
+            rows += position
+        for i in range(cfg.depth):
+            queries = tree.last if i == cfg.depth - 1 else tree.inner
+            own = i % cfg.n_layers
+            weights = self.workspace.blocks[own]
+            resid, tape = block_forward(resid, weights, self.norms[own], queries, cfg, self.heads)
+            if keep:
+                self.tapes.append(tape)
+        normed, self.norm = normalize(resid, self.ln_final, cfg)
+        self.final = normed.to(self.dtype).index_select(0, tree.predicted)
+        return torch.addmm(self.b_U.to(self.dtype), self.final, self.W_U).float()
+
+    def backward(self, dlogits: Tensor) -> dict[str, Tensor]:
+        cfg, tree = self.cfg, self.tree
+        dlogits = dlogits.to(self.dtype)
+        gradients = {"unembed.W_U": (self.final.T @ dlogits).float()}
+        n_queries = len(self.tapes[-1].z)
+        dnormed = torch.zeros(n_queries, cfg.d_model)
+        dnormed.index_add_(0, tree.predicted, (dlogits @ self.W_U.T).float())
+        dresid, dfinal = normalize_backward(dnormed, self.norm, self.ln_final, cfg)
+        gradients |= {f"ln_final.{k}": g for k, g in zip("wb", dfinal, strict=False)}
+        for i in reversed(range(cfg.depth)):
+            own, space = i % cfg.n_layers, self.workspace
+            weights, norms, tape = space.blocks[own], self.norms[own], self.tapes.pop()
+            dresid, dnorms = block_backward(
+                dresid, weights, norms, tape, cfg, self.heads, space.gradient
+            )
+            space.add_gradients_to(gradients, f"blocks.{own}.")
+            for name, gradient in dnorms.items():
+                full = f"blocks.{own}.{name}"
+                gradients[full] = gradients[full] + gradient if full in gradients else gradient
+        return self._embedding_gradients(dresid, gradients)
+
+    def _embedding_gradients(
+        self, dresid: Tensor, gradients: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        cfg, tree = self.cfg, self.tree
+        dW_E = torch.zeros(cfg.d_vocab, cfg.d_model).index_add_(0, tree.tokens, dresid)
+        if cfg.tied_unembedding:
+            dW_E += gradients.pop("unembed.W_U").T
+        dW_pos = torch.zeros(cfg.n_ctx, cfg.d_model)
+        for p, rows in enumerate(dresid.split(tree.sizes)):
+            dW_pos[p] = rows.sum(0)
+        return gradients | {"embed.W_E": dW_E, "pos_embed.W_pos": dW_pos}
+
+
+class _Logits(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, job: _Job, keep: bool, *parameters: Tensor) -> Tensor:
+        ctx.job = job
+        return job.forward(parameters, keep)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dlogits: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = ctx.job.backward(dlogits)
+        return (None, None, *(gradients[name] for name in ctx.job.names))
+
+
+def _norms(parameters: dict[str, Tensor], i: int, n: int) -> Norms:
+    ln1, ln2 = (
+        tuple(parameters[f"blocks.{i}.{ln}.{kind}"] for kind in "wb"[:n]) for ln in ("ln1", "ln2")
+    )
+    return Norms(ln1, ln2)
