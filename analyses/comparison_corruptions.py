@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from analyses.corruptions import FactTable
 from analyses.examples import Examples
-from analyses.facts import object_table
 from circuits.comparison import SAME_LABELS, value_ranks
 from circuits.corpus import Corpus
 from circuits.errors import HopscopeError
@@ -22,7 +22,7 @@ class Values:
     """What the compared attributes say, by graph index."""
 
     table: Int[np.ndarray, "entity relation"]
-    """Value of every entity and attribute, -1 where it has none."""
+    """Value of every entity and attribute, negative where it has not exactly one."""
     known: Bool[np.ndarray, "entity relation"]
     """ID facts."""
     attributes: Int[np.ndarray, " a"]
@@ -92,7 +92,7 @@ def _candidates(
 @lru_cache(maxsize=4)
 def _values(corpus: Corpus) -> Values:
     graph = corpus.graph
-    table = object_table(graph)
+    table = FactTable.of(graph).object
     known = np.zeros(table.shape, bool)
     subject, relation, _ = graph.facts[corpus.in_distribution].T
     known[subject, relation] = True

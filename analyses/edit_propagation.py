@@ -27,9 +27,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from analyses.catalog import AnalysisOptions
+from analyses.corruptions import FactTable
 from analyses.estimates import estimated
 from analyses.examples import Examples
-from analyses.facts import object_table
 from circuits.corpus import Corpus
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
@@ -88,7 +88,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
             "edit_propagation asks two-hop questions and this run's have "
             f"{examples.queries.token_ids.shape[1] - 1} hops; use a run with splits.hops = 2."
         )
-    table = object_table(examples.corpus.graph)
+    table = FactTable.of(examples.corpus.graph).object
     edits = _draw_edits(examples.queries, table, options)
     found, steps = [], []
     for number, edit in enumerate(edits):
@@ -125,7 +125,8 @@ def _draw_edits(
         others = np.unique(table[:, relation])
         others = others[(others >= 0) & (others != old)]
         # the new object must lead somewhere else by some relation, or nothing could follow
-        differs = ((table[others] >= 0) & (table[others] != table[old])).any(1)
+        differs = (table[others] >= 0) & (table[old] >= 0) & (table[others] != table[old])
+        differs = differs.any(1)
         if old < 0 or not differs.any():
             continue
         edits.append(Edit(subject, relation, old, int(rng.choice(others[differs]))))
@@ -188,7 +189,7 @@ def measure_edit(
         after: The model with the changed fact.
         examples: The bystanders.
         edit: What was changed.
-        table: Object of every (subject, relation), as `analyses.facts.object_table`.
+        table: Object of every (subject, relation), negative where there is not exactly one.
     """
     first = examples.corpus.vocab.first_relation
     r2 = np.flatnonzero(

@@ -69,12 +69,12 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     Returns:
         accuracy (labels, layer, position): share of held-out examples whose bridge the probe
         names; cohesion, alignment, cosine_embedding, cosine_unembedding (layer, position), each
-        with its `_other` baseline; map (map_bridge, map_point, axis).
+        with its `_other` baseline; map_state (map_bridge, map_point, axis).
     """
     queries = examples.queries
     train = trained_questions(examples.corpus, options.n_train, options.seed)
     here, there = states(model, queries.tokens), states(model, train.tokens)
-    folds = _folds(train, queries, options)
+    folds = deal_folds(train, queries, options)
     guessed = _guesses(there, here, train, queries, folds, options)
     right = np.where(
         np.isnan(guessed), np.nan, guessed == queries.bridge.numpy()[:, None, None, None]
@@ -110,7 +110,8 @@ class Folds:
         return np.unique(self.examples).tolist()
 
 
-def _folds(train: Queries, queries: Queries, options: Options) -> Folds:
+def deal_folds(train: Queries, queries: Queries, options: Options) -> Folds:
+    """Deal first hops into folds; those of no trained question go to fold 0."""
     base = len(train.vocab)
     keys = row_keys(train.token_ids[:, :2], base)
     first_hops = np.unique(keys)

@@ -47,7 +47,7 @@ def state_map(
     """The examples' states on the plane of most variance among trained states.
 
     Returns:
-        Variables `map` (map_bridge, map_point, axis), NaN where a bridge has fewer states;
+        Variables `map_state` (map_bridge, map_point, axis), NaN where a bridge has fewer states;
         `map_centroid` (map_bridge, axis) of the trained states; `map_explained` (axis), the share
         of variance. And the token ids of the bridges, most frequent first.
     """
@@ -70,7 +70,7 @@ def state_map(
     explained = (sizes[:2] ** 2 / (sizes**2).sum().clamp_min(1e-30)).numpy()
     where = {"layer": str(options.layer), "position": queries.positions[options.position]}
     variables: Variables = {
-        "map": (
+        "map_state": (
             ("map_bridge", "map_point", "axis"),
             points,
             {"long_name": "states of the examples on two principal components", **where},

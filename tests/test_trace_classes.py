@@ -1,0 +1,47 @@
+"""Trace classes tell a composing model from one whose bridge cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+from hand_wired import hand_wired, random_model
+
+from analyses.catalog import CATALOG
+from analyses.examples import draw_examples
+from circuits.errors import HopscopeError
+
+CLASSES = CATALOG["trace_classes"]
+OPTIONS = CLASSES.options({})
+
+
+def test_a_composing_model_is_right_with_the_bridge() -> None:
+    wired = hand_wired(n_layers=4, first_hop=1, second_hop=2)
+    found = CLASSES.run(wired.model, draw_examples(wired.corpus, "train_inferred", 60), OPTIONS)
+    assert found.share.sel({"class": "right_with_bridge"}) == 1
+    assert (found.decoded, found.decoded_chance, found.fake_grok) == (1, 0, 0)
+
+
+def test_right_answers_without_a_bridge_to_decode_are_flagged_as_fake() -> None:
+    wired = hand_wired(n_layers=4, first_hop=1, second_hop=2)
+    n = len(wired.corpus.vocab.entities)
+    start = n + len(wired.corpus.vocab.relations) + 3 + n
+    wired.model.unembed.W_U.data[start : start + n] = 0  # the bridge's part of the stream
+    found = CLASSES.run(wired.model, draw_examples(wired.corpus, "train_inferred", 60), OPTIONS)
+    assert found.share.sel({"class": "right_without_bridge"}) == 1
+    assert found.fake_grok == 1
+    assert found.decoded_given_right == 0
+
+
+def test_a_random_model_is_wrong_and_not_flagged() -> None:
+    wired = hand_wired()
+    examples = draw_examples(wired.corpus, "train_inferred", 60)
+    found = CLASSES.run(random_model(wired.corpus), examples, OPTIONS)
+    assert found.share.sel({"class": "wrong_without_bridge"}) > 0.5
+    assert found.fake_grok == 0
+    assert found.share.sum().item() == pytest.approx(1)
+
+
+def test_layers_that_do_not_exist_are_refused_in_a_sentence() -> None:
+    wired = hand_wired()
+    examples = draw_examples(wired.corpus, "id_test", 20)
+    with pytest.raises(HopscopeError, match=r"layers 1 to 7 do not exist"):
+        CLASSES.run(wired.model, examples, CLASSES.options({"last_layer": 7}))

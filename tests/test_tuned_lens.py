@@ -1,0 +1,55 @@
+"""The tuned lens is the model at the last state and nearer to it before."""
+
+from __future__ import annotations
+
+import numpy as np
+from hand_wired import hand_wired, random_model
+
+from analyses.catalog import CATALOG
+from analyses.examples import draw_examples
+
+TUNED, PLAIN = CATALOG["tuned_lens"], CATALOG["logit_lens"]
+WIRED = hand_wired(16, 6)
+EXAMPLES = draw_examples(WIRED.corpus, "id_test", 40)
+
+
+def test_at_the_last_state_it_is_the_logit_lens() -> None:
+    model = random_model(WIRED.corpus, n_layers=3)
+    tuned = TUNED.run(model, EXAMPLES, TUNED.options({"adam_steps": 5})).sel(layer=3)
+    plain = PLAIN.run(model, EXAMPLES, PLAIN.options({})).sel(layer=3)
+    assert list(tuned.target.values) == list(plain.target.values)
+    np.testing.assert_array_equal(tuned.rank_example, plain.rank_example)
+    np.testing.assert_allclose(tuned.probability, plain.probability, atol=1e-5)
+    assert abs(tuned.kl).max() < 1e-5
+
+
+def test_it_is_nearer_to_the_output_than_the_logit_lens_on_new_questions() -> None:
+    model = random_model(WIRED.corpus, n_layers=3)
+    found = TUNED.run(model, EXAMPLES, TUNED.options({}))
+    middle = found.sel(layer=[1, 2])
+    assert (middle.kl < 0.7 * middle.kl_logit_lens).all()
+
+
+def test_the_adam_steps_lower_the_divergence() -> None:
+    model = random_model(WIRED.corpus, n_layers=3)
+    ridge, tuned = (
+        TUNED.run(model, EXAMPLES, TUNED.options({"adam_steps": k})).kl.sel(layer=[0, 1, 2]).mean()
+        for k in (0, 60)
+    )
+    assert tuned < ridge
+
+
+def test_it_reads_a_bridge_that_a_change_of_basis_hides_from_the_logit_lens() -> None:
+    """The last block only moves the bridge to where the unembedding reads it."""
+    wired = hand_wired(16, 6, n_layers=3, first_hop=0, second_hop=1)
+    n, k = len(wired.corpus.vocab.entities), len(wired.corpus.vocab.relations)
+    model, start = wired.model, n + k + 3 + n
+    model.unembed.W_U.data[start : start + n] = 0
+    mlp, neuron = model.blocks[2].mlp, np.arange(n)
+    mlp.W_in.data[start + neuron, neuron] = 1.0
+    mlp.W_out.data[neuron, start + 2 * n + neuron] = 8.0
+    tuned = TUNED.run(model, EXAMPLES, TUNED.options({}))
+    plain = PLAIN.run(model, EXAMPLES, PLAIN.options({}))
+    at = {"target": "bridge", "layer": 1, "position": "relation_1"}
+    assert plain.mrr.sel(at) < 0.3
+    assert tuned.mrr.sel(at) > 0.9
