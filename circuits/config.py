@@ -109,6 +109,10 @@ class ModelConfig:
         """All fields, for a JSON file."""
         return dataclasses.asdict(self)
 
+    def to_json_text(self) -> str:
+        """`to_json` as text, e.g. for the header of a safetensors file."""
+        return json.dumps(self.to_json())
+
     @classmethod
     def from_json(cls, table: dict[str, Any] | str) -> ModelConfig:
         """Inverse of `to_json`; takes the table or its text.
