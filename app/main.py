@@ -32,10 +32,18 @@ def lab() -> None:
     page()
 
 
+def data() -> None:
+    """Data."""
+    from app.views.data import page
+
+    page()
+
+
 PAGES = [
     st.Page(formation, title="Formation", icon=":material/hub:", default=True),
     st.Page(question, title="One question", icon=":material/contact_support:"),
     st.Page(lab, title="Patching lab", icon=":material/science:"),
+    st.Page(data, title="Data", icon=":material/database:"),
 ]
 
 ICON = Path(__file__).parent / "instrument" / "icon.svg"

@@ -86,7 +86,7 @@ class Circuit {
     const [measure, at] = found;
     const name = this.data.positions[edge.p].label;
     if (edge.kind === "through") {
-      return `Swapping the state at ${name} after ${edge.l + 1} block(s) for that of another question changes the answer in a share of ${measure.inWords(...at)} of ${this.split.n} questions.`;
+      return `Swapping the state at ${name} ${blocks(edge.l + 1)} for that of another question changes the answer in a share of ${measure.inWords(...at)} of ${this.split.n} questions.`;
     }
     const value = measure.at(...at);
     const verb = value !== null && value < 0 ? "gains" : "loses";
@@ -96,7 +96,7 @@ class Circuit {
   nodeWords(l, p) {
     const index = this.context.playhead.index;
     const { lens, tracing, bridge } = this.split;
-    const where = `${this.data.positions[p].label} after ${l} block(s)`;
+    const where = `${this.data.positions[p].label} ${blocks(l)}`;
     const parts = lens ? this.data.targets.map((t, i) => `${t.label} ${lens.inWords(index, i, l, p)}`) : ["logit lens not run"];
     const strength = tracing ? ` Swapping it changes the answer: ${tracing.inWords(index, l, p)}.` : "";
     const swap = bridge ? ` Swapping in another question's state turns the answer into the one of its bridge: ${bridge.inWords(index, 0, l, p)}.` : "";

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.views import address
+from app.views.exporting import export_popover
 from app.views.folders import RunFolders, find_runs, runs_folder
 from app.views.opened import Stamp, opened, stamp
 from circuits.errors import HopscopeError
@@ -42,7 +43,7 @@ def page(reading: str, body: Callable[[Shown], None]) -> None:
     st.html(TIGHTER)
     parameters = address.read()
     folders = find_runs()
-    left, right = st.columns([1, 4], vertical_alignment="center")
+    left, right, corner = st.columns([2, 8, 1.2], vertical_alignment="center")
     name = _choose(folders, parameters.get("run"), left)
     for problem in folders.problems:
         st.warning(problem, icon=":material/folder_off:")
@@ -57,6 +58,8 @@ def page(reading: str, body: Callable[[Shown], None]) -> None:
         step = address.step_near(parameters.get("step"), run.steps)
         address.write(run=name, step=step)
         right.caption(f"{facts_in_words(run)} {reading}")
+        with corner:
+            export_popover(at, step)
         if run.state == "training":
             st.info(
                 "This run is still being trained; reload to see what has come since.",

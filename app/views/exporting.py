@@ -1,0 +1,102 @@
+"""Export: any figure of the run in a paper's size, and all of a page's figures as a ZIP.
+
+The files are those that `hopscope export` writes, made by the same function in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.views.opened import Stamp, opened
+
+if TYPE_CHECKING:
+    from analyses.figures.of_run import RunFigure
+
+MIME = {
+    "pdf": "application/pdf",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "html": "text/html",
+    "csv": "text/csv",
+    "zip": "application/zip",
+}
+WIDTHS = {"column": "column, 3.25 in", "page": "page, 6.75 in"}
+EVERYTHING = "all figures (ZIP)"
+
+
+def export_popover(at: Stamp, step: int) -> None:
+    """The button with everything that can be exported of this run."""
+    with st.popover("Export", icon=":material/download:", width="stretch"):
+        if not st.toggle("Show this run's figures", key="export_open"):
+            st.caption("Figures as PDF, SVG, PNG, HTML or CSV in the size of a paper's column.")
+            return
+        available = _figures(at)
+        name = st.selectbox("Figure", [EVERYTHING, *available], key="export_figure")
+        left, right = st.columns(2)
+        file_format = left.selectbox("Format", list(MIME)[:-1], key="export_format")
+        width = right.selectbox(
+            "Width", list(WIDTHS), format_func=WIDTHS.__getitem__, key="export_width"
+        )
+        if name != EVERYTHING:
+            st.caption(available[name].about)
+        chosen = list(available) if name == EVERYTHING else [name]
+        wanted = (at.id, step, tuple(chosen), file_format, width)
+        if st.button("Make", key="export_make", type="primary"):
+            with st.spinner("Drawing ..."):
+                st.session_state["exported"] = (
+                    wanted,
+                    _files(at, step, chosen, file_format, width),
+                )
+        made = st.session_state.get("exported")
+        if made and made[0] == wanted:
+            _download(made[1], name, file_format, len(chosen) > 1)
+
+
+def _download(files: dict[str, bytes], name: str, file_format: str, many: bool) -> None:
+    if many:
+        st.download_button(
+            f"Save {len(files)} files",
+            _zipped(files),
+            "figures.zip",
+            MIME["zip"],
+            on_click="ignore",
+        )
+        return
+    for file, content in files.items():
+        kind = Path(file).suffix.removeprefix(".")
+        st.download_button(f"Save {file}", content, file, MIME.get(kind), on_click="ignore")
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
+def _figures(at: Stamp) -> dict[str, RunFigure]:
+    from analyses.figures.of_run import run_figures
+
+    return run_figures(opened(at))
+
+
+def _files(
+    at: Stamp, step: int, names: list[str], file_format: str, width: str
+) -> dict[str, bytes]:
+    """File name -> content, exactly as `hopscope export --step STEP` would write them."""
+    from analyses.figures.export import export
+
+    available = _figures(at)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            export(available[name].make(step), Path(folder) / f"{name}.{file_format}", width)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def _zipped(files: dict[str, bytes]) -> bytes:
+    """The files as a ZIP without times, so that equal files give equal archives."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
