@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.sources.native import boot as boot_native
 from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
 from circuits.errors import HopscopeError
@@ -41,7 +42,7 @@ def to_bridge(model: HookedTransformer) -> TransformerBridge:
         eps=cfg.eps,
         seed=cfg.seed,  # keeps the caller's random state: the drawn weights are replaced
     )
-    bridge = TransformerBridge.boot_native(bridge_cfg, device=model.device)
+    bridge = boot_native(bridge_cfg, device=model.device)
     state = to_tl_state_dict(model)
     b_U = state.pop("unembed.b_U")
     converted = convert_tl_checkpoint(state, bridge_cfg)

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from circuits.components import ACTIVATIONS, LayerNorm, RMSNorm
 from circuits.cpu_model import cpu_logits
+from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
     from circuits.model import HookedTransformer
@@ -75,6 +76,10 @@ def fast_logits(
         predict_at: Position of each row's prediction; the last one if None.
         precision: "bf16" computes the matrix products in bfloat16; the logits are fp32.
     """
+    if tokens.shape[1] > model.cfg.n_ctx:
+        raise HopscopeError(
+            f"sequences of {tokens.shape[1]} tokens do not fit n_ctx = {model.cfg.n_ctx}."
+        )
     dropping = model.training and model.cfg.dropout > 0
     if tokens.device.type == "cpu" and not dropping and not torch.compiler.is_compiling():
         keep_freed_memory()
