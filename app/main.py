@@ -39,11 +39,27 @@ def data() -> None:
     page()
 
 
+def compare() -> None:
+    """Compare runs."""
+    from app.views.compare import page
+
+    page()
+
+
+def training() -> None:
+    """Train."""
+    from app.views.training import page
+
+    page()
+
+
 PAGES = [
     st.Page(formation, title="Formation", icon=":material/hub:", default=True),
     st.Page(question, title="One question", icon=":material/contact_support:"),
     st.Page(lab, title="Patching lab", icon=":material/science:"),
     st.Page(data, title="Data", icon=":material/database:"),
+    st.Page(compare, title="Compare", icon=":material/stacked_line_chart:"),
+    st.Page(training, title="Train", icon=":material/model_training:", url_path="train"),
 ]
 
 ICON = Path(__file__).parent / "instrument" / "icon.svg"

@@ -124,7 +124,7 @@ class Timeline {
     const step = this.playhead.step;
     const at = this.left + this.inner * this.places[this.playhead.index];
     this.cursor.setAttribute("transform", `translate(${at.toFixed(1)},0)`);
-    this.readout.textContent = `step ${grouped(step)}`;
+    this.readout.textContent = this.context.data.unit === "ID accuracy %" ? `ID accuracy ${step}%` : `step ${grouped(step)}`;
     const nth = `checkpoint ${this.playhead.index + 1} of ${this.playhead.steps.length}`;
     setAttributes(this.track, { "aria-valuenow": step, "aria-valuetext": `step ${grouped(step)}, ${nth}` });
     this.readout.title = nth;

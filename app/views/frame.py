@@ -78,6 +78,29 @@ def page(reading: str, body: Callable[[Shown], None]) -> None:
         )
 
 
+def plain_page(reading: str, body: Callable[[], None]) -> None:
+    """The frame of a page that shows no single run.
+
+    Args:
+        reading: One sentence on how to read the page.
+        body: Draws the page.
+    """
+    st.html(TIGHTER)
+    parameters = address.read()
+    folders = find_runs()
+    st.caption(reading)
+    for problem in folders.problems:
+        st.warning(problem, icon=":material/folder_off:")
+    if parameters.get("run") in folders.paths:
+        address.write()
+    try:
+        body()
+    except HopscopeError as error:
+        st.error(f"{error}", icon=":material/error:")
+    except OSError as error:
+        st.error(f"{error.filename} cannot be used ({error.strerror}).", icon=":material/error:")
+
+
 def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator) -> str | None:
     names = list(folders.paths)
     if not names:
