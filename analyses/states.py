@@ -34,6 +34,8 @@ def trained_questions(
 ) -> Queries:
     """Trained inferred questions drawn once, the same at every checkpoint.
 
+    First hops are drawn from in turn, so that as many different ones as possible are among them.
+
     Args:
         corpus: Where they are from.
         at_most: How many to draw.
@@ -50,8 +52,9 @@ def trained_questions(
             f"{len(rows)} trained questions are too few to learn from; at least "
             f"{LEAST_TO_LEARN_FROM} are needed. Use a run with more inferred facts."
         )
-    drawn = np.random.default_rng([seed, 7]).permutation(rows)[:at_most]
-    return trained.take(np.sort(drawn))
+    drawn = np.random.default_rng([seed, 7]).permutation(rows)
+    turn = _occurrence(row_keys(trained.token_ids[drawn, :2], len(trained.vocab)))
+    return trained.take(np.sort(drawn[np.argsort(turn, kind="stable")][:at_most]))
 
 
 def row_keys(table: Int[np.ndarray, "n k"], base: int) -> Int[np.ndarray, " n"]:
@@ -65,3 +68,12 @@ def row_keys(table: Int[np.ndarray, "n k"], base: int) -> Int[np.ndarray, " n"]:
 def _occurs_in(table: Int[np.ndarray, "n k"], other: Int[np.ndarray, "m k"]) -> np.ndarray:
     base = int(max(table.max(initial=0), other.max(initial=0))) + 1
     return np.isin(row_keys(table, base), row_keys(other, base))
+
+
+def _occurrence(keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """How many equal keys stand before each."""
+    order = np.argsort(keys, kind="stable")
+    _, first, inverse = np.unique(keys[order], return_index=True, return_inverse=True)
+    turn = np.empty(len(keys), np.int64)
+    turn[order] = np.arange(len(keys)) - first[inverse]
+    return turn

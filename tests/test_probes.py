@@ -36,7 +36,7 @@ def test_a_probe_of_shuffled_bridges_finds_nothing(found) -> None:
 def test_the_logistic_probe_agrees(found) -> None:
     options = PROBES.options({"classifier": "logistic", "penalty": 0.05})
     right = PROBES.run(WIRED.model, EXAMPLES, options).accuracy
-    assert right.sel(labels="bridge", position="relation_1", layer=2) > 0.95
+    assert right.sel(labels="bridge", position="relation_1", layer=2) > 0.8
     assert right.sel(labels="bridge", position="relation_1", layer=1) < 0.4
 
 
