@@ -43,6 +43,7 @@ MAX_HEADER_BYTES = 16 * 2**20
 
 _STORED = {"bf16": torch.bfloat16, "fp32": torch.float32}
 _NAME = re.compile(r"step_(\d{8,12})\.safetensors")
+_PARTIAL = re.compile(r"\.(\w+)\.(json|jsonl|toml|safetensors)\.\w{8}")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         ) from error
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Delete what `write_atomically` left when its process was killed in the middle."""
+    for path in list(folder.glob(".*")):
+        if _PARTIAL.fullmatch(path.name) and path.is_file():
+            path.unlink()
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a rename durable, where the system lets a folder be opened."""
     if os.name != "posix":
@@ -105,19 +113,37 @@ def _sync_folder(folder: Path) -> None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> str:
-    """Write tensors as they are; returns the SHA-256 of the file."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Write tensors as they are; returns the SHA-256 of the file.
+
+    Equal tensors give equal files if the metadata have one key: the library writes several keys
+    in an order that changes from call to call.
+    """
+    whole = {name: _own_memory(tensor.detach().cpu()) for name, tensor in tensors.items()}
     content = safetensors.torch.save(whole, metadata)
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
+
+
+def _own_memory(tensor: Tensor) -> Tensor:
+    """The tensor, contiguous and no part of a larger storage: safetensors refuses shared memory."""
+    if tensor.untyped_storage().nbytes() != tensor.nbytes:
+        return tensor.clone(memory_format=torch.contiguous_format)
+    return tensor.contiguous()
+
+
+def stored_copy(weights: Mapping[str, Tensor], dtype: StoredDtype) -> dict[str, Tensor]:
+    """The weights as they will be on disk; later steps do not change this copy."""
+    return {
+        name: weight.detach().to("cpu", _STORED[dtype], copy=True)
+        for name, weight in weights.items()
+    }
 
 
 def save_checkpoint(
     path: Path, weights: Mapping[str, Tensor], *, step: int, dtype: StoredDtype = "bf16"
 ) -> str:
     """Write a model's state dict in `dtype`; returns the SHA-256 of the file."""
-    stored = {name: tensor.detach().to(_STORED[dtype]) for name, tensor in weights.items()}
-    return save_tensors(path, stored, {"format": "pt", "step": str(step)})
+    return save_tensors(path, stored_copy(weights, dtype), {"step": str(step)})
 
 
 def checkpoint_bytes(weights: Mapping[str, Tensor], dtype: StoredDtype) -> int:

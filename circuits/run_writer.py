@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,9 @@ from torch import Tensor
 from circuits.checkpoints import (
     StoredDtype,
     checkpoint_name,
-    file_sha256,
+    remove_partial_files,
     save_checkpoint,
+    stored_copy,
     write_atomically,
 )
 from circuits.errors import HopscopeError
@@ -36,6 +37,7 @@ from circuits.runs import (
     Run,
     RunState,
 )
+from circuits.write_queue import WriteQueue
 
 if TYPE_CHECKING:
     from circuits.corpus import Corpus
@@ -54,6 +56,7 @@ class RunWriter:
         self.manifest = manifest
         self.rows: list[dict[str, Any]] = []
         """Evaluations so far, as in metrics.jsonl."""
+        self._queue = WriteQueue()
         self._lock = _acquire(path)
 
     @classmethod
@@ -93,6 +96,8 @@ class RunWriter:
             raise HopscopeError(f"{run.path} is read-only; copy the run to resume it.")
         writer = cls(run.path, dict(run.manifest))
         writer.rows = run.rows()
+        for folder in (run.path, run.path / CHECKPOINTS, run.path / RESUME):
+            remove_partial_files(folder)
         return writer
 
     def __enter__(self) -> RunWriter:
@@ -100,18 +105,31 @@ class RunWriter:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         try:
-            if error is not None and (self.path / MANIFEST).exists():
+            if error is None:
+                self._queue.drain()
+            elif self._begun():
                 self.set_state("stopped")
         except HopscopeError as second:  # e.g. the disk is full: the first error is the cause
-            assert error is not None
+            if error is None:
+                raise
             error.add_note(str(second))
         finally:
+            self._queue.close()
             self._lock.release()
+
+    def _begun(self) -> bool:
+        """Whether there is a run to speak of: before its manifest there is none."""
+        return (self.path / MANIFEST).exists()
 
     @property
     def steps(self) -> list[int]:
         """Steps with a checkpoint."""
         return [row["step"] for row in self.manifest["checkpoints"]]
+
+    def sync_metrics(self) -> None:
+        """Make sure of all rows so far: a resume state is worth nothing without them."""
+        with (self.path / METRICS).open("rb") as file:
+            os.fsync(file.fileno())
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one evaluation; visible to readers at once."""
@@ -120,25 +138,48 @@ class RunWriter:
         try:
             with (self.path / METRICS).open("a", encoding="utf-8") as file:
                 file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
         except OSError as error:
             raise HopscopeError(
                 f"{self.path / METRICS} cannot be written ({error.strerror}); free some space, "
                 f"then continue with `hopscope train --resume {self.path}`."
             ) from error
 
-    def add_checkpoint(self, step: int, weights: Mapping[str, Tensor], dtype: StoredDtype) -> None:
-        """Write the checkpoint of a step; it is listed by the next `write_manifest`."""
-        path = self.path / CHECKPOINTS / checkpoint_name(step)
-        digest = save_checkpoint(path, weights, step=step, dtype=dtype)
-        row = {"step": step, "sha256": digest, "bytes": path.stat().st_size}
-        self.manifest["checkpoints"] = [*self.manifest["checkpoints"], row]
+    def add_checkpoint(
+        self, step: int, weights: Mapping[str, Tensor], dtype: StoredDtype, **facts: Any
+    ) -> None:
+        """Write the checkpoint of a step and then the manifest that lists it, soon.
+
+        Args:
+            step: Optimizer steps done.
+            weights: The model's state dict; copied at once.
+            dtype: On disk.
+            facts: Manifest entries to set with it.
+        """
+        path, copy = self.path / CHECKPOINTS / checkpoint_name(step), stored_copy(weights, dtype)
+
+        def write() -> None:
+            digest = save_checkpoint(path, copy, step=step, dtype=dtype)
+            row = {"step": step, "sha256": digest, "bytes": path.stat().st_size}
+            self.manifest |= {"checkpoints": [*self.manifest["checkpoints"], row], **facts}
+            self.write_manifest()
+
+        self._queue.put(write)
+
+    def drain(self) -> None:
+        """Wait for all writes."""
+        self._queue.drain()
+
+    def later(self, write: Callable[[], None]) -> None:
+        """Do a write after those that wait; an error ends the training."""
+        self._queue.put(write)
 
     def set_state(self, state: RunState, **facts: Any) -> None:
-        """Set the state and further entries of the manifest and write it."""
-        self.manifest |= {"state": state, **facts}
-        self.write_manifest()
+        """Wait for all writes, then set the state and further entries of the manifest."""
+        try:
+            self._queue.drain()
+        finally:
+            self.manifest |= {"state": state, **facts}
+            self.write_manifest()
 
     def add_note(self, sentence: str) -> None:
         """Keep a sentence about what happened to the run."""
@@ -148,15 +189,6 @@ class RunWriter:
         """Write the manifest, whole."""
         content = json.dumps(self.manifest, indent=1, allow_nan=False) + "\n"
         write_atomically(self.path / MANIFEST, content.encode())
-
-    def damaged_steps(self) -> list[int]:
-        """Listed checkpoints whose file is missing or is not the one that was written."""
-        folder = self.path / CHECKPOINTS
-        return [
-            row["step"]
-            for row in self.manifest["checkpoints"]
-            if file_sha256(folder / checkpoint_name(row["step"])) != row["sha256"]
-        ]
 
     def rewind(self, step: int) -> None:
         """Forget what was recorded after `step`; training will record it again."""

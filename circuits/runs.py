@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 
-from circuits.checkpoints import checkpoint_name, load_checkpoint
+from circuits.checkpoints import checkpoint_name, file_sha256, load_checkpoint
 from circuits.errors import HopscopeError
 from circuits.recipe import Recipe, parse_recipe
 
@@ -158,6 +158,15 @@ class Run:
         shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
         model.load_state_dict(load_checkpoint(path, shapes, sha256=self._digests[step]))
         return model.to(device).eval()
+
+    def damaged_steps(self) -> list[int]:
+        """Steps whose checkpoint is missing or is not the file that was written."""
+        folder = self.path / CHECKPOINTS
+        return [
+            step
+            for step in self.steps
+            if file_sha256(folder / checkpoint_name(step)) != self._digests[step]
+        ]
 
     def refreshed(self) -> Run:
         """The run as it is now on disk."""

@@ -35,7 +35,7 @@ def test_equal_recipes_give_equal_runs(tmp_path: Path) -> None:
 
 def test_facts_are_learnt(tmp_path: Path) -> None:
     recipe = tiny_recipe(
-        training__steps=150, training__lr=0.02, checkpoints__every=150, evaluation__every=75
+        training__steps=400, training__lr=0.01, checkpoints__every=400, evaluation__every=200
     )
     rows = train(recipe, tmp_path / "run", progress=False).rows()
     assert rows[0]["accuracy/train_inferred"] < 0.4
@@ -81,7 +81,7 @@ def test_evaluation_equals_the_hooked_model_split_by_split() -> None:
             continue
         logits = model(queries.tokens)[:, -1]
         assert row[f"loss/{name}"] == pytest.approx(
-            float(cross_entropy(logits, queries.answer).mean()), abs=1e-5
+            float(cross_entropy(logits, queries.answer).mean().detach()), abs=1e-5
         )
         right = (logits.argmax(-1) == queries.answer).double().mean()
         assert row[f"accuracy/{name}"] == pytest.approx(float(right))
@@ -175,10 +175,10 @@ def test_the_fitting_batch_is_found_by_halving() -> None:
 
 
 def test_too_large_a_batch_names_one_that_fits(tmp_path: Path) -> None:
-    recipe = tiny_recipe(training__batch_size=2**23)
+    recipe = tiny_recipe(training__batch_size=2**20)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + 800 * 2**20, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, before[1]))
     try:
         with pytest.raises(HopscopeError, match=r"--set training\.batch_size=\d+"):
             train(recipe, tmp_path / "run", progress=False)
@@ -197,8 +197,8 @@ def test_a_full_disk_stops_with_a_sentence_and_keeps_what_was_saved(tmp_path: Pa
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     run = open_run(tmp_path / "run")
     assert run.state == "stopped"
-    assert run.steps == [0]
-    assert run.model(0) is not None
+    assert run.steps == [0, 10]  # the resume state of step 10 was too large
+    assert run.model() is not None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes into read-only folders")

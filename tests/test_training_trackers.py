@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,9 @@ def test_wandb_offline_writes_into_the_run_folder(
         report({"step": 10, "loss/id_test": 0.5})
     stored = list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
     assert len(stored) == 1
+    deadline = time.monotonic() + 10  # the service writes in a process of its own
+    while b"loss/id_test" not in stored[0].read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert b"loss/id_test" in stored[0].read_bytes()
 
 

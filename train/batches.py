@@ -61,10 +61,14 @@ class Batches:
 
     def next(self) -> Batch:
         """The next batch (this process's share of it)."""
-        while len(self.order) - self.position < self._size:
+        missing = self._size - (len(self.order) - self.position)
+        if missing > 0:
             n, device = len(self._rows), self.order.device
-            epoch = torch.randperm(n, generator=self.generator, device=device)
-            self.order = torch.cat([self.order[self.position :], epoch])
+            epochs = [
+                torch.randperm(n, generator=self.generator, device=device)
+                for _ in range(-(-missing // n))
+            ]
+            self.order = torch.cat([self.order[self.position :], *epochs])
             self.position = 0
         chosen = self.order[self.position : self.position + self._size]
         self.position += self._size

@@ -123,13 +123,14 @@ def _load_newest(session: Session, run: Run, writer: RunWriter | None) -> list[s
     """Put the session back to the newest state before which all is whole; says what was not."""
     folder = run.path / RESUME
     problems: list[str] = []
-    damaged = writer.damaged_steps() if writer is not None else []
+    damaged = run.damaged_steps()
     states = list(usable_states(folder, problems))
     if not states:
         raise no_state(folder, problems)
     whole = [s for s in states if not damaged or s.step < min(damaged)]
     state = (whole or states)[0]
     session.load_state(state)
+    session.trainer.group.barrier()  # all have read before the first one rewrites
     notes = [f"{problem[0].upper()}{problem[1:]}." for problem in problems]
     for step in damaged:
         fate = "is trained again" if step > state.step else "is left out of the run"

@@ -11,9 +11,9 @@ from circuits.errors import HopscopeError
 _CPU_MESSAGES = ("can't allocate memory", "not enough memory")
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether PyTorch failed for lack of memory, on a GPU or on the CPU."""
-    if isinstance(error, torch.cuda.OutOfMemoryError):
+    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
         return True
     return any(message in str(error) for message in _CPU_MESSAGES)
 
@@ -23,7 +23,7 @@ def largest_fitting(attempt: Callable[[int], None], size: int) -> int | None:
     while size >= 1:
         try:
             attempt(size)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             size //= 2

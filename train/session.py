@@ -135,7 +135,7 @@ class Session:
     def _advance(self) -> None:
         try:
             self.trainer.advance()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             size = self.recipe.training.batch_size
@@ -189,16 +189,21 @@ class Session:
         if self.writer is None:
             return
         weights = self.trainer.model.state_dict()
-        self.writer.add_checkpoint(step, weights, self.recipe.checkpoints.dtype)
-        self.writer.set_state("training", **self._summary())
+        self.writer.add_checkpoint(step, weights, self.recipe.checkpoints.dtype, **self._summary())
         if time.perf_counter() - self._state_time >= self.recipe.checkpoints.resume_seconds:
-            self._save_state()
+            self._save_state(self.writer)
 
-    def _save_state(self) -> None:
+    def _save_state(self, writer: RunWriter) -> None:
         tensors, numbers = self.trainer.state()
+        step, copies = self.trainer.step, {n: t.clone() for n, t in tensors.items()}
         numbers |= {"plan": self.plan.state(), "seconds": self._seconds()}
-        save_state(self.path / RESUME, self.trainer.step, tensors, numbers)
-        self._state_time, self._state_step = time.perf_counter(), self.trainer.step
+
+        def write() -> None:
+            writer.sync_metrics()
+            save_state(self.path / RESUME, step, copies, numbers)
+
+        writer.later(write)
+        self._state_time, self._state_step = time.perf_counter(), step
 
     def _end(self, stopped: bool) -> None:
         if self.writer is None:
@@ -209,7 +214,7 @@ class Session:
             return
         if self._state_step != self.trainer.step:
             self.trainer.check_finite()
-            self._save_state()
+            self._save_state(self.writer)
         self.writer.set_state("stopped", **self._summary())
         assert self._progress is not None
         self._progress.say(
@@ -226,7 +231,10 @@ class Session:
         return self._spent + time.perf_counter() - self._clock
 
     def _last_good(self) -> str:
-        steps = self.writer.steps if self.writer is not None else []
+        if self.writer is None:
+            return ""
+        self.writer.drain()
+        steps = self.writer.steps
         if not steps:
             return "No checkpoint had been kept yet."
         return f"The last good checkpoint, of step {steps[-1]}, is kept in {self.path}."

@@ -73,7 +73,7 @@ def _wandb(recipe: Recipe, folder: Path) -> Iterator[Report]:
         name=folder.name,
         dir=str(folder),
         config=recipe.model_dump(mode="json"),
-        settings=wandb.Settings(silent=True),
+        settings=wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True),
     )
 
     def report(row: Mapping[str, float]) -> None:
