@@ -13,7 +13,7 @@ import pytest
 from circuits.errors import HopscopeError
 from circuits.knowledge_graph import KnowledgeGraph
 from circuits.paths import n_two_hop_paths, phi
-from circuits.sources import load_source
+from circuits.sources import geography, load_source
 from circuits.sources.geography import nearest_foreign_city, next_by
 from circuits.sources.geonames import GeonamesOptions, _atlas
 
@@ -102,6 +102,17 @@ def test_distances_agree_with_the_haversine_formula(graph, atlas):
         assert answer[name, "second nearest city"] == names[by_distance[1]]
         assert answer[name, "farthest city"] == names[by_distance[-1]]
         assert answer[name, "nearest foreign city"] == names[foreign[0]]
+
+
+def test_the_foreign_city_is_found_from_deep_inland(monkeypatch):
+    world = _atlas(GeonamesOptions(n_countries=6, cities_per_country=40)).world
+    assert len(world.latitude) > 2 * geography._NEAR
+    for near in (2, geography._NEAR):
+        monkeypatch.setattr(geography, "_NEAR", near)
+        pairs = nearest_foreign_city(world)
+        for city, found in pairs[::17].tolist():
+            foreign = np.flatnonzero(world.city_country != world.city_country[city])
+            assert found == min(foreign, key=lambda c: _great_circle(world, city, c))
 
 
 def test_ranks_agree_with_sorting(graph, atlas):

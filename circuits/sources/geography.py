@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
+_NEAR = 32  # neighbours looked at for a foreign one before searching abroad only
+
 Pairs = Int[np.ndarray, "n 2"]
 """Rows (subject, object)."""
 
@@ -88,16 +90,18 @@ def farthest_city(world: World) -> Pairs:
 
 
 def nearest_foreign_city(world: World) -> Pairs:
-    """Rows (city, nearest city of another country); the search widens until it finds one."""
-    n = len(world.latitude)
+    """Rows (city, nearest city of another country)."""
+    n, country = len(world.latitude), world.city_country
     found = np.full(n, -1)
-    open_rows, k = np.arange(n), 16
-    while len(open_rows) and len(np.unique(world.city_country)) > 1:
-        _, near = world.tree.query(world.unit_vectors[open_rows], k=min(k, n))
-        foreign = world.city_country[near] != world.city_country[open_rows][:, None]
+    if len(np.unique(country)) > 1:
+        _, near = world.tree.query(world.unit_vectors, k=min(_NEAR, n))
+        foreign = country[near] != country[:, None]
         hit = foreign.any(axis=1)
-        found[open_rows[hit]] = near[hit, foreign[hit].argmax(axis=1)]
-        open_rows, k = open_rows[~hit], 4 * k
+        found[hit] = near[hit, foreign[hit].argmax(axis=1)]
+        for inland in np.unique(country[~hit]):  # far from every border: search abroad only
+            rows, abroad = np.flatnonzero(~hit & (country == inland)), country != inland
+            _, nearest = cKDTree(world.unit_vectors[abroad]).query(world.unit_vectors[rows])
+            found[rows] = np.flatnonzero(abroad)[nearest]
     rows = np.flatnonzero(found >= 0)
     return np.stack([rows, found[rows]], axis=1)
 
