@@ -43,7 +43,7 @@ MAX_HEADER_BYTES = 16 * 2**20
 
 _STORED = {"bf16": torch.bfloat16, "fp32": torch.float32}
 _NAME = re.compile(r"step_(\d{8,12})\.safetensors")
-_PARTIAL = re.compile(r"\.(\w+)\.(json|jsonl|toml|safetensors)\.\w{8}")
+_PARTIAL = re.compile(r"\.(manifest|recipe|metrics|step_\d+|state_\d+)\.[a-z]+\.\w{8}")
 
 
 @dataclass(frozen=True)
