@@ -53,7 +53,7 @@ def test_the_table_behind_a_figure_has_one_row_per_observation(results):
     frame = figure(results["causal_tracing"], "strength", step=0).frame()
     assert len(frame) == 3 * 5 * 3
     assert list(frame.columns) == [
-        "panel", "layer", "column", "share of answers changed", "low", "high"
+        "panel", "layer", "column", "share no longer right", "low", "high"
     ]  # fmt: skip
 
 
@@ -142,6 +142,19 @@ def test_the_edge_into_a_state_is_as_wide_as_its_strength(results):
     carried = {e.target: e.strength for e in spec.edges if e.kind == "carried"}
     for (layer, position), strength in carried.items():
         assert strength == pytest.approx(made.END[layer, position], abs=0.005)
+
+
+def test_wrong_answers_that_no_patch_made_are_not_drawn_as_edges():
+    ds = made.causal_tracing()
+    wrong = 0.35  # without a patch; every patch adds to it what it makes wrong of the rest
+    for variable in ("strength", "strength_low", "strength_high"):
+        ds[variable] = wrong + (1 - wrong) * ds[variable]
+    ds["clean_accuracy"] = (("step", "split"), np.full((len(made.STEPS), 3), 1 - wrong))
+    spec = figure(circuit_dataset(ds), step=4000, split="id_test")
+    carried = {e.target: e for e in spec.edges if e.kind == "carried"}
+    assert not carried[4, 0].shown
+    assert carried[2, 1].strength == pytest.approx((1 - wrong) * made.END[2, 1], abs=0.005)
+    assert carried[4, 2].strength == pytest.approx(1 - wrong, abs=0.005)
 
 
 def test_what_leaves_a_column_is_the_drop_of_strength_and_only_sure_drops_are_drawn(results):

@@ -9,7 +9,7 @@ from analyses.figures.grids import cell_map, curves_by_layer, difference, map_of
 from analyses.figures.labels import capital, words
 from analyses.figures.specs import HeatMap, Panels, Spec
 
-VALUE = "share of answers changed"
+VALUE = "share no longer right"
 
 
 def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
@@ -25,7 +25,9 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
             "strength",
             name="strength",
             title=title,
-            subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(one)),
+            subtitle=pick.subtitle(
+                words(split), pick.at_step(step), pick.number_of_examples(one), _unpatched(one)
+            ),
             value_label=VALUE,
             provenance=pick.provenance(ds, "strength", step=step, split=split),
         )
@@ -41,6 +43,13 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
         columns=4,
         provenance=pick.provenance(ds, "strength", step=step),
     )
+
+
+def _unpatched(ds: xr.Dataset) -> str:
+    """How many were right without a patch: what a state that nothing reads shows as strength."""
+    if "clean_accuracy" not in ds:
+        return ""
+    return f"right without patching: {float(ds['clean_accuracy']):.0%}"
 
 
 def strength_over_training(

@@ -11,6 +11,10 @@ makes of the corrupted S[l, p] in the clean context. Two things follow, and only
    and get nowhere later. From the last but one position there is one reader; from earlier ones
    the readers are not told apart, and the edge ends between the columns.
 
+Strength counts every answer that is not right, with the patch or without. What S[depth, p] shows at
+a position that nothing reads any more is that share without a patch; it is taken off, so that a
+width is the net share of right answers lost, and 0 where nothing can be lost.
+
 A read edge is drawn if the 95% interval of the paired differences lies above zero. Colours are the
 logit lens: the target with the highest MRR, if that is at least `readable`.
 (The comparison task patches two positions at once; there the edges are an approximation.)
@@ -35,14 +39,16 @@ FAINTEST = 0.02
 """Strength below which a carried edge is not drawn."""
 
 LEGEND = (
-    ("carried", "width: share of answers changed when the state is replaced"),
-    ("read", "width: share carried to later positions by this block"),
+    ("carried", "width: right answers lost when the state is replaced"),
+    ("read", "width: of these, lost through later positions in this block"),
 )
 
 
 def circuit_dataset(tracing: xr.Dataset, lens: xr.Dataset | None = None) -> xr.Dataset:
     """Causal tracing and logit lens as one result, at the steps, splits and states both have."""
-    kept = [v for v in tracing.data_vars if str(v).startswith(("strength", "flip"))]
+    kept = [
+        v for v in tracing.data_vars if str(v).startswith(("strength", "flip", "clean_accuracy"))
+    ]
     parts = [tracing[kept + [v for v in ("n", "n_valid") if v in tracing]]]
     records = {"causal_tracing": tracing.attrs.get("provenance")}
     if lens is not None:
@@ -98,6 +104,7 @@ def circuit(
         targets=targets,
         tokens=tokens,
         readable=READABLE,
+        strength_label="share of right answers lost",
         legend=LEGEND,
         provenance=pick.provenance(ds, "circuit", step=step, split=split),
     )
@@ -131,8 +138,21 @@ def _nodes(ds: xr.Dataset, targets: tuple[str, ...]) -> list[Node]:
     return nodes
 
 
+def _wrong_anyway(ds: xr.Dataset, strength: np.ndarray) -> np.ndarray:
+    """Share of answers that are wrong without a patch, by position."""
+    wrong = strength[-1].copy()
+    if "clean_accuracy" in ds:
+        wrong[-1] = 1 - float(ds["clean_accuracy"])
+    else:
+        wrong[-1] = np.nanmean(wrong[:-1]) if np.isfinite(wrong[:-1]).any() else 0.0
+    return wrong
+
+
 def _edges(ds: xr.Dataset) -> list[Edge]:
     strength, low, high = (_grid(ds, f"strength{end}") for end in ("", "_low", "_high"))
+    read = _read_edges(ds, strength)
+    wrong = _wrong_anyway(ds, strength)
+    strength, low, high = (np.maximum(v - wrong, 0.0) for v in (strength, low, high))
     depth, last = strength.shape[0] - 1, strength.shape[1] - 1
     edges = []
     for layer, p in np.ndindex(strength.shape):
@@ -147,7 +167,7 @@ def _edges(ds: xr.Dataset) -> list[Edge]:
         edges.append(Edge(kind="carried", source=source, target=(layer, p), **measured))
         if (layer, p) == (depth, last):
             edges.append(Edge(kind="output", source=(layer, p), target=None, **measured))
-    return edges + _read_edges(ds, strength)
+    return edges + read
 
 
 def _read_edges(ds: xr.Dataset, strength: np.ndarray) -> list[Edge]:

@@ -55,6 +55,23 @@ def map_of(found: Interval, ds: xr.Dataset, **fields: Any) -> HeatMap:
     )
 
 
+def two_way_map(ds: xr.Dataset, variable: str, rows: str, columns: str, **fields: str) -> HeatMap:
+    """Map of a variable over any two of its dimensions."""
+    found = interval(ds.transpose(rows, columns, ...), variable)
+    return HeatMap(
+        values=found.value,
+        low=found.low,
+        high=found.high,
+        rows=names(ds, rows),
+        columns=in_words(names(ds, columns)),
+        name=fields["name"],
+        title=fields["title"],
+        row_label=fields.get("row_label", words(rows)),
+        column_label=fields.get("column_label", words(columns)),
+        value_label=fields["value_label"],
+    )
+
+
 def curves_by_layer(
     ds: xr.Dataset,
     variable: str,

@@ -11,7 +11,7 @@ import xarray as xr
 
 from analyses.catalog import CATALOG
 from analyses.figures.circuit import circuit_dataset
-from analyses.figures.registry import figure, figures
+from analyses.figures.registry import FIGURES, figure, figures
 from analyses.figures.specs import Spec
 from analyses.figures.training import training_of
 from analyses.walk import stored_result
@@ -58,7 +58,8 @@ def run_figures(run: Run, results: dict[str, xr.Dataset] | None = None) -> dict[
     every: dict[str, xr.Dataset] = {"training": training_of(run)}
     if "causal_tracing" in results:
         every["circuit"] = circuit_dataset(results["causal_tracing"], results.get("logit_lens"))
-    every |= results
+    # An analysis may be newer than its figures.
+    every |= {name: ds for name, ds in results.items() if name in FIGURES}
     made = {}
     for analysis, ds in every.items():
         for name, about in figures(ds).items():

@@ -12,7 +12,11 @@ from analyses.figures import (
     bridge_patching,
     causal_tracing,
     circuit,
+    heads_and_weights,
+    interventions,
     logit_lens,
+    probes,
+    trace_classes,
     training,
 )
 from analyses.figures.specs import Spec
@@ -21,27 +25,43 @@ from circuits.errors import HopscopeError, unknown_name
 Builder = Callable[..., Spec]
 """(result, *, step, ...) -> Spec; its first docstring line says what the figure shows."""
 
+_LENS: dict[str, Builder] = {
+    "mrr": logit_lens.mrr,
+    "mrr_over_training": logit_lens.mrr_over_training,
+    "mrr_map_over_training": logit_lens.mrr_map_over_training,
+}
+_TRACING: dict[str, Builder] = {
+    "strength": causal_tracing.strength,
+    "strength_over_training": causal_tracing.strength_over_training,
+    "strength_change": causal_tracing.strength_change,
+}
+
 FIGURES: dict[str, dict[str, Builder]] = {
     "training": {
         "accuracy": training.accuracy,
         "accuracy_all_splits": training.accuracy_all_splits,
         "loss": training.loss,
     },
-    "logit_lens": {
-        "mrr": logit_lens.mrr,
-        "mrr_over_training": logit_lens.mrr_over_training,
-        "mrr_map_over_training": logit_lens.mrr_map_over_training,
-    },
-    "causal_tracing": {
-        "strength": causal_tracing.strength,
-        "strength_over_training": causal_tracing.strength_over_training,
-        "strength_change": causal_tracing.strength_change,
-    },
+    "logit_lens": _LENS,
+    "tuned_lens": _LENS,
+    "comparison_lens": _LENS,
+    "causal_tracing": _TRACING,
+    "comparison_tracing": _TRACING,
     "bridge_patching": {
         "success": bridge_patching.success,
         "success_over_training": bridge_patching.success_over_training,
     },
     "circuit": {"circuit": circuit.circuit},
+    "trace_classes": {"class_shares": trace_classes.class_shares},
+    "probes": {
+        "probe_accuracy": probes.probe_accuracy,
+        "probe_accuracy_over_training": probes.probe_accuracy_over_training,
+    },
+    "back_patching": {"mended": interventions.mended},
+    "mixing": {"mixed_accuracy": interventions.mixed_accuracy},
+    "attention": {"attention_paid": heads_and_weights.attention_paid},
+    "weights": {"weight_norms": heads_and_weights.weight_norms},
+    "edit_propagation": {"edit_outcomes": interventions.edit_outcomes},
 }
 """Builders by analysis and figure; an analysis' first figure is the one drawn without a name."""
 

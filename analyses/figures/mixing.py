@@ -1,0 +1,62 @@
+"""Mixing over training: whether the bridge's embedding helps, and from when on."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from analyses.figures import selection as pick
+from analyses.figures.labels import words
+from analyses.figures.selection import interval
+from analyses.figures.specs import Lines, Series, Spec
+
+MIXED_IN = {
+    "decoded": "decoded entity",
+    "true_bridge": "true bridge",
+    "random": "control: random entity",
+}
+
+
+def gain_over_training(
+    ds: xr.Dataset,
+    *,
+    step: int | None = None,
+    split: str | None = None,
+    layer: int | None = None,
+    strength: float = 0.5,
+) -> Spec:
+    """Accuracy with and without mixing over training, at one layer and strength."""
+    split = pick.chosen(ds, "split", split)
+    strength = pick.chosen(ds, "strength", strength)
+    layer = int(pick.chosen(ds, "layer", layer))
+    one = ds.sel(split=split, layer=layer)
+    x = ds["step"].values.astype(float)
+    series = []
+    plain = float(ds["strength"].values[np.abs(ds["strength"].values).argmin()])
+    curves = [("decoded", plain, "without mixing", 3, "dot")]
+    curves += [
+        (source, strength, label, i, "dash" if source == "random" else "solid")
+        for i, (source, label) in enumerate(MIXED_IN.items())
+    ]
+    for source, at, label, colour, dash in curves:
+        found = interval(one.sel(mixed_in=source, strength=at).transpose("step", ...), "accuracy")
+        series.append(
+            Series(
+                label=label, x=x, y=found.value, low=found.low, high=found.high, colour=colour,
+                dash=dash,  # type: ignore[arg-type]
+            )
+        )  # fmt: skip
+    return Lines(
+        name="gain_over_training",
+        title=f"Mixing at strength {strength:g} into layer {layer}",
+        subtitle=pick.subtitle(
+            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+        ),
+        series=tuple(series),
+        y_label="accuracy",
+        y_limits=(0.0, 1.0),
+        cursor=None if step is None else pick.chosen_step(ds, step),
+        provenance=pick.provenance(
+            ds, "gain_over_training", split=split, layer=layer, strength=strength
+        ),
+    )

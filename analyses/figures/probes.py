@@ -1,0 +1,156 @@
+"""Figures of probes: where the bridge is linear, how alike its states are, and a map of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from analyses.figures import selection as pick
+from analyses.figures.curves import curves
+from analyses.figures.grids import cell_map, curves_by_layer, place
+from analyses.figures.labels import words
+from analyses.figures.specs import Panels, PointGroup, Scatter, Spec
+
+LABELS = {"bridge": "probe for the bridge", "shuffled": "control: shuffled bridges"}
+GEOMETRY = {
+    "cohesion": "same bridge, other first hop",
+    "alignment": "centroid of the same bridge",
+    "cosine_embedding": "embedding of the bridge",
+    "cosine_unembedding": "unembedding of the bridge",
+}
+SHARE = "held-out accuracy"
+
+
+def probe_accuracy(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """Held-out accuracy of the bridge probe at every state, beside shuffled labels."""
+    step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split)
+    return Panels(
+        name="probe_accuracy",
+        title="Where the bridge is linearly decodable",
+        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        panels=tuple(
+            cell_map(now.sel(labels=k), "accuracy", name=k, title=title, value_label=SHARE)
+            for k, title in LABELS.items()
+        ),
+        columns=2,
+        provenance=pick.provenance(ds, "probe_accuracy", step=step, split=split),
+    )
+
+
+def probe_accuracy_over_training(
+    ds: xr.Dataset,
+    *,
+    step: int | None = None,
+    split: str | None = None,
+    position: str = "relation_1",
+) -> Spec:
+    """Held-out accuracy of the bridge probe over training, one curve per layer."""
+    split = pick.chosen(ds, "split", split)
+    position = pick.chosen(ds, "position", position)
+    one = ds.sel(split=split)
+    return Panels(
+        name="probe_accuracy_over_training",
+        title=f"How the bridge becomes decodable at {words(position)}",
+        subtitle=pick.subtitle(
+            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+        ),
+        panels=tuple(
+            curves_by_layer(
+                one.sel(labels=k, position=position), "accuracy", name=k, title=title,
+                y_label=SHARE, cursor=None if step is None else pick.chosen_step(ds, step),
+            )
+            for k, title in LABELS.items()
+        ),
+        columns=2,
+        provenance=pick.provenance(ds, "probe_accuracy_over_training", split=split, position=position),
+    )  # fmt: skip
+
+
+def geometry(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """Cosine of every state to states with the same bridge and to the bridge's embeddings."""
+    step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split)
+    return Panels(
+        name="geometry",
+        title="What the bridge's states are close to",
+        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        panels=tuple(
+            cell_map(
+                now, v, name=v, title=f"cosine to {to}", value_label="cosine", limits=(-1.0, 1.0)
+            )
+            for v, to in GEOMETRY.items()
+        ),
+        columns=4,
+        provenance=pick.provenance(ds, "geometry", step=step, split=split),
+    )
+
+
+def geometry_over_training(
+    ds: xr.Dataset,
+    *,
+    step: int | None = None,
+    split: str | None = None,
+    layer: int | None = None,
+    position: str = "relation_1",
+) -> Spec:
+    """The same cosines at one state over training, dashed: to other bridges."""
+    split = pick.chosen(ds, "split", split)
+    position = pick.chosen(ds, "position", position)
+    layers = ds["layer"].values
+    layer = int(layers[max(0, len(layers) - 2)] if layer is None else layer)
+    one = ds.sel(split=split, layer=pick.chosen(ds, "layer", layer), position=position)
+    labels: dict[str, str] = {}
+    for variable, to in GEOMETRY.items():
+        labels[variable] = to
+        labels[f"{variable}_other"] = f"{to}: other bridges"
+    return curves(
+        one,
+        labels,
+        dashed=tuple(v for v in labels if v.endswith("_other")),
+        name="geometry_over_training",
+        title=f"What {place(layer, position)} is close to",
+        subtitle=pick.subtitle(
+            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+        ),
+        y_label="cosine",
+        cursor=None if step is None else pick.chosen_step(ds, step),
+        provenance=pick.provenance(
+            ds, "geometry_over_training", split=split, layer=layer, position=position
+        ),
+    )
+
+
+def state_map(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """States of the most frequent bridges on two principal components, one map per split."""
+    step = pick.chosen_step(ds, step)
+    splits = pick.names(ds, "split") if split is None else (pick.chosen(ds, "split", split),)
+    now = ds.sel(step=step)
+    where = ds["map_state"].attrs
+    state = place(where["layer"], where["position"]) if "layer" in where else ""
+    return Panels(
+        name="state_map",
+        title="Map of bridge states",
+        subtitle=pick.subtitle(state, pick.at_step(step)),
+        panels=tuple(_scatter(now.sel(split=s), s) for s in splits),
+        columns=3,
+        provenance=pick.provenance(ds, "state_map", step=step, split=split),
+    )
+
+
+def _scatter(ds: xr.Dataset, split: str) -> Scatter:
+    explained = ds["map_explained"].values
+    groups = []
+    for i, bridge in enumerate(pick.names(ds, "map_bridge")):
+        points = ds["map_state"].isel(map_bridge=i).transpose("map_point", "axis").values
+        points = points[np.isfinite(points[:, 0])].astype(float)
+        groups.append(PointGroup(label=bridge, x=points[:, 0], y=points[:, 1], colour=i))
+    return Scatter(
+        name=split,
+        title=words(split),
+        subtitle=f"n = {sum(len(g.x) for g in groups)}",
+        groups=tuple(groups),
+        x_label=f"component 1 ({explained[0]:.0%} of trained variance)",
+        y_label=f"component 2 ({explained[1]:.0%})",
+        equal_axes=True,
+    )
