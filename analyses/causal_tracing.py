@@ -33,6 +33,7 @@ from analyses.examples import Examples, with_interval
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
 from circuits.patch_engine import PatchEngine, Trace
+from circuits.shared_prefix import sweep_after
 
 NOISE_SCALE = 3.0
 """Standard deviations of the token embeddings (Meng et al., arXiv 2202.05262, section 2.1)."""
@@ -91,6 +92,7 @@ class _Tracing:
         self.engine, self.examples, self.options, self.stop = engine, examples, options, stop
         self.tokens = examples.queries.tokens.to(engine.device)
         self.answer = examples.queries.answer.to(engine.device)
+        self.last = self.tokens.shape[1] - 1
         self.clean = engine.trace(self.tokens)
         self.clean_logits = self.read(self.clean)
         self.clean_top = self.clean_logits.argmax(-1)
@@ -141,30 +143,29 @@ class _Tracing:
         self, p: int, corrupted: Trace, alone: Float[Tensor, "draw n d_vocab"]
     ) -> list[Float[Tensor, "draw n d_vocab"]]:
         """Logits by layer. S[0, p] is the corrupted prompt; after `stop` nothing is left to do."""
-        states = corrupted.resid[:, :, 0].unflatten(1, (len(alone), -1))
-        entering = {}
-        for layer in range(1, self.stop):
-            new = self.clean.resid[layer][:, p:].expand(len(alone), -1, -1, -1).clone()
-            new[:, :, 0] = states[layer]
-            entering[layer] = new
-        found = self.engine.sweep(self.clean, p, entering, stop_at_layer=self.stop)
-        is_last = p == self.tokens.shape[1] - 1
-        at_stop = alone if is_last else self.clean_logits.expand_as(alone)
-        return [alone, *(found[layer] for layer in range(1, self.stop)), at_stop]
+        middle = self._swept(self.clean, corrupted, p) or [alone] * (self.stop - 1)
+        at_stop = alone if p == self.last else self.clean_logits.expand_as(alone)
+        return [alone, *middle, at_stop]
+
+    def _swept(self, base: Trace, source: Trace, p: int) -> list[Float[Tensor, "draw n d_vocab"]]:
+        """Logits with S[layer, p] of `source` in `base` for 0 < layer < stop.
+
+        The runs differ at p only. At the last position nothing is left of base then: the outcome
+        is source's, whatever the layer, and the list is empty.
+        """
+        if p == self.last:
+            return []
+        found = sweep_after(self.engine, base, source, p, range(1, self.stop), self.stop)
+        return list(found.values())
 
     def _restored(
         self, p: int, corrupted: Trace, alone: Float[Tensor, "draw n d_vocab"]
     ) -> Bool[Tensor, "layer n"]:
         """Whether the target is the top token again, by layer; the first corruption only."""
         base = corrupted.rows(slice(0, len(self.tokens)))
-        entering = {}
-        for layer in range(1, self.stop):
-            new = base.resid[layer].clone()
-            new[:, 0] = self.clean.resid[layer][:, p]
-            entering[layer] = new[None]
-        found = self.engine.sweep(base, p, entering, stop_at_layer=self.stop)
-        at_stop = self.clean_logits if p == self.tokens.shape[1] - 1 else alone[0]
-        middle = [found[layer][0] for layer in range(1, self.stop)]
+        middle = [logits[0] for logits in self._swept(base, self.clean, p)]
+        middle = middle or [self.clean_logits] * (self.stop - 1)
+        at_stop = self.clean_logits if p == self.last else alone[0]
         logits = torch.stack([self.clean_logits, *middle, at_stop])
         return logits.argmax(-1) == self.target
 

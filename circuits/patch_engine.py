@@ -16,7 +16,6 @@ three to five tokens, where batched matrix products of attention are slower than
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +28,9 @@ from torch import Tensor
 from circuits.components import ACTIVATIONS, LayerNorm, RMSNorm
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
+from circuits.short_attention import attend, pattern
+
+__all__ = ["CHUNK_ELEMENTS", "PatchEngine", "Trace", "pattern"]
 
 CHUNK_ELEMENTS = 1_500_000
 """Activations of one MLP layer computed at once; more falls out of the processor's cache."""
@@ -130,7 +132,7 @@ class PatchEngine:
                     torch.cat([_repeated(old[i][:, :before], len(x)), new], 1)
                     for old, new in ((past.k, keys), (past.v, values))
                 )
-            z = _attend(qkv[:, :, 0], keys, values)
+            z = attend(qkv[:, :, 0], keys.unbind(1), values.unbind(1))
             mid.append(self._after_attention(i, x, z))
             x = self.mlp(i, mid[-1])
             for kept, value in ((q, qkv[:, :, 0]), (k, keys), (v, values), (resid, x)):
@@ -199,18 +201,33 @@ class PatchEngine:
         return self.logits(x if all_positions else x[:, :, -1])
 
     def _block(self, i: int, x: Tensor, k_past: Tensor, v_past: Tensor, last_only: bool) -> Tensor:
-        cells, n, suffix, _ = x.shape
-        heads, d_head = self.cfg.n_heads, self.cfg.d_head
-        if last_only and suffix > 1:
-            w, normed = self._blocks[i], _norm(self._blocks[i].ln1, x)
-            d = heads * d_head
-            q = F.linear(normed[:, :, -1:], w.qkv[:d], w.b_qkv[:d]).view(cells, n, 1, heads, d_head)
-            kv = F.linear(normed, w.qkv[d:], w.b_qkv[d:]).view(cells, n, suffix, 2, heads, d_head)
-            k, v = kv.unbind(3)
-            x = x[:, :, -1:]
-        else:
-            q, k, v = self._qkv(i, x).view(cells, n, suffix, 3, heads, d_head).unbind(3)
-        z = _attend(q, k, v, k_past, v_past)
+        q, k, v = self.qkv(i, x, last_only=last_only)
+        keys = [*k_past.unbind(-3), *k.unbind(-3)]
+        z = attend(q, keys, [*v_past.unbind(-3), *v.unbind(-3)])
+        return self.rest_of_block(i, x[..., -1:, :] if last_only else x, z)
+
+    @torch.no_grad()
+    def qkv(
+        self, i: int, x: Float[Tensor, "*batch pos d_model"], *, last_only: bool = False
+    ) -> tuple[Float[Tensor, "*batch pos n_heads d_head"], ...]:
+        """Queries, keys and values of block i; the query of the last position only, if wanted."""
+        heads = (self.cfg.n_heads, self.cfg.d_head)
+        if not last_only or x.shape[-2] == 1:
+            return self._qkv(i, x).unflatten(-1, (3, *heads)).unbind(-3)
+        w, d = self._blocks[i], heads[0] * heads[1]
+        normed = _norm(w.ln1, x)
+        q = F.linear(normed[..., -1:, :], w.qkv[:d], w.b_qkv[:d]).unflatten(-1, heads)
+        kv = F.linear(normed, w.qkv[d:], w.b_qkv[d:]).unflatten(-1, (2, *heads))
+        return (q, *kv.unbind(-3))
+
+    @torch.no_grad()
+    def rest_of_block(
+        self,
+        i: int,
+        x: Float[Tensor, "*batch pos d_model"],
+        z: Float[Tensor, "*batch pos n_heads d_head"],
+    ) -> Float[Tensor, "*batch pos d_model"]:
+        """S[i + 1] from S[i] and what the heads of block i collected."""
         return self.mlp(i, self._after_attention(i, x, z))
 
     def _qkv(self, i: int, x: Tensor) -> Tensor:
@@ -234,13 +251,6 @@ class PatchEngine:
         return max(8, CHUNK_ELEMENTS // (max(1, states_per_row) * self.cfg.d_mlp))
 
     @torch.no_grad()
-    def qkv(
-        self, i: int, x: Float[Tensor, "n pos d_model"]
-    ) -> tuple[Float[Tensor, "n pos n_heads d_head"], ...]:
-        """Queries, keys and values of block i."""
-        return self._qkv(i, x).unflatten(-1, (3, self.cfg.n_heads, self.cfg.d_head)).unbind(2)
-
-    @torch.no_grad()
     def attention_output(
         self, i: int, z: Float[Tensor, "n pos n_heads d_head"]
     ) -> Float[Tensor, "n pos d_model"]:
@@ -259,45 +269,6 @@ class PatchEngine:
     def head_output(self, i: int) -> Float[Tensor, "n_heads d_head d_model"]:
         """W_O of block i."""
         return self._blocks[i].out.T.unflatten(0, (self.cfg.n_heads, self.cfg.d_head))
-
-
-def pattern(
-    q: Float[Tensor, "n query n_heads d_head"], k: Float[Tensor, "n key n_heads d_head"]
-) -> Float[Tensor, "n n_heads query key"]:
-    """Attention pattern of queries at the last positions over all keys, causal."""
-    scores = torch.einsum("nqhd,nkhd->nhqk", q, k) / math.sqrt(q.shape[-1])
-    before = k.shape[1] - q.shape[1]
-    future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(before + 1)
-    return scores.masked_fill(future, -torch.inf).softmax(-1)
-
-
-def _attend(
-    q: Float[Tensor, "*batch query n_heads d_head"],
-    k: Float[Tensor, "*batch key n_heads d_head"],
-    v: Float[Tensor, "*batch key n_heads d_head"],
-    k_past: Float[Tensor, "n past n_heads d_head"] | None = None,
-    v_past: Float[Tensor, "n past n_heads d_head"] | None = None,
-) -> Float[Tensor, "*batch query n_heads d_head"]:
-    """Causal attention by a loop over keys; past keys are shared by all cells.
-
-    Queries are the last positions of the sequence.
-    """
-    keys, values = list(k.unbind(-3)), list(v.unbind(-3))
-    if k_past is not None and v_past is not None:
-        keys = [*k_past.unbind(-3), *keys]
-        values = [*v_past.unbind(-3), *values]
-    queries = q.shape[-3]
-    first = len(keys) - queries  # position of the first query
-    scores = q.new_full((*q.shape[:-1], len(keys)), -torch.inf)
-    for s, key in enumerate(keys):
-        seen = slice(max(0, s - first), None)
-        scores[..., seen, :, s] = (q[..., seen, :, :] * key.unsqueeze(-3)).sum(-1)
-    weights = scores.mul_(1 / math.sqrt(q.shape[-1])).softmax(-1).unsqueeze(-1)
-    z = weights[..., 0, :] * values[0].unsqueeze(-3)
-    for s, value in enumerate(values[1:], 1):
-        seen = slice(max(0, s - first), None)
-        z[..., seen, :, :].addcmul_(weights[..., seen, :, s, :], value.unsqueeze(-3))
-    return z
 
 
 def _norm(ln: Any, x: Tensor) -> Tensor:

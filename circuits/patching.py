@@ -20,10 +20,11 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace, pattern
+from circuits.patch_engine import PatchEngine, Trace
 from circuits.patched_run import activation, check_pair, mixed_values, run_patched, token_ids
 from circuits.patches import COMPONENTS, HEAD_COMPONENTS, Component, Patch, chosen
 from circuits.queries import Queries
+from circuits.short_attention import pattern
 
 if TYPE_CHECKING:  # xarray takes a second to import
     import xarray as xr

@@ -14,6 +14,7 @@ from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer, ModelConfig
 from circuits.patch_engine import PatchEngine
 from circuits.patching import COMPONENTS, HEAD_COMPONENTS, Patch, patch_grid, run_patched
+from circuits.shared_prefix import sweep_after
 
 HOOKS = {
     "resid_pre": "hook_resid_pre",
@@ -185,6 +186,45 @@ def test_traced_suffixes_equal_traced_prompts() -> None:
     suffix = engine.trace(engine.embed(other)[:, 1:], past=engine.trace(clean))
     torch.testing.assert_close(suffix.resid, whole.resid[:, :, 1:])
     torch.testing.assert_close(suffix.k, whole.k)
+
+
+@pytest.mark.parametrize("stop", [3, 2])
+def test_runs_that_share_a_prefix_are_patched_to_the_same_logits(stop: int) -> None:
+    model, (base, _) = model_with(), prompts(pos=4)
+    engine = PatchEngine(model)
+    for position in (0, 1, 2):
+        other = torch.cat([base, base])
+        other[:, position] = (other[:, position] + 1 + torch.arange(len(other)) % 5) % 13
+        ours, theirs = engine.trace(base), engine.trace(other)
+        found = sweep_after(engine, ours, theirs, position, range(1, stop), stop)
+        entering = {}
+        for layer in range(1, stop):
+            entering[layer] = ours.resid[layer][:, position:].repeat(2, 1, 1).unflatten(0, (2, -1))
+            entering[layer][:, :, 0] = theirs.resid[layer][:, position].unflatten(0, (2, -1))
+        expected = engine.sweep(ours, position, entering, stop_at_layer=stop)
+        assert list(found) == list(expected)
+        for layer, logits in found.items():
+            torch.testing.assert_close(logits, expected[layer])
+
+
+@pytest.mark.parametrize("component", ["resid_pre", "attn_out", "mlp_out", "z", "v", "pattern"])
+def test_the_grid_equals_transformerlens_patching(component: str) -> None:
+    from transformer_lens import patching as theirs
+
+    from circuits.bridge import to_bridge
+
+    model, (clean, corrupted) = model_with(n_ctx=3), prompts()
+    bridge = to_bridge(model)
+    _, cache = bridge.run_with_cache(clean)
+    name = "head_out" if component == "z" else f"head_{component}"
+    by_head = component in HEAD_COMPONENTS
+    function = f"attn_{name}_by_pos" if by_head else component
+    grid = getattr(theirs, f"get_act_patch_{function}")
+    expected = grid(bridge, corrupted, cache, lambda logits: last_logit(logits).mean()).detach()
+    found = patch_grid(model, clean, corrupted, component, lambda x: last_logit(x).mean())  # type: ignore[arg-type]
+    if component == "pattern":
+        found = found.transpose("layer", "head", "position")
+    assert_close(found, expected)
 
 
 def test_without_a_metric_it_is_the_recovered_logit_difference() -> None:
