@@ -127,9 +127,13 @@ def _block(model: HookedTransformer, i: int, resid: Tensor, predict_at: Tensor |
         k, v = _project(normed, (attn.W_K, attn.W_V), (attn.b_K, attn.b_V))
         resid = resid[rows, predict_at][:, None]
         visible = visible[0, 0][predict_at][:, None, None]
-    scores = (q @ k.mT) / math.sqrt(attn.cfg.d_head)
-    pattern = attn.dropout(scores.masked_fill(~visible, -torch.inf).softmax(-1)).to(v.dtype)
-    z = rearrange(pattern @ v, "b h p d -> b p (h d)")
+    # The compiler fuses an elementwise attention into its neighbours; eagerly a product is leaner.
+    fused = torch.compiler.is_compiling()
+    scores = (q.unsqueeze(3) * k.unsqueeze(2)).sum(-1) if fused else q @ k.mT
+    scores = (scores / math.sqrt(attn.cfg.d_head)).masked_fill(~visible, -torch.inf)
+    pattern = attn.dropout(scores.softmax(-1)).to(v.dtype)
+    z = (pattern.unsqueeze(-1) * v.unsqueeze(2)).sum(3) if fused else pattern @ v
+    z = rearrange(z, "b h p d -> b p (h d)")
     resid = resid + drop(F.linear(z, attn.W_O.flatten(0, 1).T, attn.b_O))
     post = ACTIVATIONS[model.cfg.act_fn](F.linear(_norm(block.ln2, resid), mlp.W_in.T, mlp.b_in))
     resid = resid + drop(F.linear(post, mlp.W_out.T, mlp.b_out))

@@ -94,6 +94,18 @@ def test_bf16_errs_no_more_than_autocast(variant):
     assert ours[1] <= 1.5 * autocast[1]
 
 
+def test_the_compiled_path_equals_the_hooked_path():
+    """Traced only, without a C++ toolchain: it shows the numbers and an unbroken graph."""
+    model = _model()
+    tokens, predict_at = _batch(3, (1, 2))
+    compiled = torch.compile(model.fast_logits, backend="aot_eager", fullgraph=True)
+    expected, got = _hooked(model, tokens, predict_at), compiled(tokens, predict_at)
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=2e-5)
+    exact, ours = _gradients(model, expected), _gradients(model, got)
+    for name in exact:
+        torch.testing.assert_close(ours[name], exact[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
 def test_training_without_hooks_follows_training_with_them():
     hooked, fast = _model(), _model()
     tokens, predict_at = _batch(3, (1, 2))
