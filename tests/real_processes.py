@@ -14,7 +14,7 @@ from pathlib import Path
 from circuits.recipe import Recipe
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["train.loop"])
+_CONTEXT.set_forkserver_preload(["train.loop", "torch._dynamo"])  # optimizers import the second
 
 
 def start_training(
@@ -24,17 +24,6 @@ def start_training(
     process = _CONTEXT.Process(target=_train, args=(recipe, path, resume, environment))
     process.start()
     return process
-
-
-def wait_for_server() -> None:
-    """Return once a process can be forked at once."""
-    process = _CONTEXT.Process(target=_nothing)
-    process.start()
-    process.join()
-
-
-def _nothing() -> None:
-    import train.loop  # noqa: F401
 
 
 def _train(recipe: Recipe | None, path: Path, resume: bool, environment: dict[str, str]) -> None:

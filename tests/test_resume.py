@@ -8,17 +8,18 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import filelock
 import pytest
 import torch
-from real_processes import start_training, wait_for_server
+from real_processes import start_training
 from tiny_runs import numbers, tiny_recipe
 
 from circuits.errors import HopscopeError
 from circuits.recipe import Recipe
-from circuits.runs import LOCK, Run, open_run
+from circuits.runs import LOCK, Run, open_run, read_metrics
 from train.loop import train
 from train.state import state_steps
 from train.trainer import Trainer
@@ -57,28 +58,39 @@ def assert_equal_runs(a: Path, b: Path) -> None:
 
 def test_killed_at_random_moments_it_ends_as_if_never_killed(tmp_path: Path) -> None:
     recipe = long_recipe(checkpoints__dtype="fp32")
-    started = time.perf_counter()
     train(recipe, tmp_path / "whole", progress=False)
-    duration = time.perf_counter() - started
-    wait_for_server()
-    path, kills, draw = tmp_path / "killed", 0, random.Random(1)
-    while not (path.exists() and (path / "manifest.json").exists()) or (
-        open_run(path).state != "finished"
-    ):
-        has_begun = (path / "manifest.json").exists()
-        if not has_begun:  # killed before the run existed: nothing to resume, nothing lost
-            shutil.rmtree(path, ignore_errors=True)
-        process = start_training(None if has_begun else recipe, path, resume=has_begun)
-        process.join(draw.uniform(0.1, 0.6) * duration if kills < 5 else None)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            kills += 1
-        else:
-            assert process.exitcode == 0
-    assert kills >= 3
+    path, draw = tmp_path / "killed", random.Random(1)
+    for _ in range(5):
+        process = start_again(recipe, path)
+        wait_for_rows(path, rows_of(path) + draw.randint(1, 3), process)
+        time.sleep(draw.uniform(0, 0.005))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "it ended before it was killed"
+    last = start_again(recipe, path)
+    last.join()
+    assert last.exitcode == 0
     assert_equal_runs(tmp_path / "whole", path)
     assert not (path / "resume").exists()
+    assert not list(path.glob("**/.*.*.*"))  # no half-written file is left
+
+
+def start_again(recipe: Recipe, path: Path) -> ForkServerProcess:
+    """Resume the run, or begin it if it was killed before there was one."""
+    if (path / "manifest.json").exists():
+        return start_training(None, path, resume=True)
+    shutil.rmtree(path, ignore_errors=True)
+    return start_training(recipe, path)
+
+
+def rows_of(path: Path) -> int:
+    return len(read_metrics(path / "metrics.jsonl"))
+
+
+def wait_for_rows(path: Path, count: int, process: ForkServerProcess) -> None:
+    """Return once so many evaluations are written (or the process is gone)."""
+    while rows_of(path) < count and process.is_alive():
+        time.sleep(0.001)
 
 
 def test_a_polite_request_to_stop_saves_first_and_loses_nothing(tmp_path: Path) -> None:
