@@ -5,7 +5,7 @@ class CompareView {
     this.context = context;
     this.compared = context.data.compared;
     this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
-    const grid = html("div", { class: "compare" }, root);
+    const grid = html("div", { class: "compare-grid" }, root);
     this.panels = this.compared.panels.map((panelData) => new Curves(grid, context, {
       title: panelData.title, hint: panelData.hint || "", height: 190, className: "two-line",
       scale: panelData.scale || "share", series: panelData.series,

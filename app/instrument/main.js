@@ -20,7 +20,7 @@ class Instrument {
   constructor(parent, header, raw, component) {
     this.parent = parent;
     this.header = header;
-    this.root = html("div", { class: `instrument ${header.page}`, "data-page": header.page }, parent);
+    this.root = html("div", { class: `instrument page-${header.page}`, "data-page": header.page }, parent);
     const data = new RunData(raw);
     const playhead = new Playhead(data.steps, 0, (step) => this.settled(step));
     playhead.index = playhead.nearest(header.step ?? data.steps.at(-1));

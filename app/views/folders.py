@@ -28,13 +28,19 @@ class RunFolders:
 
 def runs_folder() -> Path:
     """The folder whose runs are shown: argument, environment, or `runs` in the working folder."""
-    given = sys.argv[1] if len(sys.argv) > 1 else os.environ.get(ENVIRONMENT)
-    return Path(given) if given else Path("runs")
+    return Path(_given() or "runs")
 
 
 def is_chosen() -> bool:
     """Whether someone named the runs folder (then the demo is only shown beside it)."""
-    return len(sys.argv) > 1 or ENVIRONMENT in os.environ
+    return _given() is not None
+
+
+def _given() -> str | None:
+    """What was named after `streamlit run app/main.py --`, or else in the environment."""
+    if Path(sys.argv[0]).name == "main.py" and len(sys.argv) > 1:
+        return sys.argv[1]
+    return os.environ.get(ENVIRONMENT)
 
 
 def find_runs() -> RunFolders:

@@ -1,0 +1,22 @@
+"""A small real run with its results, for tests of the dashboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tiny_runs import tiny_recipe
+
+from analyses import analyze
+from app.views.opened import CORE_ANALYSES
+from circuits.runs import Run
+from train.loop import train
+
+
+def analyzed_run(folder: Path, **settings: object) -> Run:
+    """Train two layers for 40 steps and analyze all five checkpoints."""
+    torch.set_num_threads(1)
+    run = train(tiny_recipe(model__n_layers=2, **settings), folder, progress=False)
+    for name in CORE_ANALYSES:
+        analyze(run, name, progress=False, n_jobs=1)
+    return run.refreshed()

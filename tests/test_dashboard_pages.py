@@ -1,0 +1,178 @@
+"""Every page of the dashboard on a small real run, without a browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from dashboard_runs import analyzed_run
+from streamlit.testing.v1 import AppTest
+
+from app.views import folders
+
+PAGES = ("formation", "question", "lab", "data", "compare", "training")
+MAIN = Path(__file__).parents[1] / "app" / "main.py"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("dashboard")
+    analyzed_run(root / "small")
+    return root
+
+
+@pytest.fixture
+def runs(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runs folder of this test's own, with one run called "small" and no demo."""
+    st.cache_resource.clear()
+    root = tmp_path / "runs"
+    shutil.copytree(source, root)
+    monkeypatch.setenv(folders.ENVIRONMENT, str(root))
+    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    return root
+
+
+def opened(page: str, **parameters: str) -> AppTest:
+    app = AppTest.from_string(f"from app.views.{page} import page\npage()", default_timeout=60)
+    for key, value in parameters.items():
+        app.query_params[key] = value
+    return app.run()
+
+
+def errors(app: AppTest) -> list[str]:
+    return [element.value for element in app.error] + [e.value for e in app.exception]
+
+
+def text_of(app: AppTest) -> str:
+    kinds = (app.error, app.warning, app.info, app.caption, app.markdown, app.success)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_on_a_finished_run_without_error(runs: Path, page: str) -> None:
+    assert errors(opened(page)) == []
+
+
+def test_the_main_script_opens_the_formation_page(runs: Path) -> None:
+    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    assert errors(app) == []
+    assert "None of the 64 facts is real" in text_of(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_runs_a_page_says_how_to_get_one(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.setenv(folders.ENVIRONMENT, str(empty))
+    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    app = opened(page)
+    assert errors(app) == []
+    words = "hopscope train" if page != "training" else "Start a training"
+    assert words in text_of(app)
+
+
+def test_run_and_step_are_read_from_and_written_to_the_address(runs: Path) -> None:
+    app = opened("formation", run="small", step="20")
+    assert app.query_params["run"] == "small"
+    assert app.query_params["step"] == "20"
+
+
+def test_a_step_between_checkpoints_becomes_the_nearest(runs: Path) -> None:
+    assert opened("formation", step="23").query_params["step"] == "20"
+
+
+@pytest.mark.parametrize("nonsense", ["../../etc", "/etc/passwd", "nothing", "\u202e<b>x</b>"])
+def test_a_run_that_is_not_there_is_named_and_another_shown(runs: Path, nonsense: str) -> None:
+    app = opened("formation", run=nonsense)
+    assert errors(app) == []
+    assert "no run called" in text_of(app)
+    assert app.query_params["run"] == "small"
+
+
+def test_nonsense_in_the_address_is_survived(runs: Path) -> None:
+    app = opened("question", step="many", question="a|b", donor="../x|y|z", unknown="1")
+    assert errors(app) == []
+    assert "not of the form" in text_of(app)
+
+
+def test_a_damaged_manifest_is_said_to_be_damaged(runs: Path) -> None:
+    (runs / "small" / "manifest.json").write_text("{")
+    app = opened("formation")
+    assert "damaged run" in text_of(app)
+    assert not app.exception
+
+
+def test_a_half_written_run_is_said_to_be_half_written(runs: Path) -> None:
+    (runs / "small" / "manifest.json").unlink()
+    app = opened("formation")
+    assert "half-written" in text_of(app)
+    assert not app.exception
+
+
+def test_a_run_deleted_while_open_is_said_to_be_gone(runs: Path) -> None:
+    app = opened("formation")
+    shutil.rmtree(runs / "small")
+    app.run()
+    assert not app.exception
+    assert "hopscope train" in text_of(app)
+
+
+def test_missing_results_leave_the_curves_and_say_what_to_run(runs: Path) -> None:
+    shutil.rmtree(runs / "small" / "results")
+    app = opened("formation")
+    assert errors(app) == []
+    assert "hopscope analyze" in text_of(app)
+
+
+def test_results_of_another_version_are_refused_with_a_remedy(runs: Path) -> None:
+    marker = runs / "small" / "results" / "logit_lens.json"
+    table = json.loads(marker.read_text())
+    marker.write_text(json.dumps({**table, "schema": 99}))
+    app = opened("formation")
+    assert errors(app) == []
+    assert "logit_lens" in text_of(app)
+
+
+def test_a_checkpoint_that_was_changed_is_refused_in_words(runs: Path) -> None:
+    for checkpoint in (runs / "small" / "checkpoints").iterdir():
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-8] + b"12345678")
+    app = opened("question")
+    assert not app.exception
+    assert "checkpoint" in text_of(app).lower()
+
+
+def test_searching_finds_only_questions_with_all_words(runs: Path) -> None:
+    app = opened("question")
+    app.text_input(key="question_words").set_value("e_3 r_1").run()
+    options = app.selectbox(key="question_hit").options
+    assert options
+    assert all("e_3" in option and "r_1" in option for option in options)
+
+
+def test_a_composed_question_is_in_the_address(runs: Path) -> None:
+    app = opened("question", question="e_0|r_0|r_1")
+    app.toggle(key="question_composing").set_value(True).run()
+    app.selectbox(key="question_part_0").set_value(app.selectbox(key="question_part_0").value)
+    assert errors(app) == []
+    assert app.query_params["question"] == "e_0|r_0|r_1"
+
+
+def test_a_batch_of_patches_gives_a_share_with_its_interval(runs: Path) -> None:
+    app = opened("lab")
+    button = next(b for b in app.button if "Patch" in b.label)
+    button.click().run()
+    assert errors(app) == []
+    assert "95% interval" in text_of(app)
+
+
+def test_a_name_that_leads_out_of_the_runs_folder_is_refused(runs: Path) -> None:
+    app = opened("training")
+    app.text_input(key="name_demo").set_value("../elsewhere").run()
+    next(b for b in app.button if b.label == "Start training").click().run()
+    assert "cannot name a run" in text_of(app)
+    assert not (runs.parent / "elsewhere").exists()
