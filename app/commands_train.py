@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -40,9 +41,11 @@ def train_command(
     else:
         assert recipe is not None
         resolved = load_recipe(recipe, settings or ())
+        if out is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise HopscopeError("under torchrun give --out, so that all processes agree on it.")
         run = train(resolved, out or new_run_folder(recipe))
-    for line in summary(run.path):
-        typer.echo(line)
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo("\n".join(summary(run.path)))
     if run.state == "stopped":
         raise typer.Exit(130)
 

@@ -183,7 +183,9 @@ class RunWriter:
 
     def add_note(self, sentence: str) -> None:
         """Keep a sentence about what happened to the run."""
-        self.manifest["notes"] = [*self.manifest.get("notes", ()), sentence]
+        notes = self.manifest.get("notes", [])
+        if sentence not in notes:
+            self.manifest["notes"] = [*notes, sentence]
 
     def write_manifest(self) -> None:
         """Write the manifest, whole."""

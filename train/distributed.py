@@ -1,4 +1,4 @@
-"""Several processes for one run: `torchrun --nproc-per-node 4 -m app.cli train RECIPE`.
+"""Several processes for one run: `torchrun --nproc-per-node 4 -m app.cli train RECIPE --out RUN`.
 
 Every process draws the same global batch and takes its share of it; DistributedDataParallel
 averages the gradients, so the losses are those of one process with the same global batch. Only

@@ -68,12 +68,14 @@ class Session:
         self._clock = time.perf_counter()
         self._since = (self._clock, 0)
         self._noted: str | None = None
+        self._reached_goal = False
 
     def load_state(self, state: ResumeState) -> None:
         """Go back to a resume state."""
         self.trainer.load_state(state.tensors, state.numbers)
         self.plan.load_state(state.numbers["plan"])
         self._spent = state.numbers["seconds"]
+        self._reached_goal = state.numbers["reached_goal"]
         self._state_step = state.step
         self._since = (time.perf_counter(), state.step)
 
@@ -113,15 +115,16 @@ class Session:
             self.recipe.training.steps,
             self.recipe.evaluation.every,
         )
-        grokked = self._record() if self._state_step < 0 else False
-        while trainer.step < last and not grokked:
+        if self._state_step < 0:
+            self._record()
+        while trainer.step < last and not self._reached_goal:
             if self._asked_to_stop(request):
                 return True
             self._advance()
             step = trainer.step
             bar.advance(step)
             if step % every == 0 or self.plan.due(step):
-                grokked = self._record()
+                self._record()
             elif step % CHECK_EVERY == 0:
                 trainer.check_finite()
         return False
@@ -141,15 +144,15 @@ class Session:
             size = self.recipe.training.batch_size
             raise out_of_memory(size, largest_fitting(self.trainer.attempt, size // 2)) from error
 
-    def _record(self) -> bool:
-        """Evaluate, write, keep what is due; True if the run has reached its goal."""
+    def _record(self) -> None:
+        """Evaluate, write, keep what is due."""
         self.trainer.check_finite()
         row = self._measure()
         step = row["step"]
         accuracies = {k: v for k, v in row.items() if k.startswith("accuracy/")}
         goal = self.recipe.evaluation.stop_at_id_accuracy
-        reached = goal is not None and row.get(f"accuracy/{ID_SPLIT}", 0.0) >= goal
-        keep = self.plan.due(step) or reached or self.plan.moved(accuracies)
+        self._reached_goal = goal is not None and row.get(f"accuracy/{ID_SPLIT}", 0.0) >= goal
+        keep = self.plan.due(step) or self._reached_goal or self.plan.moved(accuracies)
         if self.plan.note is not None and self.plan.note != self._noted:
             self._noted = self.plan.note
             self.say(self.plan.note)
@@ -163,7 +166,6 @@ class Session:
             self.plan.kept(accuracies)
             self._keep(step)
         self._since = (time.perf_counter(), step)
-        return reached
 
     def _measure(self) -> dict[str, Any]:
         trainer = self.trainer
@@ -195,8 +197,15 @@ class Session:
 
     def _save_state(self, writer: RunWriter) -> None:
         tensors, numbers = self.trainer.state()
-        step, copies = self.trainer.step, {n: t.clone() for n, t in tensors.items()}
-        numbers |= {"plan": self.plan.state(), "seconds": self._seconds()}
+        step, copies = (
+            self.trainer.step,
+            {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()},
+        )
+        numbers |= {
+            "plan": self.plan.state(),
+            "seconds": self._seconds(),
+            "reached_goal": self._reached_goal,
+        }
 
         def write() -> None:
             writer.sync_metrics()
