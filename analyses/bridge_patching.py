@@ -27,7 +27,8 @@ from analyses.corruptions import NO_FACT, FactTable, hashed
 from analyses.examples import Examples, with_interval
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine
+from circuits.patch_engine import PatchEngine, Trace
+from circuits.shared_prefix import sweep_after
 
 Control = Literal["bridge", "same_bridge", "random"]
 CONTROLS: tuple[Control, ...] = ("bridge", "same_bridge", "random")
@@ -108,19 +109,31 @@ def _outcomes(
     device = engine.device
     base = engine.trace(examples.queries.tokens.to(device))
     flat = torch.from_numpy(donors.tokens.astype(np.int64)).flatten(0, 1).to(device)
-    given = engine.trace(flat).resid.unflatten(1, (n_controls, n))
+    given = engine.trace(flat)
     answer = examples.queries.answer.to(device)
     target = torch.from_numpy(donors.target.astype(np.int64)).to(device)
     found = np.empty((n, n_controls, engine.depth + 1, n_pos), np.int8)
     for p in range(n_pos):
-        entering = {}
-        for layer in range(engine.depth + 1):
-            new = base.resid[layer][:, p:].expand(n_controls, -1, -1, -1).clone()
-            new[:, :, 0] = given[layer][:, :, p]
-            entering[layer] = new
-        for layer, logits in engine.sweep(base, p, entering).items():
+        for layer, logits in _patched(engine, base, given, p).items():
             found[:, :, layer, p] = _judged(logits.argmax(-1), answer, target).T.cpu().numpy()
     return found
+
+
+def _patched(
+    engine: PatchEngine, base: Trace, given: Trace, p: int
+) -> dict[int, Float[Tensor, "control n d_vocab"]]:
+    """Logits with S[layer, p] of the donors in the questions, by layer."""
+    n_controls = given.n // base.n
+    if p == 0:  # nothing comes before the subject, so runs agree there
+        found = sweep_after(engine, base, given, p, range(engine.depth), engine.depth)
+        unpatched = engine.logits(base.resid[-1][:, -1])
+        return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}
+    entering = {}
+    for layer in range(engine.depth + 1):
+        new = base.resid[layer][:, p:].expand(n_controls, -1, -1, -1).clone()
+        new[:, :, 0] = given.resid[layer][:, p].unflatten(0, (n_controls, -1))
+        entering[layer] = new
+    return engine.sweep(base, p, entering)
 
 
 def _judged(

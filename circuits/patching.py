@@ -24,6 +24,7 @@ from circuits.patch_engine import PatchEngine, Trace
 from circuits.patched_run import activation, check_pair, mixed_values, run_patched, token_ids
 from circuits.patches import COMPONENTS, HEAD_COMPONENTS, Component, Patch, chosen
 from circuits.queries import Queries
+from circuits.shared_prefix import sweep_after
 from circuits.short_attention import pattern
 
 if TYPE_CHECKING:  # xarray takes a second to import
@@ -154,6 +155,9 @@ def _column(
 ) -> dict[int, Tensor]:
     """Logits by patched layer, each [cells, n, d_vocab] or [cells, n, suffix, d_vocab]."""
     shift = 0 if grid.component == "resid_pre" else 1
+    whole_state = grid.component in ("resid_pre", "resid_post")
+    if whole_state and position == 0 < base.pos - 1 and not everywhere:
+        return _first_column(engine, source, base, grid.layers, shift)
     n_cells = len(grid.layers) * len(heads or (0,))
     step = engine.rows_at_once(n_cells * (base.pos - position))
     parts = []
@@ -164,6 +168,16 @@ def _column(
         entering = {layer + shift: patched(layer, position, heads) for layer in grid.layers}
         parts.append(engine.sweep(ours, position, entering, all_positions=everywhere))
     return {layer: torch.cat([part[layer + shift] for part in parts], 1) for layer in grid.layers}
+
+
+def _first_column(
+    engine: PatchEngine, source: Trace, base: Trace, layers: tuple[int, ...], shift: int
+) -> dict[int, Tensor]:
+    """Whole states of the first position: nothing comes before it, so runs agree there."""
+    states = sorted({layer + shift for layer in layers} - {engine.depth})
+    found = sweep_after(engine, base, source, 0, states, engine.depth)
+    found[engine.depth] = engine.logits(base.resid[-1][:, -1])[None]
+    return {layer: found[layer + shift] for layer in layers}
 
 
 def entering_states(

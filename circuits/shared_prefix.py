@@ -38,12 +38,13 @@ def sweep_after(
         stop: Number of blocks before the state whose logits are read (the depth: the output).
     """
     assert position < base.pos - 1
+    if not layers:
+        return {}
     draws = source.n // base.n
     step = engine.rows_at_once(len(layers) * draws * (base.pos - 1 - position))
     chunks = [slice(first, first + step) for first in range(0, base.n, step)]
     parts = [_swept(engine, base, source, position, layers, stop, rows) for rows in chunks]
-    joined = torch.cat(parts, 1) if layers else torch.empty(0)
-    return dict(zip(layers, joined.split(draws), strict=False))
+    return dict(zip(layers, torch.cat(parts, 1).split(draws), strict=True))
 
 
 def _swept(
