@@ -18,14 +18,22 @@ VALUES = {
 
 
 def mended(
-    ds: xr.Dataset, *, step: int | None = None, split: str | None = None, position: str = "relation_1"
+    ds: xr.Dataset,
+    *,
+    step: int | None = None,
+    split: str | None = None,
+    position: str = "relation_1",
 ) -> Spec:
     """Share of wrong answers that become right, by layer of origin and destination."""
     return _grid(ds, "mended", step, split, position)
 
 
 def broken(
-    ds: xr.Dataset, *, step: int | None = None, split: str | None = None, position: str = "relation_1"
+    ds: xr.Dataset,
+    *,
+    step: int | None = None,
+    split: str | None = None,
+    position: str = "relation_1",
 ) -> Spec:
     """Share of right answers that become wrong, by layer of origin and destination."""
     return _grid(ds, "broken", step, split, position)

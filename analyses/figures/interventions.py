@@ -1,4 +1,4 @@
-"""Figures of back-patching, of mixing the bridge back in, and of edits."""
+"""Figures of mixing the bridge back in, and of edits."""
 
 from __future__ import annotations
 
@@ -14,40 +14,6 @@ from analyses.figures.specs import (
     Panels,
     Spec,
 )
-
-
-def mended(
-    ds: xr.Dataset,
-    *,
-    step: int | None = None,
-    split: str | None = None,
-    position: str | None = None,
-) -> Spec:
-    """Share of wrong answers that back-patching mends, from layer to layer, beside the placebo."""
-    step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
-    position = pick.chosen(ds, "position", position or pick.names(ds, "position")[-1])
-    now = ds.sel(step=step, split=split, position=position)
-    return Panels(
-        name="mended",
-        title=f"Wrong answers mended by a late state of {words(position)}",
-        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
-        panels=tuple(
-            two_way_map(
-                now.sel(source=s),
-                "mended",
-                "layer_from",
-                "layer_to",
-                name=s,
-                title=capital(words(s)),
-                value_label="share mended",
-                row_label="from layer",
-                column_label="into layer",
-            )
-            for s in pick.names(ds, "source")
-        ),
-        columns=2,
-        provenance=pick.provenance(ds, "mended", step=step, split=split, position=position),
-    )
 
 
 def mixed_accuracy(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:

@@ -51,6 +51,8 @@ READ_AT = {
     "bridge_2": "relation_2",
     "relation_2": "relation_2",
     "relation_3": "relation_3",
+    "value_1": "entity_1",
+    "value_2": "entity_2",
 }
 """Position at which each lens target is read (*Grokked*, section 3.2); others at the last one."""
 

@@ -63,7 +63,9 @@ def probe_accuracy_over_training(
             for k, title in LABELS.items()
         ),
         columns=2,
-        provenance=pick.provenance(ds, "probe_accuracy_over_training", split=split, position=position),
+        provenance=pick.provenance(
+            ds, "probe_accuracy_over_training", split=split, position=position
+        ),
     )  # fmt: skip
 
 

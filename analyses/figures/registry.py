@@ -9,15 +9,20 @@ from typing import Any
 import xarray as xr
 
 from analyses.figures import (
+    attention,
+    back_patching,
     bridge_patching,
     causal_tracing,
     circuit,
     heads_and_weights,
     interventions,
     logit_lens,
+    mixing,
     probes,
     trace_classes,
     training,
+    tuned_lens,
+    weights,
 )
 from analyses.figures.specs import Spec
 from circuits.errors import HopscopeError, unknown_name
@@ -43,7 +48,11 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "loss": training.loss,
     },
     "logit_lens": _LENS,
-    "tuned_lens": _LENS,
+    "tuned_lens": {
+        "mrr": tuned_lens.mrr,
+        "mrr_over_training": tuned_lens.mrr_over_training,
+        "divergence": tuned_lens.divergence,
+    },
     "comparison_lens": _LENS,
     "causal_tracing": _TRACING,
     "comparison_tracing": _TRACING,
@@ -52,15 +61,32 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "success_over_training": bridge_patching.success_over_training,
     },
     "circuit": {"circuit": circuit.circuit},
-    "trace_classes": {"class_shares": trace_classes.class_shares},
+    "trace_classes": {
+        "class_shares": trace_classes.class_shares,
+        "recovery": trace_classes.recovery,
+    },
     "probes": {
         "probe_accuracy": probes.probe_accuracy,
         "probe_accuracy_over_training": probes.probe_accuracy_over_training,
+        "geometry": probes.geometry,
+        "geometry_over_training": probes.geometry_over_training,
+        "state_map": probes.state_map,
     },
-    "back_patching": {"mended": interventions.mended},
-    "mixing": {"mixed_accuracy": interventions.mixed_accuracy},
-    "attention": {"attention_paid": heads_and_weights.attention_paid},
-    "weights": {"weight_norms": heads_and_weights.weight_norms},
+    "back_patching": {"mended": back_patching.mended, "broken": back_patching.broken},
+    "mixing": {
+        "mixed_accuracy": interventions.mixed_accuracy,
+        "gain_over_training": mixing.gain_over_training,
+    },
+    "attention": {
+        "attention_paid": heads_and_weights.attention_paid,
+        "attention_over_training": attention.attention_over_training,
+        "head_scores": attention.head_scores,
+    },
+    "weights": {
+        "weight_norms": heads_and_weights.weight_norms,
+        "effective_ranks": weights.effective_ranks,
+        "gradient_cosines": weights.gradient_cosines,
+    },
     "edit_propagation": {"edit_outcomes": interventions.edit_outcomes},
 }
 """Builders by analysis and figure; an analysis' first figure is the one drawn without a name."""
