@@ -1,0 +1,263 @@
+"""What the dashboard computes, held against known answers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from hand_wired import hand_wired, save_as_run
+
+from app.instrument.measures import split_measures
+from app.instrument.packing import pack, pack_bits
+from app.instrument.phases import circuit_formation_step, phases
+from app.views import comparing, folders, jobs, patch_lab
+from app.views.address import step_near
+from app.views.question_book import QuestionBook
+from app.views.question_trace import trace_question
+from circuits.errors import HopscopeError
+from circuits.runs import Run
+
+WIRED = hand_wired()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("wired") / "run"
+    return save_as_run(folder, WIRED.corpus, {0: WIRED.model, 50: WIRED.model})
+
+
+@pytest.fixture(scope="module")
+def book() -> QuestionBook:
+    return QuestionBook(WIRED.corpus)
+
+
+def test_packing_keeps_thousandths_shape_and_gaps() -> None:
+    assert pack(np.array([[0.1234, np.nan], [1.0, -0.5]])) == {
+        "shape": [2, 2],
+        "values": [123, None, 1000, -500],
+    }
+
+
+def test_bits_are_packed_row_by_row_highest_first() -> None:
+    assert pack_bits(np.array([[1, 0, 0, 0], [0, 0, 0, 1]]))["base64"] == "gQ=="  # 0b10000001
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [("20", 20), ("24", 20), ("26", 30), ("-5", 0), ("x", 30), (None, 30)]
+)
+def test_a_step_in_the_address_is_the_nearest_checkpoint_or_the_last(asked, found) -> None:
+    assert step_near(asked, [0, 10, 20, 30]) == found
+
+
+def test_a_circuit_has_formed_where_swaps_reach_half_their_final_effect() -> None:
+    success = np.zeros((4, 1, 1, 2, 2))
+    success[:, 0, 0, 1, 0] = [0.0, 0.3, 0.5, 0.8]
+    success[:, 0, 0, 0, 1] = [0.9, 0.9, 0.1, 0.1]  # strong early, gone at the end: not the circuit
+    dims = ("step", "split", "control", "layer", "position")
+    bridge = xr.Dataset(
+        {"success": (dims, success)},
+        {"step": [0, 10, 20, 30], "split": ["id_test"], "control": ["bridge"]},
+    )
+    assert circuit_formation_step(bridge) == 20
+    assert [p["name"] for p in phases({"memorization_step": 5, "grok_step": 25}, bridge)] == [
+        "memorized",
+        "circuit forms",
+        "generalizes",
+    ]
+
+
+def test_no_circuit_is_said_to_form_where_swaps_end_without_effect() -> None:
+    bridge = xr.Dataset(
+        {
+            "success": (
+                ("step", "split", "control", "layer", "position"),
+                np.full((2, 1, 1, 1, 1), 0.1),
+            )
+        },
+        {"step": [0, 1], "split": ["id_test"], "control": ["bridge"]},
+    )
+    assert circuit_formation_step(bridge) is None
+
+
+def test_what_a_position_loses_in_a_block_is_the_width_of_its_slanted_edge() -> None:
+    changed = np.array([[[[0.8, 0.1]], [[0.3, 0.5]]]]).reshape(1, 1, 2, 2)
+    dims = ("step", "split", "layer", "position")
+    half = {"changed_low": changed - 0.03, "changed_high": changed + 0.03}
+    tracing = xr.Dataset(
+        {name: (dims, values) for name, values in {"changed": changed, **half}.items()}
+        | {
+            "n": (("split",), [3]),
+            "example_row": (("split", "example"), [[4, 7, -1]]),
+            "flip_example": ((*dims, "example"), np.ones((1, 1, 2, 2, 3), np.int8)),
+        },
+        {"step": [0], "split": ["id_test"]},
+    )
+    packed = split_measures({"causal_tracing": tracing}, "id_test", [0, 10])
+    assert packed["moved"]["value"]["values"] == [500, -400, None, None]
+    assert packed["moved"]["low"]["values"][0] == round(1000 * (0.5 - 0.03 * 2**0.5))
+    assert packed["flips"]["shape"] == [2, 2, 2, 2]  # the third example was none
+
+
+def test_questions_go_to_names_and_back(book: QuestionBook) -> None:
+    tokens = book.tokens_of(book.hits[0])
+    assert book.parse(book.names(tokens)) == tokens
+    assert book.text(tokens) == book.hits[0].text
+
+
+@pytest.mark.parametrize("names", ["", "x", "a|b", "../..|x|y", "a|b|c|d|e"])
+def test_names_that_are_no_question_are_refused(book: QuestionBook, names: str) -> None:
+    with pytest.raises(HopscopeError):
+        book.parse(names)
+
+
+def test_every_donor_has_a_bridge_that_gives_another_answer(book: QuestionBook) -> None:
+    asked = book.asked(book.tokens_of(book.hits[0]))
+    donors = book.donors(asked)
+    assert donors
+    for donor in donors:
+        bridge = book.asked(donor).bridge
+        assert bridge is not None
+        assert book.swapped_answer(asked, book.asked(donor)) == book.fact[bridge, asked.tokens[2]]
+        assert book.swapped_answer(asked, book.asked(donor)) != asked.answer
+
+
+def traced(book: QuestionBook, run: Run) -> tuple[dict, patch_lab.Tokens, patch_lab.Tokens, int]:
+    receiver = book.tokens_of(book.hits[0])
+    asked = book.asked(receiver)
+    donor = book.donors(asked)[0]
+    target = book.swapped_answer(asked, book.asked(donor))
+    assert target is not None
+    found = trace_question(
+        run.model, run.steps, asked, book.asked(donor), target, lambda share: None
+    )
+    return found, receiver, donor, target
+
+
+def test_a_wired_model_answers_rightly_and_follows_the_swapped_bridge(
+    run: Run, book: QuestionBook
+) -> None:
+    found, receiver, _donor, target = traced(book, run)
+    assert [tokens[0] for tokens in found["top"]["token"]] == [book.asked(receiver).answer] * 2
+    swapped_at_r1 = [[row[1] for row in step] for step in found["swap"]["token"]]
+    assert all(target in rows for rows in swapped_at_r1)
+
+
+def test_the_question_page_and_the_engine_agree_on_every_swap(run: Run, book: QuestionBook) -> None:
+    found, receiver, donor, target = traced(book, run)
+    model = run.model(50)
+    shown = np.array(found["swap"]["target"]["values"]).reshape(found["swap"]["target"]["shape"])
+    operation = patch_lab.Operation("resid_pre", (), None, "cache")
+    grid = patch_lab.grid(model, receiver, donor, operation, target)
+    np.testing.assert_allclose(shown[1][: model.depth] / 1000, grid, atol=1e-3)
+
+
+@pytest.mark.parametrize("component", ["resid_pre", "mlp_out", "z"])
+def test_the_script_prints_the_number_that_the_lab_shows(
+    run: Run, book: QuestionBook, component: str
+) -> None:
+    _, receiver, donor, target = traced(book, run)
+    heads = (0,) if component == "z" else None
+    operation = patch_lab.Operation(component, ((1, 1), (0, 1)), heads, "cache")  # type: ignore[arg-type]
+    shown = patch_lab.outcome(run.model(50), receiver, donor, operation).after[target]
+    text = patch_lab.script(
+        run.path, 50, receiver, donor, operation, target, "a question\nimport os"
+    )
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(text, "snippet", "exec"), {})
+    name, _, number = printed.getvalue().strip().rpartition(" ")
+    assert name == book.vocab.name(target)
+    assert float(number) == pytest.approx(float(shown), abs=1e-6)
+
+
+def test_a_batch_counts_the_swaps_that_succeed(run: Run, book: QuestionBook) -> None:
+    layer = run.model(50).depth - 1
+    whole = tuple((layer, p) for p in range(3))
+    operation = patch_lab.Operation("resid_post", whole, None, "cache")
+    found = patch_lab.batch(run.model(50), book, "train_inferred", operation, 10, seed=0)
+    queries = book.corpus.queries("train_inferred")
+    order = np.random.default_rng(0).permutation(len(queries))[:10]
+    answers = queries.answer_ids[order]
+    # With everything copied the answer is the donor's own.
+    expected = float((answers != np.roll(answers, 1)).mean())
+    assert found.changed[0] == pytest.approx(expected)
+    assert found.changed[1] <= found.changed[0] <= found.changed[2]
+
+
+def test_runs_are_aligned_where_they_first_reach_an_accuracy() -> None:
+    fast = comparing.Curve(np.array([0, 10, 20.0]), np.array([0.0, 0.5, 1.0]))
+    slow = comparing.Curve(np.array([0, 100, 200.0]), np.array([0.0, 0.5, 0.9]))
+    loss = comparing.Curve(np.array([0, 200.0]), np.array([4.0, 0.0]))
+    axis = comparing.common_axis([{"ID accuracy": fast}, {"ID accuracy": slow}], "accuracy")
+    assert axis[-1] == 100
+    placed = comparing.on_axis({"ID accuracy": slow, "loss": loss}, axis, "accuracy")
+    assert placed["loss"][50] == pytest.approx(2.0)
+    assert np.isnan(placed["loss"][95])  # never reached
+
+
+def test_bands_are_mean_and_range_over_seeds() -> None:
+    mean, low, high = comparing.banded([np.array([0.0, np.nan]), np.array([1.0, np.nan])])
+    assert (mean[0], low[0], high[0]) == (0.5, 0.0, 1.0)
+    assert np.isnan(mean[1])
+
+
+def test_runs_are_found_one_folder_down_and_never_through_links(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    root = tmp_path / "runs"
+    for name in ("one", "sweep/two", "a/b/too_deep"):
+        (root / name).mkdir(parents=True)
+        (root / name / "manifest.json").write_text("{}")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "manifest.json").write_text("{}")
+    (root / "link").symlink_to(tmp_path / "outside")
+    monkeypatch.setenv(folders.ENVIRONMENT, str(root))
+    assert sorted(folders.find_runs().paths) == ["one", "sweep/two"]
+
+
+def test_a_process_number_that_was_reused_is_not_taken_for_the_training(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    job = {"pid": os.getpid(), "started": "Thu Jan  1 00:00:00 1970"}
+    (tmp_path / ".run.job.json").write_text(json.dumps(job))
+    assert not jobs.is_running(out)
+    with pytest.raises(HopscopeError, match="not started from here"):
+        jobs.stop(out)
+
+
+def test_a_run_is_not_started_twice(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]) as process:
+        started = jobs._started(process.pid)
+        (tmp_path / ".run.job.json").write_text(
+            json.dumps({"pid": process.pid, "started": started})
+        )
+        with pytest.raises(HopscopeError, match="being trained already"):
+            jobs.start(Path("recipe.toml"), out, [])
+        jobs.stop(out)
+        process.wait(10)
+    assert not jobs.is_running(out)
+
+
+def test_single_questions_of_a_comparison_run_are_refused_in_words(tmp_path: Path) -> None:
+    class Comparison:
+        task = "comparison"
+
+    with pytest.raises(HopscopeError, match="composition"):
+        QuestionBook(Comparison())  # type: ignore[arg-type]
+
+
+def test_models_are_asked_on_one_thread() -> None:
+    from app.views.opened import one_thread
+
+    one_thread()
+    assert torch.get_num_threads() == 1
