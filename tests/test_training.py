@@ -60,6 +60,13 @@ def test_every_epoch_sees_every_example_once() -> None:
     assert seen[:10].tolist() != seen[10:20].tolist()
 
 
+def test_a_batch_may_be_larger_than_the_training_set() -> None:
+    data = Batch(torch.arange(3)[:, None], torch.zeros(3, dtype=torch.int64), torch.arange(3))
+    batches = Batches(data, 9, seed=0)
+    assert sorted(batches.next().answer.tolist()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert batches.first(5).answer.tolist() == [0, 1, 2, 0, 1]
+
+
 def test_processes_share_each_global_batch() -> None:
     n = 12
     data = Batch(torch.arange(n)[:, None], torch.zeros(n, dtype=torch.int64), torch.arange(n))

@@ -66,6 +66,14 @@ def test_a_mistake_is_one_sentence(
     assert not (recipe.parent / "runs").exists()
 
 
+def test_several_processes_need_one_named_folder(
+    cli: typer.Typer, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    result = CliRunner().invoke(cli, ["train", str(recipe)])
+    assert "give --out" in str(result.exception)
+
+
 def test_a_sweep_prints_its_table(cli: typer.Typer, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     given = ["sweep", str(recipe), "--grid", "training.lr=0.01,0.02", "--out", str(out)]
