@@ -1,4 +1,4 @@
-"""Mixing over training: whether the bridge's embedding helps, and from when on."""
+"""Figures of mixing: whether the bridge's embedding helps, where, and from when on."""
 
 from __future__ import annotations
 
@@ -6,15 +6,42 @@ import numpy as np
 import xarray as xr
 
 from analyses.figures import selection as pick
-from analyses.figures.labels import words
+from analyses.figures.grids import two_way_map
+from analyses.figures.labels import capital, words
 from analyses.figures.selection import interval
-from analyses.figures.specs import Lines, Series, Spec
+from analyses.figures.specs import Lines, Panels, Series, Spec
 
 MIXED_IN = {
     "decoded": "decoded entity",
     "true_bridge": "true bridge",
     "random": "control: random entity",
 }
+
+
+def mixed_accuracy(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """Accuracy with an embedding mixed into each layer at relation 1, by how much is mixed in."""
+    step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split)
+    return Panels(
+        name="mixed_accuracy",
+        title="Accuracy with the bridge mixed back in",
+        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        panels=tuple(
+            two_way_map(
+                now.sel(mixed_in=m),
+                "accuracy",
+                "layer",
+                "strength",
+                name=m,
+                title=MIXED_IN.get(m, capital(words(m))),
+                value_label="accuracy",
+                column_label="share mixed in",
+            )
+            for m in pick.names(ds, "mixed_in")
+        ),
+        columns=3,
+        provenance=pick.provenance(ds, "mixed_accuracy", step=step, split=split),
+    )
 
 
 def gain_over_training(

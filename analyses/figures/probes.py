@@ -128,13 +128,14 @@ def state_map(ds: xr.Dataset, *, step: int | None = None, split: str | None = No
     step = pick.chosen_step(ds, step)
     splits = pick.names(ds, "split") if split is None else (pick.chosen(ds, "split", split),)
     now = ds.sel(step=step)
+    maps = tuple(_scatter(now.sel(split=s), s) for s in splits)
     where = ds["map_state"].attrs
     state = place(where["layer"], where["position"]) if "layer" in where else ""
     return Panels(
         name="state_map",
         title="Map of bridge states",
         subtitle=pick.subtitle(state, pick.at_step(step)),
-        panels=tuple(_scatter(now.sel(split=s), s) for s in splits),
+        panels=tuple(p for p in maps if p.frame().shape[0]) or maps[:1],
         columns=3,
         provenance=pick.provenance(ds, "state_map", step=step, split=split),
     )

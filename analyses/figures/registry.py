@@ -14,8 +14,8 @@ from analyses.figures import (
     bridge_patching,
     causal_tracing,
     circuit,
+    edit_propagation,
     heads_and_weights,
-    interventions,
     logit_lens,
     mixing,
     probes,
@@ -74,7 +74,7 @@ FIGURES: dict[str, dict[str, Builder]] = {
     },
     "back_patching": {"mended": back_patching.mended, "broken": back_patching.broken},
     "mixing": {
-        "mixed_accuracy": interventions.mixed_accuracy,
+        "mixed_accuracy": mixing.mixed_accuracy,
         "gain_over_training": mixing.gain_over_training,
     },
     "attention": {
@@ -87,7 +87,7 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "effective_ranks": weights.effective_ranks,
         "gradient_cosines": weights.gradient_cosines,
     },
-    "edit_propagation": {"edit_outcomes": interventions.edit_outcomes},
+    "edit_propagation": {"edit_outcomes": edit_propagation.edit_outcomes},
 }
 """Builders by analysis and figure; an analysis' first figure is the one drawn without a name."""
 
