@@ -38,6 +38,7 @@ def cell_map(
         value_label=value_label,
         subtitle=subtitle,
         limits=limits,
+        diverging=limits[0] < 0,  # a scale with two sides
         provenance=provenance,
     )
 

@@ -108,7 +108,14 @@ def draw_bars(ax: Axes, spec: Bars, theme: Theme) -> None:
             ax.vlines(x, s.low, s.high, color=theme.ink, linewidth=0.8)
     _references(ax, spec.references, theme)
     _tidy(ax, spec.x_label, spec.y_label, theme)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    longest = (1 + max(map(len, spec.categories))) * 0.57 * 6.5 / 72
     ax.set_xticks(places, spec.categories)
+    if longest * len(places) > 0.8 * figure.get_figwidth():
+        ax.tick_params(axis="x", rotation=35)
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     if spec.y_limits is not None:
         ax.set_ylim(spec.y_limits[0], spec.y_limits[1] + 0.03 * np.ptp(spec.y_limits))
 
