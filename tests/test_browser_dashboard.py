@@ -1,0 +1,206 @@
+"""The dashboard in a real browser: every page, the timeline by key and mouse, patching, export."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dashboard_browser import CHROMIUM, browser_page, dashboard, exceptions, ready
+from dashboard_runs import analyzed_run
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium: apt install chromium"),
+]
+
+INSTRUMENTS = {
+    "": "formation",
+    "question": "question",
+    "lab": "lab",
+    "data": "compact",
+    "compare": "compare",
+}
+"""Address of a page and the kind of its instrument."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    runs = tmp_path_factory.mktemp("browser")
+    analyzed_run(runs / "small")
+    with dashboard(runs) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[tuple[Any, list[str]]]:
+    with browser_page() as (page, problems):
+        yield page, problems
+
+
+@pytest.fixture
+def page(opened: tuple[Any, list[str]]) -> Iterator[Any]:
+    """The one browser page; a test fails for whatever its console complained of."""
+    page, problems = opened
+    problems.clear()
+    yield page
+    assert problems == []
+    assert exceptions(page) == []
+
+
+def go(page: Any, address: str, path: str, query: str = "run=small") -> Any:
+    page.goto(f"{address}/{path}?{query}")
+    return ready(page, INSTRUMENTS[path])
+
+
+def at_step(page: Any, step: int) -> None:
+    page.locator(f".instrument[data-step='{step}']").wait_for()
+
+
+@pytest.mark.parametrize("path", INSTRUMENTS)
+def test_a_page_draws_its_instrument_without_complaint(page: Any, address: str, path: str) -> None:
+    go(page, address, path)
+    at_step(page, 40)
+
+
+def test_the_train_page_offers_the_recipes(page: Any, address: str) -> None:
+    page.goto(f"{address}/train")
+    page.get_by_text("Start training").wait_for()
+
+
+def test_keys_move_the_timeline_and_the_address_follows(page: Any, address: str) -> None:
+    go(page, address, "")
+    page.keyboard.press("Home")
+    at_step(page, 0)
+    page.keyboard.press("ArrowRight")
+    at_step(page, 10)
+    page.wait_for_url("**step=10**")
+    page.keyboard.press("End")
+    at_step(page, 40)
+
+
+def test_a_click_on_the_track_goes_to_the_nearest_checkpoint(page: Any, address: str) -> None:
+    go(page, address, "")
+    track = page.locator(".track-svg")
+    box = track.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 38)
+    at_step(page, 20)
+
+
+def test_dragging_moves_through_the_checkpoints_without_the_server(page: Any, address: str) -> None:
+    go(page, address, "")
+    box = page.locator(".track-svg").bounding_box()
+    drawn = int(page.locator(".instrument").get_attribute("data-drawn") or 0)
+    page.mouse.move(box["x"] + 14, box["y"] + 38)
+    page.mouse.down()
+    for share in (0.25, 0.5, 0.75):
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + 38, steps=4)
+    at_step(page, 30)
+    assert int(page.locator(".instrument").get_attribute("data-drawn") or 0) > drawn
+    assert "step=30" not in page.url  # the server hears of it when the mouse rests
+    page.mouse.up()
+
+
+def test_playing_ends_at_the_last_checkpoint(page: Any, address: str) -> None:
+    go(page, address, "", "run=small&step=0")
+    at_step(page, 0)
+    page.get_by_label("Play").click()
+    at_step(page, 40)
+    page.get_by_label("Play").wait_for()  # the button offers to play again
+
+
+def test_everything_on_the_formation_page_follows_the_step(page: Any, address: str) -> None:
+    go(page, address, "")
+    seen = "() => [...document.querySelectorAll('*')].map(e => e.shadowRoot).filter(Boolean)" + (
+        ".map(r => r.textContent).join('|')"
+    )
+    last = page.evaluate(seen)
+    page.keyboard.press("Home")
+    at_step(page, 0)
+    assert page.evaluate(seen) != last
+    assert page.locator(".sentence").inner_text()
+
+
+def test_nothing_jumps_while_the_timeline_moves(page: Any, address: str) -> None:
+    go(page, address, "")
+    places = []
+    for key in ("Home", "ArrowRight", "ArrowRight", "End"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(80)
+        boxes = [panel.bounding_box() for panel in page.locator(".panel").all()]
+        places.append([(box["x"], box["y"], box["height"]) for box in boxes])
+    assert all(place == places[0] for place in places)
+
+
+def test_a_click_on_a_state_lists_the_questions_behind_it(page: Any, address: str) -> None:
+    go(page, address, "")
+    page.locator(".node[data-layer='1'][data-position='1']").click()
+    page.locator(".drawer.open li").first.wait_for()
+    assert "->" in page.locator(".drawer.open li").first.inner_text()
+    page.get_by_label("Close examples").click()
+
+
+def test_a_hover_says_in_words_what_a_state_is(page: Any, address: str) -> None:
+    go(page, address, "")
+    page.locator(".node[data-layer='1'][data-position='1']").hover()
+    assert "Readable here" in page.locator(".tooltip").inner_text()
+
+
+def test_another_split_changes_the_numbers(page: Any, address: str) -> None:
+    go(page, address, "")
+    before = page.locator(".maps").inner_text()
+    page.get_by_role("radio", name="Trained").click()
+    page.wait_for_timeout(200)
+    assert page.locator(".maps").inner_text() != before
+
+
+def test_choosing_a_cell_patches_it_and_changes_the_answers(page: Any, address: str) -> None:
+    go(page, address, "lab")
+    answers = page.locator(".answers").nth(1)
+    assert answers.inner_text() != ""
+    unpatched = page.locator(".answers").nth(0).inner_text()
+    cells = page.locator(".page-lab .cell")
+    for index in (2, 5):  # the last position in both layers: all that is read
+        cells.nth(index).click()
+        page.wait_for_timeout(400)
+        ready(page, "lab")
+    page.wait_for_timeout(500)
+    assert page.locator(".answers").nth(1).inner_text() != unpatched
+    page.get_by_text("Copy as script").click()
+    page.get_by_text("run_patched(model").wait_for()
+
+
+def test_the_address_keeps_page_run_step_and_question_over_a_reload(
+    page: Any, address: str
+) -> None:
+    go(page, address, "question", "run=small&step=20&question=e_0%7Cr_0%7Cr_1")
+    at_step(page, 20)
+    page.reload()
+    ready(page, "question")
+    at_step(page, 20)
+    assert "question=e_0%7Cr_0%7Cr_1" in page.url
+
+
+def test_all_figures_are_saved_as_one_zip_of_what_export_writes(page: Any, address: str) -> None:
+    go(page, address, "data")
+    page.get_by_role("button", name="Export").click()
+    page.get_by_text("Show this run's figures").click()
+    page.get_by_text("Format").wait_for()
+    page.get_by_label("Format").click()
+    page.get_by_role("option", name="csv").click()
+    page.get_by_role("button", name="Make").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save").click()
+    content = Path(download.value.path()).read_bytes()
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    assert {"training_accuracy.csv", "training_accuracy.json"} <= set(names)
+
+
+def test_a_dark_page_is_drawn_dark(page: Any, address: str) -> None:
+    dark = page.context.browser.new_context(color_scheme="dark").new_page()
+    go(dark, address, "")
+    assert "dark" in (dark.locator(".instrument").get_attribute("class") or "")
+    dark.context.close()
