@@ -10,11 +10,11 @@ A question (attribute, entity 1, entity 2) is corrupted at one place, so that it
 | entity_2  | the same with v1                                                                     |
 
 The clean run's state S[l, position] is overwritten by its value in the corrupted run; later blocks
-are recomputed. Strength is the share of right answers whose top token is no longer the label. Draws
-are seeded by the example, so a corruption is the same at every checkpoint. Unlike in the paper
-several corruptions are drawn per example, each truly with another label, and answers that are wrong
-already in the clean run have no strength (`only_right`). Its five positions are three here: see
-`circuits.comparison`.
+are recomputed. Strength is the share of answers whose top token is not (or no longer) the label,
+`changed` the share whose top token is not the clean run's: before the model answers well, the first
+is high by itself. Draws are seeded by the example, so a corruption is the same at every checkpoint.
+Unlike in the paper several corruptions are drawn per example, each truly with another label. Its
+five positions are three here: see `circuits.comparison`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Options(AnalysisOptions):
 
     n_corruptions: int = Field(default=3, ge=1)
     """Corruptions per example and position; their flips are averaged."""
-    only_right: bool = True
-    """Leave out examples that the model gets wrong anyway; the paper has none."""
+    only_right: bool = False
+    """Leave out examples that the model gets wrong without a patch."""
 
 
 @torch.no_grad()
@@ -48,8 +48,9 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     """Share of answers that flip when one state is taken from a corrupted question.
 
     Returns:
-        strength, probability_drop (layer, position) with intervals and numbers of examples,
-        flip_example: each example's share of corruptions that flip it.
+        strength, changed, probability_drop (layer, position) and clean_accuracy (scalar) with
+        intervals and numbers of examples; flip_example: each example's share of corruptions that
+        flip it.
     """
     queries = examples.queries
     engine = PatchEngine(model)
@@ -60,20 +61,34 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     k, seed = options.n_corruptions, options.seed
     tokens, valid = examples.once((k, seed), lambda: corruptions(examples, k, seed))
     n_layers, n_pos = model.depth + 1, len(queries.positions)
-    flips = np.full((len(queries), n_layers, n_pos), np.nan)
-    drops = flips.copy()
+    flips, changes, drops = (np.full((len(queries), n_layers, n_pos), np.nan) for _ in range(3))
+    right = (clean.argmax(-1) == answer).cpu().numpy()
     for p in range(n_pos):
         logits = _patched(engine, base, tokens[p].to(model.device), p)
         index = answer.expand(logits.shape[:-1])
-        flip = (logits.argmax(-1) != index).float()
+        top = logits.argmax(-1)
         drop = chance - logits.softmax(-1).gather(-1, index[..., None])[..., 0]
-        for store, values in ((flips, flip), (drops, drop)):
-            store[:, :, p] = _mean_over_valid(values.cpu().numpy(), valid[p]).T
+        for store, values in (
+            (flips, top != index),
+            (changes, top != clean.argmax(-1)),
+            (drops, drop),
+        ):
+            store[:, :, p] = _mean_over_valid(values.float().cpu().numpy(), valid[p]).T
     if options.only_right:
-        wrong = (clean.argmax(-1) != answer).cpu().numpy()
-        flips[wrong] = drops[wrong] = np.nan
+        flips[~right] = changes[~right] = drops[~right] = np.nan
     at = ("layer", "position")
     variables = estimated("strength", flips, at, "answers that flip", shares=True, keep=False)
+    variables |= estimated(
+        "changed", changes, at, "answers that are not the clean run's", shares=True, keep=False
+    )
+    variables |= estimated(
+        "clean_accuracy",
+        right.astype(float),
+        (),
+        "accuracy without a patch",
+        shares=True,
+        keep=False,
+    )
     variables |= estimated("probability_drop", drops, at, "fall of the label's probability")
     words = {"long_name": "share of the example's corruptions that flip it", "units": "share"}
     variables["flip_example"] = (("example", *at), flips.astype(np.float32), words)

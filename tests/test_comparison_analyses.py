@@ -74,7 +74,7 @@ def test_tracing_equals_a_loop_of_single_hooks() -> None:
     corpus = CORPORA["order"]
     examples = draw_examples(corpus, "id_test", 12)
     model = random_model(corpus)
-    options = TRACING.options({"n_corruptions": 1, "only_right": False})
+    options = TRACING.options({"n_corruptions": 1})
     found = TRACING.run(model, examples, options)
     tokens, valid = corruptions(examples, 1, 0)
     assert valid.all()
@@ -96,11 +96,11 @@ def patched(model: HookedTransformer, tokens: torch.Tensor, cache, layer: int, p
     return model.run_with_hooks(tokens, fwd_hooks=[(name, write)])[:, -1]
 
 
-def test_wrong_answers_have_no_strength() -> None:
+def test_wrong_answers_have_no_strength_if_only_right_ones_count() -> None:
     corpus = CORPORA["order"]
     examples = draw_examples(corpus, "id_test", 40)
     model = random_model(corpus)
-    found = TRACING.run(model, examples, TRACING.options({}))
+    found = TRACING.run(model, examples, TRACING.options({"only_right": True}))
     right = (model(examples.queries.tokens)[:, -1].argmax(-1) == examples.queries.answer).numpy()
     assert (np.isfinite(found.flip_example.values).all((1, 2)) <= right).all()
     assert (found.strength_n <= right.sum()).all()
