@@ -96,7 +96,7 @@ def colour_bar(
 ) -> None:
     """The labelled scale of `axes`, to their right."""
     bar = figure.colorbar(mesh, ax=list(axes), fraction=0.06, pad=0.02, aspect=18)
-    bar.set_label(wrap(spec.value_label, 0.24 * len(spec.rows), 7))
+    bar.set_label(wrap(spec.value_label, max(1.1, 0.24 * len(spec.rows)), 7))
     if bar.solids is not None:  # by default a picture; ours stays vectors like the rest
         bar.solids.set(rasterized=False, edgecolor="face")
     bar.outline.set_edgecolor(theme.faint)  # type: ignore[operator]

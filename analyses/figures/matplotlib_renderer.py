@@ -173,7 +173,8 @@ def _columns(spec: Spec, inches: float) -> int:
 def _height(spec: Spec, inches: float) -> float:
     """Height of one picture that is `inches` wide, without header and legend, inches."""
     if isinstance(spec, HeatMap):
-        return 0.75 + max(0.16, min(0.26, 2.6 / len(spec.rows))) * len(spec.rows)
+        cell = max(0.16, min(0.26, 2.6 / len(spec.rows)))
+        return 0.75 + max(1.1, cell * len(spec.rows))  # room for the label of the colour bar
     if isinstance(spec, CircuitDiagram):
         return 0.45 + (0.42 if inches < 4.5 else 0.56) * (spec.depth + 2.2)
     return min(max(0.58 * inches, 1.75), 2.6)
