@@ -2,6 +2,7 @@
 
 const READABLE = 0.5;  // mean reciprocal rank from which a name counts as readable
 const CAUSAL = 0.5;    // share of questions from which a swap counts as effective
+const PARTLY = 0.15;   // and from which it counts as having some effect
 
 function blocks(count) {
   return count === 0 ? "in the embedding" : `after ${count} block${count > 1 ? "s" : ""}`;
@@ -35,6 +36,13 @@ function behaviourInWords(data, split, step) {
   return `${words}. `;
 }
 
+function dependenceInWords(share, where) {
+  const effect = `swapping it ${where} changes ${percent(share)} of answers as it should`;
+  if (share >= CAUSAL) return `the answer is computed from it: ${effect}`;
+  if (share >= PARTLY) return `the answer is in part computed from it: ${effect}`;
+  return `the answer is not yet computed from it: ${effect}`;
+}
+
 function mechanismInWords(data, splitData, index) {
   const { lens, bridge } = splitData;
   const middle = data.positions.length > 2 ? 1 : 0;
@@ -51,11 +59,7 @@ function mechanismInWords(data, splitData, index) {
       const value = bridge.at(index, 0, layer, middle);
       if (value !== null && value > best.value) best = { layer, value };
     }
-    if (best.value >= 0) {
-      words += best.value >= CAUSAL
-        ? `; the answer is computed from it: swapping it ${blocks(best.layer)} changes ${percent(best.value)} of answers as it should`
-        : `; the answer is not yet computed from it: swapping it changes at most ${percent(best.value)} of answers as it should`;
-    }
+    if (best.value >= 0) words += `; ${dependenceInWords(best.value, blocks(best.layer))}`;
   }
   return words ? `${words}.` : "";
 }
