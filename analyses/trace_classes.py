@@ -1,9 +1,12 @@
 """Trace classes: is the bridge decoded, and is the answer right? (He et al., arXiv 2601.09049)
 
-1. The bridge counts as decoded when the logit lens has it among its top_k tokens at some state
-   S[l, position] with first_layer <= l <= last_layer. By default the position is relation_1, where
-   hop one ends, and l stops at depth - 1: what is there first in the last state can be read by no
-   block, and being there is owed to the atomic facts, which are trained at that very position.
+1. The bridge counts as decoded when a lens has it among its top_k tokens at some state
+   S[l, position] with first_layer <= l <= last_layer. The lens is by default the ridge solution of
+   the tuned lens (`analyses.tuned_lens`), learned at this position from trained questions with
+   other first hops: the plain logit lens misses bridges that are there in another basis, and would
+   call models fake in which patching shows the bridge at work. By default the position is
+   relation_1, where hop one ends, and l stops at depth - 1: what is there first in the last state
+   can be read by no block, and is owed to the atomic facts, which are trained at that position.
 2. Four classes: bridge decoded or not x answer right or wrong, as shares of the examples.
 3. Chance: the same with the bridge of another example in place of the example's own.
 4. A checkpoint is flagged as fake grokking when it answers held-out questions though not through
@@ -12,6 +15,8 @@
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,10 +28,15 @@ from torch import Tensor
 from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
-from analyses.states import states
+from analyses.states import LEAST_TO_LEARN_FROM, row_keys, states, trained_questions
+from analyses.tuned_lens import Options as LensOptions
+from analyses.tuned_lens import fit_translators
 from circuits.errors import HopscopeError, unknown_name
 from circuits.model import HookedTransformer
 from circuits.queries import Queries
+
+N_TRAIN = 1000
+"""Trained questions that the lens learns from."""
 
 CLASSES = ("right_with_bridge", "right_without_bridge", "wrong_with_bridge", "wrong_without_bridge")
 
@@ -34,6 +44,8 @@ CLASSES = ("right_with_bridge", "right_without_bridge", "wrong_with_bridge", "wr
 class Options(AnalysisOptions):
     """What counts as decoded, and what as fake."""
 
+    lens: Literal["tuned", "logit"] = "tuned"
+    """`logit` is the plain lens."""
     top_k: int = Field(default=1, ge=1)
     """The bridge is decoded when its rank is below this."""
     position: str = "relation_1"
@@ -57,7 +69,10 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     queries = examples.queries
     layers, position = _where(model, queries, options)
     every = states(model, queries.tokens)
-    lens = model.logits_of(every[layers.start : layers.stop, :, position]).cpu()
+    read = every[:, :, position]
+    if options.lens == "tuned":
+        read = _translated(model, read, examples, position, options.seed)
+    lens = model.logits_of(read[layers.start : layers.stop]).cpu()
     decoded = _among_top(lens, queries.bridge, options.top_k)
     other = _other_bridges(queries, options.seed)
     right = (model.logits_of(every[-1, :, -1]).argmax(-1).cpu() == queries.answer).numpy()
@@ -93,6 +108,24 @@ def _where(model: HookedTransformer, queries: Queries, options: Options) -> tupl
     # a single block leaves no state between its input and the last one: then read the last one
     layers = range(options.first_layer, max(last, options.first_layer) + 1)
     return layers, queries.positions.index(options.position)
+
+
+def _translated(
+    model: HookedTransformer,
+    read: Float[Tensor, "layer n d_model"],
+    examples: Examples,
+    position: int,
+    seed: int,
+) -> Float[Tensor, "layer n d_model"]:
+    """States of one position as the ridge translators expect them to become at the last layer."""
+    train, asked = trained_questions(examples.corpus, N_TRAIN, seed), examples.queries.token_ids
+    base = len(train.vocab)
+    new = ~np.isin(row_keys(train.token_ids[:, :2], base), row_keys(asked[:, :2], base))
+    if new.sum() >= LEAST_TO_LEARN_FROM:
+        train = train.take(np.flatnonzero(new))
+    there = states(model, train.tokens)[:, :, position : position + 1]
+    translators = fit_translators(model, there, LensOptions(adam_steps=0))
+    return torch.cat([translators(read[:-1]), read[-1:]])
 
 
 def _among_top(

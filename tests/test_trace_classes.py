@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hand_wired import hand_wired, random_model
 
@@ -29,6 +30,25 @@ def test_right_answers_without_a_bridge_to_decode_are_flagged_as_fake() -> None:
     assert found.share.sel({"class": "right_without_bridge"}) == 1
     assert found.fake_grok == 1
     assert found.decoded_given_right == 0
+
+
+def test_the_tuned_lens_decodes_a_bridge_in_another_basis_and_the_plain_one_misses_it() -> None:
+    wired = hand_wired(16, 6, n_layers=3, first_hop=0, second_hop=1)
+    n, k = len(wired.corpus.vocab.entities), len(wired.corpus.vocab.relations)
+    start = n + k + 3 + n
+    wired.model.unembed.W_U.data[start : start + n] = 0
+    # the last block moves the bridge to where the unembedding reads it
+    mlp, neuron = wired.model.blocks[2].mlp, np.arange(n)
+    mlp.W_in.data[start + neuron, neuron] = 1.0
+    mlp.W_out.data[neuron, start + 2 * n + neuron] = 8.0
+    examples = draw_examples(wired.corpus, "id_test", 40)
+    tuned, plain = (
+        CLASSES.run(wired.model, examples, CLASSES.options({"lens": lens}))
+        for lens in ("tuned", "logit")
+    )
+    assert tuned.decoded > 0.8
+    assert plain.decoded < 0.2
+    assert (tuned.fake_grok, plain.fake_grok) == (0, 1)
 
 
 def test_a_random_model_is_wrong_and_not_flagged() -> None:

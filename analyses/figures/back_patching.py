@@ -64,7 +64,8 @@ def _map(ds: xr.Dataset, variable: str, source: str) -> HeatMap:
     return HeatMap(
         name=source,
         title=SOURCES[source],
-        values=found.value,
+        # a share of fewer answers than an interval needs is no share to show
+        values=np.where(np.isnan(found.low), np.nan, found.value),
         low=found.low,
         high=found.high,
         rows=names(ds, "layer_to"),

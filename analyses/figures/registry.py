@@ -14,6 +14,7 @@ from analyses.figures import (
     bridge_patching,
     causal_tracing,
     circuit,
+    comparison,
     edit_propagation,
     heads_and_weights,
     logit_lens,
@@ -53,7 +54,10 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "mrr_over_training": tuned_lens.mrr_over_training,
         "divergence": tuned_lens.divergence,
     },
-    "comparison_lens": _LENS,
+    "comparison_lens": {
+        "mrr": comparison.mrr,
+        "mrr_over_training": comparison.mrr_over_training,
+    },
     "causal_tracing": _TRACING,
     "comparison_tracing": _TRACING,
     "bridge_patching": {
