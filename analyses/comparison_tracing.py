@@ -22,13 +22,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
 from analyses.comparison_corruptions import corruptions
-from analyses.estimates import estimated
+from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from circuits.model import HookedTransformer
 from circuits.patch_engine import PatchEngine, Trace
@@ -76,24 +76,27 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
             store[:, :, p] = _mean_over_valid(values.float().cpu().numpy(), valid[p]).T
     if options.only_right:
         flips[~right] = changes[~right] = drops[~right] = np.nan
-    at = ("layer", "position")
-    variables = estimated("strength", flips, at, "answers that flip", shares=True, keep=False)
-    variables |= estimated(
-        "changed", changes, at, "answers that are not the clean run's", shares=True, keep=False
-    )
-    variables |= estimated(
-        "clean_accuracy",
-        right.astype(float),
-        (),
-        "accuracy without a patch",
-        shares=True,
-        keep=False,
-    )
-    variables |= estimated("probability_drop", drops, at, "fall of the label's probability")
-    words = {"long_name": "share of the example's corruptions that flip it", "units": "share"}
-    variables["flip_example"] = (("example", *at), flips.astype(np.float32), words)
+    variables = _variables(flips, changes, drops, right)
     coords = {"layer": np.arange(n_layers), "position": list(queries.positions)}
     return xr.Dataset(variables, coords)
+
+
+def _variables(
+    flips: Float[np.ndarray, "n layer position"],
+    changes: Float[np.ndarray, "n layer position"],
+    drops: Float[np.ndarray, "n layer position"],
+    right: Bool[np.ndarray, " n"],
+) -> Variables:
+    at = ("layer", "position")
+    words = {"long_name": "share of the example's corruptions that flip it", "units": "share"}
+    variables: Variables = {"flip_example": (("example", *at), flips.astype(np.float32), words)}
+    for name, values, dims, text in (
+        ("strength", flips, at, "answers that flip"),
+        ("changed", changes, at, "answers that are not the clean run's"),
+        ("clean_accuracy", right.astype(float), (), "accuracy without a patch"),
+    ):
+        variables |= estimated(name, values, dims, text, shares=True, keep=False)
+    return variables | estimated("probability_drop", drops, at, "fall of the label's probability")
 
 
 def _patched(

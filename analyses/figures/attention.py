@@ -56,13 +56,7 @@ def attention_over_training(
 ) -> Spec:
     """Attention from one position to another over training, for the heads that pay most at the end.
 
-    Args:
-        ds: Result of attention.
-        step: Where the cursor stands.
-        split: One split.
-        query: Position that looks; None: the last one.
-        key: Position looked at; None: the one before the query.
-        heads: How many heads are drawn.
+    By default the last position looks (query) at the one before it (key).
     """
     split = pick.chosen(ds, "split", split)
     places = names(ds, "query")

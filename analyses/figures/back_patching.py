@@ -60,12 +60,15 @@ def _grid(
 
 
 def _map(ds: xr.Dataset, variable: str, source: str) -> HeatMap:
-    found = interval(ds.transpose("layer_to", "layer_from", ...), variable)
+    order = ("layer_to", "layer_from")
+    found = interval(ds.transpose(*order, ...), variable)
     return HeatMap(
         name=source,
         title=SOURCES[source],
         # a share of fewer answers than an interval needs is no share to show
-        values=np.where(np.isnan(found.low), np.nan, found.value),
+        values=np.where(
+            np.isnan(ds[f"{variable}_low"].transpose(*order).values), np.nan, found.value
+        ),
         low=found.low,
         high=found.high,
         rows=names(ds, "layer_to"),
