@@ -2,7 +2,8 @@
 
 1. Every relation has two roles, its subjects and its objects.
 2. Two roles are of one type if they share enough of the smaller one's entities: half of them, or
-   a tenth if that is three or more. Those who have a father are those who have a mother; a name
+   a tenth if that is three or more; a role of fewer than three joins only the one it is most
+   like. Those who have a father are those who have a mother; a name
    that a film and a town share does not make them one.
 3. An entity has the types of the roles it occurs in; it may take any role of these types.
 """
@@ -67,6 +68,7 @@ def learn_types(graph: KnowledgeGraph) -> EntityTypes:
     size = np.maximum(np.asarray(occurs.sum(axis=0)), 1)
     share = common.data / np.minimum(size[common.row], size[common.col])
     alike = (share >= SHARED) | ((share >= SHARED_BY_SEVERAL) & (common.data >= SEVERAL))
+    alike &= ~_second_choices(common, size)
     links = sp.csr_array(
         (alike[alike], (common.row[alike], common.col[alike])), shape=(2 * n_relations,) * 2
     )
@@ -74,3 +76,18 @@ def learn_types(graph: KnowledgeGraph) -> EntityTypes:
     member = np.zeros((n_types, len(graph.entities)), bool)
     member[role_type[role], entity] = True
     return EntityTypes(role_type[:n_relations], role_type[n_relations:], member)
+
+
+def _second_choices(common: sp.coo_array, size: Int[np.ndarray, " k"]) -> Bool[np.ndarray, " n"]:
+    """Pairs of roles that a tiny role is in, apart from the one with the role most like it.
+
+    Otherwise one film that is also a town would join all films to all towns.
+    """
+    row, col = common.row, common.col
+    similarity = common.data / (size[row] + size[col] - common.data)
+    best = np.full(len(size), -1)
+    other = row != col
+    order = np.lexsort((-col[other], similarity[other]))
+    best[row[other][order]] = col[other][order]  # the last one written is the most similar
+    tiny = size < SEVERAL
+    return other & ((tiny[row] & (best[row] != col)) | (tiny[col] & (best[col] != row)))
