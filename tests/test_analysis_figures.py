@@ -40,7 +40,7 @@ def result(runs: dict, task: str, name: str) -> xr.Dataset:
     return analyze(runs[task], name, progress=False, n_jobs=1, **QUICK.get(name, {}), examples=40)
 
 
-@pytest.mark.parametrize(("task", "name"), PAIRS)
+@pytest.mark.parametrize(("task", "name"), [pair for pair in PAIRS if pair[1] in FIGURES])
 def test_every_figure_shows_numbers_and_says_what_they_are(
     runs: dict, task: str, name: str
 ) -> None:
@@ -67,9 +67,10 @@ def test_every_mean_has_its_interval_around_it(runs: dict, task: str, name: str)
         if f"{variable}_low" in ds:
             mean, low, high = (ds[f"{variable}{part}"].values for part in ("", "_low", "_high"))
             known = np.isfinite(low)
-            slack = 1e-5 + 1e-5 * np.abs(mean[known])
-            assert (low[known] <= mean[known] + slack).all()
-            assert (high[known] >= mean[known] - slack).all()
+            mean, low, high = (part[known].astype(float) for part in (mean, low, high))
+            slack = 1e-5 + 2e-3 * np.abs(mean)  # some are stored in half precision
+            assert (low <= mean + slack).all(), variable
+            assert (high >= mean - slack).all(), variable
 
 
 def test_results_that_cost_much_are_made_of_the_last_checkpoint_only(runs: dict) -> None:
