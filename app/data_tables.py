@@ -177,5 +177,11 @@ def _print_notes(console: Console, notes: dict[str, Any]) -> None:
             f"(by {merged['by']}; {merged['merged_groups']:,} merged)."
         )
         lines += [f"{name} = {' = '.join(f)}" for name, f in merged["examples"][:_EXAMPLES]]
+    exact = notes.get("as_read")
+    if exact:
+        lines.append(
+            f"As read, by exact strings: {exact['facts']:,} distinct triples, "
+            f"{exact['paths']:,} two-hop paths, phi {exact['phi']:.3f}."
+        )
     for line in lines:
         console.print(f"- {line}", markup=False, highlight=False)

@@ -78,6 +78,8 @@ def test_the_sample_has_its_published_counts():
     assert len(graph) == 2437
     assert n_two_hop_paths(graph) == 1018
     assert round(phi(graph), 3) == 0.418
+    as_read = load_source("two_wiki", path=SAMPLE).notes["as_read"]
+    assert (as_read["facts"], as_read["paths"]) == (2437, 1018)
     assert graph.notes["questions_by_type"] == {
         "bridge_comparison": 235,
         "comparison": 244,
