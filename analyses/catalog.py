@@ -164,6 +164,15 @@ _ENTRIES = (
         splits=("train_inferred",),
     ),
     Analysis(
+        "circuit_discovery",
+        "The circuit",
+        "Finds the edges between components that carry the answer, by path patching against "
+        "placebo patches. Restricted to a faithful circuit the model answers as before, and "
+        "without a complete one it cannot.",
+        "analyses.circuit_discovery",
+        splits=("train_inferred", "id_test"),
+    ),
+    Analysis(
         "edit_propagation",
         "Edit propagation",
         "Changes one atomic fact by a small fine-tune and asks the two-hop questions that go "

@@ -1,0 +1,216 @@
+"""The circuit of a checkpoint: edges found by path patching against a placebo, and put to the test.
+
+1. Candidate edges join every component to every later one that sees it
+   (`analyses.computational_graph`); their effects are measured by path patching
+   (`analyses.path_engine`) for each token of the question in turn: the corrupted question has
+   another answer t', and `effect` is how far the logit difference between t and t' falls.
+2. The same is done with a placebo, a token that leads to the same answer (`analyses.contrasts`).
+   Edges that do more than their placebos, by `analyses.edge_tests`, are the circuit.
+3. The model is run with only the circuit (restricted) and without it (excluded), everything else
+   being ablated to its mean or to another question's (`analyses.circuit_run`). A circuit is
+   faithful if the restricted model answers as the whole one does, and complete if the excluded
+   one cannot.
+4. `stability` is the mean Jaccard index between the circuit and those found in the same way on
+   bootstrap resamples of the questions.
+
+`strength` of an edge: the largest share of a corrupted token's whole effect that runs along it;
+negative where patching the edge speaks for the answer. Shares of edges in parallel add up to about
+one, those of edges in series are each about one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+from pydantic import Field
+from torch import Tensor
+
+from analyses.catalog import AnalysisOptions
+from analyses.circuit_run import ABLATIONS, VARIANTS, AblatedRuns, ablated_runs
+from analyses.computational_graph import Edge, candidate_edges
+from analyses.contrasts import Contrast, draw_contrasts
+from analyses.edge_tests import Choice, Correction, Effects, Rules, choose, choose_resampled
+from analyses.edge_tests import jaccard as jaccard_index
+from analyses.estimates import Variables
+from analyses.examples import Examples, with_interval
+from analyses.path_engine import PathPatch, PathPatcher, edges_in_use
+from circuits.model import HookedTransformer
+from circuits.patch_engine import PatchEngine
+
+
+class Options(AnalysisOptions):
+    """Options of circuit discovery."""
+
+    heads: bool = False
+    """Tell attention heads apart: more edges, and a finer circuit."""
+    rate: float = Field(default=0.01, gt=0, lt=1)
+    """False discovery rate of edges (family-wise error rate with Holm's correction)."""
+    correction: Correction = "benjamini_hochberg"
+    """Correction for testing all edges at once."""
+    least_share: float = Field(default=0.1, ge=0, lt=1)
+    """Edges with less than this share of a corrupted token's effect are left out."""
+    resamples: int = Field(default=200, ge=20, le=5000)
+    """Bootstrap resamples of the questions, for stability and the intervals of strength."""
+
+    @property
+    def rules(self) -> Rules:
+        """When an edge is kept."""
+        return Rules(self.rate, self.least_share, self.correction)
+
+
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """The circuit of one checkpoint."""
+    engine = PatchEngine(model)
+    positions = examples.queries.positions
+    heads = model.cfg.n_heads if options.heads else None
+    edges = candidate_edges(model.depth, len(positions), heads)
+    contrasts = draw_contrasts(examples, options.seed)
+    effects, patcher = edge_effects(engine, examples, contrasts, edges)
+    found = choose(effects, options.rules)
+    resampled = choose_resampled(effects, options.rules, options.resamples, options.seed)
+    circuit = [edge for edge, kept in zip(edges, found.in_circuit, strict=True) if kept]
+    ablated = ablated_runs(engine, examples, patcher.clean, edges, circuit, options.seed)
+    variables = {
+        **_edge_variables(effects, found, resampled),
+        **_stability(found, resampled),
+        **ablation_variables(ablated),
+        **_counts(contrasts),
+    }
+    coords = {
+        "corrupted": list(positions),
+        "edge": [edge.name(positions) for edge in edges],
+        "ablation": list(ABLATIONS),
+        "variant": list(VARIANTS),
+    }
+    return compact(xr.Dataset(variables, coords))
+
+
+def edge_effects(
+    engine: PatchEngine,
+    examples: Examples,
+    contrasts: tuple[Contrast, ...],
+    edges: tuple[Edge, ...],
+) -> tuple[Effects, PathPatcher]:
+    """Fall of the logit difference along every edge, per question."""
+    answer = examples.queries.answer.to(engine.device)
+    clean = engine.trace(examples.queries.tokens.to(engine.device))
+    tokens = [c.tokens for c in contrasts] + [c.placebo for c in contrasts]
+    sources = [engine.trace(torch.from_numpy(t).to(engine.device)) for t in tokens]
+    patcher = PathPatcher(engine, clean, sources)
+    patches, where = [], []
+    for source in range(len(sources)):
+        contrast = contrasts[source % len(contrasts)]
+        for i in edges_in_use(edges, contrast.position):
+            patches.append(PathPatch(edges[i], source))
+            where.append((source, i))
+    patched = patcher.scores(patches, _reader(contrasts, answer, patches))[..., 0]
+    whole = torch.stack(
+        [c.logit_difference(engine.logits(clean.resid[-1][:, -1]), answer) for c in contrasts]
+    )
+    fall = whole[[s % len(contrasts) for s, _ in where]] - patched
+    table = np.full((len(sources), len(edges), len(examples)), np.nan)
+    table[tuple(np.transpose(where))] = fall.cpu().numpy()
+    corrupted = [
+        c.logit_difference(engine.logits(s.resid[-1][:, -1]), answer)
+        for c, s in zip(contrasts, sources, strict=False)
+    ]
+    valid = np.stack([c.valid for c in contrasts])
+    both = valid & np.stack([c.placebo_valid for c in contrasts])
+    total = (whole - torch.stack(corrupted)).cpu().numpy()
+    real, placebo = np.split(table, 2)
+    return Effects(
+        real=np.where(valid[:, None], real, np.nan).transpose(2, 0, 1),
+        placebo=np.where(both[:, None], placebo, np.nan).transpose(2, 0, 1),
+        total=np.where(valid, total, np.nan).T,
+    ), patcher
+
+
+def _reader(contrasts: tuple[Contrast, ...], answer: Tensor, patches: list[PathPatch]):  # type: ignore[no-untyped-def]
+    """Logit differences, each with the t' of the token that was corrupted."""
+    tokens = np.stack([c.other for c in contrasts]).astype(np.int64)
+    other = torch.from_numpy(tokens).to(answer.device)
+
+    def read(logits: Tensor, cells: list[int]) -> Tensor:
+        bad = other[[patches[i].source % len(contrasts) for i in cells]]
+        good = answer.expand(len(cells), -1)
+        pair = logits.gather(-1, torch.stack([good, bad], -1))
+        return pair[..., :1] - pair[..., 1:]
+
+    return read
+
+
+def _edge_variables(effects: Effects, found: Choice, resampled: Choice) -> Variables:
+    dims = ("corrupted", "edge")
+    about = {"long_name": "fall of the logit difference when the edge is patched", "units": "nats"}
+    whole = {"long_name": "fall when the token itself is corrupted", "units": "nats"}
+    share, at = found.share, np.arange(found.share.shape[-1])
+    with np.errstate(invalid="ignore"):
+        size = np.where((found.total > 0)[:, None], np.abs(np.nan_to_num(share)), 0.0)
+    token = size.argmax(0)
+    strength = np.where(size.max(0) > 0, share[token, at], 0.0)
+    low, high = np.percentile(resampled.share[:, token, at], [2.5, 97.5], axis=0)
+    text = "largest share of a corrupted token's effect that runs along the edge"
+    variables: Variables = {
+        **with_interval("effect", dims, effects.real, about),
+        **with_interval("total", ("corrupted",), effects.total, whole),
+        "placebo": (dims, found.placebo, {"long_name": "the same for a placebo", "units": "nats"}),
+        "p_value": (dims, found.p_value, {"long_name": "effect against placebo, corrected"}),
+        "kept": (dims, found.kept.astype(np.int8), {"long_name": "1: carries this token"}),
+        "in_circuit": (("edge",), found.in_circuit.astype(np.int8), {"long_name": "1: kept"}),
+    }
+    for name, values in (("", strength), ("_low", low), ("_high", high)):
+        interval = " (95% bootstrap interval over examples)" if name else ""
+        attrs = {"long_name": text + interval, "units": "share"}
+        variables[f"strength{name}"] = (("edge",), values, attrs)
+    return variables
+
+
+def _stability(found: Choice, resampled: Choice) -> Variables:
+    index = jaccard_index(resampled.in_circuit, found.in_circuit)
+    if not found.in_circuit.any():
+        index = np.full(index.shape, np.nan)
+    low, high = np.percentile(index, [2.5, 97.5])
+    text = "Jaccard index of the circuits of resampled questions"
+    often = {"long_name": "share of resamples whose circuit has the edge", "units": "share"}
+    return {
+        "stability": ((), index.mean(), {"long_name": text, "units": "1"}),
+        "stability_low": ((), low, {"long_name": f"{text}, 2.5th percentile", "units": "1"}),
+        "stability_high": ((), high, {"long_name": f"{text}, 97.5th percentile", "units": "1"}),
+        "edge_frequency": (("edge",), resampled.in_circuit.mean(0), often),
+        "n_edges": ((), found.in_circuit.sum().astype(np.int16), {"long_name": "kept edges"}),
+    }
+
+
+def ablation_variables(runs: AblatedRuns) -> Variables:
+    """Accuracy and loss of the ablated models and of the whole one."""
+    dims = ("ablation", "variant")
+    right = {"long_name": "share of right answers", "units": "share"}
+    loss = {"long_name": "cross-entropy of the answer", "units": "nats"}
+    return {
+        **with_interval("accuracy", dims, runs.right, right, shares=True),
+        **with_interval("loss", dims, runs.loss, loss),
+        **with_interval("full_accuracy", (), runs.full_right, right, shares=True),
+        **with_interval("full_loss", (), runs.full_loss, loss),
+        "right_example": (
+            ("example", *dims),
+            runs.right.astype(np.int8),
+            {"long_name": "1: answered rightly with the ablated model"},
+        ),
+    }
+
+
+def _counts(contrasts: tuple[Contrast, ...]) -> Variables:
+    valid = np.array([c.valid.sum() for c in contrasts], np.int32)
+    both = np.array([(c.valid & c.placebo_valid).sum() for c in contrasts], np.int32)
+    once = {"units": "1", "per_step": False}
+    return {
+        "n_valid": (("corrupted",), valid, {"long_name": "examples with a corruption", **once}),
+        "n_placebo": (("corrupted",), both, {"long_name": "of these, with a placebo", **once}),
+    }
+
+
+def compact(dataset: xr.Dataset) -> xr.Dataset:
+    """Real numbers in half precision: three digits, a quarter of the space."""
+    real = [name for name, values in dataset.data_vars.items() if values.dtype.kind == "f"]
+    return dataset.assign({name: dataset[name].astype(np.float16) for name in real})

@@ -1,0 +1,148 @@
+"""Which edges carry more than a placebo: tests, their correction, and how stable the choice is.
+
+For each edge and each corrupted token there is an effect per question and, where a placebo exists,
+a placebo effect. An edge is kept if for some corrupted token
+
+1. mean effect and mean placebo effect differ (Welch's t test, two-sided), corrected for all edges
+   and tokens together, at the rate `Rules.rate`;
+2. the mean effect is at least `Rules.least_share` of what corrupting the token does as a whole;
+3. corrupting the token as a whole lowers the answer at all (one-sided t test at the same rate).
+
+Everything is computed from sums over questions, so a bootstrap over questions is one matrix product
+and the whole choice is made again for every resample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.stats import t as student
+
+from circuits.statistics import LEAST_EXAMPLES, benjamini_hochberg, holm
+
+Correction = Literal["benjamini_hochberg", "holm"]
+_CORRECT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "benjamini_hochberg": benjamini_hochberg,
+    "holm": holm,
+}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When an edge is kept."""
+
+    rate: float
+    """False discovery rate (Benjamini-Hochberg) or family-wise error rate (Holm)."""
+    least_share: float
+    """Of the whole effect of a corrupted token."""
+    correction: Correction
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Per question and in nats; NaN where a question has no value."""
+
+    real: Float[np.ndarray, "n token edge"]
+    placebo: Float[np.ndarray, "n token edge"]
+    total: Float[np.ndarray, "n token"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Means and decisions; with a leading axis over resamples where there is one."""
+
+    effect: Float[np.ndarray, "*resample token edge"]
+    placebo: Float[np.ndarray, "*resample token edge"]
+    total: Float[np.ndarray, "*resample token"]
+    p_value: Float[np.ndarray, "*resample token edge"]
+    """Corrected."""
+    kept: Bool[np.ndarray, "*resample token edge"]
+
+    @property
+    def share(self) -> Float[np.ndarray, "*resample token edge"]:
+        """Effect as a share of the whole effect of the token."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.effect / self.total[..., None]
+
+    @property
+    def in_circuit(self) -> Bool[np.ndarray, "*resample edge"]:
+        """Whether an edge is kept for any token."""
+        return np.any(self.kept, axis=-2)
+
+
+def choose(effects: Effects, rules: Rules) -> Choice:
+    """The edges kept on these questions."""
+    one = np.ones((1, len(effects.real)))
+    found = _choose(effects, rules, one)
+    return Choice(*(getattr(found, name)[0] for name in Choice.__dataclass_fields__))
+
+
+def choose_resampled(effects: Effects, rules: Rules, resamples: int, seed: int) -> Choice:
+    """The edges kept on bootstrap resamples of the questions."""
+    n = len(effects.real)
+    rng = np.random.default_rng([seed, n])
+    return _choose(effects, rules, rng.multinomial(n, np.full(n, 1 / n), size=resamples))
+
+
+def jaccard(
+    sets: Bool[np.ndarray, "*sets edge"], reference: Bool[np.ndarray, "*sets edge"]
+) -> Float[np.ndarray, " *sets"]:
+    """Size of the intersection over size of the union; NaN where both are empty."""
+    with np.errstate(invalid="ignore"):
+        return (sets & reference).sum(-1) / (sets | reference).sum(-1)
+
+
+def _choose(effects: Effects, rules: Rules, weights: np.ndarray) -> Choice:
+    real = _Moments.of(effects.real, weights)
+    placebo = _Moments.of(effects.placebo, weights)
+    total = _Moments.of(effects.total, weights)
+    raw = _welch(real, placebo)
+    shape = raw.shape
+    flat = [_CORRECT[rules.correction](row) for row in raw.reshape(shape[0], -1)]
+    p_value = np.stack(flat).reshape(shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        whole = total.mean / np.sqrt(total.variance / total.n)
+        lowers = (total.mean > 0) & (student.sf(whole, np.maximum(total.n - 1, 1)) <= rules.rate)
+        large = np.abs(real.mean) >= rules.least_share * total.mean[..., None]
+        kept = (p_value <= rules.rate) & large & lowers[..., None]
+    return Choice(real.mean, placebo.mean, total.mean, p_value, kept)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    mean: np.ndarray
+    variance: np.ndarray
+    n: np.ndarray
+
+    @classmethod
+    def of(cls, values: Float[np.ndarray, "n ..."], weights: np.ndarray) -> _Moments:
+        """Weighted by how often each question was drawn, [resample, *rest]."""
+        here = np.isfinite(values)
+        flat = np.where(here, values, 0.0).reshape(len(values), -1).astype(float)
+        shape = (len(weights), *values.shape[1:])
+        n = (weights @ here.reshape(flat.shape).astype(float)).reshape(shape)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = (weights @ flat).reshape(shape) / n
+            square = (weights @ flat**2).reshape(shape) / n
+            variance = np.maximum(square - mean**2, 0) * n / (n - 1)
+        return cls(mean, variance, n)
+
+
+def _welch(one: _Moments, other: _Moments) -> np.ndarray:
+    """Two-sided p-values; where there are too few placebos, of the mean against zero."""
+    absent = other.n < LEAST_EXAMPLES
+    mean = np.where(absent, 0.0, other.mean)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a = one.variance / one.n
+        b = np.where(absent, 0.0, other.variance / other.n)
+        c = np.where(absent, 0.0, b**2 / (other.n - 1))
+        freedom = (a + b) ** 2 / (a**2 / (one.n - 1) + c)
+        difference = one.mean - mean
+        p = 2 * student.sf(np.abs(difference) / np.sqrt(a + b), freedom)
+    certain = a + b <= 1e-12 * np.maximum(difference**2, 1e-12)
+    p = np.where(certain, np.where(np.abs(difference) > 1e-6, 0.0, 1.0), p)
+    return np.where(one.n < LEAST_EXAMPLES, np.nan, p)

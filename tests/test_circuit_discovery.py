@@ -1,0 +1,171 @@
+"""Discovery finds the hand-wired circuit and nothing else, and nothing in a random model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hand_wired import hand_wired, random_model
+
+from analyses.catalog import CATALOG
+from analyses.circuit_run import draw_donors, kept_logits, mean_trace
+from analyses.computational_graph import candidate_edges, named_edges
+from analyses.contrasts import draw_contrasts
+from analyses.corruptions import FactTable
+from analyses.edge_tests import Effects, Rules, choose, choose_resampled, jaccard
+from analyses.examples import Examples, draw_examples
+from circuits.errors import HopscopeError
+from circuits.patch_engine import PatchEngine
+
+DISCOVERY = CATALOG["circuit_discovery"]
+WIRED = hand_wired(n_layers=4, first_hop=1, second_hop=2)
+WIRED_EDGES = {
+    "embed[subject]>attn.1[relation_1]",
+    "attn.1[relation_1]>mlp.1[relation_1]",
+    "embed[relation_1]>mlp.1[relation_1]",
+    "mlp.1[relation_1]>attn.2[relation_2]",
+    "attn.2[relation_2]>mlp.2[relation_2]",
+    "embed[relation_2]>mlp.2[relation_2]",
+    "mlp.2[relation_2]>output",
+}
+
+
+def wired_examples(split: str = "train_inferred", n: int = 60) -> Examples:
+    return draw_examples(WIRED.corpus, split, n)
+
+
+def discover(examples: Examples, model: torch.nn.Module = WIRED.model, **options: object):
+    return DISCOVERY.run(model, examples, DISCOVERY.options(options))
+
+
+def found_edges(ds) -> set[str]:
+    return set(ds.edge.values[ds.in_circuit.values == 1].tolist())
+
+
+@pytest.mark.parametrize("split", ["train_inferred", "id_test", "ood_test"])
+def test_exactly_the_wired_circuit_is_found(split: str) -> None:
+    ds = discover(wired_examples(split))
+    assert found_edges(ds) == WIRED_EDGES
+    strength = dict(zip(ds.edge.values, ds.strength.values, strict=True))
+    for name, value in strength.items():
+        assert value == pytest.approx(float(name in WIRED_EDGES), abs=1e-4), name
+
+
+def test_the_wired_circuit_is_faithful_complete_and_stable() -> None:
+    ds = discover(wired_examples())
+    assert (ds.accuracy.sel(variant="restricted") == 1).all()
+    assert (ds.accuracy.sel(variant="excluded") < 0.2).all()
+    np.testing.assert_allclose(
+        ds.loss.sel(variant="restricted", ablation="interchange"), ds.full_loss, atol=2e-3
+    )
+    assert ds.stability == ds.stability_low == 1
+    assert ds.n_edges == 7
+
+
+def test_each_edge_says_whose_token_it_carries() -> None:
+    ds = discover(wired_examples())
+    kept = ds.kept.sel(edge="mlp.1[relation_1]>attn.2[relation_2]")  # the bridge
+    assert kept.sel(corrupted=["subject", "relation_1"]).values.tolist() == [1, 1]
+    assert kept.sel(corrupted="relation_2") == 0
+    assert ds.kept.sel(edge="embed[relation_2]>mlp.2[relation_2]").values.tolist() == [0, 0, 1]
+
+
+def test_a_placebo_that_leads_to_the_same_answer_does_nothing_to_the_wired_model() -> None:
+    ds = discover(wired_examples(n=100))
+    assert (ds.n_placebo > 0).all()
+    np.testing.assert_allclose(np.nan_to_num(ds.placebo), 0, atol=1e-4)
+
+
+def test_with_heads_only_the_working_heads_are_in_the_circuit() -> None:
+    names = found_edges(discover(wired_examples(), heads=True))
+    expected = {n.replace("attn.1", "head.1.1").replace("attn.2", "head.2.1") for n in WIRED_EDGES}
+    assert names == expected
+
+
+@pytest.mark.parametrize("correction", ["benjamini_hochberg", "holm"])
+def test_no_circuit_is_found_in_random_models(correction: str) -> None:
+    examples = wired_examples(n=80)
+    for seed in range(4):
+        ds = discover(examples, random_model(WIRED.corpus, seed), correction=correction)
+        assert ds.n_edges == 0
+        assert np.isnan(ds.stability)
+        # with nothing kept the model knows nothing, with all kept it is the whole model
+        np.testing.assert_allclose(
+            ds.accuracy.sel(variant="excluded"), [ds.full_accuracy] * 2, atol=1e-3
+        )
+
+
+@pytest.mark.parametrize("heads", [None, 2])
+def test_keeping_every_edge_is_the_clean_run_and_keeping_none_the_ablated(heads) -> None:
+    model = random_model(WIRED.corpus, n_layers=3)
+    engine = PatchEngine(model)
+    tokens = wired_examples(n=20).queries.tokens
+    clean, other = engine.trace(tokens), engine.trace(tokens.roll(1, 0))
+    edges = candidate_edges(3, 3, heads)
+    every = kept_logits(engine, clean, other, edges, set(edges))
+    none = kept_logits(engine, clean, other, edges, set())
+    torch.testing.assert_close(every, engine.logits(clean.resid[-1][:, -1]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(none, engine.logits(other.resid[-1][:, -1]), atol=1e-5, rtol=1e-5)
+
+
+def test_nothing_kept_of_a_mean_ablated_model_is_the_same_for_every_question() -> None:
+    engine = PatchEngine(random_model(WIRED.corpus))
+    clean = engine.trace(wired_examples(n=20).queries.tokens)
+    logits = kept_logits(engine, clean, mean_trace(clean), candidate_edges(2, 3), set())
+    torch.testing.assert_close(logits, logits[:1].expand_as(logits))
+
+
+def test_placebo_tokens_lead_to_the_same_answer_by_another_token() -> None:
+    examples = wired_examples(n=100)
+    queries, table = examples.queries, FactTable.of(WIRED.corpus.graph)
+    first = WIRED.corpus.vocab.first_relation
+    for contrast in draw_contrasts(examples, 0):
+        rows = contrast.placebo_valid
+        tokens = contrast.placebo[rows]
+        assert rows.any()
+        changed = (tokens != queries.token_ids[rows]).sum(0)
+        assert changed[contrast.position] == rows.sum() == changed.sum()
+        answers = table.follow(tokens[:, 0], [tokens[:, 1] - first, tokens[:, 2] - first])
+        np.testing.assert_array_equal(answers, queries.answer_ids[rows])
+
+
+def test_donors_share_no_token_with_the_question_where_that_is_possible() -> None:
+    queries = wired_examples(n=100).queries
+    donors = draw_donors(queries, 0)
+    assert (queries.token_ids != queries.token_ids[donors]).all()
+    assert (queries.answer_ids != queries.answer_ids[donors]).all()
+
+
+def test_an_edge_no_better_than_its_placebo_is_left_out() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.1, (200, 1, 3))
+    real = noise + np.array([1.0, 1.0, 0.04])
+    placebo = noise[::-1] + np.array([0.0, 1.0, 0.0])
+    found = choose(
+        Effects(real, placebo, np.ones((200, 1)) + noise[:, :, 0]),
+        Rules(0.01, 0.05, "benjamini_hochberg"),
+    )
+    # carries the token; not more than the placebo; more than the placebo, but too little
+    assert found.in_circuit.tolist() == [True, False, False]
+
+
+def test_resampling_the_questions_once_each_changes_nothing() -> None:
+    rng = np.random.default_rng(1)
+    effects = Effects(rng.normal(1, 1, (50, 2, 4)), rng.normal(0, 1, (50, 2, 4)), np.ones((50, 2)))
+    found = choose_resampled(effects, Rules(0.05, 0.0, "holm"), 100, 0)
+    assert found.kept.shape == (100, 2, 4)
+    np.testing.assert_allclose(found.effect.mean(0), effects.real.mean(0), atol=0.05)
+
+
+def test_the_jaccard_index_counts_shared_edges() -> None:
+    one, other = np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool)
+    assert jaccard(one, other) == pytest.approx(1 / 3)
+    assert np.isnan(jaccard(one & False, other & False)).all()
+
+
+def test_an_unknown_edge_is_refused_with_the_nearest_name() -> None:
+    edges = candidate_edges(2, 3)
+    names = wired_examples().queries.positions
+    assert named_edges(["mlp.1[relation_2]>output"], edges, names)[0].receiver.kind == "output"
+    with pytest.raises(HopscopeError, match=r"mlp\.1\[relation_2\]>output"):
+        named_edges(["mlp.1[relation_2]>outptu"], edges, names)
