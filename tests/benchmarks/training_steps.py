@@ -1,13 +1,15 @@
 """Training steps of the libraries compared, one optimizer step each; runs in any environment.
 
-`bench_training_step.py` imports this, and runs it as a script in the environment of
-TransformerLens 3.9, which cannot share one with 4.3. It therefore imports nothing of ours on top.
+`bench_training_step.py` runs this as a script, a process per library: TransformerLens 3.9 cannot
+share an environment with 4.3, and no library shall profit or suffer from another's allocator. It
+therefore imports nothing of ours on top. Each line read holds a precision and a number of steps,
+each line written the seconds of those steps.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -16,9 +18,13 @@ import torch
 import torch.nn.functional as F
 
 Step = Callable[[], object]
+Data = tuple[torch.Tensor, torch.Tensor]
+
+WARM_UP = 4
+"""Steps before the first that counts, to compile and allocate."""
 
 
-def batch(rows: int, entities: int, relations: int, device: str) -> tuple[torch.Tensor, ...]:
+def batch(rows: int, entities: int, relations: int, device: str) -> Data:
     """Two-hop queries over a graph with a quarter of all (entity, relation) facts, and answers."""
     generator = torch.Generator().manual_seed(0)
     subjects = torch.randint(0, entities, (rows,), generator=generator)
@@ -32,7 +38,7 @@ def batch(rows: int, entities: int, relations: int, device: str) -> tuple[torch.
 def plain_step(
     model: torch.nn.Module,
     logits_of: Callable[[torch.Tensor], torch.Tensor],
-    data: tuple[torch.Tensor, ...],
+    data: Data,
     bf16: bool,
 ) -> Step:
     """Forward, backward and fused AdamW, as a plain loop does them; logits_of is [batch, vocab]."""
@@ -50,7 +56,20 @@ def plain_step(
     return step
 
 
-def transformer_lens_3(shape: dict, data: tuple[torch.Tensor, ...], bf16: bool) -> Step:
+def hopscope(shape: dict, data: Data, bf16: bool) -> Step:
+    """Our training path; compiled on a GPU."""
+    from circuits.config import ModelConfig
+    from circuits.model import HookedTransformer
+
+    model = HookedTransformer(ModelConfig(**shape)).to(data[0].device)
+    fast = model.fast_logits
+    if data[0].device.type == "cuda":
+        fast = torch.compile(fast, mode="reduce-overhead")
+    precision = "bf16" if bf16 else "fp32"
+    return plain_step(model, lambda tokens: fast(tokens, None, precision), data, bf16=False)
+
+
+def transformer_lens_3(shape: dict, data: Data, bf16: bool) -> Step:
     """TransformerLens 3.x's HookedTransformer."""
     from transformer_lens import HookedTransformer, HookedTransformerConfig
 
@@ -59,7 +78,7 @@ def transformer_lens_3(shape: dict, data: tuple[torch.Tensor, ...], bf16: bool) 
     return plain_step(model, lambda tokens: model(tokens)[:, -1], data, bf16)
 
 
-def transformer_lens_4(shape: dict, data: tuple[torch.Tensor, ...], bf16: bool) -> Step:
+def transformer_lens_4(shape: dict, data: Data, bf16: bool) -> Step:
     """TransformerLens 4's native bridge."""
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge import TransformerBridge
@@ -69,7 +88,7 @@ def transformer_lens_4(shape: dict, data: tuple[torch.Tensor, ...], bf16: bool) 
     return plain_step(model, lambda tokens: model(tokens)[:, -1], data, bf16)
 
 
-def transformers_gpt2(shape: dict, data: tuple[torch.Tensor, ...], bf16: bool) -> Step:
+def transformers_gpt2(shape: dict, data: Data, bf16: bool) -> Step:
     """GPT2LMHeadModel of transformers, without dropout."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -90,34 +109,40 @@ def transformers_gpt2(shape: dict, data: tuple[torch.Tensor, ...], bf16: bool) -
     return plain_step(model, lambda tokens: model(tokens).logits[:, -1], data, bf16)
 
 
-def seconds(steps: dict[str, Step], repeats: int, cpu_time: bool) -> dict[str, list[float]]:
-    """Time of every step, taking turns so that disturbances hit all alike."""
+LIBRARIES = {
+    "Hopscope": hopscope,
+    "TransformerLens 4.3 `boot_native`": transformer_lens_4,
+    "TransformerLens 3.9": transformer_lens_3,
+    "transformers GPT-2": transformers_gpt2,
+}
+
+
+def seconds(step: Step, repeats: int, cpu_time: bool) -> list[float]:
+    """Time of each of some steps."""
     cuda = torch.cuda.is_available()
     clock = time.process_time if cpu_time else time.perf_counter
-    taken: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(repeats + 3):
-        for name, step in steps.items():
-            start = clock()
-            step()
-            if cuda:
-                torch.cuda.synchronize()
-            if turn >= 3:  # the first turns warm up
-                taken[name].append(clock() - start)
+    taken = []
+    for _ in range(repeats):
+        start = clock()
+        step()
+        if cuda:
+            torch.cuda.synchronize()
+        taken.append(clock() - start)
     return taken
 
 
-def _main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("job", help="JSON: shape, rows, entities, relations, device, repeats, ...")
-    job = json.loads(parser.parse_args().job)
+def _serve(job: dict) -> None:
     torch.set_num_threads(job["threads"])
     data = batch(job["rows"], job["entities"], job["relations"], job["device"])
-    steps = {
-        precision: transformer_lens_3(job["shape"], data, precision == "bf16")
-        for precision in ("fp32", "bf16")
-    }
-    print(json.dumps(seconds(steps, job["repeats"], job["cpu_time"])))
+    build = LIBRARIES[job["library"]]
+    steps = {p: build(job["shape"], data, p == "bf16") for p in ("fp32", "bf16")}
+    for step in steps.values():
+        seconds(step, WARM_UP, job["cpu_time"])
+    print("ready", flush=True)
+    for line in sys.stdin:
+        precision, repeats = line.split()
+        print(json.dumps(seconds(steps[precision], int(repeats), job["cpu_time"])), flush=True)
 
 
 if __name__ == "__main__":
-    _main()
+    _serve(json.loads(sys.argv[1]))
