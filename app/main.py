@@ -6,6 +6,8 @@ and the first page does not need it.
 
 from __future__ import annotations
 
+import threading
+from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
@@ -53,6 +55,18 @@ def training() -> None:
     page()
 
 
+@st.cache_resource(show_spinner=False)
+def _import_models_meanwhile() -> threading.Timer:
+    """Import the model's library once the first page is there, so that later ones need not wait."""
+    timer = threading.Timer(SECONDS_OF_REST, import_module, ("circuits.patching",))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+SECONDS_OF_REST = 2.0
+"""Given to the browser to draw the first picture."""
+
 PAGES = [
     st.Page(formation, title="Formation", icon=":material/hub:", default=True),
     st.Page(question, title="One question", icon=":material/contact_support:"),
@@ -65,3 +79,4 @@ PAGES = [
 ICON = Path(__file__).parent / "instrument" / "icon.svg"
 st.set_page_config(page_title="Hopscope", page_icon=str(ICON), layout="wide")
 st.navigation(PAGES, position="top").run()
+_import_models_meanwhile()

@@ -87,6 +87,7 @@ class Instrument {
     this.page.build(this.width);
     this.root.dataset.step = this.context.playhead.step;
     this.root.dataset.ready = "true";
+    this.root.dataset.content = this.header.id;
   }
 
   update(header, component) {

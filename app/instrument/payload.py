@@ -45,7 +45,7 @@ def label_of(split: str) -> str:
     return SPLITS[split][0] if split in SPLITS else split.replace("_", " ")
 
 
-def timeline_payload(run: Run) -> dict[str, Any]:
+def timeline_payload(run: Run, datasets: Datasets) -> dict[str, Any]:
     """What every page's timeline needs: steps, accuracy and loss, phases, colours."""
     frame = run.metrics()
     return {
@@ -57,7 +57,7 @@ def timeline_payload(run: Run) -> dict[str, Any]:
             if name in run.corpus.splits
         ],
         "baselines": run.baselines,
-        "phases": phases(run.grok, None),
+        "phases": phases(run.grok, datasets.get("bridge_patching")),
         "colours": COLOURS,
         "measures": {},
     }
@@ -70,8 +70,7 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
         run: An opened run.
         datasets: Stored results by analysis name; those missing are left blank.
     """
-    payload = timeline_payload(run)
-    payload["phases"] = phases(run.grok, datasets.get("bridge_patching"))
+    payload = timeline_payload(run, datasets)
     positions = list(run.queries("train_inferred").positions)
     depth = _depth(run, datasets)
     payload["positions"] = described(positions, POSITIONS)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app.instrument.payload import dump, label_of, timeline_payload
+from app.instrument.payload import dump, label_of
 from app.views import address, frame
 from app.views.neighbourhood import neighbourhood
-from app.views.opened import Stamp, opened
-from app.views.stage import show_instrument
+from app.views.stage import show_instrument, timeline_of
 from circuits.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.runs import Run
 
@@ -36,7 +35,7 @@ def page() -> None:
 
 
 def _data(shown: frame.Shown) -> None:
-    show_instrument(shown, "compact", _timeline(shown.at))
+    show_instrument(shown, "compact", dump(timeline_of(shown.at)))
     run = shown.run
     around, relations, facts, splits, report = st.tabs(
         ["Around an entity", "Relations", "Facts", "Splits", "Report"]
@@ -51,11 +50,6 @@ def _data(shown: frame.Shown) -> None:
         _splits(run, shown.step)
     with report:
         st.json(run.corpus.report, expanded=2)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
-def _timeline(at: Stamp) -> bytes:
-    return dump(timeline_payload(opened(at)))
 
 
 def _around(graph: KnowledgeGraph) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.instrument.packing import pack
-from app.instrument.payload import POSITIONS, described, dump, label_of, timeline_payload
+from app.instrument.payload import POSITIONS, described, dump, label_of
 from app.views import frame
 from app.views.choosing import book_of, choose_donor, choose_question
-from app.views.opened import Stamp, model_of, opened
+from app.views.opened import model_of
 from app.views.question_book import QuestionBook
-from app.views.stage import picked, show_instrument
+from app.views.stage import picked, show_instrument, timeline_of
 
 if TYPE_CHECKING:
     from app.views.patch_lab import Operation, Outcome
@@ -109,7 +109,7 @@ def _patched(
         "target": book.vocab.name(target),
         **_answers(book, result, kinds),
     }
-    payload = dump({**_timeline(shown.at), "lab": lab})
+    payload = dump({**timeline_of(shown.at), "lab": lab})
     return payload, target, float(result.after[target])
 
 
@@ -126,11 +126,6 @@ def _answers(
         return found
 
     return {"before": rows(result.before), "after": rows(result.after)}
-
-
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
-def _timeline(at: Stamp) -> dict[str, Any]:
-    return timeline_payload(opened(at))
 
 
 def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.instrument.payload import dump, timeline_payload
+from app.instrument.payload import dump
 from app.views import frame
 from app.views.choosing import book_of, choose_donor, choose_question
 from app.views.opened import Stamp, one_thread, opened
-from app.views.stage import show_instrument
+from app.views.stage import show_instrument, timeline_of
 
 READING = (
     "Choose a question; every state shows the name it would answer with, green the right answer, "
@@ -63,4 +63,4 @@ def _payload(at: Stamp, tokens: tuple[int, ...], donor: tuple[int, ...] | None) 
     if lent is not None:
         short = " · ".join(book.vocab.name(t) for t in lent.tokens)
         question["donor"] = {"short": short, "bridge": lent.bridge, "swapped": target}
-    return dump({**timeline_payload(run), "question": question})
+    return dump({**timeline_of(at), "question": question})

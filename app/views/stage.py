@@ -7,8 +7,10 @@ from typing import Any
 import streamlit as st
 
 from app.instrument import mount
+from app.instrument.payload import timeline_payload
 from app.views import address
 from app.views.frame import Shown
+from app.views.opened import Stamp, opened, results_of
 
 
 def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **header: Any) -> Any:
@@ -46,14 +48,15 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
     return mount(header, body, key=page, on_step=stepped, on_pick=picked_something)
 
 
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def timeline_of(at: Stamp) -> dict[str, Any]:
+    """What the timeline of every page needs of a run."""
+    return timeline_payload(opened(at), results_of(at)[0])
+
+
 def picked(page: str) -> Any:
     """What was last picked in the instrument of a page; None if nothing was."""
     return st.session_state.get(f"picked_{page}")
-
-
-def forget_picked(page: str) -> None:
-    """Begin again with nothing picked."""
-    st.session_state.pop(f"picked_{page}", None)
 
 
 def _state(page: str) -> dict[str, Any]:

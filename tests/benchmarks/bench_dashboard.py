@@ -96,13 +96,10 @@ def patching(page: Any, url: str, clicks: int = 6) -> list[int]:
     opening(page, f"{url}/lab?run=one")
     took = []
     for i in range(clicks):
-        ready(page, "lab")
-        before = page.locator(".answers").nth(1).inner_html()
+        before = ready(page, "lab").get_attribute("data-content")
         start = time.perf_counter()
         page.locator(".page-lab .cell").nth(i).click()
-        while page.locator(".answers").nth(1).inner_html() == before:
-            if time.perf_counter() - start > 5:
-                break
+        page.locator(f".page-lab:not([data-content='{before}'])").wait_for()
         took.append(round(1000 * (time.perf_counter() - start)))
     return sorted(took)
 
