@@ -14,7 +14,9 @@ from circuits.corpus import Corpus, build_corpus
 from circuits.errors import HopscopeError
 from circuits.knowledge_graph import KnowledgeGraph
 from circuits.leakage import LeakageError, assert_no_leakage
-from circuits.recipe import Recipe
+from circuits.recipe import Recipe, load_recipe
+
+RECIPES = Path(__file__).parents[1] / "train" / "recipes"
 
 WORLD = [
     ("Lyon", "country", "France"),
@@ -201,3 +203,17 @@ def test_the_default_recipe_builds_from_real_facts() -> None:
     assert built.graph.count("real") == len(built.graph)
     assert len(built.queries("id_test")) == 1000
     assert built.report["phi_trained"] > 10
+
+
+@pytest.mark.parametrize("name", ["wild-composition", "wild-comparison"])
+def test_the_wild_recipes_state_data_that_can_be_built(name: str) -> None:
+    built = build_corpus(load_recipe(RECIPES / f"{name}.toml"))
+    assert len(built.queries("train_inferred")) == {"wild-composition": 5000}.get(name, 8000)
+    assert len(built.queries("id_test")) >= 1000
+
+
+@pytest.mark.parametrize("name", ["grokked-composition", "grokked-comparison"])
+def test_the_grokked_recipes_are_valid(name: str) -> None:
+    settings = load_recipe(RECIPES / f"{name}.toml")
+    assert settings.source.name == name.replace("-", "_")
+    assert settings.splits.task == name.split("-")[1]
