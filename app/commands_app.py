@@ -31,7 +31,7 @@ def app_command(
         *("--server.address", "localhost", "--server.port", str(port)),
         *("--server.headless", str(not browser).lower()),
         *("--server.fileWatcherType", "none"),
-        *("--browser.gatherUsageStats", "false"),
+        *("--browser.gatherUsageStats", "false", "--runner.magicEnabled", "false"),
         *("--client.toolbarMode", "minimal", "--client.showErrorDetails", "none"),
         *("--theme.light.primaryColor", "#0072B2", "--theme.dark.primaryColor", "#3D9BD6"),
         *("--theme.baseFontSize", "15"),

@@ -64,8 +64,7 @@ def _import_models_meanwhile() -> threading.Timer:
     return timer
 
 
-SECONDS_OF_REST = 2.0
-"""Given to the browser to draw the first picture."""
+SECONDS_OF_REST = 2.0  # given to the browser to draw the first picture
 
 PAGES = [
     st.Page(formation, title="Formation", icon=":material/hub:", default=True),

@@ -60,6 +60,7 @@ def test_the_main_script_opens_the_formation_page(runs: Path) -> None:
     app = AppTest.from_file(str(MAIN), default_timeout=60).run()
     assert errors(app) == []
     assert "None of the 64 facts is real" in text_of(app)
+    assert not app.markdown  # no bare text of the script is shown
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -75,7 +75,9 @@ def _pick(
         options = {wanted: book.text(wanted), **options}
     key = f"{parameter}_hit"
     if st.session_state.get(key) not in options:
-        st.session_state[key] = wanted if wanted in options else next(iter(options))
+        first = book.tokens_of(book.first)
+        start = wanted if wanted in options else first
+        st.session_state[key] = start if start in options else next(iter(options))
     return column.selectbox(
         f"{label.capitalize()} ({len(options)} of {len(book.hits):,} shown)",
         list(options),
@@ -86,7 +88,7 @@ def _pick(
 
 def _compose(book: QuestionBook, parameter: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
     vocab = book.vocab
-    start = wanted or book.tokens_of(book.hits[0])
+    start = wanted or book.tokens_of(book.first)
     columns = st.columns(len(start), vertical_alignment="bottom")
     names = ("Subject", "First relation", "Second relation", "Third relation")
     tokens = []

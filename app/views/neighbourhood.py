@@ -12,7 +12,7 @@ from circuits.knowledge_graph import PROVENANCES, KnowledgeGraph
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-MOST = 30
+MOST = 24
 """Facts shown on each side."""
 DASHES = {"real": "solid", "synthetic": "dash", "added_true": "dashdot", "added_false": "dot"}
 BLUE, VERMILION, *_ = CATEGORIES
@@ -46,7 +46,7 @@ def neighbourhood(graph: KnowledgeGraph, entity: int) -> go.Figure:
         showlegend=False,
         height=max(320, 19 * shown + 80),
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        xaxis={"visible": False, "range": [-2.2, 2.2], "fixedrange": True},
+        xaxis={"visible": False, "range": [-2.4, 2.4], "fixedrange": True},
         yaxis={"visible": False, "fixedrange": True},
         title={
             "text": f"left: facts that lead here ({more[0]} not shown) · right: its own facts "
@@ -61,36 +61,31 @@ def _add_side(figure: go.Figure, graph: KnowledgeGraph, rows: np.ndarray, side: 
     import plotly.graph_objects as go
 
     heights = np.linspace(1, -1, len(rows)) if len(rows) > 1 else np.zeros(len(rows))
-    names, hover = [], []
+    names, texts, hover = [], [], []
     for row, height in zip(rows.tolist(), heights.tolist(), strict=True):
         subject, relation, obj = graph.facts[row]
         origin = PROVENANCES[graph.provenance[row]]
-        names.append(graph.entities[obj if side > 0 else subject])
+        name = graph.entities[obj if side > 0 else subject]
+        names.append(name)
+        verb = f"<i>{graph.relations[relation]}</i>"
+        texts.append(f"{verb}  {name}" if side > 0 else f"{name}  {verb}")
         hover.append(f"{graph.fact_text(row)} ({origin.replace('_', ', ')})")
         figure.add_trace(
             go.Scatter(
-                x=[0, 1.25 * side],
+                x=[0, 0.9 * side],
                 y=[0, height],
                 mode="lines",
                 line={"width": 1, "color": "#9aa3ad", "dash": DASHES[origin]},
                 hoverinfo="skip",
             )
         )
-        figure.add_annotation(
-            x=0.8 * side,
-            y=0.64 * height,
-            text=graph.relations[relation],
-            showarrow=False,
-            font={"size": 10},
-            opacity=0.75,
-        )
     figure.add_trace(
         go.Scatter(
-            x=[1.25 * side] * len(rows),
+            x=[0.9 * side] * len(rows),
             y=heights,
             mode="markers+text",
             marker={"size": 9, "color": BLUE},
-            text=names,
+            text=texts,
             textposition="middle right" if side > 0 else "middle left",
             customdata=names,
             hovertext=hover,

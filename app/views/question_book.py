@@ -80,6 +80,15 @@ class QuestionBook:
         return found
 
     @cached_property
+    def first(self) -> Hit:
+        """A question to begin with: ID test if there is one, passing three different entities."""
+        for hit in self.hits:
+            asked = self.asked(self.tokens_of(hit))
+            if len({asked.tokens[0], asked.bridge, asked.answer}) == 3:
+                return hit
+        return self.hits[0]
+
+    @cached_property
     def _folded(self) -> list[str]:
         return [hit.text.casefold() for hit in self.hits]
 
