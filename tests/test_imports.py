@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,14 @@ def test_app_has_no_module_named_like_a_package() -> None:
     """Streamlit puts app/ first on the path: a name of ours there would hide the package."""
     taken = set(ALLOWED) | {"streamlit", "plotly", "torch", "numpy", "pandas", "xarray", "typer"}
     assert not {path.stem for path in (ROOT / "app").iterdir()} & taken
+
+
+def test_every_package_and_its_data_are_in_the_distribution() -> None:
+    """Packages are listed by hand, so that nothing else in the checkout is installed."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {path.parent.relative_to(ROOT) for path in SOURCES}
+    assert set(setuptools["packages"]) == {".".join(folder.parts) for folder in folders}
+    for folder in folders:
+        suffixes = {p.suffix for p in (ROOT / folder).iterdir() if p.is_file()} - {".py"}
+        listed = setuptools["package-data"].get(".".join(folder.parts), [])
+        assert suffixes == {Path(pattern).suffix for pattern in listed}

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXECUTED = re.findall(r"<!-- executed by tests/test_readme.py -->\n```(\w+)\n(.*?)```", README, re.S)
+MARK = "<!-- executed by tests/test_readme.py -->"
+EXECUTED = re.findall(MARK + r"\n```(\w+)\n(.*?)```", README, re.DOTALL)
 
 
 def block(language: str) -> str:
