@@ -164,6 +164,34 @@ _ENTRIES = (
         splits=("train_inferred",),
     ),
     Analysis(
+        "component_patching",
+        "Component patching",
+        "Overwrites the output of one attention layer, head or MLP at one position with its value "
+        "for a corrupted question. How far the answer's logit falls says which token of the "
+        "question that component carries there.",
+        "analyses.component_patching",
+        splits=("id_test",),
+    ),
+    Analysis(
+        "path_patching",
+        "Path patching",
+        "Lets what one component writes for a corrupted question reach one single later "
+        "component, all others staying as they were. The fall of the answer's logit is what runs "
+        "along that edge.",
+        "analyses.path_patching",
+        splits=("id_test",),
+        default_steps="last",
+    ),
+    Analysis(
+        "attribution",
+        "Attribution patching",
+        "Predicts the effect of patching every component from gradients, at the cost of a few "
+        "backward passes. Its correlation with real patching says how far the prediction holds.",
+        "analyses.attribution",
+        splits=("id_test",),
+        default_steps="last",
+    ),
+    Analysis(
         "circuit_discovery",
         "The circuit",
         "Finds the edges between components that carry the answer, by path patching against "
@@ -186,8 +214,8 @@ _ENTRIES = (
         "comparison_tracing",
         "Causal tracing of comparisons",
         "Overwrites one state with its value for a question whose attribute or entity was "
-        "replaced so that the label changes. The share of right answers that flip is the "
-        "strength of that state.",
+        "replaced so that the label changes. The share of answers that are then not right is the "
+        "strength of that state; beside it the accuracy without a patch.",
         "analyses.comparison_tracing",
         tasks=("comparison",),
     ),

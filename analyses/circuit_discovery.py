@@ -21,10 +21,8 @@ one, those of edges in series are each about one.
 from __future__ import annotations
 
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import Field
-from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
 from analyses.circuit_run import ABLATIONS, VARIANTS, AblatedRuns, ablated_runs
@@ -34,9 +32,10 @@ from analyses.edge_tests import Choice, Correction, Effects, Rules, choose, choo
 from analyses.edge_tests import jaccard as jaccard_index
 from analyses.estimates import Variables
 from analyses.examples import Examples, with_interval
-from analyses.path_engine import PathPatch, PathPatcher, edges_in_use
+from analyses.path_patching import contrast_traces, path_outcomes
+from analyses.precision import half_precision
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine
+from circuits.patch_engine import PatchEngine, Trace
 
 
 class Options(AnalysisOptions):
@@ -66,11 +65,11 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     heads = model.cfg.n_heads if options.heads else None
     edges = candidate_edges(model.depth, len(positions), heads)
     contrasts = draw_contrasts(examples, options.seed)
-    effects, patcher = edge_effects(engine, examples, contrasts, edges)
+    effects, clean = edge_effects(engine, examples, contrasts, edges)
     found = choose(effects, options.rules)
     resampled = choose_resampled(effects, options.rules, options.resamples, options.seed)
     circuit = [edge for edge, kept in zip(edges, found.in_circuit, strict=True) if kept]
-    ablated = ablated_runs(engine, examples, patcher.clean, edges, circuit, options.seed)
+    ablated = ablated_runs(engine, examples, clean, edges, circuit, options.seed)
     variables = {
         **_edge_variables(effects, found, resampled),
         **_stability(found, resampled),
@@ -83,7 +82,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         "ablation": list(ABLATIONS),
         "variant": list(VARIANTS),
     }
-    return compact(xr.Dataset(variables, coords))
+    return half_precision(xr.Dataset(variables, coords))
 
 
 def edge_effects(
@@ -91,53 +90,28 @@ def edge_effects(
     examples: Examples,
     contrasts: tuple[Contrast, ...],
     edges: tuple[Edge, ...],
-) -> tuple[Effects, PathPatcher]:
-    """Fall of the logit difference along every edge, per question."""
-    answer = examples.queries.answer.to(engine.device)
-    clean = engine.trace(examples.queries.tokens.to(engine.device))
-    tokens = [c.tokens for c in contrasts] + [c.placebo for c in contrasts]
-    sources = [engine.trace(torch.from_numpy(t).to(engine.device)) for t in tokens]
-    patcher = PathPatcher(engine, clean, sources)
-    patches, where = [], []
-    for source in range(len(sources)):
-        contrast = contrasts[source % len(contrasts)]
-        for i in edges_in_use(edges, contrast.position):
-            patches.append(PathPatch(edges[i], source))
-            where.append((source, i))
-    patched = patcher.scores(patches, _reader(contrasts, answer, patches))[..., 0]
-    whole = torch.stack(
-        [c.logit_difference(engine.logits(clean.resid[-1][:, -1]), answer) for c in contrasts]
+) -> tuple[Effects, Trace]:
+    """Fall of the logit difference along every edge, per question; and the clean run."""
+    clean, sources = contrast_traces(engine, examples, contrasts)
+    real, placebo = path_outcomes(
+        engine, examples, contrasts, clean, sources, edges, effect_only=True
     )
-    fall = whole[[s % len(contrasts) for s, _ in where]] - patched
-    table = np.full((len(sources), len(edges), len(examples)), np.nan)
-    table[tuple(np.transpose(where))] = fall.cpu().numpy()
-    corrupted = [
-        c.logit_difference(engine.logits(s.resid[-1][:, -1]), answer)
-        for c, s in zip(contrasts, sources, strict=False)
-    ]
-    valid = np.stack([c.valid for c in contrasts])
-    both = valid & np.stack([c.placebo_valid for c in contrasts])
-    total = (whole - torch.stack(corrupted)).cpu().numpy()
-    real, placebo = np.split(table, 2)
-    return Effects(
-        real=np.where(valid[:, None], real, np.nan).transpose(2, 0, 1),
-        placebo=np.where(both[:, None], placebo, np.nan).transpose(2, 0, 1),
-        total=np.where(valid, total, np.nan).T,
-    ), patcher
-
-
-def _reader(contrasts: tuple[Contrast, ...], answer: Tensor, patches: list[PathPatch]):  # type: ignore[no-untyped-def]
-    """Logit differences, each with the t' of the token that was corrupted."""
-    tokens = np.stack([c.other for c in contrasts]).astype(np.int64)
-    other = torch.from_numpy(tokens).to(answer.device)
-
-    def read(logits: Tensor, cells: list[int]) -> Tensor:
-        bad = other[[patches[i].source % len(contrasts) for i in cells]]
-        good = answer.expand(len(cells), -1)
-        pair = logits.gather(-1, torch.stack([good, bad], -1))
-        return pair[..., :1] - pair[..., 1:]
-
-    return read
+    answer = examples.queries.answer.to(engine.device)
+    before = engine.logits(clean.resid[-1][:, -1])
+    total = np.stack(
+        [
+            (
+                contrast.logit_difference(before, answer)
+                - contrast.logit_difference(engine.logits(source.resid[-1][:, -1]), answer)
+            )
+            .cpu()
+            .numpy()
+            for contrast, source in zip(contrasts, sources, strict=False)
+        ],
+        -1,
+    )
+    valid = np.stack([contrast.valid for contrast in contrasts], -1)
+    return Effects(real[..., 0], placebo[..., 0], np.where(valid, total, np.nan)), clean
 
 
 def _edge_variables(effects: Effects, found: Choice, resampled: Choice) -> Variables:
@@ -208,9 +182,3 @@ def _counts(contrasts: tuple[Contrast, ...]) -> Variables:
         "n_valid": (("corrupted",), valid, {"long_name": "examples with a corruption", **once}),
         "n_placebo": (("corrupted",), both, {"long_name": "of these, with a placebo", **once}),
     }
-
-
-def compact(dataset: xr.Dataset) -> xr.Dataset:
-    """Real numbers in half precision: three digits, a quarter of the space."""
-    real = [name for name, values in dataset.data_vars.items() if values.dtype.kind == "f"]
-    return dataset.assign({name: dataset[name].astype(np.float16) for name in real})
