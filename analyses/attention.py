@@ -3,7 +3,7 @@
 1. The pattern by layer, head, query and key position, mean over examples, and its entropy.
 2. Head scores by direct attribution: what head h of block l writes at a position is projected onto
    the unembedding direction of a target, with the final norm's scale held at its value in this run
-   and relative to the mean over all entities (an unembedding direction that all share raises no
+   and relative to the mean over all tokens (an unembedding direction that all share raises no
    answer). Targets: the bridge at relation_1, the answer at the last position. In logits.
 """
 

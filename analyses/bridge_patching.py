@@ -73,7 +73,10 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         return np.where(here[..., None, None], outcome == kind, np.nan)
 
     success = {"long_name": "share of answers that become the donor bridge's", "units": "share"}
-    kept = {"long_name": "share of answers that stay", "units": "share"}
+    kept = {
+        "long_name": "share of answers that are the question's own, right one",
+        "units": "share",
+    }
     return xr.Dataset(
         {
             **with_interval("success", dims, share(SUCCESS), success, shares=True),

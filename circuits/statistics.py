@@ -20,6 +20,9 @@ from circuits.errors import HopscopeError
 LEAST_EXAMPLES = 5
 """Fewer examples than this give no interval worth showing."""
 
+LEAST_OF_BOTH = 5
+"""Fewer successes, or failures, make the bootstrap interval of a share cover too rarely."""
+
 N_RESAMPLES = 1000
 
 
@@ -49,8 +52,9 @@ def bootstrap(
         confidence: Of the two-sided interval.
         n_resamples: Number of bootstrap resamples.
         seed: The same seed draws the same resamples, so two results are comparable.
-        shares: Values lie in [0, 1]. Where all of them are 0, or all are 1, every resample is the
-            same and the percentile interval would claim certainty; Wilson's is given there.
+        shares: Values lie in [0, 1]. Near 0 and 1 the percentile interval is too short, and where
+            all values are 0, or all are 1, it would claim certainty. Where the values add up to
+            less than `LEAST_OF_BOTH` successes or failures, Wilson's is given.
 
     Returns:
         Mean, low and high: NaN in places with fewer than `LEAST_EXAMPLES` values.
@@ -71,9 +75,9 @@ def bootstrap(
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = _quantiles(per_resample, tails)
     if shares:
-        certain = (n > 0) & ((mean == 0) | (mean == 1))
-        wide = wilson(np.round(mean * n)[certain], n[certain], confidence)
-        low[certain], high[certain] = wide
+        rare = (n > 0) & (np.minimum(mean, 1 - mean) * n < LEAST_OF_BOTH)
+        low[rare], high[rare] = wilson((mean * n)[rare], n[rare], confidence)
+    low, high = np.fmin(low, mean), np.fmax(high, mean)  # float32 sums miss a mean without spread
     low[n < LEAST_EXAMPLES] = high[n < LEAST_EXAMPLES] = np.nan
     shape = values.shape[1:]
     return Interval(*(part.reshape(shape) for part in (mean, low, high, n)))
@@ -91,7 +95,9 @@ def wilson(
         share = successes / n
         centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    low = np.where(successes == 0, 0.0, centre - half)  # rounding leaves 1e-19 there
+    high = np.where(successes == n, 1.0, centre + half)
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def benjamini_hochberg(

@@ -35,6 +35,13 @@ def results():
     }
 
 
+def test_a_figure_counts_the_examples_that_have_a_value(results):
+    some = results["causal_tracing"].copy()
+    some["n_valid"] = (("split", "position"), np.tile([300, 279, 300], (some.sizes["split"], 1)))
+    spec = figure(some, "strength", step=4000, split="id_test")
+    assert "n = 279 to 300" in spec.subtitle
+
+
 def test_a_heat_map_holds_the_results_numbers_with_layer_0_at_the_bottom(results):
     spec = figure(results["causal_tracing"], "strength", step=4000, split="id_test")
     assert isinstance(spec, HeatMap)

@@ -81,3 +81,16 @@ def test_benjamini_hochberg_equals_scipy_and_keeps_the_shape() -> None:
 def test_holm_of_a_textbook_example() -> None:
     p = np.array([0.01, 0.04, 0.03, 0.005, np.nan])
     np.testing.assert_allclose(holm(p), [0.03, 0.06, 0.06, 0.02, np.nan])
+
+
+@pytest.mark.parametrize("share", [0.02, 0.98])
+def test_intervals_of_rare_events_cover_as_often_as_they_say(share: float) -> None:
+    values = np.random.default_rng(6).random((169, 1500)) < share
+    found = bootstrap(values, shares=True)
+    assert ((found.low <= share) & (share <= found.high)).mean() > 0.92
+
+
+def test_an_interval_holds_its_mean_where_all_values_agree() -> None:
+    found = bootstrap(np.full((300, 1), 0.1))
+    assert found.low[0] <= found.mean[0] <= found.high[0]
+    assert wilson(np.array([0, 300]), np.array([300, 300]))[0][0] == 0

@@ -69,8 +69,11 @@ def interval(ds: xr.Dataset, variable: str) -> Interval:
 
 
 def number_of_examples(ds: xr.Dataset) -> str:
-    """ "n = 300", or a range where it differs between what is shown; "" if not recorded."""
-    counts = next((ds[v].values.astype(float) for v in ("n", "n_valid") if v in ds), np.array([]))
+    """ "n = 300", or a range where it differs between what is shown; "" if not recorded.
+
+    Of the examples drawn, those with a value: some have no corruption or no donor.
+    """
+    counts = next((ds[v].values.astype(float) for v in ("n_valid", "n") if v in ds), np.array([]))
     n = counts[np.isfinite(counts)].astype(int)
     if not n.size:
         return ""
