@@ -152,9 +152,12 @@ def test_a_hover_says_in_words_what_a_state_is(page: Any, address: str) -> None:
 def test_another_split_changes_the_numbers(page: Any, address: str) -> None:
     go(page, address, "")
     before = page.locator(".maps").inner_text()
+    assert "ID test: " in page.locator(".sentence").inner_text()
     page.get_by_role("radio", name="Trained").click()
     page.wait_for_timeout(200)
     assert page.locator(".maps").inner_text() != before
+    # what is compared with the shortcut of a split is the accuracy on that split
+    assert "Trained: " in page.locator(".sentence").inner_text()
 
 
 def test_choosing_a_cell_patches_it_and_changes_the_answers(page: Any, address: str) -> None:

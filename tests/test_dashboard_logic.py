@@ -95,7 +95,7 @@ def test_what_a_position_loses_in_a_block_is_the_width_of_its_slanted_edge() -> 
     tracing = xr.Dataset(
         {name: (dims, values) for name, values in {"changed": changed, **half}.items()}
         | {
-            "n": (("split",), [3]),
+            "n_valid": (("split", "position"), [[2, 2]]),
             "example_row": (("split", "example"), [[4, 7, -1]]),
             "flip_example": ((*dims, "example"), np.ones((1, 1, 2, 2, 3), np.int8)),
         },
@@ -105,6 +105,27 @@ def test_what_a_position_loses_in_a_block_is_the_width_of_its_slanted_edge() -> 
     assert packed["moved"]["value"]["values"] == [500, -400, None, None]
     assert packed["moved"]["low"]["values"][0] == round(1000 * (0.5 - 0.03 * 2**0.5))
     assert packed["flips"]["shape"] == [2, 2, 2, 2]  # the third example was none
+
+
+def test_a_question_without_a_swap_is_not_said_to_keep_its_answer() -> None:
+    flips = np.zeros((1, 1, 2, 2, 3), np.int8)  # step, split, layer, position, example
+    flips[..., 1, 0] = -1  # the first question has no corruption at the second position
+    flips[:, :, :, 0, 2] = 1  # the third is wrong with the last state that nothing reads, too
+    dims = ("step", "split", "layer", "position")
+    share = np.full((1, 1, 2, 2), 0.5)
+    tracing = xr.Dataset(
+        dict.fromkeys(("changed", "changed_low", "changed_high"), (dims, share))
+        | {
+            "n_valid": (("split", "position"), [[3, 2]]),
+            "example_row": (("split", "example"), [[1, 2, 3]]),
+            "flip_example": ((*dims, "example"), flips),
+        },
+        {"step": [0], "split": ["id_test"]},
+    )
+    packed = split_measures({"causal_tracing": tracing}, "id_test", [0])
+    assert packed["n_valid"] == [3, 2]
+    assert packed["drawn"] == pack_bits(np.array([[True, True, True], [False, True, True]]))
+    assert packed["right"] == pack_bits(np.array([[True, True, False]]))
 
 
 def test_questions_go_to_names_and_back(book: QuestionBook) -> None:

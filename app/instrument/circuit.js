@@ -86,7 +86,7 @@ class Circuit {
     const [measure, at] = found;
     const name = this.data.positions[edge.p].label;
     if (edge.kind === "through") {
-      return `Swapping the state at ${name} ${blocks(edge.l + 1)} for that of another question changes the answer in a share of ${measure.inWords(...at)} of ${this.split.n} questions.`;
+      return `Swapping the state at ${name} ${blocks(edge.l + 1)} for that of another question changes the answer in a share of ${measure.inWords(...at)} of ${this.split.nValid[edge.p]} questions.`;
     }
     const value = measure.at(...at);
     const verb = value !== null && value < 0 ? "gains" : "loses";

@@ -5,11 +5,12 @@ class RunData {
     Object.assign(this, raw);
     this.bySplit = {};
     for (const [name, packed] of Object.entries(raw.measures || {})) {
-      const split = { n: packed.n ?? 0, examples: packed.examples || null };
+      const split = { nValid: packed.n_valid || [], examples: packed.examples || null };
       for (const kind of ["lens", "tracing", "moved", "bridge"]) {
         split[kind] = packed[kind] ? new Measure(packed[kind]) : null;
       }
       if (packed.flips) split.flips = new Bits(packed.flips);
+      if (packed.drawn) split.drawn = new Bits(packed.drawn);
       if (packed.right) split.right = new Bits(packed.right);
       this.bySplit[name] = split;
     }

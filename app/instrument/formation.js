@@ -155,24 +155,24 @@ class Examples {
     const split = this.context.data.bySplit[this.context.split];
     const { kind, l, p } = this.chosen;
     const position = this.context.data.positions[p].label;
-    if (!split || !split.flips || !split.examples) {
-      this.title.textContent = "No examples kept: run `hopscope analyze` for this run.";
+    const index = this.context.playhead.index;
+    if (!split || !split.flips || !split.examples || split.tracing.at(index, l, p) === null) {
+      this.title.textContent = "No examples kept here: run `hopscope analyze` for this run.";
       this.list.replaceChildren();
       return;
     }
-    const index = this.context.playhead.index;
     const rows = split.examples.map((text, i) => {
-      const wrong = split.right ? !split.right.at(index, i) : false;
-      return { text, wrong, changed: !wrong && Boolean(this.changed(index, i, split)) };
+      const wrong = !split.right.at(index, i), drawn = Boolean(split.drawn.at(p, i));
+      return { text, wrong, drawn, changed: !wrong && drawn && Boolean(this.changed(index, i, split)) };
     });
-    const count = rows.filter((row) => row.changed).length, right = rows.filter((row) => !row.wrong).length;
+    const count = rows.filter((row) => row.changed).length, right = rows.filter((row) => row.drawn && !row.wrong).length;
     this.title.textContent = kind === "moved"
       ? `${position}, block ${l + 1}: ${count} of ${right} right answers stop depending on this position`
       : `${position}, ${blocks(kind === "through" ? l + 1 : l)}: ${count} of ${right} right answers change when swapped`;
     rows.sort((a, b) => b.changed - a.changed || a.wrong - b.wrong);
     this.list.replaceChildren(...rows.slice(0, 80).map((row) => {
       const item = html("li", { class: row.changed ? "changed" : "kept" });
-      html("span", { class: "verdict", text: row.changed ? "changes" : row.wrong ? "wrong anyway" : "stays" }, item);
+      html("span", { class: "verdict", text: row.changed ? "changes" : row.wrong ? "wrong anyway" : row.drawn ? "stays" : "no swap found" }, item);
       item.append(row.text);
       return item;
     }));

@@ -40,7 +40,7 @@ def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> dict
         axes = ("step", "control", "layer", "position")
         packed["bridge"] = pack_measure(bridge, "success", axes)
     if tracing is not None:
-        packed["n"] = int(tracing["n"])
+        packed["n_valid"] = [int(n) for n in tracing["n_valid"].values]
         packed["tracing"] = pack_measure(tracing, "changed", STATE_AXES)
         packed["moved"] = _moved(tracing)
         packed |= _examples(tracing, lens)
@@ -77,10 +77,19 @@ def _moved(tracing: xr.Dataset) -> dict[str, Any]:
 
 
 def _examples(tracing: xr.Dataset, lens: xr.Dataset | None) -> dict[str, Any]:
-    """Bits per question: does its answer change at a state, and was it right before?"""
+    """Bits per question: is its answer not right at a state, was a swap found, was it right before?
+
+    Without the lens, what was right before is told by the last state of the first position, which
+    nothing reads: a swap leaves the answer as it was.
+    """
     kept = tracing["example_row"].values >= 0
     flips = tracing["flip_example"].transpose("step", "layer", "position", "example").values
-    found: dict[str, Any] = {"flips": pack_bits(np.nan_to_num(flips)[..., kept] > 0)}
+    flips = np.nan_to_num(flips, nan=-1)[..., kept]
+    found: dict[str, Any] = {
+        "flips": pack_bits(flips > 0),
+        "drawn": pack_bits((flips >= 0).any((0, 1))),
+        "right": pack_bits(flips[:, -1, 0] == 0),
+    }
     if lens is not None and np.array_equal(
         lens["example_row"].values, tracing["example_row"].values
     ):

@@ -28,10 +28,12 @@ function behaviourInWords(data, split, step) {
   if ((trained ?? 0) < 0.9) words = `The model answers ${percent(trained)} of the compositions it is trained on`;
   else if ((tested ?? 0) < 0.95) words = `The model knows what it is trained on (${percent(trained)}), yet answers only ${percent(tested)} of unseen ID questions`;
   else words = `The model generalizes: ${percent(tested)} of unseen ID questions are right`;
-  if (split === "ood_test") words += ` and ${percent(shown)} of OOD questions`;
-  if (shortcut && shown !== null) {
+  if (shown === null) return `${words}. `;
+  // The split that is looked at is named with its own number: the words before may be on others.
+  words += `. ${data.splitLabel(split)}: ${percent(shown)}`;
+  if (shortcut) {
     const relation = shown > shortcut.value + 0.05 ? "more than" : shown < shortcut.value - 0.05 ? "less than" : "about what";
-    words += ` (${relation} the best shortcut reaches here, ${percent(shortcut.value)})`;
+    words += `, ${relation} the best shortcut reaches there (${percent(shortcut.value)})`;
   }
   return `${words}. `;
 }
