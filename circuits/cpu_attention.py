@@ -90,23 +90,27 @@ def attend_backward(
             dv.index_add_(0, _first_rows(queries), dz[: queries.first].float())
     for at, kept in zip(queries.lookups, saved, strict=True):
         dseen = _seen_gradient(dz[at.start : at.stop], kept, heads, dq, at, queries.first)
-        dkv.index_add_(0, at.seen, dseen)
+        if isinstance(queries.rows, slice):  # a node's own keys and values are its alone
+            dkv[at.start : at.stop] += dseen[-1]
+            dseen = dseen[:-1]
+        dkv.index_add_(0, at.seen[: len(dseen) * dseen.shape[1]], dseen.flatten(0, 1).float())
     return dq.mul_(heads.scale), dkv
 
 
 def _seen_gradient(
     dz: Tensor, kept: Attended, heads: Heads, dq: Tensor, at: Lookups, first: int
-) -> Float[Tensor, "keys two_widths"]:
+) -> Float[Tensor, "seen n two_widths"]:
     width = dz.shape[1]
     keys, values = kept.kv[..., :width], kept.kv[..., width:]
     dpattern = heads.sums(values * dz)
     dscores = torch.ops.aten._softmax_backward_data(dpattern, kept.pattern, 0, dz.dtype)
     spread = heads.over_columns(dscores)
     _sum_of(spread * keys, out=dq[at.start - first : at.stop - first])
-    dseen = torch.empty(kept.kv.shape)
-    dseen[..., :width] = spread * kept.q
-    dseen[..., width:] = kept.spread_pattern * dz
-    return dseen.flatten(0, 1)
+    # in dz's dtype, cast whole by the caller: a cast into every other half is ten times slower
+    dseen = torch.empty_like(kept.kv)
+    torch.mul(spread, kept.q, out=dseen[..., :width])
+    torch.mul(kept.spread_pattern, dz, out=dseen[..., width:])
+    return dseen
 
 
 def _first_rows(queries: Queries) -> Tensor:
