@@ -40,12 +40,14 @@ def trained_questions(
         corpus: Where they are from.
         at_most: How many to draw.
         seed: Of the draw.
-        leave_out: Questions not to be drawn, unless hardly any other was trained.
+        leave_out: Questions whose first hops are not to be drawn, unless hardly any other was
+            trained. Attention is causal: whatever shares their first two tokens shares their
+            states there, and what is learned from it has seen them.
     """
     trained = corpus.queries("train_inferred")
     rows = np.arange(len(trained))
-    if leave_out is not None and leave_out.token_ids.shape[1] == trained.token_ids.shape[1]:
-        others = rows[~_occurs_in(trained.token_ids, leave_out.token_ids)]
+    if leave_out is not None:
+        others = rows[~_occurs_in(trained.token_ids[:, :2], leave_out.token_ids[:, :2])]
         rows = others if len(others) >= LEAST_TO_LEARN_FROM else rows
     if len(rows) < LEAST_TO_LEARN_FROM:
         raise HopscopeError(

@@ -3,7 +3,8 @@
 The logit lens takes for granted that a middle state is in the final state's basis. The tuned lens
 learns, at this checkpoint, what each state would become:
 
-1. States of trained questions, at all positions; in all but tiny runs none is an example.
+1. States of trained questions, at all positions; in all but tiny runs none has the first hop of an
+   example, whose state at relation_1 would be the very same.
 2. One translator per layer, S[l] -> A_l S[l] + c_l, shared by all positions: first the ridge
    solution that predicts the last state S[depth], then a few Adam steps that lower the KL
    divergence of the lens's distribution from the model's final one at that position.

@@ -7,6 +7,7 @@ from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
 from analyses.examples import draw_examples
+from analyses.states import trained_questions
 
 TUNED, PLAIN = CATALOG["tuned_lens"], CATALOG["logit_lens"]
 WIRED = hand_wired(16, 6)
@@ -28,6 +29,14 @@ def test_it_is_nearer_to_the_output_than_the_logit_lens_on_new_questions() -> No
     found = TUNED.run(model, EXAMPLES, TUNED.options({}))
     middle = found.sel(layer=[1, 2])
     assert (middle.kl < 0.7 * middle.kl_logit_lens).all()
+
+
+def test_it_learns_from_no_state_that_it_is_judged_on() -> None:
+    few = draw_examples(WIRED.corpus, "id_test", 10)
+    learned = trained_questions(WIRED.corpus, 500, 0, few.queries)
+    first_hops = {tuple(row) for row in learned.token_ids[:, :2].tolist()}
+    assert len(first_hops) > 20
+    assert first_hops.isdisjoint(tuple(row) for row in few.queries.token_ids[:, :2].tolist())
 
 
 def test_the_adam_steps_lower_the_divergence() -> None:
