@@ -40,9 +40,9 @@ class Curves {
       return bottom - (bottom - top) * clamp((v - low) / (high - low), -0.02, 1.02);
     };
     this.gridLines(palette, low, high);
-    let above = -Infinity;
-    for (const reference of this.references) above = this.referenceLine(reference, palette, above);
+    for (const reference of this.references) this.referenceLine(reference, palette);
     for (const s of this.series) this.line(s, palette);
+    this.referenceNames(palette);
     this.cursor = svg("line", { y1: top, y2: bottom, stroke: palette.grey(0.75), "stroke-width": 1.2 }, this.canvas);
     this.dots = this.series.map((s) => svg("circle", { r: 3.5, fill: palette.of(s.colour), stroke: palette.grey(0) }, this.canvas));
     this.buildLegend(palette);
@@ -73,16 +73,23 @@ class Curves {
     }
   }
 
-  // References come from the highest down; a name that would touch the one above goes under its line.
-  referenceLine(reference, palette, above) {
+  referenceLine(reference, palette) {
     const { left, right } = this.area;
     const y = this.y(reference.value);
     const line = svg("line", { x1: left, x2: right, y1: y, y2: y, stroke: palette.of(reference.colour),
       "stroke-dasharray": "5 4", "stroke-width": 1.4, opacity: 0.9 }, this.canvas);
-    svg("text", { x: right - 2, y: y - 3 - above < 13 ? y + 12 : y - 3, "text-anchor": "end", class: "tick strong", fill: palette.grey(0.8),
-      text: reference.name }, this.canvas);
     this.context.tooltip.on(line, () => reference.words || reference.name);
-    return y - 3;
+  }
+
+  // From the highest down; a name that would touch the one above goes under its line.
+  referenceNames(palette) {
+    let above = -Infinity;
+    for (const reference of this.references) {
+      const over = this.y(reference.value) - 3, y = over - above < 13 ? over + 15 : over;
+      svg("text", { x: this.area.right - 2, y, "text-anchor": "end", class: "tick strong",
+        fill: palette.grey(0.85), text: reference.name }, this.canvas);
+      above = over;
+    }
   }
 
   line(s, palette) {
@@ -117,7 +124,8 @@ class Curves {
 
   format(value) {
     if (value === null || value === undefined) return "–";
-    return this.scale === "share" ? percent(value) : value.toPrecision(2);
+    if (this.scale === "share") return percent(value);
+    return value < 0.001 ? value.toExponential(0) : value.toPrecision(2);
   }
 
   draw() {
