@@ -23,7 +23,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-sync",
 ]
-WAIT = 60_000
+WAIT = 120_000
 """Milliseconds; machines that run tests are busy."""
 
 
