@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
@@ -14,6 +15,9 @@ from analyses.contrasts import draw_contrasts
 from analyses.corruptions import FactTable
 from analyses.edge_tests import Effects, Rules, choose, choose_resampled, jaccard
 from analyses.examples import Examples, draw_examples
+from analyses.figures import figure, to_matplotlib, to_plotly
+from analyses.figures.specs import CircuitDiagram
+from analyses.joining import joined_splits, joined_steps
 from circuits.errors import HopscopeError
 from circuits.patch_engine import PatchEngine
 
@@ -169,3 +173,47 @@ def test_an_unknown_edge_is_refused_with_the_nearest_name() -> None:
     assert named_edges(["mlp.1[relation_2]>output"], edges, names)[0].receiver.kind == "output"
     with pytest.raises(HopscopeError, match=r"mlp\.1\[relation_2\]>output"):
         named_edges(["mlp.1[relation_2]>outptu"], edges, names)
+
+
+def walked() -> xr.Dataset:
+    """The result of two checkpoints, as the walk stores it: random weights, then the wired ones."""
+    examples = wired_examples()
+    models = {0: random_model(WIRED.corpus, n_layers=4), 100: WIRED.model}
+    return joined_steps(
+        [
+            joined_splits(
+                {"train_inferred": (discover(examples, model), examples)},
+                step,
+                {"analysis": "circuit_discovery"},
+            )
+            for step, model in models.items()
+        ]
+    )
+
+
+def test_the_drawn_graph_has_exactly_the_wired_edges() -> None:
+    spec = figure(walked(), "found_circuit", step=100)
+    assert isinstance(spec, CircuitDiagram)
+    drawn = {(edge.source, edge.target) for edge in spec.edges if edge.shown}
+    # rows: tokens, then attention and MLP of each block; the hops are in blocks 1 and 2
+    assert drawn == {
+        ((0, 0), (3, 1)), ((3, 1), (4, 1)), ((0, 1), (4, 1)), ((4, 1), (5, 2)),
+        ((5, 2), (6, 2)), ((0, 2), (6, 2)), ((6, 2), None),
+    }  # fmt: skip
+    labels = {(node.layer, node.position): node.label for node in spec.nodes if node.label}
+    assert labels[4, 1] == "h · r1"
+    assert labels[6, 2] == "h · r1 · r2"
+
+
+def test_a_step_without_a_circuit_draws_no_edge() -> None:
+    spec = figure(walked(), "found_circuit", step=0)
+    assert isinstance(spec, CircuitDiagram)
+    assert not any(edge.shown for edge in spec.edges)
+
+
+@pytest.mark.parametrize("name", ["found_circuit", "faithfulness", "edges_over_training"])
+def test_every_figure_can_be_drawn_by_both_renderers(name: str) -> None:
+    spec = figure(walked(), name)
+    assert len(spec.frame())
+    assert to_matplotlib(spec).get_axes()
+    assert to_plotly(spec).data

@@ -68,16 +68,29 @@ def _stroke(spec: CircuitDiagram, edge: Edge) -> Stroke:
     assert edge.source is not None
     layer, position = edge.source
     start = np.array([position, layer], float)
+    if edge.kind == "path" and (edge.target is None or edge.target[1] == position):
+        top = spec.depth + 1 if edge.target is None else edge.target[0]
+        return Stroke(edge, _upwards(start, top), arrow=False)
     if edge.kind == "output":
         end = np.array([len(spec.positions) - 1, spec.depth + 0.72])
         return Stroke(edge, _curve(start, end), arrow=False)
     if edge.target is None:  # read by a later position that the measurement does not tell apart
         end = np.array([position + 0.52, layer + 0.5])
     else:
-        boxed = any(n.reading and (n.layer, n.position) == edge.target for n in spec.nodes)
+        boxed = any(
+            (n.reading or n.label) and (n.layer, n.position) == edge.target for n in spec.nodes
+        )
         gap = (NODE_WIDTH if boxed else SMALL_WIDTH) / 2 + 0.09
         end = np.array([edge.target[1] - gap, edge.target[0] - 0.08])
     return Stroke(edge, _curve(start, end), arrow=True)
+
+
+def _upwards(start: Float[np.ndarray, " 2"], top: float) -> np.ndarray:
+    """Within a column: straight to the next row, in a bow to the right past the rows between."""
+    t = np.linspace(0, 1, 24)
+    bow = 0.0 if top - start[1] <= 1 else 0.34 + 0.04 * (top - start[1])
+    across = bow * np.sin(np.pi * t) ** 0.5
+    return np.column_stack([start[0] + across, start[1] + (top - start[1]) * t])
 
 
 def _curve(start: Float[np.ndarray, " 2"], end: Float[np.ndarray, " 2"]) -> np.ndarray:

@@ -23,6 +23,8 @@ class Node:
     """MRR of each lens target."""
     reading: str | None = None
     """The target that is read best, None where no target is above `CircuitDiagram.readable`."""
+    label: str = ""
+    """What stands in the box where nothing is read: a component's name."""
     strength: float = math.nan
     low: float = math.nan
     high: float = math.nan
@@ -54,13 +56,15 @@ class CircuitDiagram(Spec):
 
     positions: tuple[str, ...]
     depth: int
-    """Number of blocks; there are depth + 1 rows of states."""
+    """Number of blocks; there are depth + 1 rows of states (or of components, see `rows`)."""
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     targets: tuple[str, ...]
     """Lens targets in the order of their colours; the nodes name them."""
     tokens: tuple[str, ...] = ()
     """Names under the columns, for one question; else the positions stand there."""
+    rows: tuple[str, ...] = ()
+    """Names of the rows from the bottom; none: the layers of states, 0 to depth."""
     output: str = "answer"
     readable: float = 0.1
     """MRR from which on a target counts as readable."""
@@ -99,6 +103,16 @@ class CircuitDiagram(Spec):
         ]
         return pd.DataFrame([*states, *edges])
 
+    @property
+    def row_label(self) -> str:
+        """What the rows are."""
+        return "" if self.rows else "layer (blocks before the state)"
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """A name for each row, from the bottom."""
+        return self.rows or tuple(str(i) for i in range(self.depth + 1))
+
     def _column(self, edge: Edge) -> str:
         end = edge.source or edge.target
         return "" if end is None else self.positions[end[1]]
@@ -106,4 +120,4 @@ class CircuitDiagram(Spec):
     def _place(self, edge: Edge) -> str:
         if edge.target is not None:
             return self.positions[edge.target[1]]
-        return self.output if edge.kind == "output" else "later positions"
+        return "later positions" if edge.kind == "read" else self.output

@@ -50,8 +50,8 @@ def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> None:
     )  # fmt: skip
     ax.set_xlim(-0.55, len(spec.positions) - 0.45)
     ax.set_ylim(TOKEN_Y - 0.3, spec.depth + 1.4)
-    ax.set_yticks(range(spec.depth + 1), [str(i) for i in range(spec.depth + 1)])
-    ax.set_ylabel("layer (blocks before the state)")
+    ax.set_yticks(range(spec.depth + 1), list(spec.row_names))
+    ax.set_ylabel(spec.row_label)
     ax.set_xticks([])
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
@@ -91,16 +91,18 @@ def _box(ax: Axes, x: float, y: float, fill: str, outline: str, small: bool = Fa
 
 
 def _draw_node(ax: Axes, node: Node, spec: CircuitDiagram, theme: Theme) -> None:
-    if node.reading is None:
+    if node.reading is None and not node.label:
         _box(ax, node.position, node.layer, theme.paper, theme.faint, small=True)
         return
-    score = node.readings[node.reading]
+    text = node.label
+    if node.reading is not None:
+        text = f"{words(node.reading)}\n{node.readings[node.reading]:.2f}"
     fill = node_fill(spec, node, theme)
     _box(ax, node.position, node.layer, fill, theme.ink)
     ax.text(
         node.position,
         node.layer,
-        f"{words(node.reading)}\n{score:.2f}",
+        text,
         size=6.8 if _width(ax) > BROAD else 5.6,
         ha="center",
         va="center",

@@ -47,8 +47,9 @@ def draw_circuit(figure: go.Figure, spec: CircuitDiagram, theme: Theme, cell: Ce
     _legend(figure, spec, theme, cell)
     figure.update_xaxes(visible=False, range=[-0.55, last + 0.55], **cell.at)
     figure.update_yaxes(
-        title="layer (blocks before the state)", range=[TOKEN_Y - 0.35, spec.depth + 1.45],
-        tickvals=list(range(spec.depth + 1)), showgrid=False, zeroline=False, **cell.at,
+        title=spec.row_label, range=[TOKEN_Y - 0.35, spec.depth + 1.45],
+        tickvals=list(range(spec.depth + 1)), ticktext=list(spec.row_names), showgrid=False,
+        zeroline=False, **cell.at,
     )  # fmt: skip
 
 
@@ -79,13 +80,16 @@ def _edge_text(spec: CircuitDiagram, edge: Edge) -> str:
     if edge.target is not None:
         end = _state(spec, edge.target)
     else:
-        end = f"the {spec.output}" if edge.kind == "output" else "later positions"
+        end = f"the {spec.output}" if edge.kind != "read" else "later positions"
     interval = f" [{edge.low:.2f}, {edge.high:.2f}]" if math.isfinite(edge.low) else ""
     return f"{start} to {end}<br>{spec.strength_label}: {edge.strength:.2f}{interval}"
 
 
 def _state(spec: CircuitDiagram, place: tuple[int, int]) -> str:
-    return f"S[{place[0]}, {words(spec.positions[place[1]])}]"
+    position = words(spec.positions[place[1]])
+    if spec.rows:
+        return f"{spec.rows[place[0]]} at {position}"
+    return f"S[{place[0]}, {position}]"
 
 
 def _box(
@@ -102,7 +106,15 @@ def _draw_node(
     figure: go.Figure, spec: CircuitDiagram, node: Node, theme: Theme, cell: Cell
 ) -> None:
     fill = node_fill(spec, node, theme)
-    _box(figure, node.position, node.layer, fill, theme.faint, cell, small=node.reading is None)
+    _box(
+        figure,
+        node.position,
+        node.layer,
+        fill,
+        theme.faint,
+        cell,
+        small=node.reading is None and not node.label,
+    )
     readings = "<br>".join(f"MRR of the {words(t)}: {v:.2f}" for t, v in node.readings.items())
     figure.add_scatter(
         x=[node.position], y=[node.layer], mode="markers", marker={"opacity": 0, "size": 30},
@@ -110,10 +122,12 @@ def _draw_node(
         text=f"{_state(spec, (node.layer, node.position))}<br>"
         f"{spec.strength_label}: {node.strength:.2f}<br>{readings}", **cell.at,
     )  # fmt: skip
+    text = node.label.replace("\n", "<br>")
     if node.reading is not None:
+        text = f"{words(node.reading)} {node.readings[node.reading]:.2f}"
+    if text:
         figure.add_annotation(
-            x=node.position, y=node.layer, showarrow=False,
-            text=f"{words(node.reading)} {node.readings[node.reading]:.2f}",
+            x=node.position, y=node.layer, showarrow=False, text=text,
             font={"size": 12, "color": ink_on(fill)}, **cell.at,
         )  # fmt: skip
 

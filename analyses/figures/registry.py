@@ -14,6 +14,7 @@ from analyses.figures import (
     bridge_patching,
     causal_tracing,
     circuit,
+    circuit_discovery,
     comparison,
     edit_propagation,
     heads_and_weights,
@@ -65,6 +66,12 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "success_over_training": bridge_patching.success_over_training,
     },
     "circuit": {"circuit": circuit.circuit},
+    "circuit_discovery": {
+        "found_circuit": circuit_discovery.found_circuit,
+        "faithfulness": circuit_discovery.faithfulness,
+        "edges_over_training": circuit_discovery.edges_over_training,
+        "stability": circuit_discovery.stability,
+    },
     "trace_classes": {
         "class_shares": trace_classes.class_shares,
         "recovery": trace_classes.recovery,
