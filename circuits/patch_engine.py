@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from circuits.components import ACTIVATIONS, LayerNorm, RMSNorm
+from circuits.components import LayerNorm, RMSNorm
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
+from circuits.packed_linear import PackedLinear
 from circuits.short_attention import attend, pattern
 
 __all__ = ["CHUNK_ELEMENTS", "PatchEngine", "Trace", "pattern"]
@@ -66,18 +67,16 @@ class Trace:
 
 @dataclass(frozen=True)
 class _Weights:
-    """One block's weights as `F.linear` wants them, queries, keys and values side by side."""
+    """One block's linear maps; those to queries, keys and values are side by side."""
 
     ln1: Any
     ln2: Any
-    qkv: Float[Tensor, "three_heads d_model"]
-    b_qkv: Float[Tensor, " three_heads"]
-    out: Float[Tensor, "d_model heads"]
-    b_out: Float[Tensor, " d_model"]
-    mlp_in: Float[Tensor, "d_mlp d_model"]
-    b_in: Float[Tensor, " d_mlp"]
-    mlp_out: Float[Tensor, "d_model d_mlp"]
-    b_mlp: Float[Tensor, " d_model"]
+    qkv: PackedLinear
+    q: PackedLinear
+    kv: PackedLinear
+    out: PackedLinear
+    mlp_in: PackedLinear
+    mlp_out: PackedLinear
 
 
 class PatchEngine:
@@ -89,12 +88,11 @@ class PatchEngine:
         self.cfg = model.cfg
         self.depth = model.depth
         self._model = model
-        self._act = ACTIVATIONS[model.cfg.act_fn]
         own = [_weights(model.blocks[i]) for i in range(model.cfg.n_layers)]
         self._blocks = [own[i % model.cfg.n_layers] for i in range(model.depth)]
         self.device = model.device
         self.embedding_std = model.W_E.detach().std().item()
-        self._unembed = model.W_U.detach().T.contiguous()
+        self._unembed = PackedLinear(model.W_U.T.contiguous(), model.b_U)
 
     @torch.no_grad()
     def embed(self, tokens: Int[Tensor, "n pos"]) -> Float[Tensor, "n pos d_model"]:
@@ -105,7 +103,7 @@ class PatchEngine:
     @torch.no_grad()
     def logits(self, resid: Float[Tensor, "*shape d_model"]) -> Float[Tensor, "*shape d_vocab"]:
         """Final norm and unembedding."""
-        return F.linear(_norm(self._model.ln_final, resid), self._unembed, self._model.b_U)
+        return self._unembed(_norm(self._model.ln_final, resid))
 
     @torch.no_grad()
     def trace(
@@ -214,11 +212,10 @@ class PatchEngine:
         heads = (self.cfg.n_heads, self.cfg.d_head)
         if not last_only or x.shape[-2] == 1:
             return self._qkv(i, x).unflatten(-1, (3, *heads)).unbind(-3)
-        w, d = self._blocks[i], heads[0] * heads[1]
+        w = self._blocks[i]
         normed = _norm(w.ln1, x)
-        q = F.linear(normed[..., -1:, :], w.qkv[:d], w.b_qkv[:d]).unflatten(-1, heads)
-        kv = F.linear(normed, w.qkv[d:], w.b_qkv[d:]).unflatten(-1, (2, *heads))
-        return (q, *kv.unbind(-3))
+        q = w.q(normed[..., -1:, :]).unflatten(-1, heads)
+        return (q, *w.kv(normed).unflatten(-1, (2, *heads)).unbind(-3))
 
     @torch.no_grad()
     def rest_of_block(
@@ -232,19 +229,16 @@ class PatchEngine:
 
     def _qkv(self, i: int, x: Tensor) -> Tensor:
         w = self._blocks[i]
-        return F.linear(_norm(w.ln1, x), w.qkv, w.b_qkv)
+        return w.qkv(_norm(w.ln1, x))
 
     def _after_attention(self, i: int, x: Tensor, z: Tensor) -> Tensor:
-        w = self._blocks[i]
-        return F.linear(z.flatten(-2), w.out, w.b_out).add_(x)
+        return self._blocks[i].out.added_to(x, z.flatten(-2))
 
     @torch.no_grad()
     def mlp(self, i: int, mid: Float[Tensor, "*shape d_model"]) -> Float[Tensor, "*shape d_model"]:
         """S[i + 1] from the residual stream between attention and MLP of block i."""
         w = self._blocks[i]
-        hidden = F.linear(_norm(w.ln2, mid), w.mlp_in, w.b_in)
-        hidden = hidden.relu_() if self.cfg.act_fn == "relu" else self._act(hidden)
-        return F.linear(hidden, w.mlp_out, w.b_mlp).add_(mid)
+        return w.mlp_out.added_to(mid, w.mlp_in.activated(_norm(w.ln2, mid), self.cfg.act_fn))
 
     def rows_at_once(self, states_per_row: int) -> int:
         """How many prompts to run at once, where each is run with so many states."""
@@ -255,7 +249,7 @@ class PatchEngine:
         self, i: int, z: Float[Tensor, "n pos n_heads d_head"]
     ) -> Float[Tensor, "n pos d_model"]:
         """What attention of block i adds to the residual stream."""
-        return F.linear(z.flatten(-2), self._blocks[i].out, self._blocks[i].b_out)
+        return self._blocks[i].out(z.flatten(-2))
 
     @torch.no_grad()
     def mlp_output(
@@ -263,12 +257,11 @@ class PatchEngine:
     ) -> Float[Tensor, "n pos d_model"]:
         """What the MLP of block i adds to the residual stream."""
         w = self._blocks[i]
-        hidden = self._act(F.linear(_norm(w.ln2, mid), w.mlp_in, w.b_in))
-        return F.linear(hidden, w.mlp_out, w.b_mlp)
+        return w.mlp_out(w.mlp_in.activated(_norm(w.ln2, mid), self.cfg.act_fn))
 
     def head_output(self, i: int) -> Float[Tensor, "n_heads d_head d_model"]:
         """W_O of block i."""
-        return self._blocks[i].out.T.unflatten(0, (self.cfg.n_heads, self.cfg.d_head))
+        return self._blocks[i].out.weight.T.unflatten(0, (self.cfg.n_heads, self.cfg.d_head))
 
 
 def _norm(ln: Any, x: Tensor) -> Tensor:
@@ -286,16 +279,16 @@ def _repeated(runs: Tensor, n: int) -> Tensor:
 def _weights(block: Any) -> _Weights:
     attn, mlp = block.attn, block.mlp
     with torch.no_grad():
-        qkv = [w.transpose(1, 2).flatten(0, 1) for w in (attn.W_Q, attn.W_K, attn.W_V)]
+        qkv = torch.cat([w.transpose(1, 2).flatten(0, 1) for w in (attn.W_Q, attn.W_K, attn.W_V)])
+        b_qkv = torch.cat([b.flatten() for b in (attn.b_Q, attn.b_K, attn.b_V)])
+        width = len(qkv) // 3
         return _Weights(
             ln1=block.ln1,
             ln2=block.ln2,
-            qkv=torch.cat(qkv),
-            b_qkv=torch.cat([b.flatten() for b in (attn.b_Q, attn.b_K, attn.b_V)]),
-            out=attn.W_O.flatten(0, 1).T.contiguous(),
-            b_out=attn.b_O.detach(),
-            mlp_in=mlp.W_in.T.contiguous(),
-            b_in=mlp.b_in.detach(),
-            mlp_out=mlp.W_out.T.contiguous(),
-            b_mlp=mlp.b_out.detach(),
+            qkv=PackedLinear(qkv, b_qkv),
+            q=PackedLinear(qkv[:width], b_qkv[:width]),
+            kv=PackedLinear(qkv[width:], b_qkv[width:]),
+            out=PackedLinear(attn.W_O.flatten(0, 1).T.contiguous(), attn.b_O),
+            mlp_in=PackedLinear(mlp.W_in.T.contiguous(), mlp.b_in),
+            mlp_out=PackedLinear(mlp.W_out.T.contiguous(), mlp.b_out),
         )
