@@ -42,6 +42,16 @@ def test_a_figure_counts_the_examples_that_have_a_value(results):
     assert "n = 279 to 300" in spec.subtitle
 
 
+def test_a_change_of_strength_is_shown_beside_the_change_of_accuracy(results):
+    some = results["causal_tracing"].copy()
+    right = np.linspace(0.5, 1, some.sizes["step"])[:, None].repeat(some.sizes["split"], 1)
+    some["clean_accuracy"] = (("step", "split"), right)
+    spec = figure(some, "strength_change", split="id_test")
+    assert "right without patching: 50% to 100%" in spec.subtitle
+    every = figure(some, "strength").subtitle
+    assert "right without patching: 100%, 100%, 100%" in every
+
+
 def test_a_heat_map_holds_the_results_numbers_with_layer_0_at_the_bottom(results):
     spec = figure(results["causal_tracing"], "strength", step=4000, split="id_test")
     assert isinstance(spec, HeatMap)

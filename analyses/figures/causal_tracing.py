@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
 from analyses.figures import selection as pick
@@ -38,18 +39,20 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
     return Panels(
         name="strength",
         title=title,
-        subtitle=pick.subtitle(pick.at_step(step), pick.number_of_examples(now)),
+        subtitle=pick.subtitle(pick.at_step(step), pick.number_of_examples(now), _unpatched(now)),
         panels=maps,
         columns=4,
         provenance=pick.provenance(ds, "strength", step=step),
     )
 
 
-def _unpatched(ds: xr.Dataset) -> str:
-    """How many were right without a patch: what a state that nothing reads shows as strength."""
-    if "clean_accuracy" not in ds:
+def _unpatched(*at_steps: xr.Dataset) -> str:
+    """How many were right without a patch, by split: the others count as strength everywhere."""
+    if "clean_accuracy" not in at_steps[0]:
         return ""
-    return f"right without patching: {float(ds['clean_accuracy']):.0%}"
+    rows = [np.atleast_1d(ds["clean_accuracy"].values) for ds in at_steps]
+    by_split = (" to ".join(f"{share:.0%}" for share in pair) for pair in zip(*rows, strict=True))
+    return "right without patching: " + ", ".join(by_split)
 
 
 def strength_over_training(
@@ -86,6 +89,9 @@ def strength_change(
 ) -> Spec:
     """strength(step) - strength(start), as in figure 4 of *Grokked*; per split.
 
+    Strength counts answers that are wrong without a patch, too; where a state is read by nothing
+    (the last layer but for the last position) the change is that of accuracy, with the other sign.
+
     Args:
         ds: Result of causal tracing.
         step: The later step; None: the last one.
@@ -96,11 +102,13 @@ def strength_change(
     start = pick.chosen_step(ds, int(ds["step"].values[0]) if start is None else start)
     splits = pick.names(ds, "split") if split is None else (pick.chosen(ds, "split", split),)
     note = pick.subtitle(
-        f"step {step:,} minus step {start:,}", pick.number_of_examples(ds.sel(step=step))
+        f"step {step:,} minus step {start:,}",
+        pick.number_of_examples(ds.sel(step=step)),
+        _unpatched(*(ds.sel(step=s, split=list(splits)) for s in (start, step))),
     )
     source = pick.provenance(ds, "strength_change", step=step, start=start, split=split)
     maps = [_change(ds.sel(split=s), start, step, s) for s in splits]
-    title = "How much more the answer hangs on each state"
+    title = "Change in answers that a patch leaves not right"
     return Panels(
         name="strength_change",
         title=title,
