@@ -41,13 +41,9 @@ def shortcut_accuracies(trained: Queries, tests: dict[str, Queries]) -> dict[str
 
 def _answers(trained: Queries, asked: Queries, seen: tuple[int, ...]) -> Int[np.ndarray, " n"]:
     """What the shortcut that sees these positions answers to each query."""
-    positions = list(seen)
-    parts = np.concatenate([trained.token_ids[:, positions], asked.token_ids[:, positions]])
-    if positions:
-        part = np.unique(parts, axis=0, return_inverse=True)[1].reshape(-1)
-    else:
-        part = np.zeros(len(parts), np.int64)
     n_answers = len(trained.vocab)
+    parts = np.concatenate([_part(trained, seen), _part(asked, seen)])
+    part = np.unique(parts, return_inverse=True)[1]
     pair, count = np.unique(
         part[: len(trained)] * n_answers + trained.answer_ids, return_counts=True
     )
@@ -56,6 +52,14 @@ def _answers(trained: Queries, asked: Queries, seen: tuple[int, ...]) -> Int[np.
     order = np.lexsort((-pair, count))
     best[pair[order] // n_answers] = pair[order] % n_answers
     return best[part[len(trained) :]]
+
+
+def _part(queries: Queries, seen: tuple[int, ...]) -> Int[np.ndarray, " n"]:
+    """What the shortcut sees of each query, as one number."""
+    part = np.zeros(len(queries), np.int64)
+    for position in seen:
+        part = part * len(queries.vocab) + queries.token_ids[:, position]
+    return part
 
 
 def _most_frequent(answers: Int[np.ndarray, " n"]) -> int:
