@@ -108,9 +108,13 @@ class QuestionView {
     }
     if (asked.swap && asked.donor.swapped !== null) {
       const targets = new Grid(asked.swap.target), target = this.name(asked.donor.swapped);
-      let layer = 1;
-      for (let l = 1; l < targets.shape[1]; l++) if (targets.at(index, l, 1) > targets.at(index, layer, 1)) layer = l;
-      words += asked.swap.token[index][layer][1] === asked.donor.swapped ? `Swapping in the donor's bridge ${this.name(asked.donor.bridge)} ${blocks(layer)} turns the answer into ${target}, as it should.`
+      const turned = (l) => asked.swap.token[index][l][1] === asked.donor.swapped;
+      let layer = 1;  // the one that turns the answer, the surest if several do
+      for (let l = 1; l < targets.shape[1]; l++) {
+        const surer = targets.at(index, l, 1) > targets.at(index, layer, 1);
+        if (turned(l) === turned(layer) ? surer : turned(l)) layer = l;
+      }
+      words += turned(layer) ? `Swapping in the donor's bridge ${this.name(asked.donor.bridge)} ${blocks(layer)} turns the answer into ${target}, as it should.`
         : `Swapping in the donor's bridge ${this.name(asked.donor.bridge)} does not turn the answer into ${target}.`;
     }
     return words;

