@@ -93,7 +93,9 @@ def attend_backward(
         if isinstance(queries.rows, slice):  # a node's own keys and values are its alone
             dkv[at.start : at.stop] += dseen[-1]
             dseen = dseen[:-1]
-        dkv.index_add_(0, at.seen[: len(dseen) * dseen.shape[1]], dseen.flatten(0, 1).float())
+        # one seen position after the other: the fp32 copy then stays in the cache
+        for nodes, gradient in zip(at.seen.split(dseen.shape[1]), dseen, strict=False):
+            dkv.index_add_(0, nodes, gradient.float())
     return dq.mul_(heads.scale), dkv
 
 

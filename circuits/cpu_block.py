@@ -35,7 +35,8 @@ class BlockTape(NamedTuple):
     queries: Queries
     norm1: Any
     x1: Float[Tensor, "nodes d_model"]
-    x_q: Float[Tensor, "later d_model"]
+    x_q: Float[Tensor, "later_or_nodes d_model"]
+    """What the query vectors are projected from."""
     attended: list[Attended]
     z: Float[Tensor, "queries width"]
     norm2: Any
@@ -57,8 +58,10 @@ def block_forward(
     normed, norm1 = normalize(resid, norms.ln1, cfg)
     x1 = normed.to(dtype)
     kv = torch.addmm(w.b_kv, x1, w.W_kv)
-    x_q = x1[queries.rows][queries.first :]
+    x_q = x1 if queries.repeated else x1[queries.rows][queries.first :]
     q = torch.addmm(w.b_q, x_q, w.W_q, beta=heads.scale, alpha=heads.scale)
+    if queries.repeated:
+        q = q[queries.later]
     z, attended = attend(q, kv, queries, heads)
     resid_mid = resid[queries.rows] + torch.addmm(w.b_o, z, w.W_o)
     normed, norm2 = normalize(resid_mid, norms.ln2, cfg)
@@ -91,9 +94,15 @@ def block_backward(
     dq, dkv_exact = attend_backward(dattn @ w.W_o.T, len(tape.x1), queries, heads, tape.attended)
     dkv = dkv_exact.to(dtype)
     _weight_gradient(tape.x1, dkv, into.W_kv, into.b_kv)
+    if queries.repeated:
+        of_nodes = torch.zeros(len(tape.x1), dq.shape[1])
+        dq = of_nodes.index_add_(0, queries.later, dq.float()).to(dtype)
     _weight_gradient(tape.x_q, dq, into.W_q, into.b_q)
     dx1 = (dkv @ w.W_kv.T).float()
-    _add_at(dx1, dq @ w.W_q.T, rows, queries.first)
+    if queries.repeated:
+        dx1 += dq @ w.W_q.T
+    else:
+        _add_at(dx1, dq @ w.W_q.T, rows, queries.first)
     dresid, dln1 = normalize_backward(dx1, tape.norm1, norms.ln1, cfg)
     _add_at(dresid, dmid, rows, 0)
     weights = {f"ln1.{kind}": g for kind, g in zip("wb", dln1, strict=False)}

@@ -33,7 +33,7 @@ def cpu_logits(
 ) -> Float[Tensor, "batch d_vocab"]:
     """Logits at one position per row, matrix products in dtype. Dropout is not applied."""
     names, parameters = zip(*model.named_parameters(), strict=True)
-    tree = prefix_tree(tokens, predict_at)
+    tree = prefix_tree(tokens, predict_at, model.depth)
     job = _Job(model.cfg, tree, _workspace(model, dtype), names, model.b_U)
     return _Logits.apply(job, torch.is_grad_enabled(), *parameters)
 
@@ -60,7 +60,7 @@ class _Job:
         b_U: Tensor,
     ) -> None:
         self.cfg, self.tree, self.workspace, self.names, self.b_U = cfg, tree, workspace, names, b_U
-        self.dtype = workspace.gradient.W_q.dtype
+        self.dtype = workspace.dtype
         self.heads = Heads(cfg.n_heads, cfg.d_head)
         self.tapes: list[BlockTape] = []
 
@@ -74,10 +74,12 @@ class _Job:
         unembedding = p["embed.W_E"].T if cfg.tied_unembedding else p["unembed.W_U"]
         self.W_U = unembedding.to(self.dtype)
         resid = p["embed.W_E"].index_select(0, tree.tokens)
-        for rows, position in zip(resid.split(tree.sizes), p["pos_embed.W_pos"], strict=False):
+        for rows, position in zip(
+            resid.split(tree.token_sizes), p["pos_embed.W_pos"], strict=False
+        ):
             rows += position
         for i in range(cfg.depth):
-            queries = tree.last if i == cfg.depth - 1 else tree.inner
+            queries = tree.of_block(i, cfg.depth)
             own = i % cfg.n_layers
             weights = self.workspace.blocks[own]
             resid, tape = block_forward(resid, weights, self.norms[own], queries, cfg, self.heads)
@@ -100,12 +102,12 @@ class _Job:
             own, space = i % cfg.n_layers, self.workspace
             weights, norms, tape = space.blocks[own], self.norms[own], self.tapes.pop()
             dresid, dnorms = block_backward(
-                dresid, weights, norms, tape, cfg, self.heads, space.gradient
+                dresid, weights, norms, tape, cfg, self.heads, space.gradients[i]
             )
-            space.add_gradients_to(gradients, f"blocks.{own}.")
             for name, gradient in dnorms.items():
                 full = f"blocks.{own}.{name}"
                 gradients[full] = gradients[full] + gradient if full in gradients else gradient
+        gradients |= self.workspace.parameter_gradients()
         return self._embedding_gradients(dresid, gradients)
 
     def _embedding_gradients(
@@ -116,7 +118,7 @@ class _Job:
         if cfg.tied_unembedding:
             dW_E += gradients.pop("unembed.W_U").T
         dW_pos = torch.zeros(cfg.n_ctx, cfg.d_model)
-        for p, rows in enumerate(dresid.split(tree.sizes)):
+        for p, rows in enumerate(dresid.split(tree.token_sizes)):
             dW_pos[p] = rows.sum(0)
         return gradients | {"embed.W_E": dW_E, "pos_embed.W_pos": dW_pos}
 

@@ -63,9 +63,9 @@ def activate(
 def activate_backward(
     dpost: Float[Tensor, "n d_mlp"], kept: Float[Tensor, "n d_mlp"], act_fn: str
 ) -> Float[Tensor, "n d_mlp"]:
-    """Gradient of the activation's input."""
+    """Gradient of the activation's input; ReLU's overwrites dpost."""
     if act_fn == "relu":
-        return aten.threshold_backward(dpost, kept, 0)
+        return aten.threshold_backward(dpost, kept, 0, grad_input=dpost)
     if act_fn == "silu":
         return aten.silu_backward(dpost, kept)
     approximate = "tanh" if act_fn == "gelu_new" else "none"

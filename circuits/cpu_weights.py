@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -25,66 +26,88 @@ class Merged(NamedTuple):
     W_out: Float[Tensor, "d_mlp d_model"]
     b_out: Float[Tensor, " d_model"]
 
-    @classmethod
-    def empty(cls, cfg: ModelConfig, dtype: torch.dtype) -> Merged:
-        """Unfilled buffers."""
+
+_PARAMETERS = (
+    *("attn.W_Q", "attn.W_K", "attn.W_V", "attn.b_Q", "attn.b_K", "attn.b_V", "attn.W_O"),
+    *("attn.b_O", "mlp.W_in", "mlp.b_in", "mlp.W_out", "mlp.b_out"),
+)
+"""A block's parameters in the order in which they lie in its row of a `Packed`."""
+
+
+class Packed:
+    """All blocks' weights, or gradients, as one tensor with a row per block.
+
+    Parameters keep their own layout in it but for W_Q [n_heads, d_model, d_head] and W_K, W_V,
+    whose heads lie side by side: they change places in two copies for all blocks together, and
+    everything is cast in one.
+    """
+
+    def __init__(self, cfg: ModelConfig, n_blocks: int, dtype: torch.dtype) -> None:
         d_model, width, d_mlp = cfg.d_model, cfg.n_heads * cfg.d_head, cfg.d_mlp
-        matrices = (
-            *((d_model, width), (width,), (d_model, 2 * width), (2 * width,)),
+        shapes = (
+            *((d_model, width), (d_model, 2 * width), (width,), (2 * width,)),
             *((width, d_model), (d_model,), (d_model, d_mlp), (d_mlp,)),
             *((d_mlp, d_model), (d_model,)),
         )
-        return cls(*(torch.empty(shape, dtype=dtype) for shape in matrices))
+        sizes = [math.prod(shape) for shape in shapes]
+        self.cfg, self.n_query = cfg, sizes[0]
+        self.rows = torch.zeros(n_blocks, sum(sizes), dtype=dtype)
+        self.blocks: list[Merged] = []
+        for row in self.rows:
+            parts = [p.view(s) for p, s in zip(row.split(sizes), shapes, strict=True)]
+            W_q, W_kv, b_q, b_kv, *rest = parts
+            self.blocks.append(Merged(W_q, b_q, W_kv, b_kv, *rest))
 
-    def parameters(self, cfg: ModelConfig) -> dict[str, Tensor]:
-        """Views of the buffers in the shapes of the block's parameters, by name."""
-        heads = (cfg.n_heads, cfg.d_head)
-        W_q = self.W_q.view(cfg.d_model, *heads)
-        W_kv, b_kv = self.W_kv.view(cfg.d_model, 2, *heads), self.b_kv.view(2, *heads)
-        return {
-            "attn.W_Q": W_q.transpose(0, 1),
-            "attn.W_K": W_kv[:, 0].transpose(0, 1),
-            "attn.W_V": W_kv[:, 1].transpose(0, 1),
-            "attn.W_O": self.W_o.view(*heads, cfg.d_model),
-            "attn.b_Q": self.b_q.view(heads),
-            "attn.b_K": b_kv[0],
-            "attn.b_V": b_kv[1],
-            "attn.b_O": self.b_o,
-            "mlp.W_in": self.W_in,
-            "mlp.b_in": self.b_in,
-            "mlp.W_out": self.W_out,
-            "mlp.b_out": self.b_out,
-        }
+    def heads_first(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys-and-values of rows in the parameters' layout."""
+        cfg, n = self.cfg, self.n_query
+        q = rows[:, :n].unflatten(1, (cfg.n_heads, cfg.d_model, cfg.d_head))
+        return q, rows[:, n : 3 * n].unflatten(1, (2, cfg.n_heads, cfg.d_model, cfg.d_head))
+
+    def heads_side_by_side(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of rows in the layout here, axes in the order of the parameters'."""
+        cfg, n = self.cfg, self.n_query
+        q = rows[:, :n].unflatten(1, (cfg.d_model, cfg.n_heads, cfg.d_head))
+        kv = rows[:, n : 3 * n].unflatten(1, (cfg.d_model, 2, cfg.n_heads, cfg.d_head))
+        return q.transpose(1, 2), kv.permute(0, 2, 3, 1, 4)
 
 
 class Workspace:
-    """Buffers kept between steps: the cast weights of every block, and one block's gradients.
+    """Buffers kept between steps: the cast weights of every block, and their gradients.
 
     The weights are refilled at each forward pass, so a weight must not change between a forward
     pass and its backward pass; PyTorch asks for the same.
     """
 
     def __init__(self, cfg: ModelConfig, dtype: torch.dtype) -> None:
-        self.blocks = [Merged.empty(cfg, dtype) for _ in range(cfg.n_layers)]
-        self.gradient = Merged.empty(cfg, dtype)
-        self._gradient_views = self.gradient.parameters(cfg)
-        self._weight_views = {
-            f"blocks.{i}.{name}": view
-            for i, block in enumerate(self.blocks)
-            for name, view in block.parameters(cfg).items()
-        }
+        self.dtype = dtype
+        self._weights = Packed(cfg, cfg.n_layers, dtype)
+        self._gradients = Packed(cfg, cfg.depth, dtype)
+        self.blocks, self.gradients = self._weights.blocks, self._gradients.blocks
+        self._names = [f"blocks.{i}.{name}" for i in range(cfg.n_layers) for name in _PARAMETERS]
+        self._shapes: list[torch.Size] = []
 
     def fill(self, parameters: dict[str, Tensor]) -> None:
         """Cast all weights."""
-        sources = [parameters[name] for name in self._weight_views]
-        torch._foreach_copy_(list(self._weight_views.values()), sources)
+        sources = [parameters[name] for name in self._names]
+        self._shapes = [source.shape for source in sources]
+        packed = self._weights
+        plain = torch.cat([source.reshape(-1) for source in sources]).view(packed.rows.shape)
+        packed.rows.copy_(plain)
+        here, there = packed.heads_side_by_side(packed.rows), packed.heads_first(plain)
+        for target, source in zip(here, there, strict=True):
+            target.copy_(source)
 
-    def add_gradients_to(self, gradients: dict[str, Tensor], prefix: str) -> None:
-        """Put the gradient buffers into the table, in fp32; add where it has them already."""
-        views = list(self._gradient_views.values())
-        names = [prefix + name for name in self._gradient_views]
-        copies = [torch.empty(view.shape) for view in views]
-        torch._foreach_copy_(copies, views)
-        if names[0] in gradients:
-            torch._foreach_add_(copies, [gradients[name] for name in names])
-        gradients.update(zip(names, copies, strict=True))
+    def parameter_gradients(self) -> dict[str, Tensor]:
+        """The gradient buffers as new fp32 gradients of the parameters, summed over passes."""
+        packed, n_layers = self._gradients, len(self.blocks)
+        rows = packed.rows
+        if len(rows) > n_layers:
+            rows = rows.view(-1, n_layers, rows.shape[1]).sum(0, dtype=torch.float32)
+        plain = rows.to(torch.float32, copy=True)
+        here, there = packed.heads_side_by_side(rows), packed.heads_first(plain)
+        for source, target in zip(here, there, strict=True):
+            target.copy_(source)
+        parts = plain.view(-1).split([shape.numel() for shape in self._shapes])
+        views = [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        return dict(zip(self._names, views, strict=True))

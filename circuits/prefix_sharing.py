@@ -5,7 +5,9 @@ queries repeats its subjects and its (subject, relation) pairs many times over: 
 a graph of 126 subjects, position 0 has at most 126 different states. The batch is therefore a tree
 of prefixes, and one *node* stands for all rows that begin alike. Nothing is approximated; a node's
 gradient is the sum over its rows. Padding and whatever lies behind the predicted position has no
-node.
+node. Before the first block a state depends on its token and position alone, so that block's norm,
+queries, keys and values are computed once for each distinct (position, token) and the nodes look
+them up.
 
 Node counts depend on the data, so this is for CPUs; on a GPU shapes must stay fixed. Even on a CPU
 oneDNN compiles a kernel for every new shape of a bf16 product (measured: 1.4 ms instead of 0.5 ms),
@@ -14,7 +16,7 @@ so the nodes of each position are padded to a multiple of `GRAIN` with copies no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int
@@ -41,73 +43,119 @@ class Queries:
     """The states one attention layer has to compute, ordered by position."""
 
     rows: Int[Tensor, " queries"] | slice
-    """Their nodes; slice(None) stands for all nodes."""
+    """The nodes they come from, for the first block the (position, token) pairs; slice(None) stands
+    for all of them."""
     first: int
     """How many of them are at position 0: those see themselves only and need no query vector."""
     lookups: tuple[Lookups, ...]
     """One entry per position above 0."""
+    repeated: bool = False
+    """Whether they are many more than what they come from."""
+
+    @property
+    def later(self) -> Int[Tensor, " later"]:
+        """What those above position 0 come from, where that is a list."""
+        assert isinstance(self.rows, Tensor)
+        return self.rows[self.first :]
 
 
 @dataclass(frozen=True)
 class PrefixTree:
     """A batch as a tree of prefixes; nodes are ordered by position."""
 
-    tokens: Int[Tensor, " nodes"]
-    """Last token of each prefix."""
+    tokens: Int[Tensor, " pairs"]
+    """Token of each distinct (position, token), ordered by position."""
+    token_sizes: tuple[int, ...]
+    """Number of distinct tokens at each position."""
     sizes: tuple[int, ...]
     """Number of nodes at each position."""
+    first: Queries
+    """What the first of several blocks computes: all nodes, out of (position, token) pairs."""
     inner: Queries
-    """What every block but the last computes: all nodes."""
+    """What the blocks between the first and the last compute: all nodes."""
     last: Queries
     """What the last block computes: the predicted node of every row."""
     predicted: Int[Tensor, " batch"]
     """For each row of the batch, its entry in the last block's queries."""
 
+    def of_block(self, i: int, depth: int) -> Queries:
+        """What block i of `depth` computes."""
+        return self.last if i == depth - 1 else self.first if i == 0 else self.inner
+
 
 def prefix_tree(
-    tokens: Int[Tensor, "batch pos"], predict_at: Int[Tensor, " batch"] | None
+    tokens: Int[Tensor, "batch pos"], predict_at: Int[Tensor, " batch"] | None, n_blocks: int
 ) -> PrefixTree:
     """Build the tree for a batch; predict_at None means the last position of every row."""
     batch, pos = tokens.shape
     at = torch.full((batch,), pos - 1) if predict_at is None else predict_at
     depth = pos if predict_at is None else int(at.max()) + 1
-    ancestors: list[Tensor] = []  # per position: node of every row there, -1 where it has none
-    node_tokens: list[Tensor] = []
-    parents: list[list[Tensor]] = []  # per position: its nodes' ancestors at 0, 1, ..., itself
-    start = 0
+    nodes, pairs = _Numbering(batch), _Numbering(batch)
+    chosen: list[Tensor] = []  # per position: one batch row for each node
+    distinct_tokens: list[Tensor] = []
     for p in range(depth):
         rows = (at >= p).nonzero()[:, 0] if predict_at is not None and p else torch.arange(batch)
-        local, first_row = _distinct(tokens[rows, p], ancestors[-1][rows] if p else None, start)
-        node_of_row = torch.full((batch,), -1)
-        node_of_row[rows] = local + start
-        ancestors.append(node_of_row)
-        chosen = _padded(rows[first_row])
-        node_tokens.append(tokens[chosen, p])
-        parents.append([nodes[chosen] for nodes in ancestors])
-        start += len(chosen)
-    sizes = tuple(len(nodes) for nodes in node_tokens)
-    last, predicted = _predicted(ancestors, at)
-    return PrefixTree(torch.cat(node_tokens), sizes, _all_nodes(parents, sizes), last, predicted)
+        here = tokens[rows, p]
+        parents = nodes.of_row[-1][rows] if p else None
+        token_of_pair = pairs.add(rows, here)
+        distinct_tokens.append(tokens[token_of_pair, p])
+        if parents is None:
+            nodes.repeat(pairs)
+            chosen.append(token_of_pair)
+        else:
+            chosen.append(nodes.add(rows, here * nodes.count + parents))
+    last, predicted = _predicted(pairs.of_row if n_blocks == 1 else nodes.of_row, at)
+    first = _all_nodes(pairs.of_row, chosen)
+    inner = _all_nodes(nodes.of_row, chosen)
+    return PrefixTree(
+        torch.cat(distinct_tokens),
+        tuple(pairs.sizes),
+        tuple(nodes.sizes),
+        replace(first, repeated=True),
+        replace(inner, rows=slice(None)),
+        last,
+        predicted,
+    )
 
 
-def _distinct(token: Tensor, parent: Tensor | None, n_parents: int) -> tuple[Tensor, Tensor]:
-    """Number the different (parent, token) pairs; also the first place where each occurs."""
-    key = token if parent is None else token * n_parents + parent
-    _, number = torch.unique(key, return_inverse=True)
-    n = int(number.max()) + 1
-    place = torch.arange(len(key))
-    return number, place.new_full((n,), len(key)).scatter_reduce_(0, number, place, "amin")
+class _Numbering:
+    """Numbers given, position by position, to what several rows have in common."""
+
+    def __init__(self, batch: int) -> None:
+        self.of_row: list[Tensor] = []
+        """Per position: the number of every row, -1 where it has none."""
+        self.sizes: list[int] = []
+        self.count = 0
+        self._batch = batch
+
+    def add(self, rows: Int[Tensor, " n"], key: Int[Tensor, " n"]) -> Int[Tensor, " numbers"]:
+        """Number the different keys of the next position; a row of each, padded."""
+        values, number = torch.unique(key, return_inverse=True)
+        place = torch.arange(len(key))
+        first = place.new_full(values.shape, len(key)).scatter_reduce_(0, number, place, "amin")
+        of_row = torch.full((self._batch,), -1)
+        of_row[rows] = number + self.count
+        chosen = _padded(rows[first])
+        self.of_row.append(of_row)
+        self.sizes.append(len(chosen))
+        self.count += len(chosen)
+        return chosen
+
+    def repeat(self, other: _Numbering) -> None:
+        """Take over the numbers of the only position there is so far."""
+        self.of_row, self.sizes, self.count = list(other.of_row), list(other.sizes), other.count
 
 
-def _all_nodes(parents: list[list[Tensor]], sizes: tuple[int, ...]) -> Queries:
+def _all_nodes(of_row: list[Tensor], chosen: list[Tensor]) -> Queries:
+    """All nodes as queries, where `of_row` numbers what they are computed from."""
     lookups = []
-    start = 0
-    for position, size in enumerate(sizes):
-        if position:
-            seen = torch.cat(parents[position])
-            lookups.append(Lookups(position, start, start + size, seen))
-        start += size
-    return Queries(slice(None), sizes[0], tuple(lookups))
+    start = len(chosen[0])
+    for position, rows in enumerate(chosen[1:], start=1):
+        seen = torch.cat([number[rows] for number in of_row[: position + 1]])
+        lookups.append(Lookups(position, start, start + len(rows), seen))
+        start += len(rows)
+    own = torch.cat([number[rows] for number, rows in zip(of_row, chosen, strict=True)])
+    return Queries(own, len(chosen[0]), tuple(lookups))
 
 
 def _predicted(ancestors: list[Tensor], at: Tensor) -> tuple[Queries, Tensor]:

@@ -18,6 +18,8 @@ VARIANTS = {
     "rms_gelu": {"normalization_type": "RMS", "act_fn": "gelu"},
     "no_norm_tied": {"normalization_type": None, "tied_unembedding": True, "init_range": 0.1},
     "two_passes_silu": {"n_passes": 2, "act_fn": "silu"},
+    "three_layers": {"n_layers": 3},
+    "one_layer": {"n_layers": 1},
     "wide_heads_gelu_new": {"d_head": 16, "act_fn": "gelu_new"},
 }
 LENGTHS = {
@@ -156,9 +158,11 @@ def test_dropout_acts_in_training_only():
 
 def test_rows_that_begin_alike_share_their_nodes():
     tokens = torch.tensor([[1, 2, 3], [1, 2, 4], [1, 5, 3], [1, 5, 0]])
-    tree = prefix_tree(tokens.repeat(16, 1), torch.tensor([2, 2, 2, 1]).repeat(16))
+    tree = prefix_tree(tokens.repeat(16, 1), torch.tensor([2, 2, 2, 1]).repeat(16), 2)
+    token_of_node = tree.tokens[tree.first.rows]
     assert tree.sizes == (32, 32, 32)  # 1, 2 and 3 distinct prefixes, padded
-    assert tree.tokens[:1].tolist() == [1]
-    assert sorted(tree.tokens[32:34].tolist()) == [2, 5]
-    assert sorted(tree.tokens[64:67].tolist()) == [3, 3, 4]
-    assert tree.tokens[tree.last.rows[tree.predicted]].tolist() == [3, 4, 3, 5] * 16
+    assert tree.token_sizes == (32, 32, 32)
+    assert token_of_node[:1].tolist() == [1]
+    assert sorted(token_of_node[32:34].tolist()) == [2, 5]
+    assert sorted(token_of_node[64:67].tolist()) == [3, 3, 4]
+    assert token_of_node[tree.last.rows[tree.predicted]].tolist() == [3, 4, 3, 5] * 16
