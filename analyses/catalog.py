@@ -201,6 +201,15 @@ _ENTRIES = (
         splits=("train_inferred", "id_test"),
     ),
     Analysis(
+        "route_ablation",
+        "Only the two-hop route, and without its bridge",
+        "Cuts every edge past the bridge, or every edge that carries the bridge, at all steps "
+        "alike. Accuracy and loss of the two models say how much of the answer composes and how "
+        "much is shortcut.",
+        "analyses.route_ablation",
+        splits=("train_inferred", "id_test"),
+    ),
+    Analysis(
         "edit_propagation",
         "Edit propagation",
         "Changes one atomic fact by a small fine-tune and asks the two-hop questions that go "

@@ -68,8 +68,10 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     effects, clean = edge_effects(engine, examples, contrasts, edges)
     found = choose(effects, options.rules)
     resampled = choose_resampled(effects, options.rules, options.resamples, options.seed)
-    circuit = [edge for edge, kept in zip(edges, found.in_circuit, strict=True) if kept]
-    ablated = ablated_runs(engine, examples, clean, edges, circuit, options.seed)
+    parts: tuple[list[Edge], list[Edge]] = ([], [])
+    for edge, kept in zip(edges, found.in_circuit, strict=True):
+        parts[0 if kept else 1].append(edge)
+    ablated = ablated_runs(engine, examples, clean, edges, *parts, options.seed)
     variables = {
         **_edge_variables(effects, found, resampled),
         **_stability(found, resampled),

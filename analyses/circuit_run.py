@@ -50,14 +50,15 @@ def ablated_runs(
     examples: Examples,
     clean: Trace,
     edges: Sequence[Edge],
-    circuit: Collection[Edge],
+    restricted: Collection[Edge],
+    excluded: Collection[Edge],
     seed: int,
 ) -> AblatedRuns:
-    """Restricted and excluded predictions, by both kinds of ablation."""
+    """Predictions with these edges kept, by both kinds of ablation."""
     answer = examples.queries.answer.to(engine.device)
     donors = examples.once(("circuit donors", seed), lambda: draw_donors(examples.queries, seed))
     sources = {"mean": mean_trace(clean), "interchange": _rows(clean, donors)}
-    kept = {"restricted": set(circuit), "excluded": set(edges) - set(circuit)}
+    kept = {"restricted": set(restricted), "excluded": set(excluded)}
     logits = torch.stack(
         [
             torch.stack([kept_logits(engine, clean, sources[a], edges, kept[v]) for v in VARIANTS])

@@ -10,6 +10,8 @@ from hand_wired import hand_wired, random_model
 from analyses.catalog import CATALOG
 from analyses.contrasts import draw_contrasts
 from analyses.examples import Examples, draw_examples
+from analyses.figures import figure, to_matplotlib, to_plotly
+from analyses.joining import joined_splits
 from circuits.errors import HopscopeError
 from circuits.patching import COMPONENTS, HEAD_COMPONENTS, Patch, run_patched
 
@@ -128,3 +130,21 @@ def test_integrated_gradients_predict_better_than_the_clean_gradient() -> None:
     assert (error.sel(estimate="integrated") < error.sel(estimate="gradient")).all()
     assert (ds.pearson_low <= ds.pearson).all()
     assert (ds.pearson <= ds.pearson_high).all()
+
+
+@pytest.mark.parametrize(
+    ("analysis", "name"),
+    [
+        ("component_patching", "effects"),
+        ("component_patching", "heads"),
+        ("path_patching", "strongest_paths"),
+        ("attribution", "agreement"),
+    ],
+)
+def test_every_figure_can_be_drawn_by_both_renderers(analysis: str, name: str) -> None:
+    one = run(analysis)
+    ds = joined_splits({"train_inferred": (one, EXAMPLES)}, 5, {"analysis": analysis})
+    spec = figure(ds, name)
+    assert len(spec.frame())
+    assert to_matplotlib(spec).get_axes()
+    assert to_plotly(spec).data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
@@ -124,19 +126,43 @@ def faithfulness(ds: xr.Dataset, *, step: int | None = None, split: str | None =
     )  # fmt: skip
 
 
+def faithfulness_of_route(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None
+) -> Spec:
+    """Accuracy and loss with only the two-hop route, and with its bridge cut, over training."""
+    split = pick.chosen(ds, "split", split)
+    one = ds.sel(split=split)
+    cursor = None if step is None else float(pick.chosen_step(ds, step))
+    labels = {"restricted": "only the two-hop route", "excluded": "bridge edges cut"}
+    return Panels(
+        name="route",
+        title="How much of the answer composes",
+        subtitle=pick.subtitle(
+            words(split), pick.number_of_examples(one), "bands: 95% intervals",
+        ),
+        panels=(
+            _ablated(one, "accuracy", "share right", (0.0, 1.0), cursor, labels),
+            _ablated(one, "loss", "cross-entropy (nats)", None, cursor, labels),
+        ),
+        columns=2,
+        provenance=pick.provenance(ds, "route", split=split),
+    )  # fmt: skip
+
+
 def _ablated(
     ds: xr.Dataset,
     variable: str,
     y_label: str,
     limits: tuple[float, float] | None,
     cursor: float | None,
+    labels: Mapping[str, str] = VARIANTS,
 ) -> Lines:
     x = ds["step"].values.astype(float)
     whole = pick.interval(ds.transpose("step", ...), f"full_{variable}")
     series = [
         Series(label="whole model", x=x, y=whole.value, low=whole.low, high=whole.high, colour=2)
     ]
-    for colour, (variant, text) in enumerate(VARIANTS.items()):
+    for colour, (variant, text) in enumerate(labels.items()):
         for ablation, how in ABLATIONS.items():
             found = pick.interval(
                 ds.sel(variant=variant, ablation=ablation).transpose("step", ...), variable
