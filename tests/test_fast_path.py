@@ -166,3 +166,12 @@ def test_rows_that_begin_alike_share_their_nodes():
     assert sorted(token_of_node[32:34].tolist()) == [2, 5]
     assert sorted(token_of_node[64:67].tolist()) == [3, 3, 4]
     assert token_of_node[tree.last.rows[tree.predicted]].tolist() == [3, 4, 3, 5] * 16
+
+
+def test_the_same_batch_gives_the_same_bits():
+    model = _model(n_layers=3, d_model=64)
+    tokens, predict_at = _batch(3, (1, 2), rows=2048)
+    once, again = (
+        _gradients(model, fast_logits(model, tokens, predict_at, "bf16")) for _ in range(2)
+    )
+    assert all(torch.equal(once[name], again[name]) for name in once)
