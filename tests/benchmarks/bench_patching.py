@@ -1,54 +1,85 @@
-"""Patching: our engine against TransformerLens's `patching` and one example at a time.
+"""Patching: our engine against TransformerLens's `patching` and against one example at a time.
 
-Run as `python tests/benchmarks/bench_patching.py [--width 128]`: same weights, same grid, same
-metric; prints seconds (least of several runs), the ratio and the largest difference of numbers.
+Same weights, same grid, same metric, each library in a process of its own, taking turns; prints
+markdown tables with the least of several times, their ratio and the largest difference of numbers.
+
+    python tests/benchmarks/bench_patching.py [--only resid_pre z] [--widths 128]
+
+--cpu-time counts processor seconds instead of wall-clock: for a machine that is busy otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
-import transformer_lens.patching as theirs
+from patching_sides import N_EXAMPLES, N_LAYERS, N_POS, THEIR_HEADS, model_of, prompts
 from torch import Tensor
 
-from circuits.bridge import to_bridge
-from circuits.model import HookedTransformer, ModelConfig
-from circuits.patching import patch_grid
+from circuits.model import HookedTransformer
 
-GRIDS: dict[str, Callable] = {
-    "resid_pre": theirs.get_act_patch_resid_pre,
-    "attn_out": theirs.get_act_patch_attn_out,
-    "mlp_out": theirs.get_act_patch_mlp_out,
-    "z": theirs.get_act_patch_attn_head_out_by_pos,
-}
-N_EXAMPLES, N_POS, D_VOCAB = 300, 3, 244
+COMPONENTS = ("resid_pre", "attn_out", "mlp_out", "z")
+HEADS_OF = {128: 4, 192: 12}
+LIBRARIES = ("TransformerLens", "Hopscope")
 
 
-def model_of(n_heads: int, width: int, n_layers: int = 8) -> HookedTransformer:
-    """A model of the demo's vocabulary with random weights."""
-    cfg = ModelConfig(
-        n_layers=n_layers,
-        d_model=width,
-        n_ctx=N_POS,
-        d_vocab=D_VOCAB,
-        n_heads=n_heads,
-        init_range=0.1,
-    )
-    return HookedTransformer(cfg).eval()
+class Side:
+    """A library's process, which makes grids when asked."""
+
+    def __init__(self, job: dict) -> None:
+        command = [sys.executable, str(Path(__file__).parent / "patching_sides.py")]
+        quiet = os.environ | {"TQDM_DISABLE": "1"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen([*command, json.dumps(job)], text=True, env=quiet, **pipes)
+
+    def grid(self, component: str) -> tuple[float, np.ndarray]:
+        """Seconds and numbers."""
+        self._process.stdin.write(component + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"the process ended; run {self._process.args!r} to see why.")
+        seconds, values = json.loads(answer)
+        return seconds, np.array(values)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.stdin.close()
+        self._process.wait()
 
 
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Least wall time of several runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def compare(width: int, args: argparse.Namespace) -> None:
+    """Print the rows of one model."""
+    n_heads = HEADS_OF[width]
+    job = {"n_heads": n_heads, "width": width, "threads": args.threads, "cpu_time": args.cpu_time}
+    sides = {library: Side(job | {"library": library}) for library in LIBRARIES}
+    for component in args.only:
+        taken: dict[str, list[float]] = {library: [] for library in LIBRARIES}
+        values = {}
+        for _ in range(1 + args.repeats):
+            for library, side in sides.items():
+                seconds, values[library] = side.grid(component)
+                taken[library].append(seconds)
+                time.sleep(0.01)  # its idle threads spin a little before they sleep
+        slow, fast = (min(times[1:]) for times in taken.values())
+        theirs, ours = values.values()
+        if component == "z":
+            slow, ours = slow * n_heads / THEIR_HEADS, ours[..., :THEIR_HEADS]
+        off = np.abs(theirs - ours).max()
+        print(
+            f"| {width}, {n_heads} | {component} | {slow:.3f} | {fast:.3f} | {slow / fast:.1f} | "
+            f"{taken['Hopscope'][0]:.3f} | {off:.0e} |",
+            flush=True,
+        )
+    for side in sides.values():
+        side.close()
 
 
 def one_at_a_time(model: HookedTransformer, clean: Tensor, corrupted: Tensor) -> Tensor:
@@ -76,72 +107,68 @@ def one_at_a_time(model: HookedTransformer, clean: Tensor, corrupted: Tensor) ->
     return flips / len(clean)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--width", type=int, default=None, help="default: 128 and 192")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--plain-examples", type=int, default=10)
-    given = parser.parse_args()
-    torch.set_grad_enabled(False)
-    generator = torch.Generator().manual_seed(0)
-    clean, corrupted = torch.randint(D_VOCAB, (2, N_EXAMPLES, N_POS), generator=generator)
-
-    def metric(logits: Tensor) -> Tensor:
-        return (logits[:, -1, 0] - logits[:, -1, 1]).mean()
-
-    print(f"8 layers x {N_POS} positions, {N_EXAMPLES} examples, {torch.get_num_threads()} threads")
-    for n_heads, width in ((4, given.width or 128), (12, given.width or 192)):
-        model = model_of(n_heads, width)
-        bridge = to_bridge(model)
-        for component, their_grid in GRIDS.items():
-            _, cache = bridge.run_with_cache(clean)
-            expected = their_grid(bridge, corrupted, cache, metric)
-            slow = seconds(
-                lambda their_grid=their_grid, cache=cache, bridge=bridge: their_grid(
-                    bridge, corrupted, cache, metric
-                ),
-                given.repeats,
-            )
-            found = patch_grid(model, clean, corrupted, component, metric)
-            fast = seconds(
-                lambda model=model, component=component: patch_grid(
-                    model, clean, corrupted, component, metric
-                ),
-                given.repeats,
-            )
-            off = np.abs(found.values - expected.numpy()).max()
-            print(
-                f"{n_heads:2} heads, width {width}, {component:9}: TransformerLens {slow:7.3f} s, "
-                f"ours {fast:6.3f} s, {slow / fast:5.1f}x, largest difference {off:.1e}"
-            )
-    _against_one_at_a_time(clean, corrupted, given.plain_examples)
-
-
-def _against_one_at_a_time(clean: Tensor, corrupted: Tensor, n_plain: int) -> None:
+def compare_tracing(args: argparse.Namespace) -> None:
+    """Print causal tracing against the plain procedure, scaled up from a few examples."""
     from hand_wired import random_corpus
 
     from analyses.catalog import CATALOG
     from analyses.examples import draw_examples
 
+    clock = time.process_time if args.cpu_time else time.perf_counter
     model = model_of(4, 128)
-    plain = seconds(lambda: one_at_a_time(model, clean[:n_plain], corrupted[:n_plain]), 1)
-    plain *= N_EXAMPLES / n_plain
-    corpus = random_corpus(217, 27)
-    examples = draw_examples(corpus, "train_inferred", N_EXAMPLES)
+    few = [tokens[: args.plain_examples] for tokens in prompts()]
+    one_at_a_time(model, *(tokens[:1] for tokens in few))
+    start = clock()
+    one_at_a_time(model, *few)
+    plain = (clock() - start) * N_EXAMPLES / args.plain_examples
+    examples = draw_examples(random_corpus(217, 27), "train_inferred", N_EXAMPLES)
     tracing = CATALOG["causal_tracing"]
     options = tracing.options({"reference": True, "denoise": False})
-    tracing.run(model, examples, options)
-    fast = seconds(lambda: tracing.run(model, examples, options), 3)
+    times = []
+    for _ in range(1 + 2 * args.repeats):
+        start = clock()
+        tracing.run(model, examples, options)
+        times.append(clock() - start)
     print(
-        f"causal tracing, 9 x 3 states, {N_EXAMPLES} examples: one at a time {plain:.1f} s "
-        f"(from {n_plain} examples), ours {fast:.3f} s with intervals, {plain / fast:.0f}x"
+        f"\nCausal tracing, {N_LAYERS + 1} x {N_POS} states, width 128, {N_EXAMPLES} examples: one "
+        f"at a time {plain:.1f} s (from {args.plain_examples} examples), ours {min(times):.3f} s "
+        f"with intervals, {plain / min(times):.0f}x."
     )
 
 
-if __name__ == "__main__":
-    import sys
-    from pathlib import Path
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--widths", type=int, nargs="*", choices=HEADS_OF, default=list(HEADS_OF))
+    parser.add_argument(
+        "--only", nargs="*", choices=(*COMPONENTS, "tracing"), default=[*COMPONENTS, "tracing"]
+    )
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--plain-examples", type=int, default=6)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--cpu-time", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.set_grad_enabled(False)
+    tracing = "tracing" in args.only
+    args.only = [component for component in args.only if component != "tracing"]
+    if args.only:
+        clock = "processor time" if args.cpu_time else "wall-clock"
+        print(
+            f"{N_LAYERS} layers x {N_POS} positions, {N_EXAMPLES} examples, {args.threads} "
+            f"threads, least of {args.repeats}, {clock}; TransformerLens's z from {THEIR_HEADS} "
+            "heads, scaled.\n"
+        )
+        print(
+            "| width, heads | component | TransformerLens s | Hopscope s | ratio | "
+            "Hopscope's first time | largest difference |\n|---|---|---|---|---|---|---|"
+        )
+        for width in args.widths:
+            compare(width, args)
+    if tracing:
+        compare_tracing(args)
 
+
+if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
     main()
