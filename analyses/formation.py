@@ -65,7 +65,7 @@ def formation(run: Run, split: str = "id_test") -> xr.Dataset:
         HopscopeError: if the run has no result of circuit_discovery for the split, or one step.
     """
     found = stored_result(run, "circuit_discovery")
-    if found is None or split not in found["split"].values or found.sizes["step"] < 2:
+    if found is None or not can_date(found, split):
         raise HopscopeError(
             f"{run.path} has no circuits of several steps on {split!r}; run `hopscope analyze "
             f"{run.path} circuit_discovery` first."
@@ -91,6 +91,11 @@ def formation(run: Run, split: str = "id_test") -> xr.Dataset:
         "provenance": json.dumps(record),
     }
     return ds
+
+
+def can_date(circuits: xr.Dataset | None, split: str = "id_test") -> bool:
+    """Whether a result of circuit_discovery holds several steps of a split."""
+    return circuits is not None and split in circuits["split"].values and circuits.sizes["step"] > 1
 
 
 def circuit_curve(

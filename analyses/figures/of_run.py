@@ -14,6 +14,7 @@ from analyses.figures.circuit import circuit_dataset
 from analyses.figures.registry import FIGURES, figure, figures
 from analyses.figures.specs import Spec
 from analyses.figures.training import training_of
+from analyses.formation import can_date, formation
 from analyses.walk import stored_result
 from circuits.errors import HopscopeError, unknown_name
 from circuits.results import ResultStore
@@ -58,6 +59,8 @@ def run_figures(run: Run, results: dict[str, xr.Dataset] | None = None) -> dict[
     every: dict[str, xr.Dataset] = {"training": training_of(run)}
     if "causal_tracing" in results:
         every["circuit"] = circuit_dataset(results["causal_tracing"], results.get("logit_lens"))
+    if can_date(results.get("circuit_discovery")):
+        every["formation"] = formation(run)
     # An analysis may be newer than its figures.
     every |= {name: ds for name, ds in results.items() if name in FIGURES}
     made = {}
