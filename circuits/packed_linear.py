@@ -8,6 +8,7 @@ such kernels, or the weights are elsewhere or not fp32, the plain operations are
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -40,11 +41,13 @@ class PackedLinear:
     def __init__(self, weight: Float[Tensor, "d_out d_in"], bias: Float[Tensor, " d_out"]) -> None:
         self.weight, self.bias = weight.detach(), bias.detach()
         usable = weight.device.type == "cpu" and weight.dtype == torch.float32
-        kernels = _kernels() if usable else None
-        self._linear: Any | None = None
-        if kernels is not None:
-            self._packed = kernels._reorder_linear_weight(self.weight)
-            self._linear = kernels._linear_pointwise
+        self._kernels = _kernels() if usable else None
+        self._linear = self._kernels._linear_pointwise if self._kernels else None
+
+    @cached_property
+    def _packed(self) -> Tensor:
+        assert self._kernels is not None
+        return self._kernels._reorder_linear_weight(self.weight)
 
     def __call__(self, x: Float[Tensor, "*shape d_in"]) -> Float[Tensor, "*shape d_out"]:
         """The product."""
