@@ -37,6 +37,8 @@ from analyses.precision import half_precision
 from circuits.model import HookedTransformer
 from circuits.patch_engine import PatchEngine, Trace
 
+LEAST_SHARE = 0.1
+
 
 class Options(AnalysisOptions):
     """Options of circuit discovery."""
@@ -47,15 +49,18 @@ class Options(AnalysisOptions):
     """False discovery rate of edges (family-wise error rate with Holm's correction)."""
     correction: Correction = "benjamini_hochberg"
     """Correction for testing all edges at once."""
-    least_share: float = Field(default=0.1, ge=0, lt=1)
-    """Edges with less than this share of a corrupted token's effect are left out."""
+    least_share: float | None = Field(default=None, ge=0, lt=1)
+    """Edges with less than this share of a corrupted token's effect are left out. None: 0.1, and
+    with heads, among which a layer's work is divided, 0.1 over their number."""
     resamples: int = Field(default=200, ge=20, le=5000)
     """Bootstrap resamples of the questions, for stability and the intervals of strength."""
 
-    @property
-    def rules(self) -> Rules:
-        """When an edge is kept."""
-        return Rules(self.rate, self.least_share, self.correction)
+    def rules(self, n_heads: int) -> Rules:
+        """When an edge is kept, in a model with so many heads."""
+        share = self.least_share
+        if share is None:
+            share = LEAST_SHARE / n_heads if self.heads else LEAST_SHARE
+        return Rules(self.rate, share, self.correction)
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
@@ -66,8 +71,9 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     edges = candidate_edges(model.depth, len(positions), heads)
     contrasts = draw_contrasts(examples, options.seed)
     effects, clean = edge_effects(engine, examples, contrasts, edges)
-    found = choose(effects, options.rules)
-    resampled = choose_resampled(effects, options.rules, options.resamples, options.seed)
+    rules = options.rules(model.cfg.n_heads)
+    found = choose(effects, rules)
+    resampled = choose_resampled(effects, rules, options.resamples, options.seed)
     parts: tuple[list[Edge], list[Edge]] = ([], [])
     for edge, kept in zip(edges, found.in_circuit, strict=True):
         parts[0 if kept else 1].append(edge)

@@ -25,7 +25,7 @@ from circuits.patch_engine import PatchEngine, Trace
 from circuits.patching import mixed_values
 from circuits.short_attention import attend
 
-_NUMBERS_AT_ONCE = 40_000_000  # of patched states
+_NUMBERS_AT_ONCE = 6_000_000  # of patched states
 
 Read = Callable[[Float[Tensor, "cells n d_vocab"], list[int]], Float[Tensor, "cells n k"]]
 """From the logits of some cells and the cells' indices to what is kept of them."""
