@@ -43,7 +43,11 @@ def dashboard(runs: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         yield f"http://localhost:{port}", server
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 @contextmanager
@@ -86,7 +90,7 @@ def exceptions(page: Any) -> list[str]:
     ).all_inner_texts()
 
 
-def _wait_for(url: str, seconds: float = 60) -> None:
+def _wait_for(url: str, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while True:
         try:

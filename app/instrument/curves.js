@@ -42,7 +42,6 @@ class Curves {
     this.gridLines(palette, low, high);
     for (const reference of this.references) this.referenceLine(reference, palette);
     for (const s of this.series) this.line(s, palette);
-    this.referenceNames(palette);
     this.cursor = svg("line", { y1: top, y2: bottom, stroke: palette.grey(0.75), "stroke-width": 1.2 }, this.canvas);
     this.dots = this.series.map((s) => svg("circle", { r: 3.5, fill: palette.of(s.colour), stroke: palette.grey(0) }, this.canvas));
     this.buildLegend(palette);
@@ -77,19 +76,8 @@ class Curves {
     const { left, right } = this.area;
     const y = this.y(reference.value);
     const line = svg("line", { x1: left, x2: right, y1: y, y2: y, stroke: palette.of(reference.colour),
-      "stroke-dasharray": "5 4", "stroke-width": 1.4, opacity: 0.9 }, this.canvas);
+      "stroke-dasharray": reference.dots ? "1.5 3.5" : "6 4", "stroke-width": 1.4, opacity: 0.9 }, this.canvas);
     this.context.tooltip.on(line, () => reference.words || reference.name);
-  }
-
-  // From the highest down; a name that would touch the one above goes under its line.
-  referenceNames(palette) {
-    let above = -Infinity;
-    for (const reference of this.references) {
-      const over = this.y(reference.value) - 3, y = over - above < 13 ? over + 15 : over;
-      svg("text", { x: this.area.right - 2, y, "text-anchor": "end", class: "tick strong",
-        fill: palette.grey(0.85), text: reference.name }, this.canvas);
-      above = over;
-    }
   }
 
   line(s, palette) {
@@ -114,6 +102,12 @@ class Curves {
       html("span", { text: s.name }, item);
       return html("b", {}, item);
     });
+    for (const reference of this.references) {
+      const item = html("span", { class: "legend-item" }, this.legend);
+      html("span", { class: `dash ${reference.dots ? "dots" : ""}` }, item).style.borderColor = palette.of(reference.colour);
+      html("span", { text: reference.name }, item);
+      this.context.tooltip.on(item, () => reference.words || reference.name);
+    }
   }
 
   valueAt(s, step) {

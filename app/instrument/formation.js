@@ -5,14 +5,17 @@ class Formation {
     this.context = context;
     this.data = context.data;
     context.select = (chosen) => this.select(chosen);
+    // The whole page fits 800 pixels; a higher window (a projector) is made use of.
+    const scale = clamp((window.innerHeight - 120) / 680, 1, 1.45), high = (pixels) => Math.round(pixels * scale);
+    this.mapHeight = high(112);
     this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
     const main = html("div", { class: "formation-main" }, root);
-    this.circuit = new Circuit(main, context, { height: 376 });
+    this.circuit = new Circuit(main, context, { height: high(118) + high(116) + 124 });
     const side = html("div", { class: "formation-side" }, main);
-    this.accuracy = new Curves(side, context, { className: "wide", height: 152, ...this.accuracySeries() });
-    this.loss = new Curves(side, context, { title: "Loss per split", hint: "log scale", className: "small", height: 132, scale: "log", series: this.splitSeries(this.data.metrics.loss) });
+    this.accuracy = new Curves(side, context, { className: "wide", height: high(118), ...this.accuracySeries() });
+    this.loss = new Curves(side, context, { title: "Loss per split", hint: "log scale", className: "small", height: high(116), scale: "log", series: this.splitSeries(this.data.metrics.loss) });
     context.chosen = this.strongestState();
-    this.state = new Curves(side, context, { className: "small", height: 132, ...this.stateSeries() });
+    this.state = new Curves(side, context, { className: "small", height: high(116), ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
     this.heatMaps = this.makeMaps();
     this.drawer = new Examples(root, context);
@@ -27,8 +30,8 @@ class Formation {
     const references = Object.entries(baselines).filter(([, v]) => v >= 0.005).map(([name, value]) => ({
       value, colour: "baseline", name: `shortcut ${names[name] || name} ${percent(value)}`,
       words: `A shortcut answerer that sees only ${names[name] || name} is right for ${percent(value)} of these questions.`,
-    })).sort((a, b) => b.value - a.value).slice(0, 2);
-    return { title: "Accuracy per split", hint: `dashed: shortcuts on ${this.data.splitLabel(this.context.split)}`,
+    })).sort((a, b) => b.value - a.value).slice(0, 2).map((r, i) => ({ ...r, dots: i > 0 }));
+    return { title: "Accuracy per split", hint: `shortcuts: on ${this.data.splitLabel(this.context.split)}`,
       series: this.splitSeries(this.data.metrics.accuracy), references };
   }
 
@@ -80,7 +83,7 @@ class Formation {
     const rows = Array.from({ length: data.layers }, (_, l) => String(l));
     const columns = data.positions.map((p) => p.short);
     const map = (title, colour, words, measure, prefix) => new HeatMap(this.maps, context, {
-      title, colour, rows, columns, height: 152,
+      title, colour, rows, columns, height: this.mapHeight,
       read: (index, l, p) => { const m = measure(this.split); return m ? m.at(index, ...prefix, l, p) : null; },
       words: (index, l, p) => {
         const m = measure(this.split);

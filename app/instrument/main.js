@@ -17,24 +17,27 @@ function unpack(bytes) {
 }
 
 class Instrument {
-  constructor(parent, header, raw, component) {
+  // before: the instrument that this one takes the place of, if it showed the same run (or null).
+  constructor(parent, header, raw, component, before = null) {
     this.parent = parent;
     this.header = header;
     this.root = html("div", { class: `instrument page-${header.page}`, "data-page": header.page }, parent);
     const data = new RunData(raw);
     const playhead = new Playhead(data.steps, 0, (step) => this.settled(step));
-    playhead.index = playhead.nearest(header.step ?? data.steps.at(-1));
+    playhead.index = playhead.nearest(before ? before.stepToKeep(header) : header.step ?? data.steps.at(-1));
+    const wanted = before ? before.context.split : header.split;
     const splits = data.splits.filter((s) => data.bySplit[s.name]);
     this.context = {
       data, playhead, metrics: data.metrics, phases: data.phases || [],
       axis: new Axis(data.steps, data.metrics),
-      split: splits.some((s) => s.name === header.split) ? header.split : (splits[0] || data.splits[0]).name,
+      split: splits.some((s) => s.name === wanted) ? wanted : (splits[0] || data.splits[0]).name,
       tooltip: new Tooltip(this.root),
       palette: new Palette(parent.host || parent, data.colours),
       rebuild: () => this.build(),
       send: (name, value) => this.component.setTriggerValue(name, value),
       splitButtons: (bar) => this.splitButtons(bar, header.page === "formation" ? splits : []),
     };
+    if (before) this.takeOver(before);
     this.component = component;
     this.timeline = new Timeline(this.root, this.context);
     this.page = PAGES[header.page](this.root, this.context);
@@ -44,6 +47,19 @@ class Instrument {
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
     this.build();
+    if (before && before.context.playhead.playing) playhead.play();
+  }
+
+  // A run that is being trained has grown: whoever stands at its newest step goes on with it.
+  stepToKeep(header) {
+    const step = this.context.playhead.step;
+    return step === this.header.step && !this.context.playhead.playing ? header.step : step;
+  }
+
+  takeOver(before) {
+    const { axis, playhead } = this.context, { mode } = before.context.axis;
+    if (axis.available(mode)) axis.mode = mode;
+    playhead.speed = before.context.playhead.speed;
   }
 
   // Keys work wherever nothing else wants them, so that the page is an instrument from the start.
@@ -115,8 +131,10 @@ export default function mount(component) {
   if (known && known.header.id === header.id) {
     known.update(header, component);
   } else {
+    const before = known && header.live && known.header.live === header.live ? known : null;
+    const next = new Instrument(parent, header, body(), component, before);
     if (known) known.remove();
-    instruments.set(parent, new Instrument(parent, header, body(), component));
+    instruments.set(parent, next);
   }
   return () => {
     const current = instruments.get(parent);

@@ -70,7 +70,7 @@ def _pick(
     if not hits:
         column.info(f"No question contains all of {words!r}; try fewer words, or compose one.")
         return wanted
-    options = {book.tokens_of(hit): f"{hit.text}   ({label_of(hit.split)})" for hit in hits}
+    options = {book.tokens_of(hit): f"{label_of(hit.split)}: {hit.text}" for hit in hits}
     if wanted is not None and wanted not in options and not words:
         options = {wanted: book.text(wanted), **options}
     key = f"{parameter}_hit"
@@ -122,11 +122,14 @@ def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...]
 
     def described(donor: tuple[int, ...]) -> str:
         answer = book.swapped_answer(asked, book.asked(donor))
-        then = "no answer known" if answer is None else book.vocab.name(answer)
-        return f"{book.text(donor)}   (its bridge would make the answer: {then})"
+        then = "?" if answer is None else book.vocab.name(answer)
+        return f"{then} ⇐ {book.text(donor)}"
 
     donor = st.selectbox(
-        "Donor, whose states are swapped in", donors, format_func=described, key=key
+        "Donor of states, after the answer that its bridge would give",
+        donors,
+        format_func=described,
+        key=key,
     )
     address.write(donor=book.names(donor))
     return donor

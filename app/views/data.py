@@ -67,7 +67,9 @@ def _around(graph: KnowledgeGraph) -> None:
         st.session_state["entity_from_address"] = st.session_state["entity"]
 
     st.session_state["entity_from_address"] = default
-    entity = st.selectbox("Entity", graph.entities, key="entity", on_change=chosen)
+    entity = st.selectbox(
+        "Entity", graph.entities, key="entity", on_change=chosen, label_visibility="collapsed"
+    )
     picture = neighbourhood(graph, graph.entity(entity))
     event: Any = st.plotly_chart(
         picture, key=f"around_{entity}", on_select="rerun", selection_mode="points"

@@ -35,7 +35,7 @@ def page() -> None:
 
 def _lab(shown: frame.Shown) -> None:
     book = book_of(shown.at)
-    *places, lender = st.columns([1.6, 4.2, 1.1, 4.2], vertical_alignment="bottom")
+    *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
     receiver = choose_question(book, "question", "question", places)
     if receiver is None:
         return

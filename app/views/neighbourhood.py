@@ -12,7 +12,7 @@ from circuits.knowledge_graph import PROVENANCES, KnowledgeGraph
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-MOST = 24
+MOST = 18
 """Facts shown on each side."""
 DASHES = {"real": "solid", "synthetic": "dash", "added_true": "dashdot", "added_false": "dot"}
 BLUE, VERMILION, *_ = CATEGORIES
@@ -44,7 +44,7 @@ def neighbourhood(graph: KnowledgeGraph, entity: int) -> go.Figure:
     shown = max(min(len(rows), MOST) for rows in (into, out))
     figure.update_layout(
         showlegend=False,
-        height=max(320, 19 * shown + 80),
+        height=max(300, 20 * shown + 70),
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         xaxis={"visible": False, "range": [-2.4, 2.4], "fixedrange": True},
         yaxis={"visible": False, "fixedrange": True},

@@ -19,6 +19,7 @@ from circuits.runs import MANIFEST, Run, open_run
 if TYPE_CHECKING:
     import xarray as xr
 
+    from circuits.corpus import Corpus
     from circuits.model import HookedTransformer
 
 CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
@@ -65,7 +66,17 @@ def opened(at: Stamp) -> Run:
 
 @st.cache_resource(max_entries=6, show_spinner="Opening the run ...")
 def _opened(path: str, manifest: int) -> Run:
-    return open_run(path)
+    run = open_run(path)
+    # The corpus stays as it is while checkpoints come in, and is the largest part to read.
+    run.__dict__["corpus"] = _corpus(path, str(run.manifest.get("created")))
+    return run
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the facts ...")
+def _corpus(path: str, created: str) -> Corpus:
+    from circuits.corpus import Corpus
+
+    return Corpus.load(Path(path))
 
 
 def model_of(at: Stamp, step: int) -> HookedTransformer:

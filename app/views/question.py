@@ -23,7 +23,7 @@ def page() -> None:
 
 def _question(shown: frame.Shown) -> None:
     book = book_of(shown.at)
-    *places, lender = st.columns([1.6, 4.2, 1.1, 4.2], vertical_alignment="bottom")
+    *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
     tokens = choose_question(book, "question", "question", places)
     if tokens is None:
         return

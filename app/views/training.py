@@ -1,4 +1,4 @@
-"""Train: start a recipe, watch its curves, stop it and go on."""
+"""Train: start a recipe, watch its circuit form, stop it and go on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 import streamlit as st
 
 import train.recipes
-from app.instrument.payload import SPLITS
+from app.instrument import mount
+from app.instrument.measures import Datasets
+from app.instrument.payload import formation_payload
 from app.views import address, frame, jobs
 from app.views.folders import find_runs, runs_folder
+from app.views.opened import Stamp, opened, results_of, stamp
 from circuits.errors import HopscopeError
 from circuits.recipe import Recipe, load_recipe
-from circuits.runs import Run, open_run
+from circuits.runs import Run
 
 READING = (
     "Choose a recipe, change its main settings and start; the training goes on when you close "
@@ -22,15 +25,15 @@ READING = (
 )
 REFRESH_SECONDS = 2.0
 SETTINGS = (
-    ("augmentation.phi", "phi (trained compositions per fact)", 0.1),
-    ("training.steps", "Optimizer steps", 100),
-    ("training.weight_decay", "Weight decay", 0.05),
-    ("training.lr", "Learning rate", 0.0001),
-    ("model.n_layers", "Layers", 1),
-    ("model.d_model", "Width", 16),
-    ("seed", "Seed", 1),
+    ("augmentation.phi", "phi", "Trained compositions per fact.", 0.1),
+    ("training.steps", "Steps", "Optimizer steps.", 100),
+    ("training.weight_decay", "Weight decay", "Decoupled, as in AdamW.", 0.05),
+    ("training.lr", "Learning rate", "After the warm-up.", 0.0001),
+    ("model.n_layers", "Layers", "Blocks of the transformer.", 1),
+    ("model.d_model", "Width", "Size of a state, d_model.", 16),
+    ("seed", "Seed", "Decides on the splits, the first weights and the batches.", 1),
 )
-"""Recipe key, label and step of the numbers that can be changed here."""
+"""Recipe key, label, meaning and step of the numbers that can be changed here."""
 
 
 def page() -> None:
@@ -39,24 +42,36 @@ def page() -> None:
 
 
 def _train() -> None:
-    left, right = st.columns([1, 2], gap="large")
-    with left:
+    with st.container(border=True):
         _form()
-    with right:
-        names = list(find_runs().paths)
-        if not names:
-            st.info("Start a training on the left; its curves are drawn here while it runs.")
-            return
-        wanted = st.session_state.get("watched") or address.read().get("run")
-        index = names.index(wanted) if wanted in names else 0
-        name = st.selectbox("Run to watch", names, index=index)
-        _watch(name, find_runs().paths[name])
+    paths = find_runs().paths
+    started = st.session_state.get("watched")
+    if started is not None and started not in paths:  # its folder comes in a moment
+        paths = {started: runs_folder() / started, **paths}
+    if not paths:
+        st.info("Start a training above; its circuit is drawn here while it forms.")
+        return
+    names = list(paths)
+    wanted = started or address.read().get("run")
+    column, rest = st.columns([1.2, 4], vertical_alignment="bottom")
+    index = names.index(wanted) if wanted in names else 0
+    name = column.selectbox("Run to watch", names, index=index)
+    address.write(run=name, step=None)
+    alive = jobs.is_running(paths[name]) or jobs.is_measuring(paths[name])
+    with rest:
+        st.fragment(_status, run_every=REFRESH_SECONDS if alive else None)(paths[name])
+    st.fragment(_forming, run_every=REFRESH_SECONDS if alive else None)(name, paths[name])
 
 
 def recipes() -> dict[str, Path]:
-    """The recipes that come with Hopscope, by name."""
-    folder = Path(next(iter(train.recipes.__path__)))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    """The recipes that come with Hopscope, and those in the runs folder, by name."""
+    own = Path(next(iter(train.recipes.__path__)))
+    return {
+        path.stem: path
+        for folder in (runs_folder(), own)
+        for path in sorted(folder.glob("*.toml"))
+        if not path.is_symlink()
+    }
 
 
 def _form() -> None:
@@ -64,37 +79,44 @@ def _form() -> None:
     if not available:
         st.error("No recipe was found in train/recipes.")
         return
-    chosen = st.selectbox("Recipe", list(available), key="recipe")
+    left, middle, right, button = st.columns([2, 2.4, 2.6, 1.2], vertical_alignment="bottom")
+    names = sorted(available, key=lambda name: name != "demo")
+    chosen = left.selectbox("Recipe", names, key="recipe")
     recipe = load_recipe(available[chosen])
+    stamp_ = datetime.datetime.now().strftime("%m%d-%H%M")
+    name = middle.text_input("Name of the run", value=f"{chosen}-{stamp_}", key=f"name_{chosen}")
+    measured = right.toggle("Measure the circuit while it trains", value=True, key="measured")
     settings = _settings(chosen, recipe)
-    stamp = datetime.datetime.now().strftime("%m%d-%H%M")
-    name = st.text_input("Name of the run", value=f"{chosen}-{stamp}", key=f"name_{chosen}")
-    if not st.button("Start training", type="primary", icon=":material/play_arrow:"):
+    if not button.button(
+        "Start training", type="primary", icon=":material/play_arrow:", width="stretch"
+    ):
         return
     try:
         out = _new_folder(name)
         load_recipe(available[chosen], settings)  # refuses before a process is started
-        process = jobs.start(available[chosen], out, settings)
+        jobs.start(available[chosen], out, settings)
+        if measured:
+            jobs.measure(out)
     except HopscopeError as error:
         st.error(str(error))
         return
     st.session_state["watched"] = out.name
-    st.success(f"Training {out.name} has begun (process {process}).")
+    st.toast(f"Training {out.name} has begun.")
 
 
 def _settings(chosen: str, recipe: Recipe) -> list[str]:
     """Overrides "key=value" for what was changed."""
     overrides = []
-    for key, label, step in SETTINGS:
+    for column, (key, label, words, step) in zip(st.columns(len(SETTINGS)), SETTINGS, strict=True):
         section, _, field = key.rpartition(".")
         value: Any = getattr(getattr(recipe, section) if section else recipe, field)
         if value is None:
             continue
         kind = type(value)
-        shape: dict[str, Any] = {"value": value, "step": kind(step)}
+        shape: dict[str, Any] = {"value": value, "step": kind(step), "help": words}
         if kind is float:
             shape["format"] = "%.5g"
-        new = st.number_input(label, key=f"{chosen}_{key}", **shape)
+        new = column.number_input(label, key=f"{chosen}_{key}", **shape)
         if new != value:
             overrides.append(f"{key}={new}")
     return overrides
@@ -110,25 +132,59 @@ def _new_folder(name: str) -> Path:
     return runs_folder() / clean
 
 
-@st.fragment(run_every=REFRESH_SECONDS)
-def _watch(name: str, path: Path) -> None:
+def _status(path: Path) -> None:
+    """How far the training is, and the buttons that stop it and go on."""
+    running = jobs.is_running(path)
     try:
-        run = open_run(path)
-        rows = run.rows()
-        running = jobs.is_running(path)
+        run = opened(stamp(path))
     except HopscopeError as error:
-        running = jobs.is_running(path)
-        (st.info if running else st.error)(
-            "The training is being prepared ..." if running else str(error)
-        )
-        st.code(jobs.log_tail(path) or "(nothing printed yet)", language=None)
+        if running:
+            st.info("The training is being prepared ...", icon=":material/hourglass_top:")
+        else:
+            st.error(f"{error} {jobs.log_tail(path, 3)}")
         return
-    _progress(run, rows, running)
-    _buttons(path, run, running)
-    if rows:
-        _curves(rows)
-    with st.expander("What it printed"):
-        st.code(jobs.log_tail(path) or "(it was not started from here)", language=None)
+    left, *places = st.columns([3.4, 1.3, 1, 1.7], vertical_alignment="bottom")
+    with left:
+        _progress(run, run.rows(), running)
+    try:
+        if _pressed(places, path, run, running):
+            st.rerun()
+    except HopscopeError as error:
+        st.warning(str(error))
+
+
+def _pressed(places: list[Any], path: Path, run: Run, running: bool) -> bool:
+    """The three buttons; whether one of them has started or stopped something."""
+    stop, go_on, measure = places
+    if stop.button("Stop and save", disabled=not running, icon=":material/stop:", width="stretch"):
+        jobs.stop(path)
+        st.toast("It saves and stops after this step.")
+        return True
+    resumable = not running and run.state == "stopped"
+    if go_on.button("Go on", disabled=not resumable, icon=":material/resume:", width="stretch"):
+        jobs.resume(path)
+        if jobs.has_been_measured(path):
+            jobs.measure(path)
+        st.toast("It goes on.")
+        return True
+    possible = not jobs.is_measuring(path) and not _is_measured(path, run)
+    if measure.button(
+        "Measure the circuit", disabled=not possible, icon=":material/hub:", width="stretch"
+    ):
+        jobs.measure(path)
+        return True
+    return False
+
+
+def _is_measured(path: Path, run: Run) -> bool:
+    datasets, _ = results_of(stamp(path))
+    return bool(datasets) and measured_steps(datasets)[-1:] == run.steps[-1:]
+
+
+def measured_steps(datasets: Datasets) -> list[int]:
+    """Steps at which every analysis that there is has been made."""
+    every = [set(ds["step"].values.tolist()) for ds in datasets.values()]
+    return sorted(set.intersection(*every)) if every else []
 
 
 def _progress(run: Run, rows: list[dict[str, Any]], running: bool) -> None:
@@ -140,30 +196,46 @@ def _progress(run: Run, rows: list[dict[str, Any]], running: bool) -> None:
     st.progress(min(1.0, step / last), words)
 
 
-def _buttons(path: Path, run: Run, running: bool) -> None:
-    left, right = st.columns(2)
+def _forming(name: str, path: Path) -> None:
+    """The instrument of the first page, which grows with the run."""
     try:
-        if left.button("Stop and save", disabled=not running, icon=":material/stop:"):
-            jobs.stop(path)
-            st.toast("It saves and stops after this step.")
-        resumable = not running and run.state == "stopped"
-        if right.button("Go on", disabled=not resumable, icon=":material/resume:"):
-            jobs.resume(path)
-            st.toast("It goes on.")
-    except HopscopeError as error:
-        st.warning(str(error))
+        at = stamp(path)
+        run = opened(at)
+        n_rows = len(run.rows())
+        if not run.steps or not n_rows:
+            st.caption("The first picture comes with the first checkpoint.")
+            return
+        datasets, _ = results_of(at)
+        body = _payload(at, n_rows)
+    except HopscopeError:
+        st.code(jobs.log_tail(path) or "(nothing printed yet)", language=None)
+        return
+    steps = measured_steps(datasets)
+    _say_what_is_measured(path, run, steps)
+    header = {
+        "page": "formation",
+        "id": f"{at.id}:{n_rows}",
+        "live": name,
+        "step": (steps or run.steps)[-1],
+        "jump": name,
+        "split": "id_test",
+    }
+    mount(header, body, key="forming")
+    with st.expander("What it printed"):
+        st.code(jobs.log_tail(path) or "(it was not started from here)", language=None)
 
 
-def _curves(rows: list[dict[str, Any]]) -> None:
-    import pandas as pd
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs={Stamp: str})
+def _payload(at: Stamp, n_rows: int) -> bytes:
+    return formation_payload(opened(at), results_of(at)[0])
 
-    from app.instrument.palette import COLOURS
 
-    frame_ = pd.DataFrame(rows).set_index("step")
-    columns = {f"accuracy/{s}": label for s, (label, _) in SPLITS.items()}
-    shown = frame_[[c for c in columns if c in frame_]].rename(columns=columns)
-    colours: list[Any] = [COLOURS[c.removeprefix("accuracy/")] for c in columns if c in frame_]
-    st.line_chart(shown, color=colours, height=300, y_label="accuracy", x_label="training step")
-    losses = {f"loss/{s}": label for s, (label, _) in SPLITS.items()}
-    shown = frame_[[c for c in losses if c in frame_]].rename(columns=losses)
-    st.line_chart(shown, color=colours, height=200, y_label="loss", x_label="training step")
+def _say_what_is_measured(path: Path, run: Run, steps: list[int]) -> None:
+    if jobs.is_measuring(path):
+        words = f"The circuit is measured meanwhile: {len(steps)} of {len(run.steps)} checkpoints."
+    elif steps:
+        words = f"The circuit is measured at {len(steps)} of {len(run.steps)} checkpoints."
+    else:
+        words = "The circuit has not been measured: only accuracy and loss are drawn."
+        words += f" {jobs.log_tail(path, 2, jobs.MEASURING_LOG)}"
+    st.caption(words)
