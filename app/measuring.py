@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
+from time import sleep
 
 from app.views.jobs import is_running
 from circuits.errors import HopscopeError
@@ -36,7 +36,7 @@ def measure(path: Path) -> Run:
             analyze(run, name, n_jobs=1, progress=False)
         if not training:
             return run
-        time.sleep(REST_SECONDS)
+        sleep(REST_SECONDS)
 
 
 def _when_there(path: Path) -> Run:
@@ -48,7 +48,7 @@ def _when_there(path: Path) -> Run:
         except HopscopeError:
             if not running:
                 raise
-        time.sleep(REST_SECONDS)
+        sleep(REST_SECONDS)
 
 
 def main() -> None:

@@ -210,7 +210,7 @@ def test_the_address_keeps_page_run_step_and_question_over_a_reload(
 def test_all_figures_are_saved_as_one_zip_of_what_export_writes(page: Any, address: str) -> None:
     go(page, address, "data")
     page.get_by_role("button", name="Export").click()
-    page.get_by_text("Show this run's figures").click()
+    page.get_by_text("Show the figures").click()
     page.get_by_text("Format").wait_for()
     page.get_by_label("Format").click()
     page.get_by_role("option", name="csv").click()

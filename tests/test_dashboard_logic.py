@@ -282,3 +282,38 @@ def test_models_are_asked_on_one_thread() -> None:
 
     one_thread()
     assert torch.get_num_threads() == 1
+
+
+def test_measuring_ends_when_the_training_has_ended_and_every_checkpoint_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiny_runs import tiny_recipe
+
+    from app import measuring
+    from train.loop import train
+
+    out = tmp_path / "run"
+    answers = iter([True, True, True, False])
+    monkeypatch.setattr(measuring, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(measuring, "is_running", lambda path: next(answers))
+    slept: list[float] = []
+
+    def rest(seconds: float) -> None:
+        slept.append(seconds)
+        if not out.exists():  # "prepared" while the measuring waits
+            train(tiny_recipe(training__steps=10), out, progress=False)
+
+    monkeypatch.setattr(measuring, "sleep", rest)
+    run = measuring.measure(out)
+    assert run.steps == [0, 10]
+    assert len(slept) == 2  # once for the folder, once because it was still being trained
+    for name in ("logit_lens", "causal_tracing", "bridge_patching"):
+        stored = json.loads((out / "results" / f"{name}.json").read_text())
+        assert stored["steps"] == [0, 10]
+
+
+def test_measuring_a_run_that_will_never_come_is_refused(tmp_path: Path) -> None:
+    from app.measuring import measure
+
+    with pytest.raises(HopscopeError, match="no run folder"):
+        measure(tmp_path / "nothing")

@@ -177,3 +177,61 @@ def test_a_name_that_leads_out_of_the_runs_folder_is_refused(runs: Path) -> None
     next(b for b in app.button if b.label == "Start training").click().run()
     assert "cannot name a run" in text_of(app)
     assert not (runs.parent / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "figures"),
+    [
+        (
+            "question",
+            {"question_answers", "question_bridge", "question_swap", "question_attention"},
+        ),
+        ("lab", {"lab_grid", "lab_answers"}),
+        ("compare", {"compare_id_accuracy", "compare_bridge_swap", "compare_trained_accuracy"}),
+    ],
+)
+@pytest.mark.parametrize("file_format", ["csv", "svg", "html"])
+def test_what_a_page_shows_is_exported_with_its_numbers(
+    runs: Path, page: str, figures: set[str], file_format: str
+) -> None:
+    app = opened(page)
+    app.toggle(key="export_open").set_value(True).run()
+    assert app.selectbox(key="export_figure").value.startswith("all figures of this page")
+    app.selectbox(key="export_format").set_value(file_format)
+    app.button(key="export_make").click().run()
+    assert errors(app) == []
+    _, files = app.session_state["exported"]
+    assert figures <= {Path(name).stem for name in files}
+    for stem in figures:
+        assert {f"{stem}.{file_format}", f"{stem}.csv", f"{stem}.json"} <= set(files)
+        assert files[f"{stem}.csv"].count(b"\n") > 3
+        assert json.loads(files[f"{stem}.json"])["provenance"]
+    if page == "compare":  # the accuracy that the run has recorded
+        last = json.loads((runs / "small" / "metrics.jsonl").read_text().splitlines()[-1])
+        row = files["compare_id_accuracy.csv"].decode().splitlines()[-1].split(",")
+        assert float(row[2]) == pytest.approx(last["accuracy/id_test"], abs=1e-4)
+
+
+def test_recipes_in_the_runs_folder_are_offered_beside_those_of_hopscope(runs: Path) -> None:
+    demo = Path(__file__).parents[1] / "train" / "recipes" / "demo.toml"
+    shutil.copy(demo, runs / "mine.toml")
+    (runs / "linked.toml").symlink_to(demo)
+    options = opened("training").selectbox(key="recipe").options
+    assert options[0] == "demo"
+    assert "mine" in options
+    assert "linked" not in options
+
+
+def test_a_finished_run_can_be_measured_afterwards(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.views import jobs
+
+    shutil.rmtree(runs / "small" / "results")
+    asked: list[Path] = []
+    monkeypatch.setattr(jobs, "measure", asked.append)
+    app = opened("training", run="small")
+    assert "only accuracy and loss" in text_of(app)
+    next(b for b in app.button if b.label == "Measure the circuit").click().run()
+    assert asked == [runs / "small"]
+    assert errors(app) == []

@@ -10,7 +10,7 @@ class Formation {
     this.mapHeight = high(112);
     this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
     const main = html("div", { class: "formation-main" }, root);
-    this.circuit = new Circuit(main, context, { height: high(118) + high(116) + 124 });
+    this.circuit = new Circuit(main, context, { height: high(118) + high(116) + 112 });
     const side = html("div", { class: "formation-side" }, main);
     this.accuracy = new Curves(side, context, { className: "wide", height: high(118), ...this.accuracySeries() });
     this.loss = new Curves(side, context, { title: "Loss per split", hint: "log scale", className: "small", height: high(116), scale: "log", series: this.splitSeries(this.data.metrics.loss) });

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from analyses.figures.specs import HeatMap, Spec
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.payload import dump
 from app.views import address, comparing, frame
 from app.views.folders import find_runs
 from app.views.opened import opened, results_of, stamp
+from app.views.page_figures import compare_figures
 from app.views.stage import show_instrument
 from circuits.errors import HopscopeError
 from circuits.runs import Run
@@ -27,7 +29,7 @@ def page() -> None:
     frame.page(READING, _compare)
 
 
-def _compare(shown: frame.Shown) -> None:
+def _compare(shown: frame.Shown) -> list[Spec]:
     names = list(find_runs().paths)
     left, right = st.columns([4, 1.4], vertical_alignment="bottom")
     if "compared" not in st.session_state:
@@ -44,15 +46,17 @@ def _compare(shown: frame.Shown) -> None:
     runs, curves = _opened_curves(chosen)
     if not runs:
         st.info("Choose at least one run; two or more make it a comparison.")
-        return
+        return []
     axis = comparing.common_axis(list(curves.values()), aligned)
     if len(axis) < 2:
         st.info("These runs have not been evaluated twice yet; train on and reload.")
-        return
+        return []
     body = _payload(runs, curves, axis, aligned)
     show_instrument(shown, "compare", body, hashlib.sha256(body).hexdigest()[:12])
-    if keys := comparing.differing(runs):
-        _phase_diagram(runs, curves, keys)
+    figures = compare_figures(body, shown.step, list(runs))
+    if (keys := comparing.differing(runs)) and (diagram := _phase_diagram(runs, curves, keys)):
+        figures.append(diagram)
+    return figures
 
 
 def _opened_curves(
@@ -138,7 +142,8 @@ def _series(
 
 def _phase_diagram(
     runs: dict[str, Run], curves: dict[str, dict[str, comparing.Curve]], keys: list[str]
-) -> None:
+) -> Spec | None:
+    """Draw setting x step -> value and return it as a figure; None if no setting is a number."""
     import plotly.graph_objects as go
 
     from analyses.figures.style import sequential
@@ -150,7 +155,7 @@ def _phase_diagram(
     ]
     if not numeric:
         st.caption(f"These runs differ in {', '.join(keys[:5])}, none of which is a number.")
-        return
+        return None
     key = left.selectbox("Setting", numeric, key="phase_key")
     kinds = list(dict.fromkeys(k for found in curves.values() for k in found))
     kind = right.selectbox("Shown", kinds, key="phase_kind")
@@ -182,6 +187,18 @@ def _phase_diagram(
         margin={"l": 60, "r": 10, "t": 10, "b": 50},
     )
     st.plotly_chart(figure, key="phase_diagram")
+    return HeatMap(
+        name="compare_phase_diagram",
+        title=f"{kind} by {key} and step",
+        subtitle=", ".join(runs),
+        provenance={"runs": list(runs), "setting": key},
+        values=np.array(table),
+        rows=tuple(str(level) for level in levels),
+        columns=tuple(f"{step:,}" for step in axis),
+        row_label=key,
+        column_label="training step",
+        value_label=kind,
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Export: any figure of the run in a paper's size, and all of a page's figures as a ZIP.
+"""Export: any figure of page and run in a paper's size, and all of them as a ZIP.
 
 The files are those that `hopscope export` writes, made by the same function in a temporary folder.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from app.views.opened import Stamp, opened
 
 if TYPE_CHECKING:
     from analyses.figures.of_run import RunFigure
+    from analyses.figures.specs import Spec
 
 MIME = {
     "pdf": "application/pdf",
@@ -27,38 +29,48 @@ MIME = {
     "zip": "application/zip",
 }
 WIDTHS = {"column": "column, 3.25 in", "page": "page, 6.75 in"}
-EVERYTHING = "all figures (ZIP)"
+EVERYTHING = "all figures of the run (ZIP)"
+THIS_PAGE = "all figures of this page (ZIP)"
 
 
-def export_popover(at: Stamp, step: int) -> None:
-    """The button with everything that can be exported of this run."""
+def export_popover(at: Stamp, step: int, shown: Sequence[Spec] = ()) -> None:
+    """The button with everything that can be exported.
+
+    Args:
+        at: The run.
+        step: Where its timeline stands.
+        shown: What the page shows besides the run's own figures.
+    """
     with st.popover("Export", icon=":material/download:", width="stretch"):
-        if not st.toggle("Show this run's figures", key="export_open"):
+        if not st.toggle("Show the figures", key="export_open"):
             st.caption("Figures as PDF, SVG, PNG, HTML or CSV in the size of a paper's column.")
             return
-        available = _figures(at)
-        name = st.selectbox("Figure", [EVERYTHING, *available], key="export_figure")
+        own = {spec.name: _of_page(spec) for spec in shown}
+        available = {**own, **_figures(at)}
+        together = {THIS_PAGE: list(own)} if own else {}
+        together[EVERYTHING] = list(_figures(at))
+        name = st.selectbox("Figure", [*together, *available], key="export_figure")
         left, right = st.columns(2)
         file_format = left.selectbox("Format", list(MIME)[:-1], key="export_format")
         width = right.selectbox(
             "Width", list(WIDTHS), format_func=WIDTHS.__getitem__, key="export_width"
         )
-        if name != EVERYTHING:
+        if name not in together:
             st.caption(available[name].about)
-        chosen = list(available) if name == EVERYTHING else [name]
-        wanted = (at.id, step, tuple(chosen), file_format, width)
+        chosen = together.get(name, [name])
+        content = tuple(f"{spec.name}: {spec.subtitle}" for spec in shown)
+        wanted = (at.id, step, tuple(chosen), file_format, width, content)
         if st.button("Make", key="export_make", type="primary"):
             with st.spinner("Drawing ..."):
-                st.session_state["exported"] = (
-                    wanted,
-                    _files(at, step, chosen, file_format, width),
-                )
+                figures = [available[stem] for stem in chosen]
+                files = _files(figures, step, file_format, width)
+                st.session_state["exported"] = (wanted, files)
         made = st.session_state.get("exported")
         if made and made[0] == wanted:
-            _download(made[1], name, file_format, len(chosen) > 1)
+            _download(made[1], name in together)
 
 
-def _download(files: dict[str, bytes], name: str, file_format: str, many: bool) -> None:
+def _download(files: dict[str, bytes], many: bool) -> None:
     if many:
         st.download_button(
             f"Save {len(files)} files",
@@ -80,16 +92,21 @@ def _figures(at: Stamp) -> dict[str, RunFigure]:
     return run_figures(opened(at))
 
 
+def _of_page(spec: Spec) -> RunFigure:
+    from analyses.figures.of_run import RunFigure
+
+    return RunFigure(spec.name, "page", f"{spec.title}: {spec.subtitle}", lambda step: spec)
+
+
 def _files(
-    at: Stamp, step: int, names: list[str], file_format: str, width: str
+    figures: Sequence[RunFigure], step: int, file_format: str, width: str
 ) -> dict[str, bytes]:
     """File name -> content, exactly as `hopscope export --step STEP` would write them."""
     from analyses.figures.export import export
 
-    available = _figures(at)
     with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            export(available[name].make(step), Path(folder) / f"{name}.{file_format}", width)
+        for figure in figures:
+            export(figure.make(step), Path(folder) / f"{figure.name}.{file_format}", width)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -15,6 +16,9 @@ from app.views.opened import Stamp, opened, stamp
 from circuits.errors import HopscopeError
 from circuits.knowledge_graph import PROVENANCES
 from circuits.runs import Run
+
+if TYPE_CHECKING:
+    from analyses.figures.specs import Spec
 
 TIGHTER = """<style>
 [data-testid=stMainBlockContainer] { padding: 4.2rem 1.4rem 1rem; max-width: 1700px; }
@@ -33,12 +37,13 @@ class Shown:
     """The checkpoint that the address names."""
 
 
-def page(reading: str, body: Callable[[Shown], None]) -> None:
+def page(reading: str, body: Callable[[Shown], Sequence[Spec] | None]) -> None:
     """Show the frame and then `body`; every error a user can meet becomes a sentence.
 
     Args:
         reading: One sentence on how to read the page.
-        body: Draws the page for the chosen run.
+        body: Draws the page for the chosen run; returns what it shows besides the run's own
+            figures, to be exported.
     """
     st.html(TIGHTER)
     parameters = address.read()
@@ -58,14 +63,14 @@ def page(reading: str, body: Callable[[Shown], None]) -> None:
         step = address.step_near(parameters.get("step"), run.steps)
         address.write(run=name, step=step)
         right.caption(f"{facts_in_words(run)} {reading}")
-        with corner:
-            export_popover(at, step)
         if run.state == "training":
             st.info(
                 "This run is still being trained; reload to see what has come since.",
                 icon=":material/model_training:",
             )
-        body(Shown(name, at, run, step))
+        figures = body(Shown(name, at, run, step)) or ()
+        with corner:
+            export_popover(at, step, figures)
     except HopscopeError as error:
         st.error(f"{error}", icon=":material/error:")
         st.caption("Choose another run above, or mend this one and reload the page.")

@@ -12,10 +12,12 @@ from app.instrument.payload import POSITIONS, described, dump, label_of
 from app.views import frame
 from app.views.choosing import book_of, choose_donor, choose_question
 from app.views.opened import model_of
+from app.views.page_figures import lab_figures
 from app.views.question_book import QuestionBook
 from app.views.stage import picked, show_instrument, timeline_of
 
 if TYPE_CHECKING:
+    from analyses.figures.specs import Spec
     from app.views.patch_lab import Operation, Outcome
 
 READING = (
@@ -33,16 +35,16 @@ def page() -> None:
     frame.page(READING, _lab)
 
 
-def _lab(shown: frame.Shown) -> None:
+def _lab(shown: frame.Shown) -> list[Spec]:
     book = book_of(shown.at)
     *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
     receiver = choose_question(book, "question", "question", places)
     if receiver is None:
-        return
+        return []
     with lender:
         donor = choose_donor(book, receiver)
     if donor is None:
-        return
+        return []
     with st.spinner("Preparing the model ..."):
         model = model_of(shown.at, shown.step)
     operation = _choose_operation(model.cfg.n_heads, model.depth, len(receiver))
@@ -53,6 +55,13 @@ def _lab(shown: frame.Shown) -> None:
         _batch(shown, book, operation)
     with right:
         _script(shown, book, receiver, donor, operation, target, after)
+    where = {
+        "run": shown.name,
+        "question": book.text(receiver),
+        "donor": book.text(donor),
+        "source": SOURCES[operation.source],
+    }
+    return lab_figures(body, shown.step, where)
 
 
 def _choose_operation(n_heads: int, depth: int, n_positions: int) -> Operation:

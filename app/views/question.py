@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from app.instrument.payload import dump
 from app.views import frame
 from app.views.choosing import book_of, choose_donor, choose_question
 from app.views.opened import Stamp, one_thread, opened
+from app.views.page_figures import question_figures
 from app.views.stage import show_instrument, timeline_of
+
+if TYPE_CHECKING:
+    from analyses.figures.specs import Spec
 
 READING = (
     "Choose a question; every state shows the name it would answer with, green the right answer, "
@@ -21,16 +27,19 @@ def page() -> None:
     frame.page(READING, _question)
 
 
-def _question(shown: frame.Shown) -> None:
+def _question(shown: frame.Shown) -> list[Spec]:
     book = book_of(shown.at)
     *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
     tokens = choose_question(book, "question", "question", places)
     if tokens is None:
-        return
+        return []
     with lender:
         donor = choose_donor(book, tokens)
     body = _payload(shown.at, tokens, donor)
     show_instrument(shown, "question", body, f"{tokens}{donor}")
+    lent = None if donor is None else book.text(donor)
+    where = {"run": shown.name, "question": book.text(tokens), "donor": lent}
+    return question_figures(body, shown.step, where)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False, hash_funcs={Stamp: str})
