@@ -70,7 +70,9 @@ def begin(page: Any, address: str) -> None:
     )
     name.fill("forming")
     name.press("Enter")
-    page.get_by_text("Start training").click()
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="hidden")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url("**run=forming**")
 
 
 def test_a_circuit_forms_on_the_page_while_it_is_trained_and_after_the_browser_closed(

@@ -103,13 +103,13 @@ class Palette {
     this.colours = colours;
   }
 
-  of(name) { return this.colours[name] || this.colours.neutral; }
-
-  shade(name, share) {
-    const target = parseColour(this.of(name));
-    const strong = this.dark ? target.map((c) => Math.min(255, c * 0.85 + 40)) : target;
-    return mix(this.background, strong, share);
+  // Lighter on a dark page, where the darker ones would hardly be seen.
+  of(name) {
+    const colour = this.colours[name] || this.colours.neutral;
+    return this.dark ? mix(parseColour(colour).map((c) => Math.min(255, c * 0.85 + 40)), [0, 0, 0], 0) : colour;
   }
+
+  shade(name, share) { return mix(this.background, parseColour(this.of(name)), share); }
 
   inkOn(name, share) {
     const fill = this.shade(name, share).match(/\d+/g).map(Number);

@@ -106,8 +106,8 @@ def _attention(
             values=np.where(seen, pattern, np.nan)[::-1],
             rows=columns[::-1],
             columns=columns,
-            row_label="to",
-            column_label="from",
+            row_label="attends",
+            column_label="attended to",
             value_label="attention",
             **common,
         )

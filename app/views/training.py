@@ -83,8 +83,10 @@ def _form() -> None:
     names = sorted(available, key=lambda name: name != "demo")
     chosen = left.selectbox("Recipe", names, key="recipe")
     recipe = load_recipe(available[chosen])
-    stamp_ = datetime.datetime.now().strftime("%m%d-%H%M")
-    name = middle.text_input("Name of the run", value=f"{chosen}-{stamp_}", key=f"name_{chosen}")
+    # Proposed once: a text field whose proposal changes loses what was typed into it.
+    now = datetime.datetime.now().strftime("%m%d-%H%M")
+    proposed = st.session_state.setdefault(f"proposed_{chosen}", f"{chosen}-{now}")
+    name = middle.text_input("Name of the run", value=proposed, key=f"name_{chosen}")
     measured = right.toggle("Measure the circuit while it trains", value=True, key="measured")
     settings = _settings(chosen, recipe)
     if not button.button(

@@ -38,7 +38,6 @@ def main() -> None:
         page.goto(f"{url}/?run=demo&step=0")
         ready(page, "formation")
         page.mouse.move(640, 700)
-        page.mouse.wheel(0, 52)
         frames = []
         for i, step in enumerate(run.steps):
             if i:
