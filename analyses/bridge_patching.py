@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
@@ -220,7 +220,7 @@ def _draw(
 
 
 def _least(
-    priority: Int[np.ndarray, "n donor"], allowed: Int[np.ndarray, "n donor"]
+    priority: Integer[np.ndarray, "n donor"], allowed: Bool[np.ndarray, "n donor"]
 ) -> Int[np.ndarray, " n"]:
     masked = np.where(allowed, priority, np.iinfo(np.uint64).max)
     first = masked.argmin(1)

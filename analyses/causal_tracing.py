@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from pydantic import Field
 from torch import Tensor
 
@@ -207,7 +207,7 @@ class _Tracing:
 
 
 def _mean(
-    values: Float[Tensor, "draw n layer"], valid: Bool[Tensor, "draw n"]
+    values: Shaped[Tensor, "draw n layer"], valid: Bool[Tensor, "draw n"]
 ) -> Float[np.ndarray, "n layer"]:
     """Mean over the valid draws, NaN where there is none."""
     kept = torch.where(valid[..., None], values.float(), 0.0).sum(0)

@@ -51,8 +51,8 @@ class FactTable:
         return cls(table)
 
     def follow(
-        self, start: Int[np.ndarray, "*shape"], relations: list[Int[np.ndarray, "*shape"]]
-    ) -> Int[np.ndarray, "*shape"]:
+        self, start: Int[np.ndarray, "*_"], relations: list[Int[np.ndarray, "*_"]]
+    ) -> Int[np.ndarray, "*_"]:
         """Where a chain of relations leads; `NO_FACT` or `AMBIGUOUS` as soon as a step does."""
         at = start
         for relation in relations:

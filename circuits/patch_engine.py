@@ -46,8 +46,8 @@ class Trace:
     mid: Float[Tensor, "depth n pos d_model"]
     """Residual stream between attention and MLP."""
     q: Float[Tensor, "depth n pos n_heads d_head"]
-    k: Float[Tensor, "depth n pos n_heads d_head"]
-    v: Float[Tensor, "depth n pos n_heads d_head"]
+    k: Float[Tensor, "depth n seen n_heads d_head"]
+    v: Float[Tensor, "depth n seen n_heads d_head"]
 
     @property
     def n(self) -> int:
@@ -207,7 +207,7 @@ class PatchEngine:
     @torch.no_grad()
     def qkv(
         self, i: int, x: Float[Tensor, "*batch pos d_model"], *, last_only: bool = False
-    ) -> tuple[Float[Tensor, "*batch pos n_heads d_head"], ...]:
+    ) -> tuple[Float[Tensor, "*batch _ n_heads d_head"], ...]:
         """Queries, keys and values of block i; the query of the last position only, if wanted."""
         heads = (self.cfg.n_heads, self.cfg.d_head)
         if not last_only or x.shape[-2] == 1:

@@ -22,9 +22,9 @@ def pattern(
 
 def attend(
     q: Float[Tensor, "*batch query n_heads d_head"],
-    keys: Sequence[Float[Tensor, "*some n_heads d_head"]],
-    values: Sequence[Float[Tensor, "*some n_heads d_head"]],
-) -> Float[Tensor, "*batch query n_heads d_head"]:
+    keys: Sequence[Float[Tensor, "... n_heads d_head"]],
+    values: Sequence[Float[Tensor, "... n_heads d_head"]],
+) -> Float[Tensor, "... query n_heads d_head"]:
     """Causal attention; one key and value per position, each broadcast against the batch.
 
     Queries are the last positions of the sequence. The softmax runs over the first axis: over a

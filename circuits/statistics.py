@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Bool, Float, Num, Shaped
 from scipy.stats import norm
 
 from circuits.errors import HopscopeError
@@ -38,7 +38,7 @@ class Interval:
 
 
 def bootstrap(
-    values: Num[np.ndarray, "n ..."],
+    values: Shaped[np.ndarray, "n ..."],
     *,
     confidence: float = 0.95,
     n_resamples: int = N_RESAMPLES,
@@ -84,10 +84,10 @@ def bootstrap(
 
 
 def wilson(
-    successes: Num[np.ndarray, "*shape"],
-    n: Num[np.ndarray, "*shape"],
+    successes: Num[np.ndarray, "*_"],
+    n: Num[np.ndarray, "*_"],
     confidence: float = 0.95,
-) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
+) -> tuple[Float[np.ndarray, "*_"], Float[np.ndarray, "*_"]]:
     """Wilson's score interval (1927) of a share of successes; NaN where n is 0."""
     successes, n = np.asarray(successes, float), np.asarray(n, float)
     z = norm.ppf((1 + confidence) / 2)
