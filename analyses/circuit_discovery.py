@@ -127,11 +127,13 @@ def _edge_variables(effects: Effects, found: Choice, resampled: Choice) -> Varia
     about = {"long_name": "fall of the logit difference when the edge is patched", "units": "nats"}
     whole = {"long_name": "fall when the token itself is corrupted", "units": "nats"}
     share, at = found.share, np.arange(found.share.shape[-1])
-    with np.errstate(invalid="ignore"):
-        size = np.where((found.total > 0)[:, None], np.abs(np.nan_to_num(share)), 0.0)
+    # A share of an effect that may be zero is no number: only tokens whose corruption lowers the
+    # answer for certain count, and an edge of none of them has strength 0.
+    certain = found.kept.any(-1) | (np.percentile(resampled.total, 2.5, axis=0) > 0)
+    size = np.where(certain[:, None], np.abs(np.nan_to_num(share)), 0.0)
     token = size.argmax(0)
-    strength = np.where(size.max(0) > 0, share[token, at], 0.0)
-    low, high = np.percentile(resampled.share[:, token, at], [2.5, 97.5], axis=0)
+    bounds = np.percentile(resampled.share[:, token, at], [2.5, 97.5], axis=0)
+    strength, low, high = np.where(size.max(0) > 0, [share[token, at], *bounds], 0.0)
     text = "largest share of a corrupted token's effect that runs along the edge"
     variables: Variables = {
         **with_interval("effect", dims, effects.real, about),

@@ -253,8 +253,8 @@ class PatchEngine:
 
     @torch.no_grad()
     def mlp_output(
-        self, i: int, mid: Float[Tensor, "n pos d_model"]
-    ) -> Float[Tensor, "n pos d_model"]:
+        self, i: int, mid: Float[Tensor, "*any d_model"]
+    ) -> Float[Tensor, "*any d_model"]:
         """What the MLP of block i adds to the residual stream."""
         w = self._blocks[i]
         return w.mlp_out(w.mlp_in.activated(_norm(w.ln2, mid), self.cfg.act_fn))

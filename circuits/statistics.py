@@ -97,7 +97,7 @@ def wilson(
         half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     low = np.where(successes == 0, 0.0, centre - half)  # rounding leaves 1e-19 there
     high = np.where(successes == n, 1.0, centre + half)
-    return np.clip(low, 0, 1), np.clip(high, 0, 1)
+    return np.asarray(np.clip(low, 0, 1)), np.asarray(np.clip(high, 0, 1))
 
 
 def benjamini_hochberg(

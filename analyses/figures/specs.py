@@ -103,7 +103,9 @@ class Lines(Spec):
             "series": [r.label for r in self.references],
             self.y_label: [r.value for r in self.references],
         }
-        return pd.concat([*rows, *([pd.DataFrame(levels)] if self.references else [])])
+        none = pd.DataFrame(columns=["series", self.x_label, self.y_label, "low", "high"])
+        tables = [*rows, *([pd.DataFrame(levels)] if self.references else [])]
+        return pd.concat(tables) if tables else none
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
