@@ -42,7 +42,6 @@ MAX_HEADER_BYTES = 16 * 2**20
 """Far above any model of ours: 150,000 tensors fit."""
 
 _STORED = {"bf16": torch.bfloat16, "fp32": torch.float32}
-_NAME = re.compile(r"step_(\d{8,12})\.safetensors")
 _PARTIAL = re.compile(r"\.(manifest|recipe|metrics|step_\d+|state_\d+)\.[a-z]+\.\w{8}")
 
 
@@ -60,12 +59,6 @@ class TensorEntry:
 def checkpoint_name(step: int) -> str:
     """File name of the checkpoint of a step, e.g. step_00001234.safetensors."""
     return f"step_{step:08d}.safetensors"
-
-
-def step_of_name(name: str) -> int | None:
-    """Inverse of `checkpoint_name`; None for any other name."""
-    match = _NAME.fullmatch(name)
-    return int(match[1]) if match else None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -61,11 +61,6 @@ class HookedTransformer(HookedRootModule):
         return self.cfg.depth
 
     @property
-    def n_states_layers(self) -> int:
-        """The same as `depth`: states run from S[0] to S[n_states_layers]."""
-        return self.cfg.depth
-
-    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return self.embed.W_E.device

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Num, Shaped
+from jaxtyping import Float, Num, Shaped
 from scipy.stats import norm
 
 from circuits.errors import HopscopeError
@@ -110,13 +110,6 @@ def benjamini_hochberg(
 def holm(p_values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """P-values adjusted for the family-wise error rate (Holm 1979); NaN stays."""
     return _adjusted(p_values, lambda p, m: _rising(p * (m - np.arange(m)), from_end=False))
-
-
-def significant(
-    p_values: Float[np.ndarray, "*shape"], rate: float = 0.05
-) -> Bool[np.ndarray, "*shape"]:
-    """Where a false discovery rate of `rate` is kept by rejecting."""
-    return benjamini_hochberg(p_values) <= rate
 
 
 def _check(n: int, confidence: float) -> None:
