@@ -20,7 +20,7 @@ from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from circuits.components import LayerNorm, RMSNorm
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace, pattern
+from circuits.patching.engine import PatchEngine, Trace, pattern
 from circuits.queries import Queries
 
 

@@ -29,8 +29,8 @@ from analyses.examples import Examples, with_interval
 from analyses.path_patching import contrast_traces
 from analyses.precision import half_precision
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
 from circuits.patching import Component, activation
+from circuits.patching.engine import PatchEngine, Trace
 
 ESTIMATES = ("gradient", "integrated")
 COMPONENTS: tuple[Component, ...] = ("resid_pre", "attn_out", "mlp_out")

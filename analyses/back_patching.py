@@ -23,7 +23,7 @@ from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine
+from circuits.patching.engine import PatchEngine
 
 SOURCES = ("late_state", "placebo")
 

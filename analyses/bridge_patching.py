@@ -27,8 +27,8 @@ from analyses.corruptions import NO_FACT, FactTable, hashed
 from analyses.examples import Examples, with_interval
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
-from circuits.shared_prefix import sweep_after
+from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.shared_prefix import sweep_after
 
 Control = Literal["bridge", "same_bridge", "random"]
 CONTROLS: tuple[Control, ...] = ("bridge", "same_bridge", "random")

@@ -32,8 +32,8 @@ from analyses.corruptions import Corruptions, draw_corruptions
 from analyses.examples import Examples, with_interval
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
-from circuits.shared_prefix import sweep_after
+from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.shared_prefix import sweep_after
 
 NOISE_SCALE = 3.0
 """Standard deviations of the token embeddings (Meng et al., arXiv 2202.05262, section 2.1)."""

@@ -35,7 +35,7 @@ from analyses.examples import Examples, with_interval
 from analyses.path_patching import contrast_traces, path_outcomes
 from analyses.precision import half_precision
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
+from circuits.patching.engine import PatchEngine, Trace
 
 LEAST_SHARE = 0.1
 

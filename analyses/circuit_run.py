@@ -22,9 +22,9 @@ from analyses.computational_graph import Edge, Node
 from analyses.corruptions import hashed
 from analyses.examples import Examples
 from analyses.path_engine import PathPatcher, written
-from circuits.patch_engine import PatchEngine, Trace
+from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.short_attention import attend
 from circuits.queries import Queries
-from circuits.short_attention import attend
 
 Ablation = Literal["mean", "interchange"]
 ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)

@@ -31,7 +31,7 @@ from analyses.comparison_corruptions import corruptions
 from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
+from circuits.patching.engine import PatchEngine, Trace
 
 
 class Options(AnalysisOptions):

@@ -10,7 +10,7 @@
    `total` is the effect of corrupting the whole question.
 
 Components with heads are patched head by head. All cells of one position are one sweep of
-`circuits.patch_engine`.
+`circuits.patching.engine`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from analyses.examples import Examples, with_interval
 from analyses.path_patching import contrast_traces
 from analyses.precision import half_precision
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
 from circuits.patching import HEAD_COMPONENTS, Component, entering_states
+from circuits.patching.engine import PatchEngine, Trace
 
 MEASURES = ("effect", "probability", "flipped")
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from analyses.catalog import AnalysisOptions
 from analyses.examples import Examples, with_interval
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine
+from circuits.patching.engine import PatchEngine
 from circuits.queries import Queries
 
 _NUMBERS_AT_ONCE = 4_000_000

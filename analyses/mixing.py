@@ -26,7 +26,7 @@ from analyses.estimates import estimated
 from analyses.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
+from circuits.patching.engine import PatchEngine, Trace
 from circuits.queries import Queries
 
 MIXED_IN = ("decoded", "true_bridge", "random")

@@ -8,7 +8,7 @@ For an edge sender -> receiver (Wang et al., arXiv 2211.00593, section 3.1):
 3. everything after the receiver is computed anew from that state.
 
 Step 3 is a patch of one state, so all edges whose receivers stand at the same position are cells of
-one sweep of `circuits.patch_engine`.
+one sweep of `circuits.patching.engine`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from analyses.computational_graph import Edge, Node
-from circuits.patch_engine import PatchEngine, Trace
 from circuits.patching import mixed_values
-from circuits.short_attention import attend
+from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.short_attention import attend
 
 _NUMBERS_AT_ONCE = 6_000_000  # of patched states
 

@@ -25,7 +25,7 @@ from analyses.examples import Examples, with_interval
 from analyses.path_engine import PathPatch, PathPatcher, edges_in_use
 from analyses.precision import half_precision
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
+from circuits.patching.engine import PatchEngine, Trace
 
 MEASURES = ("effect", "probability", "flipped")
 

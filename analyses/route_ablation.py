@@ -28,7 +28,7 @@ from analyses.computational_graph import Edge, candidate_edges, named_edges
 from analyses.examples import Examples
 from analyses.precision import half_precision
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine
+from circuits.patching.engine import PatchEngine
 
 
 class Options(AnalysisOptions):

@@ -10,7 +10,7 @@ from torch import Tensor
 from circuits.corpus import Corpus
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine
+from circuits.patching.engine import PatchEngine
 from circuits.queries import Queries
 
 CHUNK = 512

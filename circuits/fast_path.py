@@ -3,7 +3,7 @@
 Only the predicted position of each row is carried through the last block's query and MLP. Two
 implementations:
 
-- On a CPU, the model by hand (`circuits.cpu_model`): distinct prefixes once, few operations.
+- On a CPU, the model by hand (`circuits.cpu_path.model`): distinct prefixes once, few operations.
 - Elsewhere, and wherever dropout is active, plain PyTorch operations with fixed shapes and no host
   synchronisation, which `torch.compile` and CUDA graphs take. Queries, keys and values come from
   one product.
@@ -30,7 +30,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.components import ACTIVATIONS, LayerNorm, RMSNorm
-from circuits.cpu_model import cpu_logits
+from circuits.cpu_path.model import cpu_logits
 from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from analyses.figures import figure, to_matplotlib, to_plotly
 from analyses.figures.specs import CircuitDiagram
 from analyses.joining import joined_splits, joined_steps
 from circuits.errors import HopscopeError
-from circuits.patch_engine import PatchEngine
+from circuits.patching.engine import PatchEngine
 
 DISCOVERY = CATALOG["circuit_discovery"]
 WIRED = hand_wired(n_layers=4, first_hop=1, second_hop=2)

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from circuits.config import ModelConfig
+from circuits.cpu_path.prefix_sharing import prefix_tree
 from circuits.fast_path import fast_logits, plain_logits
 from circuits.model import HookedTransformer
-from circuits.prefix_sharing import prefix_tree
 
 VARIANTS = {
     "relu": {},

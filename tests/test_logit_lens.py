@@ -9,7 +9,7 @@ from hand_wired import hand_wired, random_model
 from analyses.catalog import CATALOG
 from analyses.examples import draw_examples
 from analyses.logit_lens import lens_targets, ranks
-from circuits.patch_engine import PatchEngine
+from circuits.patching.engine import PatchEngine
 
 LENS = CATALOG["logit_lens"]
 

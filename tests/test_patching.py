@@ -12,9 +12,9 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer, ModelConfig
-from circuits.patch_engine import PatchEngine
 from circuits.patching import COMPONENTS, HEAD_COMPONENTS, Patch, patch_grid, run_patched
-from circuits.shared_prefix import sweep_after
+from circuits.patching.engine import PatchEngine
+from circuits.patching.shared_prefix import sweep_after
 
 HOOKS = {
     "resid_pre": "hook_resid_pre",
@@ -124,7 +124,7 @@ def test_a_metric_of_earlier_positions_is_served_too() -> None:
 def test_many_examples_in_chunks_equal_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     model, (clean, corrupted) = model_with(), prompts(n=40)
     whole = patch_grid(model, clean, corrupted, "z", last_logit)
-    monkeypatch.setattr("circuits.patch_engine.CHUNK_ELEMENTS", 1)
+    monkeypatch.setattr("circuits.patching.engine.CHUNK_ELEMENTS", 1)
     assert_close(patch_grid(model, clean, corrupted, "z", last_logit), whole)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from analyses.computational_graph import Edge, Node, candidate_edges
 from analyses.path_engine import PathPatch, PathPatcher, edges_in_use
 from circuits.model import HookedTransformer, resid_name
-from circuits.patch_engine import PatchEngine
+from circuits.patching.engine import PatchEngine
 
 CORPUS = random_corpus()
 TOKENS = CORPUS.splits["train_inferred"].tokens[:7]

@@ -2,9 +2,9 @@
 
 Per-operation costs rule at 3 tokens and width 64-128, so this spells the block out with as few
 operations as there can be: one matrix product for keys and values together, only the wanted
-states, each distinct prefix once (`circuits.prefix_sharing`), no graph recording, gradients
-written into standing buffers. Matrix products and attention run in the buffers' dtype; the
-residual stream, the norms and the sums over rows that share a prefix stay in fp32.
+states, each distinct prefix once (`circuits.cpu_path.prefix_sharing`), no graph recording,
+gradients written into standing buffers. Matrix products and attention run in the buffers' dtype;
+the residual stream, the norms and the sums over rows that share a prefix stay in fp32.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.config import ModelConfig
-from circuits.cpu_attention import Attended, Heads, attend, attend_backward
-from circuits.cpu_pointwise import activate, activate_backward, normalize, normalize_backward
-from circuits.cpu_weights import Merged
-from circuits.prefix_sharing import Queries
+from circuits.cpu_path.attention import Attended, Heads, attend, attend_backward
+from circuits.cpu_path.pointwise import activate, activate_backward, normalize, normalize_backward
+from circuits.cpu_path.prefix_sharing import Queries
+from circuits.cpu_path.weights import Merged
 
 
 class Norms(NamedTuple):

@@ -4,7 +4,7 @@
 of `transformer_lens.patching` do, and gives the same numbers; `run_patched` writes several at
 once. An activation inside a block is first turned into the state it leaves behind,
 S[layer + 1, position:], which needs that block's output projection and MLP only; from there on
-every component is the same problem, solved by `circuits.patch_engine`.
+every component is the same problem, solved by `circuits.patching.engine`.
 """
 
 from __future__ import annotations
@@ -20,29 +20,19 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
-from circuits.patched_run import activation, check_pair, mixed_values, run_patched, token_ids
-from circuits.patches import COMPONENTS, HEAD_COMPONENTS, Component, Patch, chosen
+from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.patched_run import (
+    check_pair,
+    mixed_values,
+    token_ids,
+)
+from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch, chosen
+from circuits.patching.shared_prefix import sweep_after
+from circuits.patching.short_attention import pattern
 from circuits.queries import Queries
-from circuits.shared_prefix import sweep_after
-from circuits.short_attention import pattern
 
 if TYPE_CHECKING:  # xarray takes a second to import
     import xarray as xr
-
-__all__ = [
-    "COMPONENTS",
-    "HEAD_COMPONENTS",
-    "Component",
-    "Patch",
-    "PatchEngine",
-    "Trace",
-    "activation",
-    "entering_states",
-    "patch_grid",
-    "recovered_logit_difference",
-    "run_patched",
-]
 
 Metric = Callable[[Float[Tensor, "batch pos d_vocab"]], Tensor | float]
 """From logits to one number, or to one number per example."""

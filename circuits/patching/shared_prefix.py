@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits.patch_engine import PatchEngine, Trace
-from circuits.short_attention import attend
+from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.short_attention import attend
 
 
 @torch.no_grad()

@@ -28,8 +28,8 @@ from torch import Tensor
 from circuits.components import LayerNorm, RMSNorm
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
-from circuits.packed_linear import PackedLinear
-from circuits.short_attention import attend, pattern
+from circuits.patching.packed_linear import PackedLinear
+from circuits.patching.short_attention import attend, pattern
 
 __all__ = ["CHUNK_ELEMENTS", "PatchEngine", "Trace", "pattern"]
 

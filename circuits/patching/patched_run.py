@@ -11,10 +11,10 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
-from circuits.patch_engine import PatchEngine, Trace
-from circuits.patches import Component, Patch, chosen
+from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.patches import Component, Patch, chosen
+from circuits.patching.short_attention import pattern
 from circuits.queries import Queries
-from circuits.short_attention import pattern
 
 
 def run_patched(

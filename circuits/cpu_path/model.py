@@ -1,6 +1,6 @@
 """The whole model as one differentiable operation on a CPU, from tokens to logits.
 
-Same parameters and numbers as the hooked path; see `circuits.cpu_block` for why it is by hand.
+Same parameters and numbers as the hooked path; see `circuits.cpu_path.block` for why it is by hand.
 Gradients can be taken once (no gradient of a gradient).
 """
 
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from circuits.config import ModelConfig
-from circuits.cpu_attention import Heads
-from circuits.cpu_block import BlockTape, Norms, block_backward, block_forward
-from circuits.cpu_pointwise import normalize, normalize_backward
-from circuits.cpu_weights import Workspace
-from circuits.prefix_sharing import PrefixTree, prefix_tree
+from circuits.cpu_path.attention import Heads
+from circuits.cpu_path.block import BlockTape, Norms, block_backward, block_forward
+from circuits.cpu_path.pointwise import normalize, normalize_backward
+from circuits.cpu_path.prefix_sharing import PrefixTree, prefix_tree
+from circuits.cpu_path.weights import Workspace
 
 if TYPE_CHECKING:
     from circuits.model import HookedTransformer

@@ -1,4 +1,4 @@
-"""Norms and activations with their backward passes, for `circuits.cpu_block`."""
+"""Norms and activations with their backward passes, for `circuits.cpu_path.block`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits.prefix_sharing import Lookups, Queries
+from circuits.cpu_path.prefix_sharing import Lookups, Queries
 
 
 class Heads(NamedTuple):

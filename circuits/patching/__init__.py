@@ -1,0 +1,23 @@
+"""Activation patching: single patches, grids as `transformer_lens.patching` draws, the engine."""
+
+from __future__ import annotations
+
+from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.grid import entering_states, patch_grid, recovered_logit_difference
+from circuits.patching.patched_run import activation, mixed_values, run_patched
+from circuits.patching.patches import COMPONENTS, HEAD_COMPONENTS, Component, Patch
+
+__all__ = [
+    "COMPONENTS",
+    "HEAD_COMPONENTS",
+    "Component",
+    "Patch",
+    "PatchEngine",
+    "Trace",
+    "activation",
+    "entering_states",
+    "mixed_values",
+    "patch_grid",
+    "recovered_logit_difference",
+    "run_patched",
+]
