@@ -1,0 +1,56 @@
+"""Independent jobs side by side, each on one core.
+
+PyTorch splits every single operation over its threads. Operations on the small tensors of these
+models take some ten microseconds, and what is gained by splitting one is lost again by waiting for
+the slower half (measured on two cores: a training step of 4 layers, width 128 and batch 512 takes
+25 ms with one thread and 28 ms with two). Whole jobs side by side wait once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Barrier
+from typing import TypeVar
+
+import torch
+
+Result = TypeVar("Result")
+
+
+def each_on_a_core(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Results of the jobs in their order; one after the other where PyTorch has a single thread.
+
+    The jobs must not write to the same tensors. Each runs with one thread of its own and under the
+    caller's grad mode; the first exception, in the order of the jobs, is raised here.
+    """
+    n_threads = min(len(jobs), torch.get_num_threads())
+    if n_threads <= 1:
+        return [job() for job in jobs]
+    graded, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    def run(job: Callable[[], Result]) -> Result:
+        with torch.inference_mode(inference), torch.set_grad_enabled(graded and not inference):
+            return job()
+
+    return list(_crew(n_threads).map(run, jobs))
+
+
+@cache
+def _crew(n_threads: int) -> ThreadPoolExecutor:
+    """That many threads in which PyTorch uses one thread each."""
+    crew = ThreadPoolExecutor(n_threads, thread_name_prefix="one-core")
+    n_of_caller = torch.get_num_threads()
+    all_there = Barrier(n_threads + 1)
+
+    def enter() -> None:
+        torch.set_num_threads(1)  # sets this thread's number and the one of threads to come
+        all_there.wait()
+
+    entered = [crew.submit(enter) for _ in range(n_threads)]
+    all_there.wait()
+    for future in entered:
+        future.result()
+    torch.set_num_threads(n_of_caller)
+    return crew
