@@ -45,7 +45,8 @@ def _crew(n_threads: int) -> ThreadPoolExecutor:
     all_there = Barrier(n_threads + 1)
 
     def enter() -> None:
-        torch.set_num_threads(1)  # sets this thread's number and the one of threads to come
+        torch.set_num_threads(1)  # of this thread, and of threads that have not asked yet:
+        torch.get_num_threads()  # asking makes it lasting
         all_there.wait()
 
     entered = [crew.submit(enter) for _ in range(n_threads)]
