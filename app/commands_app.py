@@ -32,6 +32,7 @@ def app_command(
         *("--server.headless", str(not browser).lower()),
         *("--server.fileWatcherType", "none"),
         *("--browser.gatherUsageStats", "false", "--runner.magicEnabled", "false"),
+        *("--runner.postScriptGC", "false"),
         *("--client.toolbarMode", "minimal", "--client.showErrorDetails", "none"),
         *("--theme.light.primaryColor", "#0072B2", "--theme.dark.primaryColor", "#3D9BD6"),
         *("--theme.baseFontSize", "15"),

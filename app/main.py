@@ -1,11 +1,13 @@
 """The dashboard: `streamlit run app/main.py [-- RUNS_FOLDER]` or `hopscope app [RUNS_FOLDER]`.
 
-Pages are imported when they are first shown, since the model's library takes seconds to import
-and the first page does not need it.
+Pages are imported when they are first shown, since the libraries behind them take seconds to
+import; the navigation and a word on what is going on are there meanwhile. The other pages are
+imported while the first one is looked at.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from importlib import import_module
 from pathlib import Path
@@ -15,56 +17,77 @@ import streamlit as st
 
 def formation() -> None:
     """The circuit forming."""
-    from app.views.formation import page
-
-    page()
+    _show("formation")
 
 
 def question() -> None:
     """One question."""
-    from app.views.question import page
-
-    page()
+    _show("question")
 
 
 def lab() -> None:
     """Patching lab."""
-    from app.views.lab import page
-
-    page()
+    _show("lab")
 
 
 def data() -> None:
     """Data."""
-    from app.views.data import page
-
-    page()
+    _show("data")
 
 
 def compare() -> None:
     """Compare runs."""
-    from app.views.compare import page
-
-    page()
+    _show("compare")
 
 
 def training() -> None:
     """Train."""
-    from app.views.training import page
+    _show("training")
 
+
+def _show(name: str) -> None:
+    """Draw a page of `app.views`."""
+    module = f"app.views.{name}"
+    if hasattr(sys.modules.get(module), "page"):
+        sys.modules[module].page()
+        return
+    place = st.empty()
+    place.html(OPENING)
+    page = import_module(module).page
+    place.empty()
     page()
 
 
 @st.cache_resource(show_spinner=False)
-def _import_models_meanwhile() -> threading.Timer:
-    """Import the model's library once the first page is there, so that later ones need not wait."""
-    timer = threading.Timer(SECONDS_OF_REST, import_module, ("circuits.patching",))
+def _import_the_rest_meanwhile() -> threading.Timer:
+    """Import the other pages and the model's library once the first page is there."""
+    timer = threading.Timer(SECONDS_OF_REST, _import_the_rest)
     timer.daemon = True
     timer.start()
     return timer
 
 
+def _import_the_rest() -> None:
+    for name in ("circuits.patching", *(f"app.views.{view}" for view in VIEWS)):
+        import_module(name)
+
+
 SECONDS_OF_REST = 2.0  # given to the browser to draw the first picture
+VIEWS = ("formation", "question", "lab", "data", "compare", "training")
+
+TIGHTER = """<style>
+[data-testid=stMainBlockContainer] { padding: 4.2rem 1.4rem 1rem; max-width: 1700px; }
+[data-testid=stVerticalBlock] { gap: 0.5rem; }
+</style>"""
+OPENING = """<style>
+.opening p { font-size: 1.05rem; margin: 0.4rem 0 1rem; }
+.opening div { height: 64px; margin: 10px 0; border-radius: 8px; background: #8882;
+  animation: opening 1.6s ease-in-out infinite; }
+.opening div:last-child { height: 380px; }
+@keyframes opening { 50% { opacity: 0.45; } }
+</style>
+<section class="opening" role="status"><p>Hopscope is starting: it reads its libraries, which takes
+a few seconds the first time.</p><div></div><div></div></section>"""
 
 PAGES = [
     st.Page(formation, title="Formation", icon=":material/hub:", default=True),
@@ -77,5 +100,6 @@ PAGES = [
 
 ICON = Path(__file__).parent / "instrument" / "icon.svg"
 st.set_page_config(page_title="Hopscope", page_icon=str(ICON), layout="wide")
+st.html(TIGHTER)
 st.navigation(PAGES, position="top").run()
-_import_models_meanwhile()
+_import_the_rest_meanwhile()

@@ -152,12 +152,15 @@ class Run:
 
         if not self.steps:
             raise HopscopeError(f"{self.path} has no checkpoint yet; wait, or train it again.")
-        step = self.steps[-1] if step is None else int(step)
-        path = self.checkpoint_path(step)
         model = HookedTransformer(ModelConfig.from_json(self.manifest["model"]))
+        self.load_weights(model, self.steps[-1] if step is None else int(step))
+        return model.to(device).eval()
+
+    def load_weights(self, model: HookedTransformer, step: int) -> None:
+        """Give a model of this run the weights of another checkpoint, quicker than a new model."""
+        path = self.checkpoint_path(step)
         shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
         model.load_state_dict(load_checkpoint(path, shapes, sha256=self._digests[step]))
-        return model.to(device).eval()
 
     def damaged_steps(self) -> list[int]:
         """Steps whose checkpoint is missing or is not the file that was written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -74,10 +75,12 @@ def _pick(
     if wanted is not None and wanted not in options and not words:
         options = {wanted: book.text(wanted), **options}
     key = f"{parameter}_hit"
-    if st.session_state.get(key) not in options:
+    chosen = st.session_state.get(key)
+    if chosen not in options:
         first = book.tokens_of(book.first)
         start = wanted if wanted in options else first
-        st.session_state[key] = start if start in options else next(iter(options))
+        chosen = start if start in options else next(iter(options))
+    _keep(key, chosen)
     return column.selectbox(
         f"{label.capitalize()} ({len(options)} of {len(book.hits):,} shown)",
         list(options),
@@ -95,8 +98,7 @@ def _compose(book: QuestionBook, parameter: str, wanted: tuple[int, ...] | None)
     for i, column in enumerate(columns):
         options = range(len(vocab.entities)) if i == 0 else _relation_tokens(book)
         key = f"{parameter}_part_{i}"
-        if key not in st.session_state:
-            st.session_state[key] = start[i]
+        _keep(key, st.session_state.get(key, start[i]))
         tokens.append(column.selectbox(names[i], options, format_func=vocab.name, key=key))
     return tuple(tokens)
 
@@ -104,6 +106,12 @@ def _compose(book: QuestionBook, parameter: str, wanted: tuple[int, ...] | None)
 def _relation_tokens(book: QuestionBook) -> range:
     first = book.vocab.first_relation
     return range(first, first + len(book.vocab.relations))
+
+
+def _keep(key: str, value: Any) -> None:
+    """Set a widget's value, also where it is the same: on another page the widget of that key is
+    a new one to Streamlit, and would begin with its first option."""
+    st.session_state[key] = value
 
 
 def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -117,8 +125,8 @@ def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...]
         st.caption("No other question can lend its bridge to this one, so nothing is swapped.")
         return None
     key = "donor_choice"
-    if st.session_state.get(key) not in donors:
-        st.session_state[key] = donors[0]
+    chosen = st.session_state.get(key)
+    _keep(key, chosen if chosen in donors else donors[0])
 
     def described(donor: tuple[int, ...]) -> str:
         answer = book.swapped_answer(asked, book.asked(donor))

@@ -20,11 +20,6 @@ from circuits.runs import Run
 if TYPE_CHECKING:
     from analyses.figures.specs import Spec
 
-TIGHTER = """<style>
-[data-testid=stMainBlockContainer] { padding: 4.2rem 1.4rem 1rem; max-width: 1700px; }
-[data-testid=stVerticalBlock] { gap: 0.5rem; }
-</style>"""
-
 
 @dataclass(frozen=True)
 class Shown:
@@ -45,7 +40,6 @@ def page(reading: str, body: Callable[[Shown], Sequence[Spec] | None]) -> None:
         body: Draws the page for the chosen run; returns what it shows besides the run's own
             figures, to be exported.
     """
-    st.html(TIGHTER)
     parameters = address.read()
     folders = find_runs()
     left, right, corner = st.columns([2, 8, 1.2], vertical_alignment="center")
@@ -90,7 +84,6 @@ def plain_page(reading: str, body: Callable[[], None]) -> None:
         reading: One sentence on how to read the page.
         body: Draws the page.
     """
-    st.html(TIGHTER)
     parameters = address.read()
     folders = find_runs()
     st.caption(reading)

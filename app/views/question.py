@@ -15,6 +15,7 @@ from app.views.stage import show_instrument, timeline_of
 
 if TYPE_CHECKING:
     from analyses.figures.specs import Spec
+    from circuits.model import HookedTransformer
 
 READING = (
     "Choose a question; every state shows the name it would answer with, green the right answer, "
@@ -54,9 +55,16 @@ def _payload(at: Stamp, tokens: tuple[int, ...], donor: tuple[int, ...] | None) 
     bar = st.progress(0.0, "Asking every checkpoint ...")
 
     def report(share: float) -> None:
-        bar.progress(share, f"Asking {len(run.steps)} checkpoints ...")
+        if round(100 * share) % 10 == 0:  # every message to the browser takes time
+            bar.progress(share, f"Asking {len(run.steps)} checkpoints ...")
 
-    traced = trace_question(run.model, run.steps, asked, lent, target, report)
+    model = run.model()
+
+    def model_at(step: int) -> HookedTransformer:
+        run.load_weights(model, step)
+        return model
+
+    traced = trace_question(model_at, run.steps, asked, lent, target, report)
     bar.empty()
     used = {*asked.tokens, *(t for t in (asked.bridge, asked.answer, target) if t is not None)}
     if lent is not None:
