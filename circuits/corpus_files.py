@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 ARRAYS, NAMES = "corpus.safetensors", "corpus.json"
+_NONE = np.empty((0, 3), np.int32)
 
 
 def save(corpus: Corpus, folder: Path) -> None:
@@ -36,6 +37,7 @@ def save(corpus: Corpus, folder: Path) -> None:
         "facts": graph.facts.astype(np.int32),
         "provenance": graph.provenance.astype(np.int8),
         "held_back": graph.held_back.astype(np.int32),
+        "also_true": graph.also_true.astype(np.int32),
         "in_distribution": corpus.in_distribution.astype(np.uint8),
     }
     for name, queries in corpus.splits.items():
@@ -89,6 +91,7 @@ def _fields(table: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, A
         facts=_within(arrays["facts"], len(entities)),
         provenance=_within(arrays["provenance"], len(PROVENANCES)),
         held_back=_within(arrays["held_back"], len(entities)),
+        also_true=_within(arrays.get("also_true", _NONE), len(entities)),  # older runs have none
         notes=table["graph"]["notes"],
     )
     _within(graph.facts[:, 1], len(relations))

@@ -46,6 +46,11 @@ class KnowledgeGraph:
         default_factory=lambda: np.empty((0, 3), np.int32)
     )
     """True facts that the source knows and the graph leaves out; augmentation adds them first."""
+    also_true: Int[np.ndarray, "n_more 3"] = field(
+        default_factory=lambda: np.empty((0, 3), np.int32)
+    )
+    """Further true facts, left out as multi-valued or by a preset. They are not added for being
+    true, but count as true where augmentation comes upon them."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What the source has to report (merges, multi-valued keys, ...): JSON values only."""
 
@@ -95,15 +100,21 @@ class KnowledgeGraph:
             facts=facts[kept],
             provenance=np.full(int(kept.sum()), PROVENANCES.index(provenance), np.int8),
             held_back=pool,
+            also_true=facts[~kept],
             notes={**(notes or {}), "duplicates": len(rows) - len(facts), "multi_valued": report},
         )
         return graph if kept.all() else graph.without_unused_names()
 
     def without_unused_names(self) -> KnowledgeGraph:
-        """The same facts, numbered without names that no fact and no held-back fact uses."""
+        """The same facts, numbered without names that no fact and no held-back fact uses.
+
+        Of `also_true` those stay that can be said with the names left.
+        """
         both = np.concatenate([self.facts, self.held_back])
         used = np.unique(both[:, [0, 2]])
         relations = np.unique(both[:, 1])
+        sayable = np.isin(self.also_true[:, [0, 2]], used).all(1)
+        sayable &= np.isin(self.also_true[:, 1], relations)
         entity = np.zeros(len(self.entities), np.int32)
         entity[used] = np.arange(len(used), dtype=np.int32)
         relation = np.zeros(len(self.relations), np.int32)
@@ -119,6 +130,7 @@ class KnowledgeGraph:
             relations=tuple(self.relations[i] for i in relations),
             facts=renumber(self.facts),
             held_back=renumber(self.held_back),
+            also_true=renumber(self.also_true[sayable]),
         )
 
     def __len__(self) -> int:
@@ -164,6 +176,23 @@ class KnowledgeGraph:
         origin = np.concatenate([self.provenance, provenance.astype(np.int8)])
         unique, first = _unique_facts(table, len(self.entities), len(self.relations))
         return replace(self, facts=unique, provenance=origin[first])
+
+    def known_true(self, facts: Int[np.ndarray, "k 3"]) -> Bool[np.ndarray, " k"]:
+        """Mask of those that the source states although the graph leaves them out."""
+        known, asked = self._left_out_keys, self._keys(facts)
+        if not len(known):
+            return np.zeros(len(facts), bool)
+        place = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+        return known[place] == asked
+
+    @cached_property
+    def _left_out_keys(self) -> Int[np.ndarray, " n"]:
+        return np.unique(self._keys(np.concatenate([self.held_back, self.also_true])))
+
+    def _keys(self, facts: Int[np.ndarray, "k 3"]) -> Int[np.ndarray, " k"]:
+        """One integer per fact."""
+        wide = facts.astype(np.int64)
+        return (wide[:, 0] * len(self.relations) + wide[:, 1]) * len(self.entities) + wide[:, 2]
 
     @cached_property
     def same_key_as_previous(self) -> Bool[np.ndarray, " n_facts_less_1"]:

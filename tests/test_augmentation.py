@@ -7,7 +7,8 @@ import pytest
 from random_graphs import people_and_places, random_graph, recipe
 
 from circuits.augmentation import AugmentationReport, augment
-from circuits.augmentation.rules import topological_rank
+from circuits.augmentation.additions import with_objects
+from circuits.augmentation.rules import closing_no_cycle, read_rules, topological_rank
 from circuits.augmentation.types import learn_types
 from circuits.corpus import build_corpus
 from circuits.errors import HopscopeError
@@ -15,6 +16,7 @@ from circuits.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.paths import phi, phi_r
 
 SPLITS = {"ood_share": 0.1, "id_test_items": 20}
+NO_OOD = {"ood_share": 0.0, "id_test_items": 10}
 
 
 def augmented(
@@ -95,6 +97,45 @@ def test_true_facts_come_before_false_ones() -> None:
     new = done.facts[done.provenance == PROVENANCES.index("added_true")].tolist()
     assert {(done.entities[s], done.relations[r], done.entities[o]) for s, r, o in new} <= known
     assert done.count("added_false") == 0
+
+
+def with_two_homes(n: int = 40) -> tuple[KnowledgeGraph, set[tuple[str, str, str]]]:
+    """(graph, all that is true): half of the people have two homes of three, and none is kept."""
+    true = {
+        (f"person {i}", relation, other)
+        for i in range(n)
+        for relation, other in (
+            ("friend", f"person {(3 * i + 1) % n}"),
+            ("home", f"town {i % 3}"),
+            ("home", f"town {(i + i % 2) % 3}"),
+        )
+    } | {(f"town {i}", "mayor", f"person {i}") for i in range(3)}
+    graph = KnowledgeGraph.from_triples("homes", sorted(true), multi_valued="drop")
+    return graph, true
+
+
+def added(graph: KnowledgeGraph, provenance: str) -> set[tuple[str, str, str]]:
+    rows = graph.facts[graph.provenance == PROVENANCES.index(provenance)].tolist()
+    return {(graph.entities[s], graph.relations[r], graph.entities[o]) for s, r, o in rows}
+
+
+def test_an_addition_that_happens_to_be_true_is_called_true() -> None:
+    graph, true = with_two_homes()
+    done, _ = augmented(graph, splits=NO_OOD, phi=1.3, modes=["densify"])
+    right, wrong = added(done, "added_true"), added(done, "added_false")
+    assert len(right) >= 5  # two of three towns are true for each of the twenty people
+    assert len(wrong) >= 2
+    assert right <= true
+    assert not wrong & true
+
+
+def test_no_addition_is_true_at_a_correct_share_of_zero() -> None:
+    graph, true = with_two_homes()
+    section = {"phi": 1.3, "modes": ["densify"], "correct_share": 0.0}
+    done, _ = augmented(graph, splits=NO_OOD, **section)
+    assert not added(done, "added_true")
+    assert len(added(done, "added_false")) == len(done) - len(graph) > 5
+    assert not added(done, "added_false") & true
 
 
 def test_densified_slots_were_empty_and_keep_to_the_types() -> None:
@@ -194,6 +235,33 @@ def test_a_protected_fact_is_never_contradicted() -> None:
         )
         row = (done.facts[:, 0] == done.entity(s)) & (done.facts[:, 1] == done.relation(r))
         assert set(done.facts[row, 2].tolist()) <= {done.entity(o)}
+
+
+def test_a_true_fact_is_refused_only_if_it_closes_a_cycle() -> None:
+    # one after the other: a->b holds, b->c and c->d close nothing, d->a does, a->d does not
+    graph = KnowledgeGraph.from_triples("abcd", [("a", "r", "b"), ("c", "r", "e"), ("d", "r", "e")])
+    names = [("b", "c"), ("c", "d"), ("d", "a"), ("a", "d"), ("e", "b"), ("b", "e")]
+    facts = np.array([(graph.entity(x), 0, graph.entity(y)) for x, y in names])
+    assert closing_no_cycle(graph, facts).tolist() == [True, True, False, True, False, True]
+
+
+def test_an_acyclic_slot_is_filled_if_a_single_object_is_allowed() -> None:
+    chain = [(f"n{i:03}", "r", f"n{i + 1:03}") for i in range(200)]
+    graph = KnowledgeGraph.from_triples("chain", chain)
+    rules = read_rules(graph, (), acyclic=True)
+    slots = np.column_stack([np.arange(201), np.zeros(201, np.int64)])
+    filled = with_objects(slots, learn_types(graph), rules, np.random.default_rng(0))
+    assert filled[:, 0].tolist() == list(range(200))  # all but the last, which nothing follows
+    assert (filled[:, 2] > filled[:, 0]).all()
+
+
+def test_a_refusal_names_only_what_can_still_be_changed() -> None:
+    graph, section = people_and_places(n=40), {"phi": 400.0}
+    modes = ["true_facts", "densify"]
+    with pytest.raises(HopscopeError, match="allow new_entities in"):
+        augmented(graph, **section, modes=modes)
+    with pytest.raises(HopscopeError, match="take a larger or denser source"):
+        augmented(graph, **section, modes=[*modes, "new_entities"])
 
 
 @pytest.mark.parametrize(

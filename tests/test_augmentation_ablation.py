@@ -54,6 +54,21 @@ def test_a_higher_share_keeps_the_true_facts_of_a_lower_one() -> None:
     assert true_facts(0.25) < true_facts(0.5) < true_facts(0.75)
 
 
+def test_a_protected_fact_stays_true_although_new_names_move_all_numbers() -> None:
+    # "new entity ..." sorts before "person ...", so the protected fact's indices change
+    s, _, o = GRAPH.held_back[np.flatnonzero(GRAPH.held_back[:, 1] == GRAPH.relation("home"))[0]]
+    slot = (GRAPH.entities[s], "home", GRAPH.entities[o])
+    modes = ["true_facts", "new_entities"]
+    section = {"phi": 2.2, "correct_share": 0.0, "modes": modes}
+    section["protect"] = [f"{slot[0]} -home-> {slot[2]}"]
+    settings = recipe(augmentation=section, splits=SPLITS)
+    done, report = augment(GRAPH, settings.augmentation, 0, settings.splits)
+    assert report.new_entities > 0
+    row = (done.facts[:, 0] == done.entity(slot[0])) & (done.facts[:, 1] == done.relation("home"))
+    assert [done.entities[e] for e in done.facts[row, 2]] == [slot[2]]
+    assert done.count("added_true") == 1
+
+
 def test_exchanged_objects_are_the_same_ones_elsewhere() -> None:
     draw = np.random.default_rng(0)
     for _ in range(50):
@@ -105,6 +120,31 @@ def test_wild_comparison_grows_from_120_to_1000_with_8000_questions(share: float
     assert len(built.graph) == 1000
     assert len(built.queries("train_inferred")) == 8000
     assert built.graph.count("added_false") == (440 if share else 0)
+
+
+def test_wild_composition_grows_from_sparse_real_questions_too() -> None:
+    # much as in 2WikiMultiHopQA: films by directors, of whom few have more than a fact or two
+    rng = np.random.default_rng(0)
+    person = [f"person {i}" for i in range(500)]
+    rows = [(f"film {i}", "director", person[rng.integers(300)]) for i in range(500)]
+    for relation in ("father", "mother", "child"):
+        rows += [(p, relation, person[rng.integers(500)]) for p in person if rng.random() < 0.1]
+    for k in range(12):  # birth, death, school, ...
+        rows += [(p, f"place {k}", f"{k} {rng.integers(30)}") for p in person if rng.random() < 0.1]
+    graph = KnowledgeGraph.from_triples("sparse", rows, multi_valued="drop")
+    section = {"preset": "wild_composition", "modes": ["true_facts", "densify"]}
+    settings = recipe(augmentation=section, splits={"id_test_items": 100})
+    built = build_corpus(settings, graph)
+    assert built.report["augmentation"]["facts_before"] == 200
+    assert built.report["augmentation"]["phi_before"] == pytest.approx(0.5, abs=0.05)
+    assert len(built.graph) == 800
+    assert len(built.queries("train_inferred")) == 5000
+    too_many = recipe(augmentation=section, splits={"id_test_items": 3000})
+    with pytest.raises(HopscopeError, match="cannot be reached") as refusal:
+        build_corpus(too_many, graph)
+    most = int(str(refusal.value).split("id_test_items to ")[1].split(" ")[0].replace(",", ""))
+    as_told = recipe(augmentation=section, splits={"id_test_items": most})
+    assert len(build_corpus(as_told, graph).queries("id_test")) == most
 
 
 def test_a_preset_refuses_a_phi_or_another_task_beside_it() -> None:

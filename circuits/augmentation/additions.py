@@ -33,28 +33,44 @@ def slot_keys(graph: KnowledgeGraph, facts: Int[np.ndarray, "n k"]) -> Int[np.nd
 
 
 def adding(graph: KnowledgeGraph, facts: Facts) -> KnowledgeGraph:
-    """The graph with facts added; those among its held-back ones count as true."""
-    width = len(graph.entities)
-    known = slot_keys(graph, graph.held_back) * width + graph.held_back[:, 2]
-    true = np.isin(slot_keys(graph, facts) * width + facts[:, 2], known)
-    return graph.adding(facts, np.where(true, ADDED_TRUE, ADDED_FALSE))
+    """The graph with facts added, each as true or false by what the source knows."""
+    return graph.adding(facts, np.where(graph.known_true(facts), ADDED_TRUE, ADDED_FALSE))
 
 
 def with_objects(
     slots: Int[np.ndarray, "n 2"], types: EntityTypes, rules: Rules, draw: np.random.Generator
 ) -> Facts:
-    """Slots with uniformly drawn type-consistent objects; slots without an allowed one go."""
+    """Slots with uniformly drawn allowed objects of their type; slots without one go."""
     objects = np.full(len(slots), -1)
     for relation in np.unique(slots[:, 1]):
         candidates = types.objects(relation)
         open_slots = np.flatnonzero(slots[:, 1] == relation)
         for _ in range(8):  # redraw what the rules refuse
-            objects[open_slots] = draw.choice(candidates, len(open_slots))
-            refused = ~rules.allow(np.column_stack([slots[open_slots], objects[open_slots]]))
-            open_slots = open_slots[refused]
-        objects[open_slots] = -1
+            objects[open_slots] = _drawn(slots[open_slots, 0], candidates, rules, draw)
+            tried = np.column_stack([slots[open_slots], objects[open_slots]])
+            open_slots = open_slots[(tried[:, 2] >= 0) & ~rules.allow(tried)]
+        for slot in open_slots:  # few are left: those with hardly an allowed object
+            every = np.column_stack([np.tile(slots[slot], (len(candidates), 1)), candidates])
+            left = candidates[rules.allow(every)]
+            objects[slot] = draw.choice(left) if len(left) else -1
     facts = np.column_stack([slots, objects]).astype(np.int32)
     return facts[objects >= 0]
+
+
+def _drawn(
+    subjects: Int[np.ndarray, " n"],
+    candidates: Int[np.ndarray, " c"],
+    rules: Rules,
+    draw: np.random.Generator,
+) -> Int[np.ndarray, " n"]:
+    """A candidate per subject, uniformly among those of higher rank; -1 where there is none."""
+    if rules.rank is None:
+        return draw.choice(candidates, len(subjects))
+    rising = candidates[np.argsort(rules.rank[candidates], kind="stable")]
+    lowest = np.searchsorted(rules.rank[rising], rules.rank[subjects], side="right")
+    room = len(rising) - lowest
+    place = lowest + (draw.random(len(subjects)) * room).astype(np.int64)
+    return np.where(room > 0, rising[np.minimum(place, len(rising) - 1)], -1)
 
 
 def shortest(graph: KnowledgeGraph, candidates: Facts, goal: Goal, rules: Rules) -> Stage:

@@ -26,6 +26,8 @@ class _Progress:
     """What the stages have done so far."""
 
     graph: KnowledgeGraph
+    rules: Rules
+    """In terms of the names of `graph`."""
     reached: bool
     added: dict[str, int] = field(default_factory=dict)
     """Facts by mode."""
@@ -56,13 +58,15 @@ def augment(
     unreachable: dict[str, str] = {}
     progress = _run_stages(base, section, goal, rules)
     if not progress.reached and goal.least_phi_r is not None:
-        goal, unreachable = _give_up_on(progress.graph, goal)
+        everything, (goal, unreachable) = goal, _give_up_on(progress.graph, goal)
         progress = _run_stages(base, section, goal, rules)
+        below = {progress.graph.relations[r] for r in everything.failing(progress.graph)}
+        unreachable = {name: why for name, why in unreachable.items() if name in below}
     if goal.asks_for_phi and (not progress.reached or goal.shortfall(progress.graph) > 0):
         notes.append(_settle_for_less(progress.graph, section, goal))
     done = progress.graph
     if section.correct_share is not None:
-        done, remark = _mixed(base, done, section.correct_share, rules, goal)
+        done, remark = _mixed(base, progress, section.correct_share, goal)
         notes += remark
     facts_id = capacity(done, splits, seed).facts_id if goal.asks_for_phi else 0
     report = describe(
@@ -85,11 +89,11 @@ def _run_stages(
         if reached:
             break
         draw = np.random.default_rng([goal.seed, _STREAM + number])
-        stage = STAGES[mode](graph, goal, rules, draw)
+        stage = STAGES[mode](graph, goal, rules.ranked_anew(graph), draw)
         graph, reached = stage.graph, stage.reached
         rules = stage.rules
         added[mode] = len(stage.facts)
-    return _Progress(graph, reached, added)
+    return _Progress(graph, rules.ranked_anew(graph), reached, added)
 
 
 def _give_up_on(densest: KnowledgeGraph, goal: Goal) -> tuple[Goal, dict[str, str]]:
@@ -122,24 +126,36 @@ def _settle_for_less(densest: KnowledgeGraph, section: AugmentationSection, goal
     asked = (
         f"augmentation.phi = {goal.phi:g}"
         if goal.phi is not None
-        else f"augmentation.preset = {section.preset!r} ({goal.trained:,} trained inferred facts)"
+        else f"augmentation.preset = {section.preset!r} ({goal.trained:,} trained inferred facts "
+        f"of {len(densest):,} atomic ones: phi {goal.wanted(facts_id) / facts_id:.3f})"
     )
     modes = ", ".join(section.modes) or "none"
+    remedies = "; ".join(_remedies(densest, section, goal))
     raise HopscopeError(
         f"{densest.name}: {asked} cannot be reached; the highest phi with augmentation.modes "
-        f"({modes}) is {shown:g}. Lower it, lower splits.id_test_items, or allow more of the "
-        "modes true_facts, densify, new_entities."
+        f"({modes}) is {shown:g}. What helps: {remedies}."
     )
+
+
+def _remedies(densest: KnowledgeGraph, section: AugmentationSection, goal: Goal) -> list[str]:
+    """What may be changed so that the goal is reached."""
+    by_preset = "set augmentation.phi in place of the preset"
+    remedies = ["lower augmentation.phi" if goal.phi is not None else by_preset]
+    room = goal.splits.id_test_items - goal.shortfall(densest)
+    if room > 0:
+        remedies.append(f"lower splits.id_test_items to {room:,} or less")
+    unused = [mode for mode in STAGES if mode not in section.modes]
+    full = goal.n_facts is not None and len(densest) >= goal.n_facts
+    if unused and not full:
+        return [*remedies, f"allow {' or '.join(unused)} in augmentation.modes too"]
+    return [*remedies, "take a larger or denser source"]
 
 
 def _mixed(
-    base: KnowledgeGraph,
-    done: KnowledgeGraph,
-    share: float,
-    rules: Rules,
-    goal: Goal,
+    base: KnowledgeGraph, progress: _Progress, share: float, goal: Goal
 ) -> tuple[KnowledgeGraph, list[str]]:
     """(graph, notes): the same slots filled, with this share of all additions true."""
+    done = progress.graph
     true_rows = np.flatnonzero(done.provenance == ADDED_TRUE)
     n_added = len(done) - len(base)
     n_true = round(share * n_added)
@@ -156,7 +172,8 @@ def _mixed(
     draw = np.random.default_rng([goal.seed, _STREAM - 1])
     rows = np.sort(draw.permutation(true_rows)[n_true:])
     mask = in_distribution(done, goal.splits, goal.seed)
-    false = falsify(done.facts[rows], mask[rows], learn_types(done), rules, draw)
+    types = learn_types(done)
+    false = falsify(done, done.facts[rows], mask[rows], types, progress.rules, draw)
     notes = []
     if false.redrawn or false.kept_true:
         notes.append(

@@ -5,7 +5,7 @@
 2. *Core*: otherwise. Lemma 1 of *Grokking in the Wild* says that facts spread over many entities
    do not raise phi; a new fact (s, r, o) makes in(s) + out(o) paths. So a core of m well connected
    entities gets every relation of its type, and then the other subjects get the relations that
-   lead to an entity of the core. m = 16, 32, ... are tried; the one that reaches the goal with the
+   lead to an entity of the core. m = 4, 8, ... are tried; the one that reaches the goal with the
    fewest facts is taken, or the largest where the number of facts is given.
 """
 
@@ -20,7 +20,7 @@ from circuits.augmentation.rules import Facts, Rules
 from circuits.augmentation.types import EntityTypes, learn_types
 from circuits.knowledge_graph import KnowledgeGraph
 
-SMALLEST_CORE = 16
+SMALLEST_CORE = 4
 
 
 def densify(graph: KnowledgeGraph, goal: Goal, rules: Rules, draw: np.random.Generator) -> Stage:
@@ -33,7 +33,9 @@ def densify(graph: KnowledgeGraph, goal: Goal, rules: Rules, draw: np.random.Gen
     ranked, choices = core_order(graph, types, draw), [even]
     size = SMALLEST_CORE
     while size <= len(ranked):
-        candidates = _around_core(graph, slots, types, rules, ranked[:size], draw)
+        candidates = _around_core(
+            graph, slots, types, rules, ranked[:size], draw, all_slots=goal.n_facts is not None
+        )
         choices.append(shortest(graph, candidates, goal, rules))
         size *= 2
     if goal.n_facts is not None:
@@ -75,18 +77,23 @@ def _around_core(
     rules: Rules,
     core: Int[np.ndarray, " m"],
     draw: np.random.Generator,
+    *,
+    all_slots: bool,
 ) -> Facts:
     """The core's own slots, then those of others that lead to it, with objects from the core.
 
-    Relations that no entity of the core can be an object of take any object of their type.
+    With `all_slots` the others follow, for a given number of facts has to be reached. Relations
+    that no entity of the core can be an object of take any object of their type.
     """
     in_core = np.zeros(len(graph.entities), bool)
     in_core[core] = True
     targets = types.preferring(in_core)
     leads_there = targets.leads_to_preferred[slots[:, 1]]
     own = in_core[slots[:, 0]]
-    chosen = np.concatenate([slots[own], slots[~own & leads_there]])
-    return with_objects(chosen, targets, rules, draw)
+    chosen = [slots[own], slots[~own & leads_there]]
+    if all_slots:
+        chosen.append(slots[~own & ~leads_there])
+    return with_objects(np.concatenate(chosen), targets, rules, draw)
 
 
 def _distance(stage: Stage, goal: Goal) -> float:

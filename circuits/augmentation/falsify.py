@@ -18,6 +18,7 @@ from jaxtyping import Bool, Int
 
 from circuits.augmentation.rules import Facts, Rules
 from circuits.augmentation.types import EntityTypes
+from circuits.knowledge_graph import KnowledgeGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,51 +33,60 @@ class Falsified:
 
 
 def falsify(
+    graph: KnowledgeGraph,
     facts: Facts,
     in_distribution: Bool[np.ndarray, " n"],
     types: EntityTypes,
     rules: Rules,
     draw: np.random.Generator,
 ) -> Falsified:
-    """Give every fact an object that is not its own, as the module says."""
+    """Give every fact an object that is not true of it, as the module says.
+
+    Args:
+        graph: The graph that holds the facts, and knows what else is true.
+        facts: The ones to make false; each is known to be true.
+        in_distribution: Which of them are ID.
+        types: Of the graph.
+        rules: What the false facts must obey.
+        draw: Makes all choices.
+    """
     false = facts.copy()
     group = facts[:, 1].astype(np.int64) * 2 + in_distribution
     for value in np.unique(group):
         rows = np.flatnonzero(group == value)
         false[rows, 2] = exchanged(facts[rows, 2], draw)
     redrawn = kept = 0
-    for row in np.flatnonzero(_wrong(false, facts, rules)).tolist():  # few, see the module
-        if _swap(row, false, facts, in_distribution, rules):
+    for row in np.flatnonzero(_wrong(false, graph, rules)).tolist():  # few, see the module
+        if _swap(row, false, graph, in_distribution, rules):
             continue
         candidates = draw.permutation(types.objects(facts[row, 1]))
         tries = np.column_stack([np.tile(facts[row, :2], (len(candidates), 1)), candidates])
-        allowed = candidates[(candidates != facts[row, 2]) & rules.allow(tries)]
+        allowed = candidates[~_wrong(tries, graph, rules)]
         false[row, 2] = allowed[0] if len(allowed) else facts[row, 2]
         redrawn, kept = redrawn + bool(len(allowed)), kept + (not len(allowed))
     return Falsified(false, redrawn, kept)
 
 
-def _wrong(false: Facts, facts: Facts, rules: Rules) -> Bool[np.ndarray, " n"]:
-    """Which facts are still true, or not allowed."""
-    return (false[:, 2] == facts[:, 2]) | ~rules.allow(false)
+def _wrong(false: Facts, graph: KnowledgeGraph, rules: Rules) -> Bool[np.ndarray, " n"]:
+    """Which facts are true after all, or not allowed."""
+    return graph.known_true(false) | ~rules.allow(false)
 
 
 def _swap(
     row: int,
     false: Facts,
-    facts: Facts,
+    graph: KnowledgeGraph,
     in_distribution: Bool[np.ndarray, " n"],
     rules: Rules,
 ) -> bool:
     """Exchange the object with a fact of the same relation such that both are right, if any."""
-    if not _wrong(false[[row]], facts[[row]], rules)[0]:
+    if not _wrong(false[[row]], graph, rules)[0]:
         return True  # an earlier swap has settled it
-    others = np.flatnonzero(facts[:, 1] == facts[row, 1])
+    others = np.flatnonzero(false[:, 1] == false[row, 1])
     others = others[np.argsort(in_distribution[others] != in_distribution[row], kind="stable")]
     mine, theirs = false[others].copy(), false[others].copy()
-    mine[:, 0], theirs[:, 2] = facts[row, 0], false[row, 2]
-    truth = np.tile(facts[row], (len(others), 1))
-    settles = ~_wrong(mine, truth, rules) & ~_wrong(theirs, facts[others], rules)
+    mine[:, 0], theirs[:, 2] = false[row, 0], false[row, 2]
+    settles = ~_wrong(mine, graph, rules) & ~_wrong(theirs, graph, rules)
     if not settles.any():
         return False
     partner = others[settles.argmax()]

@@ -100,6 +100,7 @@ def _renamed(
         facts=old[sort],
         provenance=graph.provenance[sort],
         held_back=moved(graph.held_back),
+        also_true=moved(graph.also_true),
     )
     protected = {(int(place[s]), r): int(place[o]) for (s, r), o in rules.protected.items()}
     rank = None if rules.rank is None else rules.rank[order]

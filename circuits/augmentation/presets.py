@@ -11,8 +11,10 @@
    the most paths run through.
 2. Of these, the starting number is kept, for compositions such that they form the stated number
    of paths (or the nearest that exchanging facts leads to). The others are held back: they are the
-   true additions. Where the thinned source does not have paths enough, none are held back, and
-   all additions are false ones.
+   true additions. Where the thinned source does not have paths enough, it is thinned to twice the
+   starting number instead, and what these true additions leave open is invented.
+   For comparisons any two facts make an inferred one, so 60 of them are no property of 120 facts;
+   how the paper came by them it does not say, and nothing here aims at that number.
 3. Augmentation adds facts up to exactly the final number; exactly the stated number of inferred
    facts is trained.
 """
@@ -94,8 +96,7 @@ def starting_point(
             f"{graph.name}: {len(rows):,} facts, but augmentation.preset = {section.preset!r} "
             f"starts from {sizes.atomic_before}. Use a larger source, or augmentation.phi."
         )
-    enough = len(rows) >= sizes.atomic_after
-    return _compact(known, rows[start], rows[~start] if enough else rows[:0]), goal
+    return _compact(known, rows[start], rows[~start]), goal
 
 
 def densest_facts(graph: KnowledgeGraph, n_facts: int) -> Int[np.ndarray, " n_facts"]:
@@ -170,22 +171,12 @@ def _compact(
     graph: KnowledgeGraph, start: Int[np.ndarray, " a"], held: Int[np.ndarray, " b"]
 ) -> KnowledgeGraph:
     """The graph of some facts, others held back, without the names that neither uses."""
-    facts, held_facts = graph.facts[start], graph.facts[held]
-    both = np.concatenate([facts, held_facts])
-    entities, relations = np.unique(both[:, [0, 2]]), np.unique(both[:, 1])
-
-    def renumbered(rows: Int[np.ndarray, "n 3"]) -> Int[np.ndarray, "n 3"]:
-        columns = (
-            np.searchsorted(names, rows[:, i])
-            for i, names in enumerate((entities, relations, entities))
-        )
-        return np.column_stack(list(columns)).astype(np.int32)
-
+    rest = np.ones(len(graph), bool)
+    rest[start] = rest[held] = False
     return replace(
         graph,
-        entities=tuple(graph.entities[i] for i in entities),
-        relations=tuple(graph.relations[i] for i in relations),
-        facts=renumbered(facts),
+        facts=graph.facts[start],
         provenance=graph.provenance[start],
-        held_back=renumbered(held_facts),
-    )
+        held_back=graph.facts[held],
+        also_true=np.concatenate([graph.facts[rest], graph.also_true]),
+    ).without_unused_names()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,11 +24,20 @@ class Rules:
     rank: Float[np.ndarray, " n_entities"] | None
     """Where given, facts may only be added from a lower to a higher rank."""
 
+    def ranked_anew(self, graph: KnowledgeGraph) -> Rules:
+        """The same rules, with a rank (if there is one) that suits the facts of this graph."""
+        return self if self.rank is None else replace(self, rank=topological_rank(graph))
+
     def allow(self, facts: Facts) -> Bool[np.ndarray, " n"]:
         """Mask of the facts that may be added."""
-        allowed = facts[:, 0] != facts[:, 2]
+        allowed = self.keep_protected(facts)
         if self.rank is not None:
             allowed &= self.rank[facts[:, 0]] < self.rank[facts[:, 2]]
+        return allowed
+
+    def keep_protected(self, facts: Facts) -> Bool[np.ndarray, " n"]:
+        """Mask of the facts that may be added as far as ranks do not matter."""
+        allowed = facts[:, 0] != facts[:, 2]
         for (subject, relation), obj in self.protected.items():
             same_key = (facts[:, 0] == subject) & (facts[:, 1] == relation)
             allowed &= ~same_key | (facts[:, 2] == obj)
@@ -57,13 +66,12 @@ def read_rules(graph: KnowledgeGraph, protect: tuple[str, ...], acyclic: bool) -
 def topological_rank(graph: KnowledgeGraph) -> Float[np.ndarray, " n_entities"]:
     """A rank that never falls along a fact, and is equal within what is a cycle already.
 
-    Facts added from a lower to a higher rank leave it valid, so they never close a cycle. This is
-    sufficient, not necessary: some harmless facts are refused.
+    Facts added from a lower to a higher rank leave it valid, so they never close a cycle. Of the
+    facts that would close none alone it refuses some, but never all that could be added together:
+    whatever is added without a cycle follows some such rank. Which one is arbitrary where facts are
+    invented; true facts are asked one by one instead (`closing_no_cycle`).
     """
-    n = len(graph.entities)
-    ones = np.ones(len(graph), np.int8)
-    links = sp.csr_array((ones, (graph.facts[:, 0], graph.facts[:, 2])), shape=(n, n))
-    n_parts, part = connected_components(links, directed=True, connection="strong")
+    n_parts, part = _cycles(graph.facts, len(graph.entities))
     edges = np.unique(part[graph.facts[:, [0, 2]]].reshape(-1, 2), axis=0)
     edges = edges[edges[:, 0] != edges[:, 1]]
     depth = np.zeros(n_parts)
@@ -76,3 +84,33 @@ def topological_rank(graph: KnowledgeGraph) -> Float[np.ndarray, " n_entities"]:
     position = np.empty(n_parts)
     position[np.argsort(depth, kind="stable")] = np.arange(n_parts)
     return position[part]
+
+
+def closing_no_cycle(graph: KnowledgeGraph, facts: Facts) -> Bool[np.ndarray, " n"]:
+    """Mask of the facts that close no cycle when they are added one after the other.
+
+    A cycle that the graph has already is left, but no fact is added within it. Facts are asked
+    together, and by halves where some of them do harm.
+    """
+    taken = np.zeros(len(facts), bool)
+    waiting = [np.arange(len(facts))]
+    while waiting:
+        batch = waiting.pop()
+        taken[batch] = True
+        added = facts[taken]
+        part = _cycles(np.concatenate([graph.facts, added]), len(graph.entities))[1]
+        if (part[added[:, 0]] != part[added[:, 2]]).all():
+            continue
+        taken[batch] = False
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            waiting += [batch[middle:], batch[:middle]]  # the first half is asked next
+    return taken
+
+
+def _cycles(facts: Facts, n_entities: int) -> tuple[int, Int[np.ndarray, " n_entities"]]:
+    """Number of strongly connected components, and that of each entity."""
+    ones = np.ones(len(facts), np.int8)
+    links = sp.csr_array((ones, (facts[:, 0], facts[:, 2])), shape=(n_entities, n_entities))
+    n_parts, part = connected_components(links, directed=True, connection="strong")
+    return n_parts, part

@@ -10,7 +10,7 @@ from circuits.augmentation.additions import Stage, shortest, slot_keys
 from circuits.augmentation.capacity import Goal
 from circuits.augmentation.densify import densify
 from circuits.augmentation.new_entities import add_entities
-from circuits.augmentation.rules import Rules
+from circuits.augmentation.rules import Rules, closing_no_cycle
 from circuits.knowledge_graph import KnowledgeGraph
 from circuits.recipe import AugmentationMode
 
@@ -24,8 +24,11 @@ def add_true_facts(
     key = slot_keys(graph, held)
     first = np.zeros(len(held), bool)
     first[np.unique(key, return_index=True)[1]] = True
-    free = first & ~np.isin(key, slot_keys(graph, graph.facts)) & rules.allow(held)
-    return shortest(graph, held[free], goal, rules)
+    free = first & ~np.isin(key, slot_keys(graph, graph.facts)) & rules.keep_protected(held)
+    candidates = held[free]
+    if rules.rank is not None:
+        candidates = candidates[closing_no_cycle(graph, candidates)]
+    return shortest(graph, candidates, goal, rules)
 
 
 STAGES: dict[

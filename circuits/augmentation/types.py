@@ -1,4 +1,7 @@
-"""Types of entities, learned from the graph: who may be subject or object of which relation.
+"""Types of entities, learned from facts: who may be subject or object of which relation.
+
+All that the source states is looked at, also what the graph leaves out: types are no facts, and a
+small beginning of a graph says too little about them.
 
 1. Every relation has two roles, its subjects and its objects.
 2. Two roles are of one type if they share enough of the smaller one's entities: half of them, or
@@ -57,7 +60,7 @@ class EntityTypes:
 
 def learn_types(graph: KnowledgeGraph) -> EntityTypes:
     """Learn the types of a graph's entities as the module's procedure says."""
-    subject, relation, obj = graph.facts.T
+    subject, relation, obj = np.concatenate([graph.facts, graph.held_back, graph.also_true]).T
     n_relations = len(graph.relations)
     entity = np.concatenate([subject, obj])
     role = np.concatenate([relation, relation + n_relations])
