@@ -66,7 +66,7 @@ def corruptions(
 def _candidates(
     values: Values, attribute: int, entity_1: int, entity_2: int
 ) -> list[Int[np.ndarray, " k"]]:
-    """What may stand at each position instead, as graph indices."""
+    """What may stand at each position instead, as graph indices; never an entity beside itself."""
     table = values.table
     v1, v2 = int(table[entity_1, attribute]), int(table[entity_2, attribute])
     others = values.attributes[values.attributes != attribute]
@@ -76,11 +76,8 @@ def _candidates(
         agree = table[entity_1, others] == table[entity_2, others]
         others = others[agree != (v1 == v2)]
     if v1 != v2:
-        return [
-            others,
-            values.entities_with(attribute, [v2]),
-            values.entities_with(attribute, [v1]),
-        ]
+        like_2, like_1 = (values.entities_with(attribute, [v]) for v in (v2, v1))
+        return [others, like_2[like_2 != entity_2], like_1[like_1 != entity_1]]
     if values.neighbours:
         changed = values.entities_with(attribute, values.neighbours[attribute][v1])
     else:

@@ -12,6 +12,7 @@ from analyses.comparison_corruptions import corruptions
 from analyses.examples import draw_examples
 from circuits.corpus import Corpus, build_corpus
 from circuits.errors import HopscopeError
+from circuits.knowledge_graph import KnowledgeGraph
 from circuits.model import HookedTransformer, resid_name
 from circuits.recipe import parse_recipe
 
@@ -58,6 +59,26 @@ def test_every_corruption_changes_one_token_and_the_true_label(form: str) -> Non
         assert label(corpus, clean, form) != label(corpus, new, form)
         if p:
             assert (int(new[p]), int(new[0]) - corpus.vocab.first_relation) in known
+            assert new[1] != new[2]
+
+
+def test_no_entity_is_asked_against_itself() -> None:
+    rows = [("a", "age", "1"), ("b", "age", "2"), ("c", "age", "1"), ("d", "age", "2")]
+    graph = KnowledgeGraph.from_triples("four", rows)
+    settings = {"task": "comparison", "ood_share": 0, "id_test_items": 1}
+    corpus = build_corpus(parse_recipe({"splits": settings}, "four people"), graph)
+    examples = draw_examples(corpus, "train_inferred", 12)
+    tokens, valid = corruptions(examples, 1, 0)
+    names = corpus.vocab.name
+    for i, clean in enumerate(examples.queries.token_ids):
+        first, second = names(clean[1]), names(clean[2])
+        if {first, second} in ({"a", "c"}, {"b", "d"}):
+            continue
+        # the other one of the two who are as old as the partner, never the partner
+        twin = {"a": "c", "c": "a", "b": "d", "d": "b"}
+        assert valid[1:, 0, i].all()
+        assert names(int(tokens[1, 0, i, 1])) == twin[second]
+        assert names(int(tokens[2, 0, i, 2])) == twin[first]
 
 
 def test_a_corruption_is_the_same_whatever_else_is_drawn() -> None:
