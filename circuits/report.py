@@ -113,14 +113,6 @@ class GraphReport:
         """As JSON values."""
         return asdict(self)
 
-    def require_inferred_facts(self) -> None:
-        """Raise `HopscopeError` unless there is a two-hop path to ask about."""
-        if not self.inferred:
-            raise HopscopeError(
-                f"{self.name} has no two-hop path: {' '.join(self.remarks)} "
-                "Give a graph in which objects are subjects of other facts."
-            )
-
 
 def graph_report(graph: KnowledgeGraph, phi_g: float = 3.6) -> GraphReport:
     """Report on a graph.

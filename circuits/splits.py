@@ -99,20 +99,7 @@ def split_composition(
         HopscopeError: if there is no chain to train on, or fewer than phi asks for.
     """
     mask = draw_in_distribution(len(graph), section.ood_share, seed)
-    every = fact_chains(graph, section.hops)
-    once = ~graph.multi_valued[every].any(1)
-    ood = ~mask[every]
-    n_ood = ood.sum(1)
-    groups = {
-        "II": every[once & (n_ood == 0)],
-        "IO": every[once & (n_ood == 1) & ood[:, -1]],
-        "OI": every[once & (n_ood == 1) & ood[:, 0]],
-        "OO": every[once & (n_ood == section.hops)],
-    }
-    counts = {name: len(rows) for name, rows in groups.items()}
-    counts |= {"ambiguous": int((~once).sum()), "chains": len(every)}
-    counts |= {"facts_id": int(mask.sum()), "facts_ood": int((~mask).sum())}
-    del every, once, ood, n_ood
+    groups, counts = _grouped(graph, mask, section.hops)
     if not counts["II"]:
         raise HopscopeError(
             f"{graph.name}: no {section.hops}-hop path of ID facts, so composition cannot be "
@@ -134,6 +121,26 @@ def split_composition(
         chains[name] = sample_rows(groups[group], section.max_test_items, draw)
     sizes = {name: len(rows) for name, rows in chains.items()}
     return Partition(mask, chains, counts, remarks(sizes, section))
+
+
+def _grouped(
+    graph: KnowledgeGraph, mask: Bool[np.ndarray, " n_facts"], hops: int
+) -> tuple[dict[str, Int[np.ndarray, "n hops"]], dict[str, int]]:
+    """(unambiguous chains by which of their facts are OOD, counts of all chains and facts)."""
+    every = fact_chains(graph, hops)
+    once = ~graph.multi_valued[every].any(1)
+    ood = ~mask[every]
+    n_ood = ood.sum(1)
+    groups = {
+        "II": every[once & (n_ood == 0)],
+        "IO": every[once & (n_ood == 1) & ood[:, -1]],
+        "OI": every[once & (n_ood == 1) & ood[:, 0]],
+        "OO": every[once & (n_ood == hops)],
+    }
+    counts = {name: len(rows) for name, rows in groups.items()}
+    counts |= {"ambiguous": int((~once).sum()), "chains": len(every)}
+    counts |= {"facts_id": int(mask.sum()), "facts_ood": int((~mask).sum())}
+    return groups, counts
 
 
 def sample_rows(

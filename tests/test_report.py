@@ -144,15 +144,12 @@ def test_a_graph_without_paths_says_it_plainly():
     assert report.inferred == 0
     assert report.shortcuts is None
     assert "No object is the subject of a fact, so no two facts compose." in report.remarks
-    with pytest.raises(HopscopeError, match="no two-hop path"):
-        report.require_inferred_facts()
 
 
 def test_one_relation_only_is_remarked():
     graph = KnowledgeGraph.from_triples("g", [("a", "mother", "b"), ("b", "mother", "c")])
     report = graph_report(graph)
     assert any("one relation only" in remark for remark in report.remarks)
-    report.require_inferred_facts()
 
 
 def test_a_phi_g_that_is_not_positive_is_refused():
