@@ -24,6 +24,7 @@ from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from circuits.model import HookedTransformer
 from circuits.patching.engine import PatchEngine
+from circuits.patching.sweep import sweep
 
 SOURCES = ("late_state", "placebo")
 
@@ -52,7 +53,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     after = np.full((n, len(SOURCES), depth, depth, len(positions)), -1, np.int8)
     for p in range(len(positions)):
         entering = {to: _entering(base.resid, to, p, donors) for to in range(depth)}
-        for to, logits in engine.sweep(base, p, entering).items():
+        for to, logits in sweep(engine, base, p, entering).items():
             hit = (logits.argmax(-1) == answer).cpu().numpy().reshape(depth - to, len(SOURCES), n)
             after[:, :, to:, to, p] = hit.transpose(2, 1, 0)
     variables: Variables = {}
@@ -79,13 +80,10 @@ def _entering(
     to: int,
     position: int,
     donors: Int[Tensor, " n"],
-) -> Float[Tensor, "cells n suffix d_model"]:
-    """States S[to, position:] with later ones written in: per l_from the own, then a donor's."""
+) -> Float[Tensor, "cells n 1 d_model"]:
+    """States S[to, position] with later ones written in: per l_from the own, then a donor's."""
     late = resid[to + 1 :, :, position]
-    cells = torch.stack([late, late[:, donors]], 1).flatten(0, 1)
-    entering = resid[to, :, position:].expand(len(cells), -1, -1, -1).clone()
-    entering[:, :, 0] = cells
-    return entering
+    return torch.stack([late, late[:, donors]], 1).flatten(0, 1).unsqueeze(2)
 
 
 def _among(

@@ -28,7 +28,7 @@ from analyses.examples import Examples, with_interval
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
-from circuits.patching.shared_prefix import sweep_after
+from circuits.patching.sweep import sweep, sweep_after
 
 Control = Literal["bridge", "same_bridge", "random"]
 CONTROLS: tuple[Control, ...] = ("bridge", "same_bridge", "random")
@@ -131,12 +131,8 @@ def _patched(
         found = sweep_after(engine, base, given, p, range(engine.depth), engine.depth)
         unpatched = engine.logits(base.resid[-1][:, -1])
         return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}
-    entering = {}
-    for layer in range(engine.depth + 1):
-        new = base.resid[layer][:, p:].expand(n_controls, -1, -1, -1).clone()
-        new[:, :, 0] = given.resid[layer][:, p].unflatten(0, (n_controls, -1))
-        entering[layer] = new
-    return engine.sweep(base, p, entering)
+    states = given.resid[:, :, p, None].unflatten(1, (n_controls, -1))
+    return sweep(engine, base, p, dict(enumerate(states)))
 
 
 def _judged(

@@ -33,7 +33,7 @@ from analyses.examples import Examples, with_interval
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
-from circuits.patching.shared_prefix import sweep_after
+from circuits.patching.sweep import sweep_after
 
 NOISE_SCALE = 3.0
 """Standard deviations of the token embeddings (Meng et al., arXiv 2202.05262, section 2.1)."""

@@ -32,6 +32,7 @@ from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
 from circuits.model import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.sweep import sweep
 
 
 class Options(AnalysisOptions):
@@ -103,16 +104,9 @@ def _patched(
     engine: PatchEngine, base: Trace, tokens: Int[Tensor, "k n pos"], position: int
 ) -> Float[Tensor, "layer k n d_vocab"]:
     """Logits with S[l, position] taken from each corrupted run, for every layer."""
-    entering = {
-        layer: base.resid[layer][:, position:].expand(len(tokens), -1, -1, -1).clone()
-        for layer in range(len(base.resid))
-    }
-    for k, some in enumerate(tokens):
-        corrupted = engine.trace(some).resid
-        for layer, states in entering.items():
-            states[k, :, 0] = corrupted[layer][:, position]
-    found = engine.sweep(base, position, entering)
-    return torch.stack([found[layer] for layer in range(len(base.resid))])
+    corrupted = [engine.trace(some).resid[:, :, position, None] for some in tokens]
+    found = sweep(engine, base, position, dict(enumerate(torch.stack(corrupted, 1))))
+    return torch.stack(list(found.values()))
 
 
 def _mean_over_valid(

@@ -30,7 +30,7 @@ from analyses.examples import Examples, with_interval
 from analyses.path_patching import contrast_traces
 from analyses.precision import half_precision
 from circuits.model import HookedTransformer
-from circuits.patching import HEAD_COMPONENTS, Component, entering_states
+from circuits.patching import HEAD_COMPONENTS, Component, Patch, patched_logits
 from circuits.patching.engine import PatchEngine, Trace
 
 MEASURES = ("effect", "probability", "flipped")
@@ -156,27 +156,16 @@ def _cells(
     position: int,
     judge: _Judge,
 ) -> list[tuple[tuple[Component, int], Float[Tensor, "cells n measure"]]]:
-    """All components of all layers at one position: a sweep per chunk of questions."""
-    cells = [(c, layer) for layer in range(engine.depth) for c in components]
-    sizes = [engine.cfg.n_heads if c in HEAD_COMPONENTS else 1 for c, _ in cells]
-    step = engine.rows_at_once(sum(sizes) * (base.pos - position))
-    parts: list[list[Tensor]] = [[] for _ in cells]
-    for first in range(0, base.n, step):
-        rows = slice(first, first + step)
-        ours, theirs = base.rows(rows), source.rows(rows)
-        entering: dict[int, list[Tensor]] = {}
-        place: dict[int, list[int]] = {}
-        for i, (component, layer) in enumerate(cells):
-            state = layer + (component != "resid_pre")
-            new = entering_states(engine, theirs, ours, component, layer, position)
-            entering.setdefault(state, []).append(new)
-            place.setdefault(state, []).append(i)
-        swept = engine.sweep(ours, position, {s: torch.cat(new) for s, new in entering.items()})
-        for state, logits in swept.items():
-            split = logits.split([sizes[i] for i in place[state]])
-            for i, found in zip(place[state], split, strict=True):
-                parts[i].append(found)
-    return [(cell, judge(torch.cat(p, 1))) for cell, p in zip(cells, parts, strict=True)]
+    """All components of all layers at one position."""
+    layers = tuple(range(engine.depth))
+    all_heads = tuple(range(engine.cfg.n_heads))
+    measured = []
+    for component in components:
+        heads = all_heads if component in HEAD_COMPONENTS else None
+        patch = Patch(component, layers, (position,), heads)
+        found = patched_logits(engine, source, base, patch)
+        measured += [((component, layer), judge(found[layer])) for layer in layers]
+    return measured
 
 
 def _measured(prefix: str, dims: tuple[str, ...], table: np.ndarray) -> Variables:

@@ -27,6 +27,7 @@ from analyses.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.sweep import sweep
 from circuits.queries import Queries
 
 MIXED_IN = ("decoded", "true_bridge", "random")
@@ -59,14 +60,14 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     rows = torch.stack([model.embed.W_E[token] for token in (decoded, bridge, random)])
     strengths = torch.tensor(options.strengths, device=model.device)
     entering = {
-        layer: _mixed(base.resid[layer][:, position:], rows, strengths)
+        layer: _mixed(base.resid[layer][:, position], rows, strengths)
         for layer in range(model.depth)
     }
     answer = queries.answer.to(model.device)
     shape = (len(MIXED_IN), len(strengths), len(queries))
     right = [
         (logits.argmax(-1) == answer).reshape(shape).cpu().numpy()
-        for _, logits in sorted(engine.sweep(base, position, entering).items())
+        for _, logits in sorted(sweep(engine, base, position, entering).items())
     ]
     values = np.stack(right, 2).transpose(3, 0, 1, 2).astype(float)  # n mixed_in strength layer
     dims = ("mixed_in", "strength", "layer")
@@ -102,17 +103,13 @@ def _decoded(
 
 
 def _mixed(
-    state: Float[Tensor, "n suffix d_model"],
+    first: Float[Tensor, "n d_model"],
     rows: Float[Tensor, "mixed_in n d_model"],
     strengths: Float[Tensor, " strength"],
-) -> Float[Tensor, "cells n suffix d_model"]:
-    first = state[:, 0]
+) -> Float[Tensor, "cells n 1 d_model"]:
     scaled = torch.nn.functional.normalize(rows, dim=-1) * first.norm(dim=-1, keepdim=True)
     part = strengths[None, :, None, None]
-    mixed = ((1 - part) * first + part * scaled[:, None]).flatten(0, 1)
-    entering = state.expand(len(mixed), -1, -1, -1).clone()
-    entering[:, :, 0] = mixed
-    return entering
+    return ((1 - part) * first + part * scaled[:, None]).flatten(0, 1).unsqueeze(2)
 
 
 def _other_entities(queries: Queries, seed: int) -> Int[Tensor, " n"]:

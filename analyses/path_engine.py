@@ -8,7 +8,7 @@ For an edge sender -> receiver (Wang et al., arXiv 2211.00593, section 3.1):
 3. everything after the receiver is computed anew from that state.
 
 Step 3 is a patch of one state, so all edges whose receivers stand at the same position are cells of
-one sweep of `circuits.patching.engine`.
+one `circuits.patching.sweep`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from analyses.computational_graph import Edge, Node
 from circuits.patching import mixed_values
 from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.short_attention import attend
+from circuits.patching.sweep import sweep
 
 _NUMBERS_AT_ONCE = 6_000_000  # of patched states
 
@@ -91,20 +92,13 @@ class PathPatcher:
             layer = min(receiver.layer + 1, self.engine.depth)
             entering.setdefault(layer, []).append(self._state_after([patches[i] for i in members]))
             order.setdefault(layer, []).extend(members)
-        states = {
-            layer: self._with_rest(layer, position, torch.cat(new))
-            for layer, new in entering.items()
-        }
-        swept = self.engine.sweep(self.clean, position, states)
+        states = {layer: torch.cat(new)[:, :, None] for layer, new in entering.items()}
+        swept = sweep(self.engine, self.clean, position, states)
         return {
             i: score
             for layer, logits in swept.items()
             for i, score in zip(order[layer], read(logits, order[layer]), strict=True)
         }
-
-    def _with_rest(self, layer: int, position: int, new: Tensor) -> Tensor:
-        rest = self.clean.resid[layer][:, position + 1 :].expand(len(new), -1, -1, -1)
-        return torch.cat([new[:, :, None], rest], 2)
 
     def _state_after(self, patches: list[PathPatch]) -> Float[Tensor, "cells n d_model"]:
         """State that the receiver leaves at its position; one receiver, sender position, part."""

@@ -14,7 +14,7 @@ from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer, ModelConfig
 from circuits.patching import COMPONENTS, HEAD_COMPONENTS, Patch, patch_grid, run_patched
 from circuits.patching.engine import PatchEngine
-from circuits.patching.shared_prefix import sweep_after
+from circuits.patching.sweep import sweep, sweep_after
 
 HOOKS = {
     "resid_pre": "hook_resid_pre",
@@ -201,7 +201,7 @@ def test_runs_that_share_a_prefix_are_patched_to_the_same_logits(stop: int) -> N
         for layer in range(1, stop):
             entering[layer] = ours.resid[layer][:, position:].repeat(2, 1, 1).unflatten(0, (2, -1))
             entering[layer][:, :, 0] = theirs.resid[layer][:, position].unflatten(0, (2, -1))
-        expected = engine.sweep(ours, position, entering, stop_at_layer=stop)
+        expected = sweep(engine, ours, position, entering, stop_at_layer=stop)
         assert list(found) == list(expected)
         for layer, logits in found.items():
             torch.testing.assert_close(logits, expected[layer])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from circuits.patching.engine import PatchEngine, Trace
-from circuits.patching.grid import entering_states, patch_grid, recovered_logit_difference
+from circuits.patching.grid import patch_grid, patched_logits, recovered_logit_difference
 from circuits.patching.patched_run import activation, mixed_values, run_patched
 from circuits.patching.patches import COMPONENTS, HEAD_COMPONENTS, Component, Patch
 
@@ -15,9 +15,9 @@ __all__ = [
     "PatchEngine",
     "Trace",
     "activation",
-    "entering_states",
     "mixed_values",
     "patch_grid",
+    "patched_logits",
     "recovered_logit_difference",
     "run_patched",
 ]

@@ -1,23 +1,16 @@
-"""The hook-free engine behind patching: recompute only what a patch can change.
-
-A state written at (layer l, position p) changes layers >= l and positions >= p only, because
-attention is causal. So:
-
-1. `trace` runs prompts once and keeps residual stream, queries, keys and values.
-2. A patched run starts at layer l from the traced states of positions >= p, with the traced keys
-   and values for positions < p (`sweep`).
-3. Cells that enter at different layers join one growing batch as it passes their layer, so every
-   block runs once per position for all cells together.
-4. In the last block only the last position's query and MLP are computed, and logits only there.
+"""The hook-free engine behind patching: a model's parts in few operations, and its runs traced.
 
 Numbers equal the hooked model's to rounding (tests hold both against each other). Sequences have
 three to five tokens, where batched matrix products of attention are slower than a loop over keys.
+`circuits.patching.sweep` runs patched prompts from what `trace` keeps of unpatched ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,11 +23,15 @@ from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
 from circuits.patching.packed_linear import PackedLinear
 from circuits.patching.short_attention import attend, pattern
+from circuits.threads import each_on_a_core
 
 __all__ = ["CHUNK_ELEMENTS", "PatchEngine", "Trace", "pattern"]
 
 CHUNK_ELEMENTS = 1_500_000
 """Activations of one MLP layer computed at once; more falls out of the processor's cache."""
+
+LEAST_ELEMENTS = 50_000
+"""Activations of one MLP layer that are worth a job of their own."""
 
 
 @dataclass(frozen=True)
@@ -117,92 +114,37 @@ class PatchEngine:
         the runs in `past`, whose number divides the number of prompts (several prompts per run).
         """
         x = start if start.is_floating_point() else self.embed(start)
-        resid, mid = [x], []
-        q: list[Tensor] = []
-        k: list[Tensor] = []
-        v: list[Tensor] = []
-        for i in range(self.depth):
-            qkv = self._qkv(i, x).view(*x.shape[:2], 3, self.cfg.n_heads, self.cfg.d_head)
-            keys, values = qkv[:, :, 1], qkv[:, :, 2]
-            if past is not None:
-                before = past.pos - x.shape[1]
-                keys, values = (
-                    torch.cat([_repeated(old[i][:, :before], len(x)), new], 1)
-                    for old, new in ((past.k, keys), (past.v, values))
-                )
-            z = attend(qkv[:, :, 0], keys.unbind(1), values.unbind(1))
-            mid.append(self._after_attention(i, x, z))
-            x = self.mlp(i, mid[-1])
-            for kept, value in ((q, qkv[:, :, 0]), (k, keys), (v, values), (resid, x)):
-                kept.append(value)
-        return Trace(*(torch.stack(part) for part in (resid, mid, q, k, v)))
+        n, pos, width = x.shape
+        heads = (self.cfg.n_heads, self.cfg.d_head)
+        seen = pos if past is None else past.pos
+        found = Trace(
+            x.new_empty(self.depth + 1, n, pos, width),
+            x.new_empty(self.depth, n, pos, width),
+            x.new_empty(self.depth, n, pos, *heads),
+            x.new_empty(self.depth, n, seen, *heads),
+            x.new_empty(self.depth, n, seen, *heads),
+        )
+        if past is not None:
+            before = seen - pos
+            for new, old in ((found.k, past.k), (found.v, past.v)):
+                runs = old[:, :, :before]
+                new[:, :, :before].unflatten(1, (-1, past.n)).copy_(runs.unsqueeze(1))
+        self.side_by_side(
+            [partial(self._trace_rows, x[rows], found.rows(rows)) for rows in self.parts(n, pos)]
+        )
+        return found
 
     @torch.no_grad()
-    def sweep(
-        self,
-        base: Trace,
-        position: int,
-        entering: Mapping[int, Float[Tensor, "cells n suffix d_model"]],
-        *,
-        stop_at_layer: int | None = None,
-        all_positions: bool = False,
-    ) -> dict[int, Float[Tensor, "cells n *suffix d_vocab"]]:
-        """Logits of runs of `base` in which states from `position` on are replaced.
-
-        Args:
-            base: The runs that are patched.
-            position: First position that differs from base; suffix = pos - position.
-            entering: States S[l, position:] by layer l (0 to depth), several cells per layer.
-            stop_at_layer: Read the logit lens at S[stop_at_layer, .] instead of the output.
-            all_positions: Logits of the whole suffix and not of the last position only.
-
-        Returns:
-            For each layer in `entering`: its cells' logits.
-        """
-        stop = self.depth if stop_at_layer is None else stop_at_layer
-        layers = sorted(layer for layer in entering if layer <= stop)
-        cells = sum(entering[layer].shape[0] for layer in layers)
-        step = self.rows_at_once(cells * (base.pos - position))
-        parts = []
-        for first in range(0, base.n, step):
-            rows = slice(first, first + step)
-            parts.append(
-                self._sweep_rows(base, position, entering, layers, rows, stop, all_positions)
-            )
-        joined = torch.cat(parts, 1)
-        sizes = [entering[layer].shape[0] for layer in layers]
-        return dict(zip(layers, joined.split(sizes), strict=True))
-
-    def _sweep_rows(
-        self,
-        base: Trace,
-        position: int,
-        entering: Mapping[int, Tensor],
-        layers: list[int],
-        rows: slice,
-        stop: int,
-        all_positions: bool,
-    ) -> Float[Tensor, "cells n *suffix d_vocab"]:
-        x: Tensor | None = None
-        for i in range(layers[0], stop):
-            if i in layers:
-                new = entering[i][:, rows]
-                x = new if x is None else torch.cat([x, new])
-            assert x is not None
-            last_only = i == stop - 1 and not all_positions
-            x = self._block(i, x, base.k[i][rows, :position], base.v[i][rows, :position], last_only)
-        if stop in layers:
-            new = entering[stop][:, rows]
-            new = new if all_positions else new[:, :, -1:]
-            x = new if x is None else torch.cat([x, new])
-        assert x is not None
-        return self.logits(x if all_positions else x[:, :, -1])
-
-    def _block(self, i: int, x: Tensor, k_past: Tensor, v_past: Tensor, last_only: bool) -> Tensor:
-        q, k, v = self.qkv(i, x, last_only=last_only)
-        keys = [*k_past.unbind(-3), *k.unbind(-3)]
-        z = attend(q, keys, [*v_past.unbind(-3), *v.unbind(-3)])
-        return self.rest_of_block(i, x[..., -1:, :] if last_only else x, z)
+    def _trace_rows(self, x: Tensor, found: Trace) -> None:
+        found.resid[0] = x
+        for i in range(self.depth):
+            q, k, v = self.qkv(i, x)
+            own = slice(found.pos - x.shape[1], None)
+            found.q[i], found.k[i][:, own], found.v[i][:, own] = q, k, v
+            z = attend(q, found.k[i].unbind(1), found.v[i].unbind(1))
+            mid = self._after_attention(i, x, z)
+            x = self.mlp(i, mid)
+            found.mid[i], found.resid[i + 1] = mid, x
 
     @torch.no_grad()
     def qkv(
@@ -210,10 +152,10 @@ class PatchEngine:
     ) -> tuple[Float[Tensor, "*batch _ n_heads d_head"], ...]:
         """Queries, keys and values of block i; the query of the last position only, if wanted."""
         heads = (self.cfg.n_heads, self.cfg.d_head)
-        if not last_only or x.shape[-2] == 1:
-            return self._qkv(i, x).unflatten(-1, (3, *heads)).unbind(-3)
         w = self._blocks[i]
         normed = _norm(w.ln1, x)
+        if not last_only or x.shape[-2] == 1:
+            return w.qkv(normed).unflatten(-1, (3, *heads)).unbind(-3)
         q = w.q(normed[..., -1:, :]).unflatten(-1, heads)
         return (q, *w.kv(normed).unflatten(-1, (2, *heads)).unbind(-3))
 
@@ -227,10 +169,6 @@ class PatchEngine:
         """S[i + 1] from S[i] and what the heads of block i collected."""
         return self.mlp(i, self._after_attention(i, x, z))
 
-    def _qkv(self, i: int, x: Tensor) -> Tensor:
-        w = self._blocks[i]
-        return w.qkv(_norm(w.ln1, x))
-
     def _after_attention(self, i: int, x: Tensor, z: Tensor) -> Tensor:
         return self._blocks[i].out.added_to(x, z.flatten(-2))
 
@@ -240,9 +178,28 @@ class PatchEngine:
         w = self._blocks[i]
         return w.mlp_out.added_to(mid, w.mlp_in.activated(_norm(w.ln2, mid), self.cfg.act_fn))
 
-    def rows_at_once(self, states_per_row: int) -> int:
-        """How many prompts to run at once, where each is run with so many states."""
-        return max(8, CHUNK_ELEMENTS // (max(1, states_per_row) * self.cfg.d_mlp))
+    def parts(self, n: int, states_per_prompt: int, n_alongside: int = 1) -> list[slice]:
+        """Equal parts of n prompts that are run with so many states each.
+
+        As few as fit the cache, but one for each core, unless that many jobs run alongside or
+        there is too little to do.
+        """
+        elements = n * states_per_prompt * self.cfg.d_mlp
+        wanted = min(torch.get_num_threads() // n_alongside, elements // LEAST_ELEMENTS)
+        step = math.ceil(n / max(1, wanted, math.ceil(elements / CHUNK_ELEMENTS)))
+        return [slice(first, first + step) for first in range(0, n, step)]
+
+    def is_little(self, states: int) -> bool:
+        """Whether calling an operation on so many states takes longer than the operation."""
+        return states * self.cfg.d_mlp < LEAST_ELEMENTS
+
+    def side_by_side(self, jobs: Sequence[Callable[[], None]]) -> None:
+        """Run the jobs: on a CPU each on a core, elsewhere one after the other."""
+        if self.device.type == "cpu":
+            each_on_a_core(jobs)
+        else:
+            for job in jobs:
+                job()
 
     @torch.no_grad()
     def attention_output(
@@ -270,10 +227,6 @@ def _norm(ln: Any, x: Tensor) -> Tensor:
     if isinstance(ln, RMSNorm):
         return F.rms_norm(x, x.shape[-1:], ln.w, ln.eps)
     return x
-
-
-def _repeated(runs: Tensor, n: int) -> Tensor:
-    return runs if len(runs) == n else runs.repeat(n // len(runs), *[1] * (runs.ndim - 1))
 
 
 def _weights(block: Any) -> _Weights:

@@ -10,7 +10,7 @@ every component is the same problem, solved by `circuits.patching.engine`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +27,8 @@ from circuits.patching.patched_run import (
     token_ids,
 )
 from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch, chosen
-from circuits.patching.shared_prefix import sweep_after
 from circuits.patching.short_attention import pattern
+from circuits.patching.sweep import sweep_after, sweep_made
 from circuits.queries import Queries
 
 if TYPE_CHECKING:  # xarray takes a second to import
@@ -121,7 +121,8 @@ def _grid_values(
         cells: list[list[np.ndarray]] = [[] for _ in grid.layers]
         for heads in _groups(grid.heads, together):
             buffer = full.clone()
-            found = _column(engine, source, base, grid, position, heads, everywhere)
+            part = replace(grid, positions=(position,), heads=heads)
+            found = patched_logits(engine, source, base, part, all_positions=everywhere)
             for row, layer in zip(cells, grid.layers, strict=True):
                 for logits in found[layer]:
                     if everywhere:
@@ -134,94 +135,94 @@ def _grid_values(
     return values[:, :, 0] if grid.heads is None else values
 
 
-def _column(
-    engine: PatchEngine,
-    source: Trace,
-    base: Trace,
-    grid: Patch,
-    position: int,
-    heads: tuple[int, ...] | None,
-    everywhere: bool,
-) -> dict[int, Tensor]:
-    """Logits by patched layer, each [cells, n, d_vocab] or [cells, n, suffix, d_vocab]."""
-    shift = 0 if grid.component == "resid_pre" else 1
-    whole_state = grid.component in ("resid_pre", "resid_post")
-    if whole_state and position == 0 < base.pos - 1 and not everywhere:
-        return _first_column(engine, source, base, grid.layers, shift)
-    n_cells = len(grid.layers) * len(heads or (0,))
-    step = engine.rows_at_once(n_cells * (base.pos - position))
-    parts = []
-    for first in range(0, base.n, step):
-        rows = slice(first, first + step)
-        ours, theirs = base.rows(rows), source.rows(rows)
-        patched = partial(entering_states, engine, theirs, ours, grid.component)
-        entering = {layer + shift: patched(layer, position, heads) for layer in grid.layers}
-        parts.append(engine.sweep(ours, position, entering, all_positions=everywhere))
-    return {layer: torch.cat([part[layer + shift] for part in parts], 1) for layer in grid.layers}
+def patched_logits(
+    engine: PatchEngine, source: Trace, base: Trace, patch: Patch, *, all_positions: bool = False
+) -> dict[int, Float[Tensor, "cells n *suffix d_vocab"]]:
+    """Logits at the last position, by patched layer, with one activation of `source` in `base`.
 
+    One cell per head where the patch has heads, else one cell.
 
-def _first_column(
-    engine: PatchEngine, source: Trace, base: Trace, layers: tuple[int, ...], shift: int
-) -> dict[int, Tensor]:
-    """Whole states of the first position: nothing comes before it, so runs agree there."""
-    states = sorted({layer + shift for layer in layers} - {engine.depth})
-    found = sweep_after(engine, base, source, 0, states, engine.depth)
-    found[engine.depth] = engine.logits(base.resid[-1][:, -1])[None]
-    return {layer: found[layer + shift] for layer in layers}
-
-
-def entering_states(
-    engine: PatchEngine,
-    source: Trace,
-    base: Trace,
-    component: Component,
-    layer: int,
-    position: int,
-    heads: tuple[int, ...] | None = None,
-) -> Float[Tensor, "cells n suffix d_model"]:
-    """States S[layer + 1, position:] of `base` after one patch (S[layer, position:] for resid_pre).
-
-    One cell per head where the component has heads, else one cell.
+    Args:
+        engine: Of the model.
+        source: Runs whose activations are written, row i into row i of `base`.
+        base: Runs that are patched.
+        patch: Its layers are patched one at a time, and so are its heads; it has one position.
+        all_positions: Logits of all positions from the patched one on.
     """
-    if component in ("resid_pre", "resid_post"):
-        state = layer if component == "resid_pre" else layer + 1
-        new = base.resid[state][:, position:].clone()
-        new[:, 0] = source.resid[state][:, position]
-        return new[None]
-    if component == "mlp_out":
-        added = source.resid[layer + 1] - source.mid[layer]
-        return _with_first(base, layer, position, (base.mid[layer] + added)[:, position][None])
-    if component == "resid_mid":
-        mid = source.mid[layer][None, :, position]
-    elif component == "attn_out":
-        added = source.mid[layer] - source.resid[layer]
-        mid = (base.resid[layer] + added)[None, :, position]
+    (position,) = patch.positions
+    shift = 0 if patch.component == "resid_pre" else 1
+    states = {layer: layer + shift for layer in patch.layers}
+    reaches = all_positions or position == base.pos - 1 or patch.component in ("k", "v")
+    running = sorted({s for s in states.values() if reaches or s < engine.depth})
+    swept = _swept(engine, source, base, patch, position, all_positions, running)
+    if not reaches:
+        unpatched = engine.logits(base.resid[-1][:, -1])
+        swept[engine.depth] = unpatched.expand(len(patch.heads or (0,)), -1, -1)
+    return {layer: swept[state] for layer, state in states.items()}
+
+
+def _swept(
+    engine: PatchEngine,
+    source: Trace,
+    base: Trace,
+    patch: Patch,
+    position: int,
+    all_positions: bool,
+    states: Sequence[int],
+) -> dict[int, Tensor]:
+    """Logits by the state S[., position] that is the first one changed."""
+    whole_state = patch.component in ("resid_pre", "resid_post")
+    if whole_state and position == 0 < base.pos - 1 and not all_positions:
+        # nothing comes before the first position, so runs agree there
+        return sweep_after(engine, base, source, 0, states, engine.depth)
+    shift = 0 if patch.component == "resid_pre" else 1
+
+    def entering(state: int, rows: slice) -> Tensor:
+        ours, theirs = base.rows(rows), source.rows(rows)
+        return _entering(engine, theirs, ours, patch, state - shift, position)
+
+    cells = dict.fromkeys(states, len(patch.heads or (0,)))
+    return sweep_made(
+        engine, base, position, cells, entering, stop=engine.depth, all_positions=all_positions
+    )
+
+
+def _entering(
+    engine: PatchEngine, source: Trace, base: Trace, patch: Patch, layer: int, position: int
+) -> Float[Tensor, "cells n changed d_model"]:
+    """States S[layer + 1, position:] that a patch leaves (resid_pre: S[layer, position:]).
+
+    Only those that it changes: one position, or with k and v all from there on.
+    """
+    at = slice(position, position + 1)
+    if patch.component == "resid_pre":
+        return source.resid[layer][None, :, at]
+    if patch.component == "resid_post":
+        return source.resid[layer + 1][None, :, at]
+    if patch.component == "mlp_out":
+        added = (source.resid[layer + 1] - source.mid[layer])[:, at]
+        return (base.mid[layer][:, at] + added)[None]
+    if patch.component == "resid_mid":
+        mid = source.mid[layer][None, :, at]
+    elif patch.component == "attn_out":
+        added = (source.mid[layer] - source.resid[layer])[:, at]
+        mid = (base.resid[layer][:, at] + added)[None]
     else:
-        change = _change_of_attention(engine, source, base, component, layer, position, heads)
-        stop = position + change.shape[2]
-        new = engine.mlp(layer, base.mid[layer][:, position:stop] + change)
-        rest = base.resid[layer + 1][:, stop:].expand(len(new), -1, -1, -1)
-        return torch.cat([new, rest], 2)
-    return _with_first(base, layer, position, engine.mlp(layer, mid))
-
-
-def _with_first(
-    base: Trace, layer: int, position: int, first: Float[Tensor, "cells n d_model"]
-) -> Float[Tensor, "cells n suffix d_model"]:
-    rest = base.resid[layer + 1][:, position + 1 :].expand(len(first), -1, -1, -1)
-    return torch.cat([first[:, :, None], rest], 2)
+        change = _change_of_attention(engine, source, base, patch, layer, position)
+        mid = base.mid[layer][:, position : position + change.shape[2]] + change
+    return engine.mlp(layer, mid)
 
 
 def _change_of_attention(
     engine: PatchEngine,
     source: Trace,
     base: Trace,
-    component: Component,
+    patch: Patch,
     layer: int,
     position: int,
-    heads: tuple[int, ...] | None,
 ) -> Float[Tensor, "cells n changed d_model"]:
     """What a patch of single heads adds to attention's output at the positions it changes."""
+    component = patch.component
     last = base.pos if component in ("k", "v") else position + 1
     ours = {name: getattr(base, name)[layer][:, : base.pos] for name in "qkv"}
     theirs = {name: getattr(source, name)[layer] for name in "qkv"}
@@ -237,9 +238,9 @@ def _change_of_attention(
         patched[:, position] = theirs[component][:, position]
         ours[component] = patched
         new = mixed_values(ours["q"][:, position:last], ours["k"][:, :last], ours["v"][:, :last])
-    chosen = list(heads if heads is not None else range(engine.cfg.n_heads))
-    change = (new - old)[:, :, chosen]
-    return torch.einsum("nqhd,hdm->hnqm", change, engine.head_output(layer)[chosen])
+    heads = list(patch.heads or range(engine.cfg.n_heads))
+    change = (new - old)[:, :, heads]
+    return torch.einsum("nqhd,hdm->hnqm", change, engine.head_output(layer)[heads])
 
 
 def _reads_last_only(metric: Metric, full: Float[Tensor, "n pos d_vocab"]) -> bool:

@@ -25,25 +25,41 @@ def attend(
     keys: Sequence[Float[Tensor, "... n_heads d_head"]],
     values: Sequence[Float[Tensor, "... n_heads d_head"]],
 ) -> Float[Tensor, "... query n_heads d_head"]:
-    """Causal attention; one key and value per position, each broadcast against the batch.
+    """Causal attention; one key and value per position, each broadcast against the batch."""
+    return attend_each(q.unbind(-3), keys, values)
+
+
+def attend_each(
+    queries: Sequence[Float[Tensor, "... n_heads d_head"]],
+    keys: Sequence[Float[Tensor, "... n_heads d_head"]],
+    values: Sequence[Float[Tensor, "... n_heads d_head"]],
+) -> Float[Tensor, "... query n_heads d_head"]:
+    """Causal attention with one query, key and value per position, broadcast with each other.
 
     Queries are the last positions of the sequence. The softmax runs over the first axis: over a
     last axis of three entries PyTorch's takes twenty to forty times as long.
     """
-    first = len(keys) - q.shape[-3]  # position of the first query
-    collected = [
-        _attend_from(query, keys[: first + j + 1], values[: first + j + 1])
-        for j, query in enumerate(q.unbind(-3))
-    ]
-    return collected[0].unsqueeze(-3) if len(collected) == 1 else torch.stack(collected, -3)
+    first = len(keys) - len(queries)  # position of the first query
+    shape = torch.broadcast_shapes(*(part.shape for part in (*queries, *keys, *values)))
+    z = queries[0].new_empty(*shape[:-2], len(queries), *shape[-2:])
+    for j, query in enumerate(queries):
+        seen = first + j + 1
+        _attend_from(query, keys[:seen], values[:seen], z[..., j, :, :])
+    return z
 
 
 def _attend_from(
-    q: Float[Tensor, "*batch n_heads d_head"], keys: Sequence[Tensor], values: Sequence[Tensor]
-) -> Float[Tensor, "*batch n_heads d_head"]:
-    scores = torch.stack([(q * key).sum(-1) for key in keys])
+    q: Float[Tensor, "... n_heads d_head"],
+    keys: Sequence[Tensor],
+    values: Sequence[Tensor],
+    z: Float[Tensor, "... n_heads d_head"],
+) -> None:
+    """Write what one query collects into z."""
+    if len(keys) == 1:
+        z.copy_(values[0])
+        return
+    scores = torch.stack(torch.broadcast_tensors(*((q * key).sum(-1) for key in keys)))
     weights = scores.mul_(1 / math.sqrt(q.shape[-1])).softmax(0).unsqueeze(-1)
-    z = weights[0] * values[0]
+    torch.mul(weights[0], values[0], out=z)
     for weight, value in zip(weights[1:], values[1:], strict=True):
         z.addcmul_(weight, value)
-    return z

@@ -1,0 +1,206 @@
+"""Many patched runs at once: recompute only what a patch can change.
+
+A state written at (layer l, position p) changes layers >= l and positions >= p only, because
+attention is causal. So a patched run starts at block l from the states of positions >= p, with the
+keys and values that the unpatched run left at positions < p. In that first block the positions
+after p still have the queries, keys and values of the unpatched run. In the last block only the
+last position's query and MLP are computed, and logits only there.
+
+The runs are dealt out to the cores as jobs small enough for a core's cache. A job has the cells of
+one layer, or, where those are few, of several, which join its batch as it passes their layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.short_attention import attend_each
+
+Entering = Callable[[int, slice], Float[Tensor, "cells n changed d_model"]]
+"""From a layer l and some of the prompts to their states S[l, position : position + changed]."""
+
+
+def sweep(
+    engine: PatchEngine,
+    base: Trace,
+    position: int,
+    entering: Mapping[int, Float[Tensor, "cells n changed d_model"]],
+    *,
+    stop_at_layer: int | None = None,
+) -> dict[int, Float[Tensor, "cells n d_vocab"]]:
+    """Logits at the last position of runs of `base` with states replaced, several per layer.
+
+    Args:
+        engine: Of the model.
+        base: The runs that are patched.
+        position: First position that differs from base.
+        entering: States S[l, position : position + changed] by layer l (0 to depth), several cells
+            per layer; later positions are those of base.
+        stop_at_layer: Read the logit lens at S[stop_at_layer, .] instead of the output.
+
+    Returns:
+        For each layer in `entering` that is not beyond the last: its cells' logits.
+    """
+    stop = engine.depth if stop_at_layer is None else stop_at_layer
+    cells = {layer: len(states) for layer, states in entering.items() if layer <= stop}
+    return sweep_made(
+        engine, base, position, cells, lambda layer, rows: entering[layer][:, rows], stop=stop
+    )
+
+
+def sweep_after(
+    engine: PatchEngine,
+    base: Trace,
+    source: Trace,
+    position: int,
+    layers: Sequence[int],
+    stop: int,
+) -> dict[int, Float[Tensor, "draws n d_vocab"]]:
+    """`sweep` of S[layer, position] from runs that agree with base before it: half the work.
+
+    Such a state goes on exactly as in the run it came from, since it attends to itself and to what
+    both share. Its keys and values in all later blocks are known, and only later positions are run.
+
+    Args:
+        engine: Of the model.
+        base: The n runs that are patched.
+        source: draws * n runs (all of draw 0 first) with base's tokens before `position`.
+        position: Any but the last one, whose state is read in the end.
+        layers: Each below `stop`.
+        stop: Number of blocks before the state whose logits are read (the depth: the output).
+    """
+    assert position < base.pos - 1
+    draws = source.n // base.n
+
+    def nothing(layer: int, rows: slice) -> Tensor:
+        return base.resid[layer][rows, :0].expand(draws, -1, -1, -1)
+
+    cells = dict.fromkeys(layers, draws)
+    return sweep_made(engine, base, position + 1, cells, nothing, stop=stop, settled=source)
+
+
+@torch.no_grad()
+def sweep_made(
+    engine: PatchEngine,
+    base: Trace,
+    position: int,
+    cells: Mapping[int, int],
+    entering: Entering,
+    *,
+    stop: int,
+    all_positions: bool = False,
+    settled: Trace | None = None,
+) -> dict[int, Float[Tensor, "cells n *suffix d_vocab"]]:
+    """`sweep` with states that are made when they are needed.
+
+    Args:
+        engine: Of the model.
+        base: The runs that are patched.
+        position: First position whose state is replaced or run anew; suffix = pos - position.
+        cells: Number of cells by layer, none beyond `stop`.
+        entering: Makes their states.
+        stop: Number of blocks before the state whose logits are read.
+        all_positions: Logits of the whole suffix and not of the last position only.
+        settled: Runs whose keys and values at position - 1 replace base's from a cell's layer on.
+    """
+    suffix = base.pos - position
+    shape = (base.n, suffix, engine.cfg.d_vocab) if all_positions else (base.n, engine.cfg.d_vocab)
+    found = {layer: base.resid.new_empty(cells[layer], *shape) for layer in sorted(cells)}
+    groups: list[list[int]] = []
+    for layer in found:  # a group with little to do takes in the next layer
+        if not groups or engine.is_little(sum(cells[i] for i in groups[-1]) * base.n * suffix):
+            groups.append([])
+        groups[-1].append(layer)
+    plan = _Sweep(engine, base, position, entering, stop, all_positions, settled)
+    jobs = [
+        partial(plan.run, {layer: found[layer] for layer in group}, rows)
+        for group in groups
+        for rows in engine.parts(base.n, sum(cells[i] for i in group) * suffix, len(groups))
+    ]
+    engine.side_by_side(jobs)
+    return found
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    engine: PatchEngine
+    base: Trace
+    position: int
+    entering: Entering
+    stop: int
+    all_positions: bool
+    settled: Trace | None
+
+    @torch.no_grad()
+    def run(self, found: dict[int, Tensor], rows: slice) -> None:
+        """Write the logits of the cells of some layers, for some of the prompts."""
+        base = self.base.rows(rows)
+        x: Tensor | None = None
+        for i in range(min(found), self.stop):
+            parts = []
+            if x is not None:
+                parts.append(self._block(i, x, base, rows))
+            if i in found:
+                parts.append(self._first_block(i, self.entering(i, rows), base, rows))
+            x = torch.cat(parts) if len(parts) > 1 else parts[0]
+        done = 0
+        for layer, logits in found.items():
+            if layer < self.stop:
+                assert x is not None
+                end = x[done : done + len(logits)]
+                done += len(logits)
+            else:
+                end = self._with_rest(self.entering(layer, rows), base.resid[layer])
+            logits[:, rows] = self.engine.logits(end if self.all_positions else end[:, :, -1])
+
+    def _last_only(self, i: int) -> bool:
+        return i == self.stop - 1 and not self.all_positions
+
+    def _block(self, i: int, x: Tensor, base: Trace, rows: slice) -> Tensor:
+        last_only = self._last_only(i)
+        q, k, v = self.engine.qkv(i, x, last_only=last_only)
+        keys, values = self._past(i, base, rows, len(x))
+        z = attend_each(q.unbind(-3), [*keys, *k.unbind(-3)], [*values, *v.unbind(-3)])
+        return self.engine.rest_of_block(i, x[:, :, -1:] if last_only else x, z)
+
+    def _first_block(self, i: int, new: Tensor, base: Trace, rows: slice) -> Tensor:
+        """The block at which a patch enters: what comes after the changed positions is base's."""
+        q, k, v = (self._rest(new, part[i]).unbind(1) for part in (base.q, base.k, base.v))
+        if new.shape[2]:
+            q, k, v = (
+                (*own.unbind(-3), *old)
+                for own, old in zip(self.engine.qkv(i, new), (q, k, v), strict=True)
+            )
+        keys, values = self._past(i, base, rows, len(new))
+        last_only = self._last_only(i)
+        z = attend_each(q[-1:] if last_only else q, [*keys, *k], [*values, *v])
+        x = self._with_rest(new, base.resid[i])
+        return self.engine.rest_of_block(i, x[:, :, -1:] if last_only else x, z)
+
+    def _with_rest(self, new: Tensor, old: Tensor) -> Float[Tensor, "cells n suffix d_model"]:
+        return torch.cat([new, self._rest(new, old).expand(len(new), -1, -1, -1)], 2)
+
+    def _rest(self, new: Tensor, old: Tensor) -> Float[Tensor, "n unchanged ..."]:
+        """What base has after the changed positions; its trace may hold the last ones only."""
+        unchanged = self.base.pos - self.position - new.shape[2]
+        return old[:, old.shape[1] - unchanged :]
+
+    def _past(
+        self, i: int, base: Trace, rows: slice, cells: int
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Keys and values of the positions before."""
+        before = self.position - (self.settled is not None)
+        keys, values = (list(part[i][:, :before].unbind(1)) for part in (base.k, base.v))
+        if self.settled is not None:
+            draws = self.settled.n // self.base.n
+            for kept, part in ((keys, self.settled.k), (values, self.settled.v)):
+                new = part[i][:, before].unflatten(0, (draws, -1))[:, rows]
+                kept.append(new.repeat(cells // draws, 1, 1, 1))
+        return keys, values
