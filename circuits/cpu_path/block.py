@@ -17,7 +17,8 @@ from torch import Tensor
 
 from circuits.config import ModelConfig
 from circuits.cpu_path.attention import Attended, Heads, attend, attend_backward
-from circuits.cpu_path.pointwise import activate, activate_backward, normalize, normalize_backward
+from circuits.cpu_path.linear import linear, linear_activated
+from circuits.cpu_path.pointwise import activate_backward, normalize, normalize_backward
 from circuits.cpu_path.prefix_sharing import Queries
 from circuits.cpu_path.weights import Merged
 
@@ -57,17 +58,17 @@ def block_forward(
     dtype = w.W_q.dtype
     normed, norm1 = normalize(resid, norms.ln1, cfg)
     x1 = normed.to(dtype)
-    kv = torch.addmm(w.b_kv, x1, w.W_kv)
+    kv = linear(x1, w.W_kv, w.b_kv)
     x_q = x1 if queries.repeated else x1[queries.rows][queries.first :]
     q = torch.addmm(w.b_q, x_q, w.W_q, beta=heads.scale, alpha=heads.scale)
     if queries.repeated:
         q = q[queries.later]
     z, attended = attend(q, kv, queries, heads)
-    resid_mid = resid[queries.rows] + torch.addmm(w.b_o, z, w.W_o)
+    resid_mid = resid[queries.rows] + linear(z, w.W_o, w.b_o)
     normed, norm2 = normalize(resid_mid, norms.ln2, cfg)
     x2 = normed.to(dtype)
-    pre, post = activate(torch.addmm(w.b_in, x2, w.W_in), cfg.act_fn)
-    resid_post = resid_mid + torch.addmm(w.b_out, post, w.W_out)
+    pre, post = linear_activated(x2, w.W_in, w.b_in, cfg.act_fn)
+    resid_post = resid_mid + linear(post, w.W_out, w.b_out)
     return resid_post, BlockTape(queries, norm1, x1, x_q, attended, z, norm2, x2, pre, post)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -46,18 +45,6 @@ def normalize_backward(
     dunit = dout * weights[0]
     along = (dunit * unit).mean(-1, keepdim=True)
     return (dunit - unit * along) * rstd, ((dout * unit).sum(0),)
-
-
-def activate(
-    pre: Float[Tensor, "n d_mlp"], act_fn: str
-) -> tuple[Float[Tensor, "n d_mlp"], Float[Tensor, "n d_mlp"]]:
-    """What the backward pass needs, and the activation; ReLU overwrites its input."""
-    if act_fn == "relu":
-        post = pre.relu_()
-        return post, post
-    if act_fn == "silu":
-        return pre, F.silu(pre)
-    return pre, F.gelu(pre, approximate="tanh" if act_fn == "gelu_new" else "none")
 
 
 def activate_backward(
