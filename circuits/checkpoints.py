@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from circuits.errors import HopscopeError
+from circuits.errors import CannotWrite, HopscopeError
 
 StoredDtype = Literal["bf16", "fp32"]
 
@@ -65,8 +65,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that its name never stands for half of it, even if power fails.
 
     Raises:
-        HopscopeError: if the disk is full or the folder cannot be written; an older file of
-            that name is then still whole.
+        CannotWrite: if the disk is full or the folder cannot be written; an older file of that
+            name is then still whole.
     """
     temporary: str | None = None
     try:
@@ -81,10 +81,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise HopscopeError(
-            f"{path} cannot be written ({error.strerror}); free some space there or choose "
-            "another folder. What was saved before is unharmed."
-        ) from error
+        raise CannotWrite(path, error) from error
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class HopscopeError(ValueError):
@@ -12,6 +13,16 @@ class HopscopeError(ValueError):
     The command line prints it as one sentence and exits with code 2, the dashboard shows it
     in place of the page. What only a defect of ours can cause is an `assert` instead.
     """
+
+
+class CannotWrite(HopscopeError):
+    """A file could not be written; what was there before is."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} cannot be written ({error.strerror}); free some space there or choose another "
+            "folder. What was saved before is unharmed."
+        )
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> HopscopeError:

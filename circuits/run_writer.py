@@ -23,7 +23,7 @@ from circuits.checkpoints import (
     stored_copy,
     write_atomically,
 )
-from circuits.errors import HopscopeError
+from circuits.errors import CannotWrite, HopscopeError
 from circuits.recipe import Recipe
 from circuits.recipe_toml import recipe_toml
 from circuits.runs import (
@@ -139,10 +139,7 @@ class RunWriter:
             with (self.path / METRICS).open("a", encoding="utf-8") as file:
                 file.write(line)
         except OSError as error:
-            raise HopscopeError(
-                f"{self.path / METRICS} cannot be written ({error.strerror}); free some space, "
-                f"then continue with `hopscope train --resume {self.path}`."
-            ) from error
+            raise CannotWrite(self.path / METRICS, error) from error
 
     def add_checkpoint(
         self, step: int, weights: Mapping[str, Tensor], dtype: StoredDtype, **facts: Any

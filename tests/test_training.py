@@ -193,12 +193,13 @@ def test_too_large_a_batch_names_one_that_fits(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def test_a_full_disk_stops_with_a_sentence_and_keeps_what_was_saved(tmp_path: Path) -> None:
+def test_a_full_disk_stops_with_a_sentence_and_loses_nothing(tmp_path: Path) -> None:
     recipe = tiny_recipe(model__d_model=64, checkpoints__dtype="fp32")
+    train(recipe, tmp_path / "whole", progress=False)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, before[1]))  # resume states are larger
     try:
-        with pytest.raises(HopscopeError, match="cannot be written"):
+        with pytest.raises(HopscopeError, match=r"cannot be written.*from step 0 with: .*resume"):
             train(recipe, tmp_path / "run", progress=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -206,6 +207,9 @@ def test_a_full_disk_stops_with_a_sentence_and_keeps_what_was_saved(tmp_path: Pa
     assert run.state == "stopped"
     assert run.steps == [0, 10]  # the resume state of step 10 was too large
     assert run.model() is not None
+    run = train(None, tmp_path / "run", resume=True, progress=False)
+    assert numbers(run.path) == numbers(tmp_path / "whole")
+    assert run.manifest["checkpoints"] == open_run(tmp_path / "whole").manifest["checkpoints"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes into read-only folders")

@@ -8,10 +8,12 @@ random state is kept: a resumed run is then correct but not bit for bit the same
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -19,6 +21,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from circuits.errors import HopscopeError
+
+_ARGUMENTS = inspect.signature(DistributedDataParallel).parameters
+_BUFFERS_STAY: dict[str, Any] = {  # the newer name, where PyTorch has it: the older one warns there
+    "forward_sync_buffers" if "forward_sync_buffers" in _ARGUMENTS else "broadcast_buffers": False
+}
+"""Buffers are constants: they need not be sent around before each forward pass."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Group:
         if self.world == 1:
             return module
         ids = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=ids, broadcast_buffers=False)
+        return DistributedDataParallel(module, device_ids=ids, **_BUFFERS_STAY)
 
     def mean(self, values: Tensor) -> Tensor:
         """Mean over all processes."""

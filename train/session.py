@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from circuits.errors import HopscopeError
+from circuits.errors import CannotWrite, HopscopeError
 from circuits.metrics import (
     ID_SPLIT,
     gradient_weight_cosine,
@@ -23,7 +23,7 @@ from train.interrupts import StopRequest, stop_requests
 from train.memory import is_out_of_memory, largest_fitting, out_of_memory
 from train.progress import TrainingProgress
 from train.schedule import CheckpointPlan
-from train.state import ResumeState, remove_states, save_state
+from train.state import ResumeState, remove_states, save_state, state_steps
 from train.trackers import Report, trackers
 from train.trainer import CHECK_EVERY, NonFiniteLoss, Trainer
 
@@ -75,7 +75,6 @@ class Session:
         self.trainer.load_state(state.tensors, state.numbers)
         self.plan.load_state(state.numbers["plan"])
         self._spent = state.numbers["seconds"]
-        self._reached_goal = state.numbers["reached_goal"]
         self._state_step = state.step
         self._since = (time.perf_counter(), state.step)
 
@@ -101,23 +100,21 @@ class Session:
                 bar.say(sentence)
             try:
                 stopped = self._steps(request, bar)
+                self._end(stopped)
             except NonFiniteLoss as error:
                 raise HopscopeError(f"{error} {self._last_good()}") from error
-            self._end(stopped)
+            except CannotWrite as error:
+                raise HopscopeError(f"{error} {self._how_to_go_on()}") from error
 
     def _steps(self, request: StopRequest, bar: TrainingProgress) -> bool:
         """Do all steps; True if it was asked to stop before.
 
         A new run begins with the untrained model, evaluated and kept.
         """
-        trainer, last, every = (
-            self.trainer,
-            self.recipe.training.steps,
-            self.recipe.evaluation.every,
-        )
+        trainer, every = self.trainer, self.recipe.evaluation.every
         if self._state_step < 0:
             self._record()
-        while trainer.step < last and not self._reached_goal:
+        while not self._over():
             if self._asked_to_stop(request):
                 return True
             self._advance()
@@ -128,6 +125,9 @@ class Session:
             elif step % CHECK_EVERY == 0:
                 trainer.check_finite()
         return False
+
+    def _over(self) -> bool:
+        return self._reached_goal or self.trainer.step >= self.recipe.training.steps
 
     def _asked_to_stop(self, request: StopRequest) -> bool:
         group = self.trainer.group
@@ -192,6 +192,8 @@ class Session:
             return
         weights = self.trainer.model.state_dict()
         self.writer.add_checkpoint(step, weights, self.recipe.checkpoints.dtype, **self._summary())
+        if self._over():  # there will be nothing to resume
+            return
         if time.perf_counter() - self._state_time >= self.recipe.checkpoints.resume_seconds:
             self._save_state(self.writer)
 
@@ -201,11 +203,7 @@ class Session:
             self.trainer.step,
             {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()},
         )
-        numbers |= {
-            "plan": self.plan.state(),
-            "seconds": self._seconds(),
-            "reached_goal": self._reached_goal,
-        }
+        numbers |= {"plan": self.plan.state(), "seconds": self._seconds()}
 
         def write() -> None:
             writer.sync_metrics()
@@ -238,6 +236,13 @@ class Session:
 
     def _seconds(self) -> float:
         return self._spent + time.perf_counter() - self._clock
+
+    def _how_to_go_on(self) -> str:
+        """After a failed write, which has ended all writing."""
+        steps = state_steps(self.path / RESUME)
+        if not steps:
+            return "Then train the recipe again: nothing to resume from had been saved."
+        return f"Then continue from step {steps[0]} with: hopscope train --resume {self.path}"
 
     def _last_good(self) -> str:
         if self.writer is None:

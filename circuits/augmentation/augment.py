@@ -97,7 +97,12 @@ def _run_stages(
 
 
 def _give_up_on(densest: KnowledgeGraph, goal: Goal) -> tuple[Goal, dict[str, str]]:
-    """The goal without the relations that stay below `least_phi_r`, and the reason for each."""
+    """The goal without the relations that stay below `least_phi_r`, and the reason for each.
+
+    Judged with everything added that the modes can add. phi_r need not rise with every fact, so a
+    relation may be given up that a clever choice of additions could have lifted; one that turns
+    out to be lifted in the end is not reported.
+    """
     subject, relation, obj = densest.facts.T
     n = len(densest.entities)
     out_degree, in_degree = np.bincount(subject, minlength=n), np.bincount(obj, minlength=n)
