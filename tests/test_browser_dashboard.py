@@ -207,6 +207,24 @@ def test_the_address_keeps_page_run_step_and_question_over_a_reload(
     assert "question=e_0%7Cr_0%7Cr_1" in page.url
 
 
+def test_a_click_on_a_neighbour_goes_on_from_there(page: Any, address: str) -> None:
+    go(page, address, "data", "run=small&entity=e_0")
+    page.locator(".page-around[data-entity=e_0]").wait_for()
+    neighbour = page.locator(".neighbour:not([data-name=e_0])").first
+    name = neighbour.get_attribute("data-name")
+    neighbour.locator(".fact").click()
+    page.locator(f".page-around[data-entity={name}]").wait_for()
+    page.wait_for_url(f"**entity={name}**")
+
+
+def test_a_question_stays_when_the_page_changes(page: Any, address: str) -> None:
+    go(page, address, "question", "run=small&question=e_3%7Cr_0%7Cr_1")
+    for title, kind in (("Patching lab", "lab"), ("Data", "compact"), ("One question", "question")):
+        page.get_by_role("link", name=title).click()
+        ready(page, kind)
+        assert "question=e_3%7Cr_0%7Cr_1" in page.url
+
+
 def test_all_figures_are_saved_as_one_zip_of_what_export_writes(page: Any, address: str) -> None:
     go(page, address, "data")
     page.get_by_role("button", name="Export").click()
@@ -219,7 +237,8 @@ def test_all_figures_are_saved_as_one_zip_of_what_export_writes(page: Any, addre
         page.get_by_role("button", name="Save").click()
     content = Path(download.value.path()).read_bytes()
     names = zipfile.ZipFile(io.BytesIO(content)).namelist()
-    assert {"training_accuracy.csv", "training_accuracy.json"} <= set(names)
+    tables = ("around", "relations", "facts", "splits")
+    assert {f"data_{name}.{kind}" for name in tables for kind in ("csv", "json")} == set(names)
 
 
 def test_a_dark_page_is_drawn_dark(page: Any, address: str) -> None:

@@ -187,6 +187,7 @@ def test_a_name_that_leads_out_of_the_runs_folder_is_refused(runs: Path) -> None
             {"question_answers", "question_bridge", "question_swap", "question_attention"},
         ),
         ("lab", {"lab_grid", "lab_answers"}),
+        ("data", {"data_around", "data_relations", "data_facts", "data_splits"}),
         ("compare", {"compare_id_accuracy", "compare_bridge_swap", "compare_trained_accuracy"}),
     ],
 )

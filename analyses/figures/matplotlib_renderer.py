@@ -17,8 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analyses.figures import matplotlib_charts as charts
+from analyses.figures.fact_specs import Neighbourhood, Table
 from analyses.figures.fonts import families_for, wrap
 from analyses.figures.matplotlib_circuit import draw_circuit
+from analyses.figures.matplotlib_facts import draw_neighbourhood, draw_table, facts_height
 from analyses.figures.matplotlib_heatmap import draw_heat_map
 from analyses.figures.matplotlib_page import (
     LABEL,
@@ -60,6 +62,8 @@ DRAW: dict[type[Spec], Callable[[Axes, Any, Theme], Any]] = {
     Scatter: charts.draw_scatter,
     HeatMap: draw_heat_map,
     CircuitDiagram: draw_circuit,
+    Table: draw_table,
+    Neighbourhood: draw_neighbourhood,
 }
 
 
@@ -177,6 +181,8 @@ def _height(spec: Spec, inches: float) -> float:
         return 0.75 + max(1.1, cell * len(spec.rows))  # room for the label of the colour bar
     if isinstance(spec, CircuitDiagram):
         return 0.45 + (0.42 if inches < 4.5 else 0.56) * (spec.depth + 2.2)
+    if isinstance(spec, Table | Neighbourhood):
+        return facts_height(spec)
     return min(max(0.58 * inches, 1.75), 2.6)
 
 

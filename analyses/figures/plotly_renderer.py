@@ -10,7 +10,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analyses.figures import plotly_charts as charts
+from analyses.figures.fact_specs import Neighbourhood, Table
 from analyses.figures.plotly_circuit import draw_circuit
+from analyses.figures.plotly_facts import draw_neighbourhood, draw_table, facts_height
 from analyses.figures.specs import (
     Bars,
     CircuitDiagram,
@@ -34,6 +36,8 @@ DRAW: dict[type[Spec], Callable[[go.Figure, Any, Theme, charts.Cell], None]] = {
     Scatter: charts.draw_scatter,
     HeatMap: charts.draw_heat_map,
     CircuitDiagram: draw_circuit,
+    Table: draw_table,
+    Neighbourhood: draw_neighbourhood,
 }
 
 
@@ -85,6 +89,8 @@ def _height(spec: Spec) -> int:
         return 110 + max(18, min(44, 480 // len(spec.rows))) * len(spec.rows)
     if isinstance(spec, CircuitDiagram):
         return 150 + round(72 * (spec.depth + 2.2))
+    if isinstance(spec, Table | Neighbourhood):
+        return facts_height(spec)
     return 360
 
 

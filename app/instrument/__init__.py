@@ -29,6 +29,7 @@ SCRIPTS = (
     "question.js",
     "lab.js",
     "compare.js",
+    "around.js",
     "main.js",
 )
 """In order of definition: a class is used only by files after its own."""

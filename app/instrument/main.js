@@ -132,7 +132,8 @@ export default function mount(component) {
     known.update(header, component);
   } else {
     const before = known && header.live && known.header.live === header.live ? known : null;
-    const next = new Instrument(parent, header, body(), component, before);
+    const next = header.page === "around" ? new Around(parent, header, body(), component)
+      : new Instrument(parent, header, body(), component, before);
     if (known) known.remove();
     instruments.set(parent, next);
   }

@@ -21,6 +21,15 @@ SPLITS = {
 }
 """The splits that analyses and curves show, with label and meaning."""
 
+OTHER_SPLITS = {
+    "io_test": "First hop ID, second OOD",
+    "oi_test": "First hop OOD, second ID",
+    "atomic_id": "ID facts",
+    "atomic_ood": "OOD facts",
+    "heldout_real": "Held-out real",
+}
+"""Labels of the splits that only tables name."""
+
 POSITIONS = {
     "subject": ("subject", "subject"),
     "relation_1": ("first relation", "relation 1"),
@@ -42,7 +51,7 @@ TARGETS = {
 
 def label_of(split: str) -> str:
     """A split's name for people."""
-    return SPLITS[split][0] if split in SPLITS else split.replace("_", " ")
+    return SPLITS[split][0] if split in SPLITS else OTHER_SPLITS.get(split, split)
 
 
 def timeline_payload(run: Run, datasets: Datasets) -> dict[str, Any]:
