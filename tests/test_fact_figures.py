@@ -25,7 +25,7 @@ TABLE = Table(
     name="table",
     title="A table",
     columns=("name", "share"),
-    rows=tuple((f"row {i}", i / 50) for i in range(50)) + (("none", None),),
+    rows=(*((f"row {i}", i / 50) for i in range(50)), ("none", None)),
     formats=("", ".1%"),
 )
 AROUND = neighbourhood(GRAPH, 1, "run")
