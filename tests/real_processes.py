@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from contextlib import redirect_stderr
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -18,19 +19,19 @@ _CONTEXT.set_forkserver_preload(["train.loop", "torch._dynamo"])  # optimizers i
 
 
 def start_training(
-    recipe: Recipe | None, path: Path, *, resume: bool = False, **environment: str
+    recipe: Recipe | None, path: Path, *, resume: bool = False, said: Path | None = None
 ) -> ForkServerProcess:
-    """Train in a process of its own, on one thread."""
-    process = _CONTEXT.Process(target=_train, args=(recipe, path, resume, environment))
+    """Train in a process of its own, on one thread; what it says goes into the file `said`."""
+    process = _CONTEXT.Process(target=_train, args=(recipe, path, resume, said))
     process.start()
     return process
 
 
-def _train(recipe: Recipe | None, path: Path, resume: bool, environment: dict[str, str]) -> None:
+def _train(recipe: Recipe | None, path: Path, resume: bool, said: Path | None) -> None:
     import torch
 
     from train.loop import train
 
-    os.environ.update(environment)
     torch.set_num_threads(1)
-    train(recipe, path, resume=resume, progress=False)
+    with open(said or os.devnull, "w") as file, redirect_stderr(file):
+        train(recipe, path, resume=resume, progress=said is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -102,6 +103,37 @@ def test_a_polite_request_to_stop_saves_first_and_loses_nothing(tmp_path: Path) 
     assert state_steps(run.path / "resume")[0] == 13
     train(None, run.path, resume=True, progress=False)
     assert_equal_runs(tmp_path / "whole", run.path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_a_real_process_saves_says_how_to_resume_and_loses_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    recipe = long_recipe()
+    train(recipe, tmp_path / "whole", progress=False)
+    process = start_training(recipe, tmp_path / "run", said=tmp_path / "said")
+    wait_for_rows(tmp_path / "run", 4, process)
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    process.join()
+    assert process.exitcode == 0
+    assert f"hopscope train --resume {tmp_path / 'run'}" in (tmp_path / "said").read_text()
+    run = open_run(tmp_path / "run")
+    assert run.state == "stopped"
+    assert run.rows()[-1]["step"] < recipe.training.steps
+    train(None, run.path, resume=True, progress=False)
+    assert_equal_runs(tmp_path / "whole", run.path)
+
+
+def test_a_run_that_had_reached_its_goal_is_finished_and_left_as_it_is(tmp_path: Path) -> None:
+    recipe = tiny_recipe(evaluation__stop_at_id_accuracy=0.001, training__lr=0.02)
+    run = train(recipe, tmp_path / "run", progress=False)
+    assert run.steps[-1] < recipe.training.steps
+    assert not (run.path / "resume").exists()
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    with pytest.raises(HopscopeError, match=r"stop_at_id_accuracy = 0\.001 .* nothing to resume"):
+        train(None, run.path, resume=True, progress=False)
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
 
 def stop_training_at(step: int, recipe: Recipe, path: Path) -> Run:

@@ -84,12 +84,22 @@ def _resume(recipe: Recipe | None, out: Path, progress: bool) -> Run:
             "folder."
         )
     if run.state == "finished":
-        raise HopscopeError(f"{out} is finished; there is nothing to resume.")
+        raise HopscopeError(
+            f"{out} is finished ({_why_finished(run)}); there is nothing to resume."
+        )
     with torch.random.fork_rng(), process_group(run.recipe.training.device) as group:
         if not group.is_first:
             return _continue(run, group, None, progress)
         with RunWriter.reopen(run) as writer:
             return _continue(run, group, writer, progress)
+
+
+def _why_finished(run: Run) -> str:
+    """What ended it: all steps, or the accuracy that was asked for."""
+    last, goal = run.steps[-1], run.recipe.evaluation.stop_at_id_accuracy
+    if goal is None or last >= run.recipe.training.steps:
+        return f"all {run.recipe.training.steps:,} steps are done"
+    return f"it reached evaluation.stop_at_id_accuracy = {goal:g} at step {last:,}"
 
 
 def _continue(run: Run, group: Group, writer: RunWriter | None, progress: bool) -> Run:

@@ -86,4 +86,4 @@ class TrainingProgress:
     def say(self, sentence: str) -> None:
         """Tell something outside the numbers."""
         if self._show:
-            self._console.print(sentence, highlight=False)
+            self._console.print(sentence, highlight=False, soft_wrap=True)  # commands stay whole
