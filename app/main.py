@@ -7,12 +7,12 @@ imported while the first one is looked at.
 
 from __future__ import annotations
 
-import sys
 import threading
-from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
+
+from app.views.importing import MODELS, is_loaded, load
 
 
 def formation() -> None:
@@ -48,14 +48,12 @@ def training() -> None:
 def _show(name: str) -> None:
     """Draw a page of `app.views`."""
     module = f"app.views.{name}"
-    if hasattr(sys.modules.get(module), "page"):
-        sys.modules[module].page()
-        return
-    place = st.empty()
-    place.html(OPENING)
-    page = import_module(module).page
-    place.empty()
-    page()
+    if not is_loaded(module):
+        place = st.empty()
+        place.html(OPENING)
+        load(module)
+        place.empty()
+    load(module).page()
 
 
 @st.cache_resource(show_spinner=False)
@@ -68,8 +66,8 @@ def _import_the_rest_meanwhile() -> threading.Timer:
 
 
 def _import_the_rest() -> None:
-    for name in ("circuits.patching", *(f"app.views.{view}" for view in VIEWS)):
-        import_module(name)
+    for name in (MODELS, *(f"app.views.{view}" for view in VIEWS)):
+        load(name)
 
 
 SECONDS_OF_REST = 2.0  # given to the browser to draw the first picture

@@ -317,3 +317,20 @@ def test_measuring_a_run_that_will_never_come_is_refused(tmp_path: Path) -> None
 
     with pytest.raises(HopscopeError, match="no run folder"):
         measure(tmp_path / "nothing")
+
+
+def test_two_sessions_never_see_half_of_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from app.views.importing import is_loaded, load
+
+    wait = "import time; time.sleep(0.05)\n"
+    (tmp_path / "circle_a.py").write_text(f"{wait}import circle_b\n{wait}name = 'a'\n")
+    (tmp_path / "circle_b.py").write_text(f"{wait}import circle_a\n{wait}name = 'b'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.map(lambda name: load(name).name, ("circle_a", "circle_b"))
+        assert list(found) == ["a", "b"]
+    assert is_loaded("circle_a")

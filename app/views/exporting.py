@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.views.importing import MODELS, load
 from app.views.opened import Stamp, opened
 
 if TYPE_CHECKING:
@@ -87,9 +88,8 @@ def _download(files: dict[str, bytes], many: bool) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
 def _figures(at: Stamp) -> dict[str, RunFigure]:
-    from analyses.figures.of_run import run_figures
-
-    return run_figures(opened(at))
+    load(MODELS)  # of which the analyses make use
+    return load("analyses.figures.of_run").run_figures(opened(at))
 
 
 def _of_page(spec: Spec) -> RunFigure:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.views.importing import MODELS, load
 from circuits.errors import HopscopeError
 from circuits.runs import MANIFEST, Run, open_run
 
@@ -86,6 +87,7 @@ def model_of(at: Stamp, step: int) -> HookedTransformer:
 
 @st.cache_resource(max_entries=12, show_spinner="Loading the checkpoint ...")
 def _model(path: str, manifest: int, step: int) -> HookedTransformer:
+    load(MODELS)
     one_thread()
     return _opened(path, manifest).model(step)
 

@@ -9,8 +9,10 @@ import streamlit as st
 from app.instrument.payload import dump
 from app.views import frame
 from app.views.choosing import book_of, choose_donor, choose_question
+from app.views.importing import MODELS, load
 from app.views.opened import Stamp, one_thread, opened
 from app.views.page_figures import question_figures
+from app.views.question_trace import trace_question
 from app.views.stage import show_instrument, timeline_of
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def _question(shown: frame.Shown) -> list[Spec]:
 def _payload(at: Stamp, tokens: tuple[int, ...], donor: tuple[int, ...] | None) -> bytes:
     run, book = opened(at), book_of(at)
     with st.spinner("Preparing the model ..."):
-        from app.views.question_trace import trace_question
+        load(MODELS)
     one_thread()
     asked = book.asked(tokens)
     lent = None if donor is None else book.asked(donor)
