@@ -28,6 +28,7 @@ from analyses.estimates import Variables
 from analyses.examples import Examples, with_interval
 from analyses.path_patching import contrast_traces
 from analyses.precision import half_precision
+from analyses.resampling import correlation, resampled_means
 from circuits.model import HookedTransformer
 from circuits.patching import Component, activation
 from circuits.patching.engine import PatchEngine, Trace
@@ -173,13 +174,13 @@ def _agreement(cells: dict, guessed: dict, options: Options) -> Variables:
     for m, estimate in enumerate(ESTIMATES):
         for g, members in enumerate(groups.values()):
             one, other = (
-                np.concatenate([_means(values[c], weights) for c in members], 1)
+                np.concatenate([resampled_means(values[c], weights) for c in members], 1)
                 for values in (cells, guessed[estimate])
             )
             here = np.isfinite(one).all(0) & np.isfinite(other).all(0)
             one, other = one[:, here], other[:, here]
-            table[0, m, g] = _pearson(one, other)
-            table[1, m, g] = _pearson(rankdata(one, axis=1), rankdata(other, axis=1))
+            table[0, m, g] = correlation(one, other)
+            table[1, m, g] = correlation(rankdata(one, axis=1), rankdata(other, axis=1))
     found: Variables = {}
     for name, values in zip(("pearson", "spearman"), table, strict=True):
         # NaN where all effects of a kind are equal, in some or all resamples
@@ -190,20 +191,3 @@ def _agreement(cells: dict, guessed: dict, options: Options) -> Variables:
             attrs = {"long_name": text + interval, "units": "1"}
             found[name + suffix] = (("estimate", "of"), part, attrs)
     return found
-
-
-def _means(
-    values: Float[np.ndarray, "n ..."], weights: Float[np.ndarray, "resample n"]
-) -> Float[np.ndarray, "resample cells"]:
-    flat = values.reshape(len(values), -1)
-    here = np.isfinite(flat)
-    with np.errstate(invalid="ignore"):
-        return (weights @ np.where(here, flat, 0.0)) / (weights @ here)
-
-
-def _pearson(
-    one: Float[np.ndarray, "resample cells"], other: Float[np.ndarray, "resample cells"]
-) -> Float[np.ndarray, " resample"]:
-    a, b = (x - x.mean(1, keepdims=True) for x in (one, other))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1))

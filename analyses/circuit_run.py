@@ -9,7 +9,7 @@ section 5.1, for edges as in Conmy et al., arXiv 2304.14997.)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -30,6 +30,9 @@ Ablation = Literal["mean", "interchange"]
 ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)
 Variant = Literal["restricted", "excluded"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
+
+Ablate = Callable[[Tensor], Tensor]
+"""From what stands in the clean run, [k, n, ...], to what stands there instead."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,11 @@ def ablated_runs(
     """Predictions with these edges kept, by both kinds of ablation."""
     answer = examples.queries.answer.to(engine.device)
     donors = examples.once(("circuit donors", seed), lambda: draw_donors(examples.queries, seed))
-    sources = {"mean": mean_trace(clean), "interchange": _rows(clean, donors)}
+    ablate = {"mean": over_questions, "interchange": of_others(donors)}
     kept = {"restricted": set(restricted), "excluded": set(excluded)}
     logits = torch.stack(
         [
-            torch.stack([kept_logits(engine, clean, sources[a], edges, kept[v]) for v in VARIANTS])
+            torch.stack([kept_logits(engine, clean, ablate[a], edges, kept[v]) for v in VARIANTS])
             for a in ABLATIONS
         ]
     )
@@ -75,46 +78,48 @@ def ablated_runs(
 
 @torch.no_grad()
 def kept_logits(
-    engine: PatchEngine, clean: Trace, ablated: Trace, edges: Sequence[Edge], kept: set[Edge]
+    engine: PatchEngine, clean: Trace, ablate: Ablate, edges: Sequence[Edge], kept: set[Edge]
 ) -> Float[Tensor, "n d_vocab"]:
     """Logits at the last position when only the edges in `kept` carry the clean run.
 
-    A component none of whose inputs is kept gives what it gives in the ablated run.
+    A component none of whose inputs is kept writes what it writes in the ablated run: its clean
+    outputs, ablated. (Heads do not write what attention with ablated queries, keys and values
+    would: these would not add up to the ablated residual stream.)
     """
-    old = PathPatcher(engine, ablated, ())
-    incoming: dict[Node, list[Edge]] = {}
+    outputs = PathPatcher(engine, clean, ())
+    resid, mid = ablate(clean.resid), ablate(clean.mid)
+    incoming: dict[Node, list[Node]] = {}
+    change: dict[Node, Tensor] = {}
     for edge in edges:
         assert edge.part is None, "circuits are made of whole edges"
-        incoming.setdefault(edge.receiver, [])
+        told = incoming.setdefault(edge.receiver, [])
         if edge in kept:
-            incoming[edge.receiver].append(edge)
-    change: dict[Node, Tensor] = {
-        edge.sender: written(clean, edge.sender) - written(ablated, edge.sender)
-        for edge in edges
-        if edge.sender.kind == "embed"
-    }
+            told.append(edge.sender)
+        if edge.sender.kind == "embed" and edge.sender not in change:
+            own = written(clean, edge.sender)
+            change[edge.sender] = own - ablate(own[None])[0]
     for receiver in sorted(incoming, key=lambda node: node.order):
-        told = [edge.sender for edge in incoming[receiver] if edge.sender in change]
+        told = [sender for sender in incoming[receiver] if sender in change]
         if receiver.kind == "output":
-            end = sum((change[sender] for sender in told), start=ablated.resid[-1][:, -1])
-            return engine.logits(end)
+            return engine.logits(sum((change[s] for s in told), start=resid[-1][:, -1]))
         if told:
-            new = _computed(engine, ablated, receiver, told, change)
-            change[receiver] = new - old.sent(receiver, -1)
+            new = _computed(engine, resid, mid, receiver, told, change)
+            change[receiver] = new - ablate(outputs.sent(receiver, -1)[None])[0]
     raise AssertionError("no edge leads to the output")
 
 
 def _computed(
     engine: PatchEngine,
-    ablated: Trace,
+    resid: Float[Tensor, "layer n pos d_model"],
+    mid: Float[Tensor, "layer n pos d_model"],
     receiver: Node,
     told: list[Node],
     change: dict[Node, Tensor],
 ) -> Float[Tensor, "n d_model"]:
     i, p = receiver.layer, receiver.position
     if receiver.kind == "mlp":
-        return engine.mlp_output(i, sum((change[s] for s in told), start=ablated.mid[i][:, p]))
-    x = ablated.resid[i][:, : p + 1].clone()
+        return engine.mlp_output(i, sum((change[s] for s in told), start=mid[i][:, p]))
+    x = resid[i][:, : p + 1].clone()
     for sender in told:
         x[:, sender.position] += change[sender]
     q, k, v = engine.qkv(i, x)
@@ -124,10 +129,14 @@ def _computed(
     return z[:, 0, receiver.head] @ engine.head_output(i)[receiver.head]
 
 
-def mean_trace(trace: Trace) -> Trace:
-    """Every activation replaced by its mean over the questions."""
-    parts = (trace.resid, trace.mid, trace.q, trace.k, trace.v)
-    return Trace(*(part.mean(1, keepdim=True).expand_as(part) for part in parts))
+def over_questions(values: Float[Tensor, "k n *rest"]) -> Float[Tensor, "k n *rest"]:
+    """Mean ablation: every value replaced by its mean over the questions."""
+    return values.mean(1, keepdim=True).expand_as(values)
+
+
+def of_others(donors: Int[np.ndarray, " n"]) -> Ablate:
+    """Interchange ablation: every value replaced by that of the donor."""
+    return lambda values: values[:, torch.from_numpy(donors).to(values.device)]
 
 
 def draw_donors(queries: Queries, seed: int) -> Int[np.ndarray, " n"]:
@@ -143,12 +152,6 @@ def draw_donors(queries: Queries, seed: int) -> Int[np.ndarray, " n"]:
     priority = hashed(question[:, None], question[None])
     least = shared == shared.min(1, keepdims=True)
     return np.where(least, priority, np.iinfo(np.uint64).max).argmin(1)
-
-
-def _rows(trace: Trace, rows: Int[np.ndarray, " n"]) -> Trace:
-    parts = (trace.resid, trace.mid, trace.q, trace.k, trace.v)
-    which = torch.from_numpy(rows).to(trace.resid.device)
-    return Trace(*(part[:, which] for part in parts))
 
 
 def _judged(

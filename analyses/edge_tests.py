@@ -3,8 +3,9 @@
 For each edge and each corrupted token there is an effect per question and, where a placebo exists,
 a placebo effect. An edge is kept if for some corrupted token
 
-1. mean effect and mean placebo effect differ (Welch's t test, two-sided), corrected for all edges
-   and tokens together, at the rate `Rules.rate`;
+1. its mean effect is further from zero than its mean placebo effect, on the same side (Welch's t
+   test, two-sided), corrected for all edges and tokens together, at the rate `Rules.rate`; edges
+   that a screen left unmeasured count in the correction, as tests that failed;
 2. the mean effect is at least `Rules.least_share` of what corrupting the token does as a whole;
 3. corrupting the token as a whole lowers the answer at all (one-sided t test at the same rate).
 
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.stats import t as student
 
 from circuits.statistics import LEAST_EXAMPLES, benjamini_hochberg, holm
@@ -37,8 +38,8 @@ class Rules:
 
     rate: float
     """False discovery rate (Benjamini-Hochberg) or family-wise error rate (Holm)."""
-    least_share: float
-    """Of the whole effect of a corrupted token."""
+    least_share: float | Float[np.ndarray, " edge"]
+    """Of the whole effect of a corrupted token; for all edges, or for each."""
     correction: Correction
 
 
@@ -49,6 +50,8 @@ class Effects:
     real: Float[np.ndarray, "n token edge"]
     placebo: Float[np.ndarray, "n token edge"]
     total: Float[np.ndarray, "n token"]
+    untested: int = 0
+    """Pairs of token and edge that were left out before, by what these very questions say."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,13 @@ def choose(effects: Effects, rules: Rules) -> Choice:
 
 def choose_resampled(effects: Effects, rules: Rules, resamples: int, seed: int) -> Choice:
     """The edges kept on bootstrap resamples of the questions."""
-    n = len(effects.real)
+    return _choose(effects, rules, resample_weights(len(effects.real), resamples, seed))
+
+
+def resample_weights(n: int, resamples: int, seed: int) -> Int[np.ndarray, "resample n"]:
+    """How often each of n questions is drawn; the same at every checkpoint."""
     rng = np.random.default_rng([seed, n])
-    return _choose(effects, rules, rng.multinomial(n, np.full(n, 1 / n), size=resamples))
+    return rng.multinomial(n, np.full(n, 1 / n), size=resamples)
 
 
 def jaccard(
@@ -101,14 +108,18 @@ def _choose(effects: Effects, rules: Rules, weights: np.ndarray) -> Choice:
     placebo = _Moments.of(effects.placebo, weights)
     total = _Moments.of(effects.total, weights)
     raw = _welch(real, placebo)
-    shape = raw.shape
-    flat = [_CORRECT[rules.correction](row) for row in raw.reshape(shape[0], -1)]
-    p_value = np.stack(flat).reshape(shape)
+    failed = np.ones(effects.untested)
+    flat = [
+        _CORRECT[rules.correction](np.append(row, failed))[: row.size]
+        for row in raw.reshape(len(raw), -1)
+    ]
+    p_value = np.stack(flat).reshape(raw.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         whole = total.mean / np.sqrt(total.variance / total.n)
         lowers = (total.mean > 0) & (student.sf(whole, np.maximum(total.n - 1, 1)) <= rules.rate)
         large = np.abs(real.mean) >= rules.least_share * total.mean[..., None]
-        kept = (p_value <= rules.rate) & large & lowers[..., None]
+        beyond = (real.mean - _known(placebo)) * np.sign(real.mean) > 0
+        kept = (p_value <= rules.rate) & beyond & large & lowers[..., None]
     return Choice(real.mean, placebo.mean, total.mean, p_value, kept)
 
 
@@ -132,16 +143,20 @@ class _Moments:
         return cls(mean, variance, n)
 
 
+def _known(placebo: _Moments) -> np.ndarray:
+    """Mean placebo effect; zero where there are too few placebos."""
+    return np.where(placebo.n < LEAST_EXAMPLES, 0.0, placebo.mean)
+
+
 def _welch(one: _Moments, other: _Moments) -> np.ndarray:
     """Two-sided p-values; where there are too few placebos, of the mean against zero."""
     absent = other.n < LEAST_EXAMPLES
-    mean = np.where(absent, 0.0, other.mean)
     with np.errstate(invalid="ignore", divide="ignore"):
         a = one.variance / one.n
         b = np.where(absent, 0.0, other.variance / other.n)
         c = np.where(absent, 0.0, b**2 / (other.n - 1))
         freedom = (a + b) ** 2 / (a**2 / (one.n - 1) + c)
-        difference = one.mean - mean
+        difference = one.mean - _known(other)
         p = 2 * student.sf(np.abs(difference) / np.sqrt(a + b), freedom)
     certain = a + b <= 1e-12 * np.maximum(difference**2, 1e-12)
     p = np.where(certain, np.where(np.abs(difference) > 1e-6, 0.0, 1.0), p)

@@ -9,7 +9,7 @@ import xarray as xr
 from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
-from analyses.circuit_run import draw_donors, kept_logits, mean_trace
+from analyses.circuit_run import draw_donors, kept_logits, of_others, over_questions
 from analyses.computational_graph import candidate_edges, named_edges
 from analyses.contrasts import draw_contrasts
 from analyses.corruptions import FactTable
@@ -100,23 +100,18 @@ def test_no_circuit_is_found_in_random_models(correction: str) -> None:
 
 
 @pytest.mark.parametrize("heads", [None, 2])
-def test_keeping_every_edge_is_the_clean_run_and_keeping_none_the_ablated(heads) -> None:
+@pytest.mark.parametrize("ablation", ["mean", "interchange"])
+def test_keeping_every_edge_is_the_clean_run_and_keeping_none_the_ablated(ablation, heads) -> None:
     model = random_model(WIRED.corpus, n_layers=3)
     engine = PatchEngine(model)
-    tokens = wired_examples(n=20).queries.tokens
-    clean, other = engine.trace(tokens), engine.trace(tokens.roll(1, 0))
-    edges = candidate_edges(3, 3, heads)
-    every = kept_logits(engine, clean, other, edges, set(edges))
-    none = kept_logits(engine, clean, other, edges, set())
-    torch.testing.assert_close(every, engine.logits(clean.resid[-1][:, -1]), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(none, engine.logits(other.resid[-1][:, -1]), atol=1e-5, rtol=1e-5)
-
-
-def test_nothing_kept_of_a_mean_ablated_model_is_the_same_for_every_question() -> None:
-    engine = PatchEngine(random_model(WIRED.corpus))
     clean = engine.trace(wired_examples(n=20).queries.tokens)
-    logits = kept_logits(engine, clean, mean_trace(clean), candidate_edges(2, 3), set())
-    torch.testing.assert_close(logits, logits[:1].expand_as(logits))
+    ablate = {"mean": over_questions, "interchange": of_others(np.roll(np.arange(20), 1))}[ablation]
+    edges = candidate_edges(3, 3, heads)
+    every = kept_logits(engine, clean, ablate, edges, set(edges))
+    none = kept_logits(engine, clean, ablate, edges, set())
+    ablated = engine.logits(ablate(clean.resid)[-1][:, -1])
+    torch.testing.assert_close(every, engine.logits(clean.resid[-1][:, -1]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(none, ablated, atol=1e-5, rtol=1e-5)
 
 
 def test_placebo_tokens_lead_to_the_same_answer_by_another_token() -> None:
@@ -151,6 +146,37 @@ def test_an_edge_no_better_than_its_placebo_is_left_out() -> None:
     )
     # carries the token; not more than the placebo; more than the placebo, but too little
     assert found.in_circuit.tolist() == [True, False, False]
+
+
+def test_an_edge_that_does_less_than_its_placebo_is_left_out() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.1, (200, 1, 3))
+    real = noise + np.array([0.5, -0.5, 0.5])
+    placebo = noise[::-1] + np.array([1.0, -1.0, -1.0])
+    found = choose(
+        Effects(real, placebo, np.ones((200, 1)) + noise[:, :, 0]),
+        Rules(0.01, 0.05, "benjamini_hochberg"),
+    )
+    assert (found.p_value < 0.01).all()
+    assert found.in_circuit.tolist() == [False, False, True]
+
+
+def test_with_heads_the_least_share_is_divided_at_either_end() -> None:
+    edges = candidate_edges(2, 3, 2)
+    share = DISCOVERY.options({"heads": True}).rules(edges, 2).least_share
+    names = [edge.name(("h", "r1", "r2")) for edge in edges]
+    found = dict(zip(names, share, strict=True))
+    assert found["embed[r2]>mlp.1[r2]"] == pytest.approx(0.05)
+    assert found["head.0.1[r2]>mlp.1[r2]"] == pytest.approx(0.025)
+    assert found["head.0.1[r1]>head.1.0[r2]"] == pytest.approx(0.0125)
+
+
+def test_resamples_keep_what_their_own_questions_show() -> None:
+    ds = discover(wired_examples(), resamples=40)
+    kept = ds.strength_resample.values != 0
+    assert kept.shape == (40, ds.sizes["edge"])
+    np.testing.assert_allclose(kept.mean(0), ds.edge_frequency, atol=1e-3)
+    np.testing.assert_array_equal(ds.full_right_example, 1)
 
 
 def test_resampling_the_questions_once_each_changes_nothing() -> None:

@@ -15,8 +15,18 @@ from analyses.circuit_agreement import circuit_agreement
 from analyses.computational_graph import candidate_edges
 from analyses.examples import draw_examples
 from analyses.figures import figure, to_matplotlib
-from analyses.formation import circuit_curve, edge_steps, formation, phases, timing
+from analyses.formation import circuit_curve, formation
 from analyses.route_ablation import bridge_edges, shortcut_edges
+from analyses.timings import (
+    Timing,
+    bounds,
+    differences,
+    edge_steps,
+    memorized_between,
+    phases,
+    spoken,
+    timing,
+)
 from analyses.walk import analyze
 from circuits.errors import HopscopeError
 
@@ -44,13 +54,36 @@ def test_edges_appear_when_they_last_and_vanish_after_their_last_step() -> None:
 
 
 def test_phases_follow_the_stated_rules() -> None:
-    curves = {"circuit": np.array([0, 0, 0.5, 1, 1])}
-    found = phases(STEPS, curves, np.array([100, 300, 400, np.nan]), {"memorization_step": 200})
-    assert found["memorization"] == (0, 200)
-    assert found["circuit_formation"] == (200, 300)
-    assert found["clean_up"] == (300, 400)
-    nothing = phases(STEPS, {}, np.array([np.nan]), {})
-    assert np.isnan(list(nothing.values())).all()
+    circuit = timing(STEPS, np.array([0, 0, 0.5, 1, 1]))
+    gone = np.array([100, 300, 400, np.nan])
+    found = phases(circuit, True, gone, {"memorization_step": 200})
+    assert found.tolist() == [[0, 200], [200, 300], [300, 400]]
+    assert np.isnan(phases(Timing.none(), False, np.array([np.nan]), {})).all()
+
+
+def test_a_date_is_bounded_by_steps_of_its_resamples() -> None:
+    again = np.array([[100.0, 200.0]] * 90 + [[300.0, np.nan]] * 10)
+    low, high = bounds(again, np.array([100.0, 200.0]))
+    assert low.tolist() == [100, 200]
+    assert high.tolist() == [300, np.inf]  # a tenth of the resamples never get there
+    assert np.isnan(bounds(again, np.array([np.nan, 200]))[1][0])
+
+
+def test_a_lag_has_no_end_where_only_the_later_event_fails_to_happen() -> None:
+    lags = differences(np.array([300.0, np.nan, np.nan]), np.array([100.0, 100.0, np.nan]))
+    assert lags.tolist() == [200, np.inf]
+
+
+def test_memorization_lies_between_the_steps_at_which_its_level_can_and_must_be_reached() -> None:
+    steps, accuracy = np.arange(0, 500, 100), np.array([0.5, 0.985, 0.99, 0.994, 1.0])
+    # of 1,000: 985 leaves .9753 to .9909 open, 994 leaves .9870 to .9973, 1,000 is above .9962
+    assert memorized_between(steps, accuracy, 1000) == (100, 400)
+    assert memorized_between(steps, np.full(5, 0.99), 1000) == (0, np.inf)
+
+
+def test_dates_are_spoken_with_their_intervals() -> None:
+    assert spoken(1200, 1000, np.inf) == "1,200 [1,000, ...]"
+    assert spoken(1200, np.nan, np.nan) == "1,200"
 
 
 def test_the_circuit_curve_is_the_mean_strength_of_the_last_circuit() -> None:
@@ -68,13 +101,25 @@ def test_a_run_whose_circuit_is_there_from_step_200_on_forms_it_at_step_200(tmp_
     run = save_as_run(
         tmp_path / "run", WIRED.corpus, {0: blank, 100: blank, 200: model, 300: model}
     )
-    for name in ("circuit_discovery", "route_ablation"):
+    for name in ("circuit_discovery", "route_ablation", "bridge_patching"):
         analyze(run, name, progress=False, examples=300)
     ds = formation(run)
-    for curve in ("accuracy", "circuit", "route"):
+    for curve in ("accuracy", "circuit", "route", "swap"):
         assert ds.value.sel(curve=curve).values.round(2).tolist()[2:] == [1, 1], curve
         assert ds.halfway.sel(curve=curve) == 200, curve
-    assert ds.lag == 0
+    assert ds.lag == ds.lag_low == ds.lag_high == 0
+    # every resample of the questions says the same, and says how many it was drawn from
+    n = len(WIRED.corpus.queries("id_test"))
+    assert ds.n == n
+    assert ds.curve_n.sel(curve=["accuracy", "circuit", "route"]).values.tolist() == [n] * 3
+    assert ds.halfway_low.sel(curve="circuit") == ds.halfway_high.sel(curve="circuit") == 200
+    assert ds.phase_start.sel(phase="circuit_formation") == 200
+    assert ds.phase_end_high.sel(phase="circuit_formation") == 200
+    here = np.isfinite(ds.appears.values)
+    np.testing.assert_array_equal(ds.appears_low.values[here], 200)
+    np.testing.assert_array_equal(ds.appears_high.values[here], 200)
+    assert "[200, 200]" in figure(ds).subtitle
+    assert len(figure(ds, "edge_steps").rows) == 7
     assert np.isfinite(ds.appears.values).sum() == 7
     assert set(ds.appears.values[np.isfinite(ds.appears.values)]) == {200}
     assert np.isnan(ds.vanishes).all()

@@ -63,7 +63,7 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
     figure = ax.get_figure()
     assert figure is not None
     spec_ = ax.get_subplotspec()
-    side_by_side = 1 if spec_ is None else spec_.get_gridspec().ncols
+    above, side_by_side = (1, 1) if spec_ is None else spec_.get_gridspec().get_geometry()
     cell = 0.72 * figure.get_figwidth() / side_by_side / len(spec.columns)  # type: ignore[union-attr]
     words = (1 + max(len(name) for name in spec.columns)) * 0.57 * 6.5 / 72
     at = tick_places(spec.columns, 7 if len(spec.columns) > 12 else len(spec.columns))
@@ -75,7 +75,8 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
         ha="right" if turned else "center",
         rotation_mode="anchor",
     )
-    rows = tick_places(spec.rows, 14)
+    room = int(0.7 * figure.get_figheight() / above * 72 / 8)  # type: ignore[union-attr]
+    rows = tick_places(spec.rows, max(14, room))
     ax.set_yticks([i + 0.5 for i in rows], [spec.rows[i] for i in rows])
     ax.tick_params(length=0)
     ax.set_xlabel(spec.column_label)

@@ -74,7 +74,7 @@ FIGURES: dict[str, dict[str, Builder]] = {
     },
     "path_patching": {"strongest_paths": component_patching.strongest_paths},
     "attribution": {"agreement": component_patching.agreement},
-    "formation": {"curves": formation.curves},
+    "formation": {"curves": formation.curves, "edge_steps": formation.edge_steps},
     "route_ablation": {"route": circuit_discovery.faithfulness_of_route},
     "circuit_discovery": {
         "found_circuit": circuit_discovery.found_circuit,
