@@ -28,6 +28,7 @@ SCRIPTS = (
     "formation.js",
     "question.js",
     "lab.js",
+    "phase.js",
     "compare.js",
     "around.js",
     "main.js",

@@ -4,21 +4,30 @@ class CompareView {
   constructor(root, context) {
     this.context = context;
     this.compared = context.data.compared;
-    this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
+    this.sentence = html("p", { class: "sentence one", "aria-live": "polite" }, root);
+    this.legend = html("div", { class: "legend shared" }, root);
     const grid = html("div", { class: "compare-grid" }, root);
+    // Two rows fit 800 pixels; a higher window (a projector) is made use of.
+    const height = Math.round(clamp((window.innerHeight - 420) / 2 - 50, 128, 260));
     this.panels = this.compared.panels.map((panelData) => new Curves(grid, context, {
-      title: panelData.title, hint: panelData.hint || "", height: 190, className: "two-line",
-      scale: panelData.scale || "share", series: panelData.series,
-      references: panelData.references || [],
+      title: panelData.title, hint: panelData.hint || "", height, className: "bare", names: false,
+      series: panelData.series,
     }));
+    if (this.compared.phases.length) this.panels.push(new PhasePanel(grid, context, this.compared.phases, height));
     context.playhead.follow(() => this.draw());
   }
 
   splitChanged() {}
 
   build(width) {
-    const each = Math.floor((width - 10) / 2) - 18;
-    for (const curves of this.panels) curves.build(each);
+    this.legend.replaceChildren();
+    for (const s of this.compared.panels[0].series) {
+      const item = html("span", { class: "legend-item" }, this.legend);
+      html("span", { class: "swatch" }, item).style.background = this.context.palette.of(s.colour);
+      html("span", { text: s.name }, item);
+    }
+    const each = Math.floor((width - 20) / 3) - 18;
+    for (const part of this.panels) part.build(each);
     this.draw();
   }
 
@@ -27,7 +36,7 @@ class CompareView {
     const place = this.context.playhead.step;
     const words = first.series.map((s) => `${s.name} ${percent(first.valueAt(s, place))}`);
     this.sentence.textContent = this.compared.aligned === "accuracy"
-      ? `Where ID accuracy has first reached ${place}%: ${words.join(", ")} of trained questions are right.`
-      : `At step ${grouped(place)} ID accuracy is: ${words.join(", ")}.`;
+      ? `Where ID accuracy has first reached ${place}%, trained questions are right: ${words.join(", ")}.`
+      : `At step ${grouped(place)} unseen ID questions are right: ${words.join(", ")}.`;
   }
 }

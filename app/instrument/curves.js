@@ -1,9 +1,21 @@
+// Steps written below a panel, as many as there is room for.
+function timeTicks(canvas, axis, palette, x, y) {
+  let last = -Infinity;
+  for (const step of axis.ticks()) {
+    const at = x(step);
+    if (at - last < 46) continue;
+    last = at;
+    svg("text", { x: at, y, "text-anchor": "middle", class: "tick", fill: palette.grey(0.7), text: grouped(step) }, canvas);
+  }
+}
+
 // Lines over training with bands, dashed reference lines, a cursor and live values in the legend.
 
 class Curves {
+  // names: whether the legend names the series, or a legend for several panels does.
   // series: [{name, colour, steps, values, low?, high?, dash?}]; references: [{value, colour, name}]
-  constructor(parent, context, { title, hint, className = "", height, scale = "share", series, references = [] }) {
-    Object.assign(this, { context, height, scale, series, references });
+  constructor(parent, context, { title, hint, className = "", height, scale = "share", names = true, series, references = [] }) {
+    Object.assign(this, { context, height, scale, names, series, references });
     this.parts = panel(parent, `curves ${className}`, title, hint);
     this.legend = html("div", { class: "legend" }, this.parts.box);
     this.parts.box.insertBefore(this.legend, this.parts.body);
@@ -63,13 +75,7 @@ class Curves {
       svg("text", { x: left - 4, y: y + 3.5, "text-anchor": "end", class: "tick", fill: palette.grey(0.7),
         text: this.scale === "share" ? `${Math.round(tick * 100)}%` : String(Number(tick.toPrecision(2))) }, this.canvas);
     }
-    let last = -Infinity;
-    for (const step of this.context.axis.ticks()) {
-      const at = this.x(step);
-      if (at - last < 46) continue;
-      last = at;
-      svg("text", { x: at, y: bottom + 13, "text-anchor": "middle", class: "tick", fill: palette.grey(0.7), text: grouped(step) }, this.canvas);
-    }
+    timeTicks(this.canvas, this.context.axis, palette, this.x, bottom + 13);
   }
 
   referenceLine(reference, palette) {
@@ -99,7 +105,8 @@ class Curves {
       const item = html("span", { class: "legend-item" }, this.legend);
       const swatch = html("span", { class: "swatch" }, item);
       swatch.style.background = palette.of(s.colour);
-      html("span", { text: s.name }, item);
+      if (this.names) html("span", { text: s.name }, item);
+      this.context.tooltip.on(item, () => s.words || s.name);
       return html("b", {}, item);
     });
     for (const reference of this.references) {

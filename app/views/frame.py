@@ -32,18 +32,23 @@ class Shown:
     """The checkpoint that the address names."""
 
 
-def page(reading: str, body: Callable[[Shown], Sequence[Spec] | None]) -> None:
+def page(
+    reading: str, body: Callable[[Shown], Sequence[Spec] | None], *, choosing: bool = True
+) -> None:
     """Show the frame and then `body`; every error a user can meet becomes a sentence.
 
     Args:
         reading: One sentence on how to read the page.
         body: Draws the page for the chosen run; returns what it shows besides the run's own
             figures, to be exported.
+        choosing: Whether the page is of one run, which is chosen here and spoken of.
     """
     parameters = address.read()
     folders = find_runs()
-    left, right, corner = st.columns([2, 8, 1.2], vertical_alignment="center")
-    name = _choose(folders, parameters.get("run"), left)
+    *first, right, corner = st.columns(
+        [2, 8, 1.2] if choosing else [10, 1.2], vertical_alignment="center"
+    )
+    name = _choose(folders, parameters.get("run"), first[0] if first else None)
     for problem in folders.problems:
         st.warning(problem, icon=":material/folder_off:")
     if name is None:
@@ -56,7 +61,7 @@ def page(reading: str, body: Callable[[Shown], Sequence[Spec] | None]) -> None:
             raise HopscopeError("this run has no checkpoint yet; wait a moment and reload.")
         step = address.step_near(parameters.get("step"), run.steps)
         address.write(run=name, step=step)
-        right.caption(f"{facts_in_words(run)} {reading}")
+        right.caption(f"{facts_in_words(run)} {reading}" if choosing else reading)
         if run.state == "training":
             st.info(
                 "This run is still being trained; reload to see what has come since.",
@@ -99,7 +104,8 @@ def plain_page(reading: str, body: Callable[[], None]) -> None:
         st.error(f"{error.filename} cannot be used ({error.strerror}).", icon=":material/error:")
 
 
-def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator) -> str | None:
+def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | None) -> str | None:
+    """The run's name; a place to choose it goes into the column, if there is one."""
     names = list(folders.paths)
     if not names:
         return None
@@ -107,6 +113,8 @@ def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator) -> 
         shown = wanted.encode("unicode_escape").decode()[:60]
         st.warning(f"There is no run called {shown!r} here; showing {names[0]!r} instead.")
     chosen = wanted if wanted in names else names[0]
+    if column is None:
+        return chosen
     key = "run_choice"
     if st.session_state.get(key) not in names or st.session_state.get("run_shown") != chosen:
         st.session_state[key] = chosen

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from analyses.figures.specs import Bars, BarSeries, HeatMap, Lines, Panels, Series, Spec
+from app.views.phase_diagram import file_name
 
 SHORT = 18
 """Letters of a name below a column."""
@@ -183,7 +184,7 @@ def compare_figures(body: bytes, step: int, runs: list[str]) -> list[Spec]:
         )
         found.append(
             Lines(
-                name=f"compare_{_file_name(panel['title'])}",
+                name=f"compare_{file_name(panel['title'])}",
                 title=panel["title"],
                 subtitle="; ".join(filter(None, (", ".join(runs), panel["hint"]))),
                 provenance={"runs": runs, "aligned": data["compared"]["aligned"]},
@@ -199,8 +200,3 @@ def compare_figures(body: bytes, step: int, runs: list[str]) -> list[Spec]:
 
 def _short(name: str) -> str:
     return name if len(name) <= SHORT else f"{name[: SHORT - 1]}…"
-
-
-def _file_name(title: str) -> str:
-    """The title's words before any bracket, as part of a file's name."""
-    return "_".join(title.partition(" (")[0].lower().split())
