@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from analyses.bridge_patching import SUCCESS
 from analyses.edge_tests import resample_weights
@@ -41,6 +41,7 @@ from analyses.timings import (
     PHASES,
     Timing,
     bounds,
+    circuit_curve,
     differences,
     edge_steps,
     memorized_between,
@@ -123,16 +124,6 @@ def formation(run: Run, split: str = "id_test") -> xr.Dataset:
 def can_date(circuits: xr.Dataset | None, split: str = "id_test") -> bool:
     """Whether a result of circuit_discovery holds several steps of a split."""
     return circuits is not None and split in circuits["split"].values and circuits.sizes["step"] > 1
-
-
-def circuit_curve(
-    strength: Float[np.ndarray, "step edge"], kept: Bool[np.ndarray, "step edge"]
-) -> Float[np.ndarray, " step"]:
-    """Mean strength of the last circuit's edges; an edge that is not kept counts as 0."""
-    last = kept[-1]
-    if not last.any():
-        return np.zeros(len(strength))
-    return np.where(kept, strength, 0.0)[:, last].mean(1)
 
 
 def _dataset(circuit: xr.Dataset, curves: Mapping[str, Curve], run: Run) -> xr.Dataset:

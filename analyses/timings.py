@@ -54,6 +54,16 @@ def timing(steps: Int[np.ndarray, " step"], curve: Float[np.ndarray, " step"]) -
     return Timing(*(float(steps[(way >= part - 1e-9).argmax()]) for part in (0.1, 0.5, 0.9)))
 
 
+def circuit_curve(
+    strength: Float[np.ndarray, "step edge"], kept: Bool[np.ndarray, "step edge"]
+) -> Float[np.ndarray, " step"]:
+    """Mean strength of the last circuit's edges; an edge that is not kept counts as 0."""
+    last = kept[-1]
+    if not last.any():
+        return np.zeros(len(strength))
+    return np.where(kept, strength, 0.0)[:, last].mean(1)
+
+
 def edge_steps(
     steps: Int[np.ndarray, " step"], kept: Bool[np.ndarray, "step edge"]
 ) -> tuple[Float[np.ndarray, " edge"], Float[np.ndarray, " edge"]]:

@@ -15,11 +15,12 @@ from analyses.circuit_agreement import circuit_agreement
 from analyses.computational_graph import candidate_edges
 from analyses.examples import draw_examples
 from analyses.figures import figure, to_matplotlib
-from analyses.formation import circuit_curve, formation
+from analyses.formation import formation
 from analyses.route_ablation import bridge_edges, shortcut_edges
 from analyses.timings import (
     Timing,
     bounds,
+    circuit_curve,
     differences,
     edge_steps,
     memorized_between,
