@@ -8,9 +8,11 @@ from typing import Any
 # Imported on first use: listing the catalog must not wait for the model's libraries.
 _HOME = {
     "CATALOG": "analyses.catalog",
+    "agreement_of_runs": "analyses.runs_together",
     "analyze": "analyses.walk",
     "export": "analyses.figures.export",
     "figure": "analyses.figures.registry",
+    "seed_spread": "analyses.runs_together",
     "stored_result": "analyses.walk",
 }
 

@@ -2,8 +2,9 @@
 
 For every pair of runs: the Jaccard index of their circuits' edges, and Spearman's correlation of
 the strengths of all candidate edges (which does not depend on where the line is drawn).
-The mean over pairs comes with an interval from resampled runs (pairs of a run with itself are left
-out); below three runs there is none.
+The mean over pairs comes with a 95% interval over runs: pairs share runs, so its error is that of
+leaving out one run at a time (jackknife), with Student's t for so few; below three runs there is
+none.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 from scipy.stats import rankdata
+from scipy.stats import t as student
 
 from analyses.edge_tests import jaccard
 from circuits.errors import HopscopeError
+from circuits.statistics import LEAST_RUNS
 
 MEASURES = ("jaccard", "rank_correlation")
-LEAST_RUNS = 3
-N_RESAMPLES = 2000
+LIMITS = {"jaccard": (0.0, 1.0), "rank_correlation": (-1.0, 1.0)}
 
 
 def circuit_agreement(
@@ -29,7 +31,6 @@ def circuit_agreement(
     *,
     split: str = "id_test",
     step: int | None = None,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Agreement of the circuits of several runs.
 
@@ -38,7 +39,6 @@ def circuit_agreement(
         names: What the runs are called.
         split: Which questions.
         step: None: the last step of each run.
-        seed: Of the bootstrap over runs.
 
     Returns:
         `pair` (measure, run, other), `mean` with `mean_low` and `mean_high` (measure), and
@@ -60,13 +60,13 @@ def circuit_agreement(
     kept = np.stack([ds["in_circuit"].values == 1 for ds in chosen])
     strength = np.stack([ds["strength"].values.astype(float) for ds in chosen])
     pair = np.stack([jaccard(kept[:, None], kept[None]), _rank_correlation(strength)])
-    mean, low, high = _mean_over_pairs(pair, seed)
+    mean, low, high = _mean_over_pairs(pair)
     return xr.Dataset(
         {
             "pair": (("measure", "run", "other"), pair, {"long_name": "agreement of two runs"}),
             "mean": ("measure", mean, {"long_name": "mean over pairs of runs"}),
-            "mean_low": ("measure", low, {"long_name": "95% bootstrap interval over runs"}),
-            "mean_high": ("measure", high, {"long_name": "95% bootstrap interval over runs"}),
+            "mean_low": ("measure", low, {"long_name": "95% interval over runs"}),
+            "mean_high": ("measure", high, {"long_name": "95% interval over runs"}),
             "edge_share": ("edge", kept.mean(0), {"long_name": "share of runs with the edge"}),
         },
         {"measure": list(MEASURES), "run": list(names), "other": list(names), "edge": edges},
@@ -93,18 +93,24 @@ def _rank_correlation(
 
 
 def _mean_over_pairs(
-    pair: Float[np.ndarray, "measure run run"], seed: int
+    pair: Float[np.ndarray, "measure run run"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n = pair.shape[-1]
-    different = ~np.eye(n, dtype=bool)
-    mean = np.nanmean(pair[:, different], 1)
+    mean = _mean(pair)
     if n < LEAST_RUNS:
         nothing = np.full(len(pair), np.nan)
         return mean, nothing, nothing
-    drawn = np.random.default_rng([seed, n]).integers(n, size=(N_RESAMPLES, n))
-    drawn = drawn[(drawn != drawn[:, :1]).any(1)]  # at least two different runs
-    values = pair[:, drawn[:, :, None], drawn[:, None]]
-    here = different[drawn[:, :, None], drawn[:, None]] & np.isfinite(values)
-    means = np.where(here, values, 0).sum((-1, -2)) / here.sum((-1, -2))
-    low, high = np.nanpercentile(means, [2.5, 97.5], axis=1)
-    return mean, low, high
+    without = np.stack(
+        [_mean(np.delete(np.delete(pair, i, axis=1), i, axis=2)) for i in range(n)], 1
+    )
+    squares = ((without - without.mean(1, keepdims=True)) ** 2).sum(1)
+    half = student.ppf(0.975, n - 1) * np.sqrt((n - 1) / n * squares)
+    ends = np.array([LIMITS[measure] for measure in MEASURES])
+    return mean, np.maximum(mean - half, ends[:, 0]), np.minimum(mean + half, ends[:, 1])
+
+
+def _mean(pair: Float[np.ndarray, "measure run run"]) -> Float[np.ndarray, " measure"]:
+    values = pair[:, ~np.eye(pair.shape[-1], dtype=bool)]
+    here = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(here, values, 0.0).sum(1) / here.sum(1)

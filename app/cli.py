@@ -12,6 +12,7 @@ import typer
 
 from app.commands_analyze import analyze_command
 from app.commands_app import app_command
+from app.commands_compare import compare_command
 from app.commands_data import data_command
 from app.commands_export import export_command
 from app.commands_train import sweep_command, train_command
@@ -28,6 +29,7 @@ cli.command("data")(data_command)
 cli.command("train")(train_command)
 cli.command("sweep")(sweep_command)
 cli.command("analyze")(analyze_command)
+cli.command("compare")(compare_command)
 cli.command("export")(export_command)
 cli.command("app")(app_command)
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float, Num, Shaped
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from circuits.errors import HopscopeError
 
@@ -22,6 +23,9 @@ LEAST_EXAMPLES = 5
 
 LEAST_OF_BOTH = 5
 """Fewer successes, or failures, make the bootstrap interval of a share cover too rarely."""
+
+LEAST_RUNS = 3
+"""Fewer runs than this give no interval over runs."""
 
 N_RESAMPLES = 1000
 
@@ -98,6 +102,22 @@ def wilson(
     low = np.where(successes == 0, 0.0, centre - half)  # rounding leaves 1e-19 there
     high = np.where(successes == n, 1.0, centre + half)
     return np.asarray(np.clip(low, 0, 1)), np.asarray(np.clip(high, 0, 1))
+
+
+def over_runs(values: Float[np.ndarray, "run ..."], confidence: float = 0.95) -> Interval:
+    """Mean over runs with Student's interval; NaN bounds below `LEAST_RUNS` runs with a value.
+
+    A bootstrap of three runs cannot leave their range, and covers the mean in three of four cases.
+    """
+    here = np.isfinite(values)
+    n = here.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(here, values, 0.0).sum(0) / n
+        squares = np.where(here, (values - mean) ** 2, 0.0).sum(0)
+        error = np.sqrt(squares / (n - 1) / n)
+    half = student.ppf((1 + confidence) / 2, np.maximum(n - 1, 1)) * error
+    half = np.where(n < LEAST_RUNS, np.nan, half)
+    return Interval(np.asarray(mean), np.asarray(mean - half), np.asarray(mean + half), n)
 
 
 def benjamini_hochberg(

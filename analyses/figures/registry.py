@@ -23,6 +23,7 @@ from analyses.figures import (
     logit_lens,
     mixing,
     probes,
+    runs_together,
     trace_classes,
     training,
     tuned_lens,
@@ -75,6 +76,10 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "path_patching": {"strongest_paths": component_patching.strongest_paths},
     "attribution": {"agreement": component_patching.agreement},
     "formation": {"curves": formation.curves, "edge_steps": formation.edge_steps},
+    "circuit_agreement": {
+        "pairs": runs_together.pairs,
+        "shared_edges": runs_together.shared_edges,
+    },
     "route_ablation": {"route": circuit_discovery.faithfulness_of_route},
     "circuit_discovery": {
         "found_circuit": circuit_discovery.found_circuit,

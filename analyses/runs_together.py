@@ -1,0 +1,132 @@
+"""What several runs of one recipe have in common: numbers at their end, dates, and the circuit.
+
+Single runs carry intervals over questions; these are over runs, and say what another seed (with its
+own split of the facts) would give. `seed_spread` is about numbers of each run,
+`agreement_of_runs` about the circuits of pairs of runs. Nothing is computed on models: what has not
+been analyzed is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from analyses.circuit_agreement import circuit_agreement
+from analyses.formation import can_date, formation
+from analyses.walk import stored_result
+from circuits.errors import HopscopeError
+from circuits.runs import Run
+from circuits.statistics import over_runs
+
+MEASURES = {
+    "accuracy_id": ("ID-test accuracy at the end", "share"),
+    "accuracy_ood": ("OOD-test accuracy at the end", "share"),
+    "edges": ("edges of the circuit", "1"),
+    "alone": ("accuracy of the circuit alone, mean-ablated", "share"),
+    "alone_interchange": ("accuracy of the circuit alone, interchange-ablated", "share"),
+    "without": ("accuracy without the circuit, mean-ablated", "share"),
+    "swap": ("bridge swaps that succeed, at their best state", "share"),
+    "swap_random": ("the same with a random donor", "share"),
+    "memorized": ("memorized at step", "step"),
+    "generalized": ("generalized at step", "step"),
+    "circuit_halfway": ("circuit halfway at step", "step"),
+    "accuracy_halfway": ("accuracy halfway at step", "step"),
+    "lag": ("accuracy behind the circuit by steps", "step"),
+}
+"""What each is, and its unit."""
+
+
+def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
+    """`value` (measure, run); `mean` with `mean_low`, `mean_high` and `mean_n` (measure).
+
+    NaN where a run has no such result: not analyzed, or it never happened.
+    """
+    if len(runs) < 2:
+        raise HopscopeError(f"{len(runs)} run cannot be compared; name at least two.")
+    rows = [_end_of(run, split) for run in runs.values()]
+    table = np.array([[row.get(name, np.nan) for name in MEASURES] for row in rows], float)
+    found = over_runs(table)
+    bounds = np.stack([found.low, found.high])
+    shares = np.array([unit == "share" for _, unit in MEASURES.values()])
+    low, high = np.where(shares, np.clip(bounds, 0, 1), bounds)
+    interval = {"long_name": "95% interval over runs (Student)"}
+    return xr.Dataset(
+        {
+            "value": (("run", "measure"), table, {"long_name": "of each run"}),
+            "mean": ("measure", found.mean, {"long_name": "mean over runs"}),
+            "mean_low": ("measure", low, interval),
+            "mean_high": ("measure", high, interval),
+            "mean_n": ("measure", found.n, {"long_name": "runs with a value"}),
+        },
+        {"measure": list(MEASURES), "run": list(runs)},
+        {"analysis": "seed_spread", "split": split, "provenance": _provenance(runs)},
+    )
+
+
+def agreement_of_runs(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
+    """How alike the circuits of these runs are at their last steps (`circuit_agreement`)."""
+    circuits = []
+    for name, run in runs.items():
+        found = stored_result(run, "circuit_discovery")
+        if found is None:
+            raise HopscopeError(
+                f"{name} has no circuit yet; run `hopscope analyze {run.path} circuit_discovery`."
+            )
+        circuits.append(found)
+    ds = circuit_agreement(circuits, list(runs), split=split)
+    ds.attrs["provenance"] = _provenance(runs)
+    return ds
+
+
+def _provenance(runs: Mapping[str, Run]) -> str:
+    return json.dumps({"runs": {name: {"seed": run.recipe.seed} for name, run in runs.items()}})
+
+
+def _end_of(run: Run, split: str) -> dict[str, float]:
+    table = run.metrics()
+    found: dict[str, float] = {}
+    for name, column in (("accuracy_id", "id_test"), ("accuracy_ood", "ood_test")):
+        values = table.get(f"accuracy/{column}")
+        if values is not None and len(values.dropna()):
+            found[name] = float(values.dropna().iloc[-1])
+    for name in ("memorized", "generalized"):
+        step = run.grok.get({"memorized": "memorization_step", "generalized": "grok_step"}[name])
+        if step is not None:
+            found[name] = float(step)
+    return found | _circuit_of(run, split) | _swap_of(run, split)
+
+
+def _circuit_of(run: Run, split: str) -> dict[str, float]:
+    ds = stored_result(run, "circuit_discovery")
+    if ds is None or split not in ds["split"].values:
+        return {}
+    last = ds.sel(split=split).isel(step=-1)
+    accuracy = last["accuracy"]
+    found = {
+        "edges": float(last["n_edges"]),
+        "alone": float(accuracy.sel(ablation="mean", variant="restricted")),
+        "alone_interchange": float(accuracy.sel(ablation="interchange", variant="restricted")),
+        "without": float(accuracy.sel(ablation="mean", variant="excluded")),
+    }
+    if can_date(ds, split):
+        formed = formation(run, split)
+        found["circuit_halfway"] = float(formed["halfway"].sel(curve="circuit"))
+        found["accuracy_halfway"] = float(formed["halfway"].sel(curve="accuracy"))
+        found["lag"] = float(formed["lag"])
+    return found
+
+
+def _swap_of(run: Run, split: str) -> dict[str, float]:
+    ds = stored_result(run, "bridge_patching")
+    if ds is None or split not in ds["split"].values:
+        return {}
+    last = ds["success"].sel(split=split).isel(step=-1)
+    best = last.sel(control="bridge").fillna(-1).argmax(("layer", "position"))
+    cell = last.isel({dim: int(place) for dim, place in best.items()})
+    return {
+        "swap": float(cell.sel(control="bridge")),
+        "swap_random": float(cell.sel(control="random")),
+    }

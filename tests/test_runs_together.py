@@ -1,0 +1,93 @@
+"""Several runs: spread with Student's interval, equal circuits agree, other ones do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hand_wired import hand_wired, save_as_run
+from typer.testing import CliRunner
+
+from analyses.runs_together import agreement_of_runs, seed_spread
+from analyses.walk import analyze
+from app.cli import cli
+from circuits.errors import HopscopeError
+from circuits.runs import Run
+from circuits.statistics import over_runs
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, Run]:
+    """Three runs of the same wired circuit, and one whose last MLP is broken."""
+    folder, found = tmp_path_factory.mktemp("runs"), {}
+    for name in ("one", "two", "three", "broken"):
+        wired = hand_wired()
+        if name == "broken":
+            with torch.no_grad():
+                wired.model.blocks[1].mlp.W_out.zero_()
+        found[name] = save_as_run(folder / name, wired.corpus, {0: wired.model})
+        for analysis in ("circuit_discovery", "bridge_patching"):
+            analyze(found[name], analysis, progress=False, examples=300)
+    return found
+
+
+def test_students_interval_of_three_runs_is_that_of_a_table() -> None:
+    found = over_runs(np.array([[1.0, 5.0], [2.0, np.nan], [3.0, 5.0]]))
+    # standard error 1 / sqrt(3), times 4.3027 for two degrees of freedom
+    np.testing.assert_allclose(found.low[0], 2 - 4.302653 / np.sqrt(3), atol=1e-5)
+    np.testing.assert_allclose(found.high[0], 2 + 4.302653 / np.sqrt(3), atol=1e-5)
+    assert found.mean.tolist() == [2, 5]
+    assert found.n.tolist() == [3, 2]
+    assert np.isnan(found.low[1])
+
+
+def test_runs_of_one_circuit_agree_without_spread(runs: dict[str, Run]) -> None:
+    same = {name: runs[name] for name in ("one", "two", "three")}
+    agreement = agreement_of_runs(same)
+    assert agreement["mean"].values == pytest.approx([1, 1])
+    assert agreement["mean_low"].values == pytest.approx([1, 1])
+    spread = seed_spread(same)
+    for measure, value in (("edges", 7), ("alone", 1), ("swap", 1), ("swap_random", 0)):
+        one = spread.sel(measure=measure)
+        assert float(one["mean"]) == pytest.approx(value, abs=1e-6), measure
+        assert float(one["mean_low"]) == pytest.approx(value, abs=1e-6), measure
+        assert int(one["mean_n"]) == 3
+    assert np.isnan(spread["mean"].sel(measure="lag"))  # one step dates nothing
+
+
+def test_a_broken_run_shares_no_edge_and_widens_the_interval(runs: dict[str, Run]) -> None:
+    agreement = agreement_of_runs({name: runs[name] for name in ("one", "two", "broken")})
+    jaccard = agreement["pair"].sel(measure="jaccard")
+    assert jaccard.sel(run="one", other="two") == 1
+    assert jaccard.sel(run="one", other="broken") == 0
+    mean = agreement.sel(measure="jaccard")
+    # left out one at a time: 0, 0 and 1; t = 4.3027, so the interval is all that there is
+    assert float(mean["mean"]) == pytest.approx(1 / 3)
+    assert (float(mean["mean_low"]), float(mean["mean_high"])) == (0, 1)
+
+
+def test_the_command_prints_spread_and_agreement_and_draws_them(
+    runs: dict[str, Run], tmp_path: Path
+) -> None:
+    paths = [str(runs[name].path) for name in ("one", "two", "three")]
+    found = CliRunner().invoke(cli, ["compare", *paths, "--out", str(tmp_path), "--format", "svg"])
+    assert found.exit_code == 0, found.output
+    assert "edges of the circuit: 7 [7, 7], n = 3 runs; of each: 7 7 7" in found.output
+    assert "Jaccard index of edges: 1.00 [1.00, 1.00], n = 3 runs" in found.output
+    assert "edges in all circuits: 7, in some: 0" in found.output
+    assert {p.name for p in tmp_path.glob("*.svg")} == {
+        "circuit_agreement_pairs.svg", "circuit_agreement_shared_edges.svg",
+    }  # fmt: skip
+
+
+def test_runs_without_circuits_and_single_runs_are_refused(
+    runs: dict[str, Run], tmp_path: Path
+) -> None:
+    wired = hand_wired()
+    bare = save_as_run(tmp_path / "bare", wired.corpus, {0: wired.model})
+    with pytest.raises(HopscopeError, match=r"bare.*analyze"):
+        agreement_of_runs({"one": runs["one"], "bare": bare})
+    with pytest.raises(HopscopeError, match="at least two"):
+        seed_spread({"one": runs["one"]})
