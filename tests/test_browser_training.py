@@ -95,7 +95,7 @@ def test_a_circuit_forms_on_the_page_while_it_is_trained_and_after_the_browser_c
             page.get_by_text("being trained already").wait_for()
             started = jobs._process(run, jobs.JOB)
 
-            page.get_by_role("button", name="Stop and save").click()
+            page.get_by_role("button", name="Stop").click()
             page.get_by_text(re.compile(r"stopped, step")).wait_for()
             assert open_run(run).state == "stopped"
             page.get_by_role("button", name="Go on").click()

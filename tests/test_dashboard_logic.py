@@ -18,13 +18,13 @@ from hand_wired import hand_wired, save_as_run
 
 from app.instrument.measures import split_measures
 from app.instrument.packing import pack, pack_bits
-from app.instrument.phases import circuit_formation_step, phases
+from app.instrument.phases import phases
 from app.views import comparing, folders, jobs, patch_lab
 from app.views.address import step_near
 from app.views.question_book import QuestionBook
 from app.views.question_trace import trace_question
 from circuits.errors import HopscopeError
-from circuits.runs import Run
+from circuits.runs import Run, open_run
 
 WIRED = hand_wired()
 
@@ -58,34 +58,42 @@ def test_a_step_in_the_address_is_the_nearest_checkpoint_or_the_last(asked, foun
     assert step_near(asked, [0, 10, 20, 30]) == found
 
 
-def test_a_circuit_has_formed_where_swaps_reach_half_their_final_effect() -> None:
+def bridge_swaps(cell: list[float], other: list[float]) -> xr.Dataset:
     success = np.zeros((4, 1, 1, 2, 2))
-    success[:, 0, 0, 1, 0] = [0.0, 0.3, 0.5, 0.8]
-    success[:, 0, 0, 0, 1] = [0.9, 0.9, 0.1, 0.1]  # strong early, gone at the end: not the circuit
+    success[:, 0, 0, 1, 0], success[:, 0, 0, 0, 1] = cell, other
     dims = ("step", "split", "control", "layer", "position")
-    bridge = xr.Dataset(
+    return xr.Dataset(
         {"success": (dims, success)},
         {"step": [0, 10, 20, 30], "split": ["id_test"], "control": ["bridge"]},
     )
-    assert circuit_formation_step(bridge) == 20
-    assert [p["name"] for p in phases({"memorization_step": 5, "grok_step": 25}, bridge)] == [
-        "memorized",
-        "circuit forms",
-        "generalizes",
-    ]
 
 
-def test_no_circuit_is_said_to_form_where_swaps_end_without_effect() -> None:
-    bridge = xr.Dataset(
-        {
-            "success": (
-                ("step", "split", "control", "layer", "position"),
-                np.full((2, 1, 1, 1, 1), 0.1),
-            )
-        },
-        {"step": [0, 1], "split": ["id_test"], "control": ["bridge"]},
+def test_without_a_discovered_circuit_the_rise_of_bridge_swaps_is_marked() -> None:
+    # strong early and gone at the end is not the circuit
+    bridge = bridge_swaps([0.0, 0.3, 0.75, 0.8], [0.9, 0.9, 0.1, 0.1])
+    found = phases({"memorization_step": 5, "grok_step": 25}, {"bridge_patching": bridge})
+    assert [p["name"] for p in found] == ["memorized", "bridge is used", "generalizes"]
+    assert found[1]["span"] == [10, 20]  # 10% and 90% of .8
+
+
+def test_no_bridge_is_said_to_be_used_where_swaps_end_without_effect() -> None:
+    assert phases({}, {"bridge_patching": bridge_swaps([0.0, 0.1, 0.1, 0.1], [0.1] * 4)}) == []
+
+
+def test_the_timeline_has_the_phases_of_the_formation_analysis() -> None:
+    from analyses.formation import formation
+    from analyses.walk import stored_result
+
+    demo = open_run(Path(__file__).parents[1] / "assets" / "demo")
+    circuit = stored_result(demo, "circuit_discovery")
+    assert circuit is not None
+    found = {p["name"]: p for p in phases(demo.grok, {"circuit_discovery": circuit})}
+    dated = formation(demo)
+    start, end = (
+        dated[f"phase_{name}"].sel(phase="circuit_formation") for name in ("start", "end")
     )
-    assert circuit_formation_step(bridge) is None
+    assert found["circuit forms"]["span"] == [int(start), int(end)]
+    assert found["memorized"]["step"] == int(dated["phase_end"].sel(phase="memorization"))
 
 
 def test_what_a_position_loses_in_a_block_is_the_width_of_its_slanted_edge() -> None:

@@ -233,6 +233,6 @@ def test_a_finished_run_can_be_measured_afterwards(
     monkeypatch.setattr(jobs, "measure", asked.append)
     app = opened("training", run="small")
     assert "only accuracy and loss" in text_of(app)
-    next(b for b in app.button if b.label == "Measure the circuit").click().run()
+    next(b for b in app.button if b.label == "Measure").click().run()
     assert asked == [runs / "small"]
     assert errors(app) == []

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from app.instrument.packing import pack, pack_bits, pack_measure
 
 Datasets = Mapping[str, xr.Dataset]
+DRAWN = ("logit_lens", "causal_tracing", "bridge_patching")
 STATE_AXES = ("step", "layer", "position")
 
 
@@ -31,7 +32,7 @@ def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> dict
     selected = {
         name: ds.sel(split=split).reindex(step=list(steps))
         for name, ds in datasets.items()
-        if split in ds.coords["split"].values
+        if name in DRAWN and split in ds.coords["split"].values
     }
     lens, tracing = selected.get("logit_lens"), selected.get("causal_tracing")
     if lens is not None:

@@ -66,7 +66,7 @@ def timeline_payload(run: Run, datasets: Datasets) -> dict[str, Any]:
             if name in run.corpus.splits
         ],
         "baselines": run.baselines,
-        "phases": phases(run.grok, datasets.get("bridge_patching")),
+        "phases": phases(run.grok, datasets),
         "colours": COLOURS,
         "measures": {},
     }
@@ -125,6 +125,7 @@ def dump(payload: dict[str, Any]) -> bytes:
 
 def _depth(run: Run, datasets: Datasets) -> int:
     for ds in datasets.values():
-        return int(ds.sizes["layer"]) - 1
+        if "layer" in ds.sizes:
+            return int(ds.sizes["layer"]) - 1
     model = run.manifest["model"]
     return int(model["n_layers"]) * int(model.get("n_passes", 1))

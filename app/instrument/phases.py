@@ -1,56 +1,88 @@
-"""Phases of training to mark on the timeline, from what was measured and by stated rules."""
+"""Phases of training to mark on the timeline, by the rules of `analyses.timings`.
+
+Where the circuit was discovered at several steps they are the very phases of
+`analyses.formation.formation`. A run that is being trained has no discovered circuit yet: there
+the rise of bridge swaps stands for it, timed in the same way, and is called by its own name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from analyses.timings import PHASES, circuit_curve, edge_steps, timing
+from analyses.timings import phases as dated
+
 LEAST_SUCCESS = 0.2
-"""Final success of bridge swaps below which no circuit is said to have formed."""
+"""Final success of bridge swaps below which their rise is not marked."""
+SPLIT = "id_test"
 
 
-def phases(grok: Mapping[str, Any], bridge: xr.Dataset | None) -> list[dict[str, Any]]:
-    """Memorization and generalization by the grok rule, circuit formation by bridge swaps."""
+def phases(grok: Mapping[str, Any], datasets: Mapping[str, xr.Dataset]) -> list[dict[str, Any]]:
+    """What is marked, rising in step: `step` to jump to, `span` of steps or None, words."""
     found = []
     if grok.get("memorization_step") is not None:
-        found.append(
-            _phase("memorized", grok["memorization_step"], "trained questions at least 99% right")
-        )
-    formed = circuit_formation_step(bridge)
-    if formed is not None:
-        words = "swapping the bridge has reached half of its final effect on ID-test answers"
-        found.append(_phase("circuit forms", formed, words))
+        words = "trained questions at least 99% right"
+        found.append(_phase("memorized", grok["memorization_step"], words))
+    circuit = datasets.get("circuit_discovery")
+    if (
+        circuit is not None
+        and SPLIT in circuit.coords["split"].values
+        and circuit.sizes["step"] > 1
+    ):
+        found += _of_circuit(circuit, grok)
+    elif (bridge := datasets.get("bridge_patching")) is not None:
+        found += _of_bridge(bridge)
     if grok.get("grok_step") is not None:
-        found.append(
-            _phase("generalizes", grok["grok_step"], "unseen ID questions at least 95% right")
-        )
+        words = "unseen ID questions at least 95% right"
+        found.append(_phase("generalizes", grok["grok_step"], words))
     return sorted(found, key=lambda phase: phase["step"])
 
 
-def circuit_formation_step(bridge: xr.Dataset | None) -> int | None:
-    """First step at which bridge swaps have half the effect that they have at the end.
+def _of_circuit(circuit: xr.Dataset, grok: Mapping[str, Any]) -> list[dict[str, Any]]:
+    ds = circuit.sel(split=SPLIT).transpose("step", ...)
+    steps, kept = ds["step"].values, ds["in_circuit"].values == 1
+    curve = circuit_curve(ds["strength"].values.astype(float), kept)
+    rises = bool(curve[-1] > curve[0])
+    _, vanishes = edge_steps(steps, kept)
+    spans = dict(zip(PHASES, dated(timing(steps, curve), rises, vanishes, grok), strict=True))
+    words = {
+        "circuit_formation": (
+            "circuit forms",
+            "the strength of the found circuit's edges goes from 10% to 90% of its way",
+        ),
+        "clean_up": ("clean-up", "edges that the circuit does not need vanish"),
+    }
+    return [
+        _phase(name, start, f"{text}, steps {start:,.0f} to {end:,.0f}", end)
+        for phase, (name, text) in words.items()
+        for start, end in [spans[phase]]
+        if np.isfinite(start)
+    ]
 
-    Read at the cell (layer, position) where the last checkpoint's swaps succeed most often,
-    on ID-test questions.
-    """
-    if bridge is None or "id_test" not in bridge.coords["split"].values:
-        return None
-    success = bridge["success"].sel(split="id_test", control="bridge").transpose("step", ...)
-    values: np.ndarray = success.values.reshape(success.sizes["step"], -1)
+
+def _of_bridge(bridge: xr.Dataset) -> list[dict[str, Any]]:
+    """The rise of bridge swaps at the cell where the last checkpoint's succeed most often."""
+    if SPLIT not in bridge.coords["split"].values:
+        return []
+    success = bridge["success"].sel(split=SPLIT, control="bridge").transpose("step", ...)
+    values = success.values.reshape(success.sizes["step"], -1).astype(float)
     measured = np.isfinite(values).any(1)
     if not measured.any():
-        return None
-    steps: Sequence[int] = success.coords["step"].values[measured].tolist()
-    values = values[measured]
+        return []
+    values, steps = values[measured], success["step"].values[measured]
     final = np.nan_to_num(values[-1])
-    best = int(final.argmax())
-    if final[best] < LEAST_SUCCESS:
-        return None
-    return int(steps[int((values[:, best] >= final[best] / 2).argmax())])
+    rise = timing(steps, values[:, int(final.argmax())])
+    if final.max() < LEAST_SUCCESS or not np.isfinite(rise.start):
+        return []
+    words = "swapping the bridge comes to have an effect: from 10% to 90% of its final one"
+    spoken = f"{words}, steps {rise.start:,.0f} to {rise.done:,.0f}"
+    return [_phase("bridge is used", rise.start, spoken, rise.done)]
 
 
-def _phase(name: str, step: int, text: str) -> dict[str, Any]:
-    return {"name": name, "step": int(step), "text": text}
+def _phase(name: str, step: float, text: str, end: float | None = None) -> dict[str, Any]:
+    span = None if end is None else [int(step), int(end)]
+    return {"name": name, "step": int(step), "span": span, "text": text}

@@ -83,6 +83,9 @@ class Timeline {
       svg("line", { x1: x(step), x2: x(step), y1: 34, y2: 42, stroke: palette.grey(0.3) }, this.canvas);
     }
     this.tickLabels(x, axis, palette);
+    for (const { span } of this.context.phases) {
+      if (span) svg("line", { x1: x(span[0]), x2: x(span[1]), y1: 38, y2: 38, stroke: palette.of("phase"), "stroke-width": 4 }, this.canvas);
+    }
     for (const phase of this.context.phases) {
       const mark = svg("path", {
         d: `M${x(phase.step)},27 l-5,-8 h10 z`, fill: palette.of("phase"), class: "mark",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
 """The analyses that the instrument draws."""
+MORE_ANALYSES = ("circuit_discovery",)
+"""What it draws besides, where there is a result."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def stamp(folder: Path) -> Stamp:
         open_run(folder)  # says what is wrong with it
         raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
     times = []
-    for name in CORE_ANALYSES:
+    for name in (*CORE_ANALYSES, *MORE_ANALYSES):
         marker = folder / "results" / f"{name}.json"
         if marker.is_file():
             times.append((name, marker.stat().st_mtime_ns))
@@ -112,6 +114,12 @@ def _results(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
     for name in CORE_ANALYSES:
         try:
             datasets[name] = _stored(Path(at.path), name)
+        except HopscopeError as error:
+            problems.append(str(error))
+    for name in MORE_ANALYSES:
+        try:
+            if (Path(at.path) / "results" / f"{name}.json").is_file():
+                datasets[name] = _stored(Path(at.path), name)
         except HopscopeError as error:
             problems.append(str(error))
     return datasets, problems

@@ -14,7 +14,7 @@ from app.instrument.measures import Datasets
 from app.instrument.payload import formation_payload
 from app.views import address, frame, jobs
 from app.views.folders import find_runs, runs_folder
-from app.views.opened import Stamp, opened, results_of, stamp
+from app.views.opened import CORE_ANALYSES, Stamp, opened, results_of, stamp
 from circuits.errors import HopscopeError
 from circuits.recipe import Recipe, load_recipe
 from circuits.runs import Run
@@ -42,20 +42,27 @@ def page() -> None:
 
 
 def _train() -> None:
-    with st.container(border=True):
+    form, watched = st.columns([1, 3.2])
+    with form, st.container(border=True):
         _form()
+    with watched:
+        _watch()
+
+
+def _watch() -> None:
+    """A run as it is now: how far it is, and its circuit."""
     paths = find_runs().paths
     started = st.session_state.get("watched")
     if started is not None and started not in paths:  # its folder comes in a moment
         paths = {started: runs_folder() / started, **paths}
     if not paths:
-        st.info("Start a training above; its circuit is drawn here while it forms.")
+        st.info("Start a training on the left; its circuit is drawn here while it forms.")
         return
     names = list(paths)
     wanted = started or address.read().get("run")
-    column, rest = st.columns([1.2, 4], vertical_alignment="bottom")
     index = names.index(wanted) if wanted in names else 0
-    name = column.selectbox("Run to watch", names, index=index)
+    column, rest = st.columns([1.1, 4], vertical_alignment="center")
+    name = column.selectbox("Run to watch", names, index=index, label_visibility="collapsed")
     address.write(run=name, step=None)
     alive = jobs.is_running(paths[name]) or jobs.is_measuring(paths[name])
     with rest:
@@ -79,17 +86,16 @@ def _form() -> None:
     if not available:
         st.error("No recipe was found in train/recipes.")
         return
-    left, middle, right, button = st.columns([2, 2.4, 2.6, 1.2], vertical_alignment="bottom")
     names = sorted(available, key=lambda name: name != "demo")
-    chosen = left.selectbox("Recipe", names, key="recipe")
+    chosen = st.selectbox("Recipe", names, key="recipe")
     recipe = load_recipe(available[chosen])
     # Proposed once: a text field whose proposal changes loses what was typed into it.
     now = datetime.datetime.now().strftime("%m%d-%H%M")
     proposed = st.session_state.setdefault(f"proposed_{chosen}", f"{chosen}-{now}")
-    name = middle.text_input("Name of the run", value=proposed, key=f"name_{chosen}")
-    measured = right.toggle("Measure the circuit while it trains", value=True, key="measured")
+    name = st.text_input("Name of the run", value=proposed, key=f"name_{chosen}")
     settings = _settings(chosen, recipe)
-    if not button.button(
+    measured = st.toggle("Measure the circuit meanwhile", value=True, key="measured")
+    if not st.button(
         "Start training", type="primary", icon=":material/play_arrow:", width="stretch"
     ):
         return
@@ -109,7 +115,8 @@ def _form() -> None:
 def _settings(chosen: str, recipe: Recipe) -> list[str]:
     """Overrides "key=value" for what was changed."""
     overrides = []
-    for column, (key, label, words, step) in zip(st.columns(len(SETTINGS)), SETTINGS, strict=True):
+    columns = st.columns(2)
+    for i, (key, label, words, step) in enumerate(SETTINGS):
         section, _, field = key.rpartition(".")
         value: Any = getattr(getattr(recipe, section) if section else recipe, field)
         if value is None:
@@ -118,7 +125,7 @@ def _settings(chosen: str, recipe: Recipe) -> list[str]:
         shape: dict[str, Any] = {"value": value, "step": kind(step), "help": words}
         if kind is float:
             shape["format"] = "%.5g"
-        new = column.number_input(label, key=f"{chosen}_{key}", **shape)
+        new = columns[i % 2].number_input(label, key=f"{chosen}_{key}", **shape)
         if new != value:
             overrides.append(f"{key}={new}")
     return overrides
@@ -145,7 +152,7 @@ def _status(path: Path) -> None:
         else:
             st.error(f"{error} {jobs.log_tail(path, 3)}")
         return
-    left, *places = st.columns([3.4, 1.3, 1, 1.7], vertical_alignment="bottom")
+    left, *places = st.columns([3.4, 1.1, 1.1, 1.3], vertical_alignment="center")
     with left:
         _progress(run, run.rows(), running)
     try:
@@ -158,7 +165,7 @@ def _status(path: Path) -> None:
 def _pressed(places: list[Any], path: Path, run: Run, running: bool) -> bool:
     """The three buttons; whether one of them has started or stopped something."""
     stop, go_on, measure = places
-    if stop.button("Stop and save", disabled=not running, icon=":material/stop:", width="stretch"):
+    if stop.button("Stop", disabled=not running, icon=":material/stop:", width="stretch"):
         jobs.stop(path)
         st.toast("It saves and stops after this step.")
         return True
@@ -170,9 +177,7 @@ def _pressed(places: list[Any], path: Path, run: Run, running: bool) -> bool:
         st.toast("It goes on.")
         return True
     possible = not jobs.is_measuring(path) and not _is_measured(path, run)
-    if measure.button(
-        "Measure the circuit", disabled=not possible, icon=":material/hub:", width="stretch"
-    ):
+    if measure.button("Measure", disabled=not possible, icon=":material/hub:", width="stretch"):
         jobs.measure(path)
         return True
     return False
@@ -184,8 +189,9 @@ def _is_measured(path: Path, run: Run) -> bool:
 
 
 def measured_steps(datasets: Datasets) -> list[int]:
-    """Steps at which every analysis that there is has been made."""
-    every = [set(ds["step"].values.tolist()) for ds in datasets.values()]
+    """Steps at which every analysis that is made beside a training has been made."""
+    made = [datasets[name] for name in CORE_ANALYSES if name in datasets]
+    every = [set(ds["step"].values.tolist()) for ds in made]
     return sorted(set.intersection(*every)) if every else []
 
 
