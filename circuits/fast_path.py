@@ -20,6 +20,7 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -97,7 +98,8 @@ def plain_logits(
     batch, pos = tokens.shape
     if predict_at is None:
         predict_at = torch.full((batch,), pos - 1, device=tokens.device)
-    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    bf16 = precision == "bf16"
+    with torch.autocast(tokens.device.type, torch.bfloat16) if bf16 else nullcontext():
         resid = F.embedding(tokens, model.embed.W_E) + model.pos_embed.W_pos[:pos]
         resid = model.embed_dropout(resid)
         for i in range(model.depth):

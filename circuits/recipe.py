@@ -144,7 +144,7 @@ class CheckpointsSection(Section):
     budget_mb: float | None = Field(default=None, gt=0)
     """Thin out the sparse part beyond this size on disk."""
     resume_seconds: float = Field(default=10.0, ge=0)
-    """Save what resuming needs at the first checkpoint after this time; 0: at every one."""
+    """Save what resuming needs at the first evaluation after this time; 0: at every one."""
 
 
 class EvaluationSection(Section):

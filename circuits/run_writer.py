@@ -96,6 +96,7 @@ class RunWriter:
             raise HopscopeError(f"{run.path} is read-only; copy the run to resume it.")
         writer = cls(run.path, dict(run.manifest))
         writer.rows = run.rows()
+        (run.path / RESUME).mkdir(exist_ok=True)  # an empty folder is easily lost in a copy
         for folder in (run.path, run.path / CHECKPOINTS, run.path / RESUME):
             remove_partial_files(folder)
         return writer

@@ -194,6 +194,17 @@ def test_without_a_usable_state_it_says_why(stopped: Path) -> None:
         train(None, stopped, resume=True, progress=False)
 
 
+def test_a_run_that_had_only_begun_starts_again(tmp_path: Path) -> None:
+    recipe = tiny_recipe(model__dropout=0.1)
+    train(recipe, tmp_path / "whole", progress=False)
+    run = stop_training_at(1, recipe, tmp_path / "run")
+    assert run.steps == [0]
+    shutil.rmtree(run.path / "resume")  # as if killed before the first state was written
+    run = train(None, run.path, resume=True, progress=False)
+    assert "starts again from step 0" in " ".join(run.manifest["notes"])
+    assert_equal_runs(tmp_path / "whole", run.path)
+
+
 def test_a_second_process_is_refused(stopped: Path) -> None:
     before = json.loads((stopped / "manifest.json").read_text())
     with (

@@ -54,7 +54,6 @@ def train(
 
 def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
     check_trackers(recipe)
-    torch.manual_seed(recipe.seed + group.rank)
     corpus = build_corpus(recipe)
     config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
     model = HookedTransformer(config)
@@ -135,6 +134,10 @@ def _load_newest(session: Session, run: Run, writer: RunWriter | None) -> list[s
     problems: list[str] = []
     damaged = run.damaged_steps()
     states = list(usable_states(folder, problems))
+    if not states and not problems and run.steps in ([], [0]):
+        if writer is not None:
+            writer.rewind(-1)
+        return ["The run had only begun: it starts again from step 0."]
     if not states:
         raise no_state(folder, problems)
     whole = [s for s in states if not damaged or s.step < min(damaged)]
@@ -167,6 +170,7 @@ def _session(
     out: Path,
     progress: bool,
 ) -> Session:
+    torch.manual_seed(recipe.seed + trainer.group.rank)  # of dropout, unless a state is loaded
     evaluator = Evaluator(corpus, recipe.evaluation.items, recipe.seed, trainer.group.device)
     return Session(recipe, out, trainer, evaluator, plan, writer, show=progress)
 

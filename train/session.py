@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from circuits.metrics import (
 )
 from circuits.recipe import Recipe
 from circuits.run_writer import RunWriter
-from circuits.runs import RESUME
+from circuits.runs import MANIFEST, RESUME
 from train.evaluation import Evaluator
 from train.interrupts import StopRequest, stop_requests
 from train.memory import is_out_of_memory, largest_fitting, out_of_memory
@@ -141,6 +142,7 @@ class Session:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            traceback.clear_frames(error.__traceback__)  # they hold the tensors of the failed step
             size = self.recipe.training.batch_size
             raise out_of_memory(size, largest_fitting(self.trainer.attempt, size // 2)) from error
 
@@ -164,7 +166,8 @@ class Session:
             self._progress.evaluated(row)
         if keep:
             self.plan.kept(accuracies)
-            self._keep(step)
+        if self.writer is not None:
+            self._write(self.writer, step, keep)
         self._since = (time.perf_counter(), step)
 
     def _measure(self) -> dict[str, Any]:
@@ -187,15 +190,16 @@ class Session:
             row["steps_per_s"] = steps / elapsed
         return row | {"seconds": self._seconds()}
 
-    def _keep(self, step: int) -> None:
-        if self.writer is None:
-            return
-        weights = self.trainer.model.state_dict()
-        self.writer.add_checkpoint(step, weights, self.recipe.checkpoints.dtype, **self._summary())
+    def _write(self, writer: RunWriter, step: int, keep: bool) -> None:
+        """The checkpoint if it is to be kept, and what resuming needs if it is time for it."""
+        section = self.recipe.checkpoints
+        if keep:
+            weights = self.trainer.model.state_dict()
+            writer.add_checkpoint(step, weights, section.dtype, **self._summary())
         if self._over():  # there will be nothing to resume
             return
-        if time.perf_counter() - self._state_time >= self.recipe.checkpoints.resume_seconds:
-            self._save_state(self.writer)
+        if time.perf_counter() - self._state_time >= section.resume_seconds:
+            self._save_state(writer)
 
     def _save_state(self, writer: RunWriter) -> None:
         tensors, numbers = self.trainer.state()
@@ -213,6 +217,8 @@ class Session:
         self._state_time, self._state_step = time.perf_counter(), step
 
     def _end(self, stopped: bool) -> None:
+        if stopped:
+            self.trainer.check_finite()
         if self.writer is None:
             return
         if not stopped:
@@ -220,7 +226,6 @@ class Session:
             remove_states(self.path / RESUME)
             return
         if self._state_step != self.trainer.step:
-            self.trainer.check_finite()
             self._save_state(self.writer)
         self.writer.set_state("stopped", **self._summary())
         assert self._progress is not None
@@ -239,10 +244,10 @@ class Session:
 
     def _how_to_go_on(self) -> str:
         """After a failed write, which has ended all writing."""
-        steps = state_steps(self.path / RESUME)
-        if not steps:
-            return "Then train the recipe again: nothing to resume from had been saved."
-        return f"Then continue from step {steps[0]} with: hopscope train --resume {self.path}"
+        if not (self.path / MANIFEST).exists():
+            return "Nothing had been saved yet: train the recipe again with another --out."
+        step = max(state_steps(self.path / RESUME), default=0)
+        return f"Then continue from step {step} with: hopscope train --resume {self.path}"
 
     def _last_good(self) -> str:
         if self.writer is None:

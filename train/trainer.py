@@ -1,16 +1,11 @@
-"""The optimizer steps themselves: as little Python per step as can be, no host synchronization.
-
-On a GPU the whole step (forward, backward, gradient filters, optimizer) is captured into one CUDA
-graph after a few ordinary steps and replayed.
-"""
+"""A run between two steps: as little Python per step as can be, no host synchronization."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from circuits.corpus import Corpus
 from circuits.errors import HopscopeError
@@ -20,36 +15,11 @@ from circuits.recipe import Recipe
 from train.batches import Batch, Batches
 from train.distributed import Group
 from train.learning_rates import learning_rate
-from train.losses import LOSSES, SampleLoss
-from train.optimizers import Optimizer
-
-EAGER_STEPS = 3
-"""Ordinary steps before a CUDA graph is captured, so that all buffers exist."""
+from train.losses import LOSSES
+from train.step import TrainingStep
 
 CHECK_EVERY = 25
 """Steps between looks at whether the losses are finite; each look waits for the device."""
-
-
-class Objective(nn.Module):
-    """The mean loss of a batch, as one module: what DDP and graphs wrap."""
-
-    def __init__(
-        self, model: HookedTransformer, sample_loss: SampleLoss, precision: Precision
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.sample_loss = sample_loss
-        self.precision: Precision = precision
-
-    def forward(
-        self,
-        tokens: Int[Tensor, "batch pos"],
-        predict_at: Int[Tensor, " batch"],
-        answer: Int[Tensor, " batch"],
-    ) -> Float[Tensor, ""]:
-        """Mean loss in nats."""
-        logits = self.model.fast_logits(tokens, predict_at, precision=self.precision)
-        return self.sample_loss(logits, answer).mean()
 
 
 class Trainer:
@@ -68,7 +38,6 @@ class Trainer:
         self.group = group
         self.sample_loss = LOSSES[recipe.training.loss]
         self.precision: Precision = precision
-        on_gpu = group.device.type == "cuda"
         data = corpus.training_set()
         columns = (c.to(group.device) for c in (data.tokens, data.predict_at, data.answer))
         self.batches = Batches(
@@ -78,14 +47,10 @@ class Trainer:
             rank=group.rank,
             world=group.world,
         )
-        self.optimizer = Optimizer(model.named_parameters(), recipe.training, capturable=on_gpu)
-        self._objective = group.wrap(Objective(model, self.sample_loss, precision))
+        self._step = TrainingStep(model, recipe.training, precision, group)
+        self.optimizer = self._step.optimizer
         self._losses = torch.zeros(recipe.evaluation.every, device=group.device)
         self._count = 0
-        # Muon's learning rate is a number that a graph would keep as it was when captured
-        graphs = on_gpu and group.world == 1 and recipe.training.optimizer == "adamw"
-        self._eager_left = EAGER_STEPS if graphs else -1
-        self._graph: Any = None
         self.step = 0
         """Optimizer steps done."""
 
@@ -93,48 +58,19 @@ class Trainer:
         """One optimizer step."""
         self.step += 1
         self.optimizer.set_learning_rate(learning_rate(self.training, self.step))
-        batch = self.batches.next()
-        loss = self._compute(batch) if self._eager_left < 0 else self._compute_graphed(batch)
-        self._losses[self._count].copy_(loss.detach())
+        self._losses[self._count].copy_(self._step(self.batches.next()))
         self._count += 1
-
-    def _compute(self, batch: Batch) -> Tensor:
-        self.optimizer.zero_grad()
-        loss: Tensor = self._objective(*batch)
-        loss.backward()
-        self.optimizer.step()
-        return loss
-
-    def _compute_graphed(self, batch: Batch) -> Tensor:
-        if self._eager_left:
-            self._eager_left -= 1
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):  # as capturing demands of the steps before it
-                loss = self._compute(batch)
-            torch.cuda.current_stream().wait_stream(side)
-            return loss
-        if self._graph is None:
-            self._input = Batch(*(column.clone() for column in batch))
-            self._graph = torch.cuda.CUDAGraph()
-            self.optimizer.zero_grad()
-            with torch.cuda.graph(self._graph):
-                self._output = self._compute(self._input)
-        for buffer, column in zip(self._input, batch, strict=True):
-            buffer.copy_(column)
-        self._graph.replay()
-        return self._output
 
     def attempt(self, size: int) -> None:
         """Forward and backward of the first `size` training examples, to see if they fit."""
-        self.optimizer.zero_grad()
-        loss: Tensor = self._objective(*self.batches.first(size))
-        loss.backward()
-        self.optimizer.zero_grad()
+        self._step.attempt(self.batches.first(size))
 
     def check_finite(self) -> None:
-        """Raise if a loss since the last evaluation is not finite; waits for the device."""
-        seen = self._losses[: self._count]
+        """Raise if a loss since the last evaluation is not finite; waits for the device.
+
+        All processes must ask: one that stopped alone would leave the others waiting for it.
+        """
+        seen = self.group.mean(self._losses[: self._count])
         bad = (~seen.isfinite()).nonzero()
         if len(bad):
             row = int(bad[0, 0])
