@@ -1,0 +1,115 @@
+"""One optimizer step: forward, backward, gradient filters, optimizer.
+
+On a GPU the objective is compiled and, after a few ordinary steps, all of the step is captured
+into one CUDA graph and replayed. [Neither has run on a GPU yet; the same code is tested on a CPU
+as far as one can: compiled, without a word to the host, and on a device that is none.]
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils._triton import has_triton
+
+from circuits.fast_path import Precision
+from circuits.model import HookedTransformer
+from circuits.recipe import TrainingSection
+from train.batches import Batch
+from train.distributed import Group
+from train.losses import LOSSES, SampleLoss
+from train.optimizers import Optimizer
+
+EAGER_STEPS = 3
+"""Ordinary steps before a CUDA graph is captured, so that all is compiled and all buffers exist."""
+
+
+class Objective(nn.Module):
+    """The mean loss of a batch, as one module: what DDP and the compiler wrap."""
+
+    def __init__(
+        self, model: HookedTransformer, sample_loss: SampleLoss, precision: Precision
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.sample_loss = sample_loss
+        self.precision: Precision = precision
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        predict_at: Int[Tensor, " batch"],
+        answer: Int[Tensor, " batch"],
+    ) -> Float[Tensor, ""]:
+        """Mean loss in nats."""
+        logits = self.model.fast_logits(tokens, predict_at, precision=self.precision)
+        return self.sample_loss(logits, answer).mean()
+
+
+class TrainingStep:
+    """Changes the weights of a model, batch by batch."""
+
+    def __init__(
+        self,
+        model: HookedTransformer,
+        training: TrainingSection,
+        precision: Precision,
+        group: Group,
+    ) -> None:
+        on_gpu = group.device.type == "cuda"
+        self.optimizer = Optimizer(model.named_parameters(), training, capturable=on_gpu)
+        self._plain = Objective(model, LOSSES[training.loss], precision)
+        compiles = on_gpu and has_triton()  # which is what PyTorch compiles with there
+        inner = torch.compile(self._plain, dynamic=False) if compiles else self._plain
+        self._objective = group.wrap(cast(nn.Module, inner))
+        # Muon's learning rate is a number that a graph would keep as it was when captured
+        graphs = on_gpu and group.world == 1 and training.optimizer == "adamw"
+        self._eager_left = EAGER_STEPS if graphs else -1
+        self._graph: Any = None
+
+    def __call__(self, batch: Batch) -> Float[Tensor, ""]:
+        """Do a step; the mean loss before it, which the next step may overwrite."""
+        if self._eager_left < 0:
+            return self._compute(batch)
+        if self._eager_left:
+            self._eager_left -= 1
+            return self._beside(batch)
+        if self._graph is None:
+            self._capture(batch)
+        for buffer, column in zip(self._input, batch, strict=True):
+            buffer.copy_(column)
+        self._graph.replay()
+        return self._output
+
+    def attempt(self, batch: Batch) -> None:
+        """Forward and backward in this process alone, to see if a batch fits."""
+        self.optimizer.zero_grad()
+        loss: Tensor = self._plain(*batch)
+        loss.backward()
+        self.optimizer.zero_grad()
+
+    def _compute(self, batch: Batch) -> Tensor:
+        self.optimizer.zero_grad()
+        loss: Tensor = self._objective(*batch)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def _beside(self, batch: Batch) -> Tensor:
+        """An ordinary step on another stream, as capturing demands of the steps before it."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            loss = self._compute(batch)
+        torch.cuda.current_stream().wait_stream(side)
+        return loss
+
+    def _capture(self, batch: Batch) -> None:
+        self._input = Batch(*(column.clone() for column in batch))
+        self._graph = torch.cuda.CUDAGraph()
+        self.optimizer.zero_grad()  # gradients shall lie in the graph's own memory
+        # Only this thread's calls count: those of trackers may go on meanwhile.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._output = self._compute(self._input)
