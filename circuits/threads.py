@@ -8,8 +8,10 @@ the slower half (measured on two cores: a training step of 4 layers, width 128 a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from threading import Barrier
 from typing import TypeVar
@@ -25,7 +27,7 @@ def each_on_a_core(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
     The jobs must not write to the same tensors. Each runs with one thread of its own and under the
     caller's grad mode; the first exception, in the order of the jobs, is raised here.
     """
-    n_threads = min(len(jobs), torch.get_num_threads())
+    n_threads = min(len(jobs), n_cores())
     if n_threads <= 1:
         return [job() for job in jobs]
     graded, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
@@ -35,6 +37,31 @@ def each_on_a_core(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
             return job()
 
     return list(_crew(n_threads).map(run, jobs))
+
+
+_FOR_JOBS: ContextVar[int | None] = ContextVar("for_jobs", default=None)
+
+
+@contextmanager
+def cores_for_jobs() -> Iterator[None]:
+    """Within, the caller's own operations stay in its thread, and all its cores are for jobs.
+
+    Threads that have shared an operation go on looking for the next one for some milliseconds, on
+    cores that the jobs started meanwhile need.
+    """
+    before = torch.get_num_threads()
+    token = _FOR_JOBS.set(n_cores())
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _FOR_JOBS.reset(token)
+
+
+def n_cores() -> int:
+    """How many jobs run side by side."""
+    return _FOR_JOBS.get() or torch.get_num_threads()
 
 
 @cache

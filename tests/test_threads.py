@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from circuits.threads import each_on_a_core
+from circuits.threads import cores_for_jobs, each_on_a_core, n_cores
 
 
 @pytest.fixture
@@ -56,3 +56,12 @@ def test_jobs_have_the_grad_mode_of_the_caller(two_threads, mode):
 
     with mode():
         assert each_on_a_core([modes, modes]) == [modes()] * 2
+
+
+def test_the_caller_keeps_to_one_thread_while_all_cores_are_for_jobs(two_threads):
+    both_here = threading.Barrier(2, timeout=10)
+    with cores_for_jobs():
+        assert torch.get_num_threads() == 1
+        assert n_cores() == 2
+        each_on_a_core([both_here.wait, both_here.wait])
+    assert torch.get_num_threads() == n_cores() == 2

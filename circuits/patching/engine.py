@@ -20,18 +20,19 @@ from torch import Tensor
 
 from circuits.components import LayerNorm, RMSNorm
 from circuits.errors import HopscopeError
+from circuits.fast_path import keep_freed_memory
 from circuits.model import HookedTransformer
 from circuits.patching.packed_linear import PackedLinear
 from circuits.patching.short_attention import attend, pattern
-from circuits.threads import each_on_a_core
+from circuits.threads import each_on_a_core, n_cores
 
 __all__ = ["CHUNK_ELEMENTS", "PatchEngine", "Trace", "pattern"]
 
 CHUNK_ELEMENTS = 1_500_000
 """Activations of one MLP layer computed at once; more falls out of the processor's cache."""
 
-LEAST_ELEMENTS = 50_000
-"""Activations of one MLP layer that are worth a job of their own."""
+LEAST_ELEMENTS = 100_000
+"""Activations of one MLP layer that are worth sharing among cores."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class PatchEngine:
     def __init__(self, model: HookedTransformer) -> None:
         if model.training:
             raise HopscopeError("the model is in training mode; call model.eval() before patching.")
+        keep_freed_memory()
         self.cfg = model.cfg
         self.depth = model.depth
         self._model = model
@@ -113,29 +115,30 @@ class PatchEngine:
         With `past`, `start` holds only the last positions, as states; the first ones are those of
         the runs in `past`, whose number divides the number of prompts (several prompts per run).
         """
-        x = start if start.is_floating_point() else self.embed(start)
-        n, pos, width = x.shape
-        heads = (self.cfg.n_heads, self.cfg.d_head)
+        n, pos = start.shape[:2]
         seen = pos if past is None else past.pos
+        weight, heads = self._unembed.weight, (self.cfg.n_heads, self.cfg.d_head)
         found = Trace(
-            x.new_empty(self.depth + 1, n, pos, width),
-            x.new_empty(self.depth, n, pos, width),
-            x.new_empty(self.depth, n, pos, *heads),
-            x.new_empty(self.depth, n, seen, *heads),
-            x.new_empty(self.depth, n, seen, *heads),
+            weight.new_empty(self.depth + 1, n, pos, self.cfg.d_model),
+            weight.new_empty(self.depth, n, pos, self.cfg.d_model),
+            weight.new_empty(self.depth, n, pos, *heads),
+            weight.new_empty(self.depth, n, seen, *heads),
+            weight.new_empty(self.depth, n, seen, *heads),
         )
         if past is not None:
             before = seen - pos
             for new, old in ((found.k, past.k), (found.v, past.v)):
                 runs = old[:, :, :before]
                 new[:, :, :before].unflatten(1, (-1, past.n)).copy_(runs.unsqueeze(1))
+        parts = self.parts(n, pos)
         self.side_by_side(
-            [partial(self._trace_rows, x[rows], found.rows(rows)) for rows in self.parts(n, pos)]
+            [partial(self._trace_rows, start[rows], found.rows(rows)) for rows in parts]
         )
         return found
 
     @torch.no_grad()
-    def _trace_rows(self, x: Tensor, found: Trace) -> None:
+    def _trace_rows(self, start: Tensor, found: Trace) -> None:
+        x = start if start.is_floating_point() else self.embed(start)
         found.resid[0] = x
         for i in range(self.depth):
             q, k, v = self.qkv(i, x)
@@ -178,20 +181,19 @@ class PatchEngine:
         w = self._blocks[i]
         return w.mlp_out.added_to(mid, w.mlp_in.activated(_norm(w.ln2, mid), self.cfg.act_fn))
 
-    def parts(self, n: int, states_per_prompt: int, n_alongside: int = 1) -> list[slice]:
+    def parts(self, n: int, states_per_prompt: int) -> list[slice]:
         """Equal parts of n prompts that are run with so many states each.
 
-        As few as fit the cache, but one for each core, unless that many jobs run alongside or
-        there is too little to do.
+        As few as fit the cache, and as many for each core, unless there is too little to do.
         """
         elements = n * states_per_prompt * self.cfg.d_mlp
-        wanted = min(torch.get_num_threads() // n_alongside, elements // LEAST_ELEMENTS)
-        step = math.ceil(n / max(1, wanted, math.ceil(elements / CHUNK_ELEMENTS)))
+        cores = n_cores() if elements > LEAST_ELEMENTS else 1
+        step = math.ceil(n / (cores * math.ceil(elements / (cores * CHUNK_ELEMENTS))))
         return [slice(first, first + step) for first in range(0, n, step)]
 
-    def is_little(self, states: int) -> bool:
-        """Whether calling an operation on so many states takes longer than the operation."""
-        return states * self.cfg.d_mlp < LEAST_ELEMENTS
+    def fills_cache(self, states: int) -> bool:
+        """Whether so many states are enough for one job."""
+        return states * self.cfg.d_mlp >= CHUNK_ELEMENTS
 
     def side_by_side(self, jobs: Sequence[Callable[[], None]]) -> None:
         """Run the jobs: on a CPU each on a core, elsewhere one after the other."""

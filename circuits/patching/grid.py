@@ -30,6 +30,7 @@ from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch, chosen
 from circuits.patching.short_attention import pattern
 from circuits.patching.sweep import sweep_after, sweep_made
 from circuits.queries import Queries
+from circuits.threads import cores_for_jobs
 
 if TYPE_CHECKING:  # xarray takes a second to import
     import xarray as xr
@@ -40,6 +41,7 @@ Metric = Callable[[Float[Tensor, "batch pos d_vocab"]], Tensor | float]
 _MAX_LOGITS = 100_000_000  # numbers held at once
 
 
+@cores_for_jobs()
 def patch_grid(
     model: HookedTransformer,
     clean: Queries | Int[Tensor, "batch pos"],
@@ -79,11 +81,13 @@ def patch_grid(
         chosen("position", positions, n_pos),
         chosen("head", heads, model.cfg.n_heads) if has_heads else None,
     )
-    source, base = engine.trace(clean_tokens), engine.trace(corrupted_tokens)
+    n = len(corrupted_tokens)
+    both = engine.trace(torch.cat([clean_tokens, corrupted_tokens]))
+    source, base = both.rows(slice(n)), both.rows(slice(n, None))
     if metric is None:
         metric = recovered_logit_difference(*(engine.logits(t.resid[-1]) for t in (source, base)))
     values = _grid_values(engine, source, base, grid, metric)
-    return _as_data_array(values, grid, corrupted, len(corrupted_tokens))
+    return _as_data_array(values, grid, corrupted, n)
 
 
 def recovered_logit_difference(
@@ -120,19 +124,27 @@ def _grid_values(
     for position in grid.positions:
         cells: list[list[np.ndarray]] = [[] for _ in grid.layers]
         for heads in _groups(grid.heads, together):
-            buffer = full.clone()
             part = replace(grid, positions=(position,), heads=heads)
             found = patched_logits(engine, source, base, part, all_positions=everywhere)
             for row, layer in zip(cells, grid.layers, strict=True):
-                for logits in found[layer]:
-                    if everywhere:
-                        buffer[:, position:] = logits
-                    else:
-                        buffer[:, -1] = logits
-                    row.append(torch.as_tensor(metric(buffer)).detach().cpu().numpy().copy())
+                row += _measured(metric, full, found[layer], position, everywhere)
         columns.append(np.stack([np.stack(row) for row in cells]))
     values = np.stack(columns, 1)  # layer, position, head[, example]
     return values[:, :, 0] if grid.heads is None else values
+
+
+def _measured(
+    metric: Metric, full: Tensor, cells: Tensor, position: int, everywhere: bool
+) -> list[np.ndarray]:
+    """The metric of each cell, whose logits replace those of the unpatched run."""
+    buffer, found = full.clone(), []
+    for logits in cells:
+        if everywhere:
+            buffer[:, position:] = logits
+        else:
+            buffer[:, -1] = logits
+        found.append(torch.as_tensor(metric(buffer)).detach().cpu().numpy().copy())
+    return found
 
 
 def patched_logits(

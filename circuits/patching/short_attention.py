@@ -24,42 +24,21 @@ def attend(
     q: Float[Tensor, "*batch query n_heads d_head"],
     keys: Sequence[Float[Tensor, "... n_heads d_head"]],
     values: Sequence[Float[Tensor, "... n_heads d_head"]],
-) -> Float[Tensor, "... query n_heads d_head"]:
-    """Causal attention; one key and value per position, each broadcast against the batch."""
-    return attend_each(q.unbind(-3), keys, values)
-
-
-def attend_each(
-    queries: Sequence[Float[Tensor, "... n_heads d_head"]],
-    keys: Sequence[Float[Tensor, "... n_heads d_head"]],
-    values: Sequence[Float[Tensor, "... n_heads d_head"]],
-) -> Float[Tensor, "... query n_heads d_head"]:
-    """Causal attention with one query, key and value per position, broadcast with each other.
+) -> Float[Tensor, "*batch query n_heads d_head"]:
+    """Causal attention; one key and value per position, each broadcast against the batch.
 
     Queries are the last positions of the sequence. The softmax runs over the first axis: over a
     last axis of three entries PyTorch's takes twenty to forty times as long.
     """
-    first = len(keys) - len(queries)  # position of the first query
-    shape = torch.broadcast_shapes(*(part.shape for part in (*queries, *keys, *values)))
-    z = queries[0].new_empty(*shape[:-2], len(queries), *shape[-2:])
-    for j, query in enumerate(queries):
-        seen = first + j + 1
-        _attend_from(query, keys[:seen], values[:seen], z[..., j, :, :])
-    return z
-
-
-def _attend_from(
-    q: Float[Tensor, "... n_heads d_head"],
-    keys: Sequence[Tensor],
-    values: Sequence[Tensor],
-    z: Float[Tensor, "... n_heads d_head"],
-) -> None:
-    """Write what one query collects into z."""
-    if len(keys) == 1:
-        z.copy_(values[0])
-        return
-    scores = torch.stack(torch.broadcast_tensors(*((q * key).sum(-1) for key in keys)))
+    before = len(keys) - q.shape[-3]
+    scores = q.new_full((len(keys), *q.shape[:-1]), -torch.inf)
+    for j, key in enumerate(keys):
+        seen_by = slice(max(0, j - before), None)
+        product = q[..., seen_by, :, :] * key.unsqueeze(-3)
+        torch.sum(product, -1, out=scores[j][..., seen_by, :])
     weights = scores.mul_(1 / math.sqrt(q.shape[-1])).softmax(0).unsqueeze(-1)
-    torch.mul(weights[0], values[0], out=z)
-    for weight, value in zip(weights[1:], values[1:], strict=True):
-        z.addcmul_(weight, value)
+    z = weights[0] * values[0].unsqueeze(-3)
+    for j, value in enumerate(values[1:], 1):
+        seen_by = slice(max(0, j - before), None)
+        z[..., seen_by, :, :].addcmul_(weights[j][..., seen_by, :, :], value.unsqueeze(-3))
+    return z

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.patching.engine import PatchEngine, Trace
-from circuits.patching.short_attention import attend_each
+from circuits.patching.short_attention import attend
 
 Entering = Callable[[int, slice], Float[Tensor, "cells n changed d_model"]]
 """From a layer l and some of the prompts to their states S[l, position : position + changed]."""
@@ -114,15 +114,15 @@ def sweep_made(
     shape = (base.n, suffix, engine.cfg.d_vocab) if all_positions else (base.n, engine.cfg.d_vocab)
     found = {layer: base.resid.new_empty(cells[layer], *shape) for layer in sorted(cells)}
     groups: list[list[int]] = []
-    for layer in found:  # a group with little to do takes in the next layer
-        if not groups or engine.is_little(sum(cells[i] for i in groups[-1]) * base.n * suffix):
+    for layer in found:
+        if not groups or engine.fills_cache(sum(cells[i] for i in groups[-1]) * base.n * suffix):
             groups.append([])
         groups[-1].append(layer)
     plan = _Sweep(engine, base, position, entering, stop, all_positions, settled)
     jobs = [
         partial(plan.run, {layer: found[layer] for layer in group}, rows)
         for group in groups
-        for rows in engine.parts(base.n, sum(cells[i] for i in group) * suffix, len(groups))
+        for rows in engine.parts(base.n, sum(cells[i] for i in group) * suffix)
     ]
     engine.side_by_side(jobs)
     return found
@@ -164,33 +164,45 @@ class _Sweep:
         return i == self.stop - 1 and not self.all_positions
 
     def _block(self, i: int, x: Tensor, base: Trace, rows: slice) -> Tensor:
-        last_only = self._last_only(i)
-        q, k, v = self.engine.qkv(i, x, last_only=last_only)
-        keys, values = self._past(i, base, rows, len(x))
-        z = attend_each(q.unbind(-3), [*keys, *k.unbind(-3)], [*values, *v.unbind(-3)])
-        return self.engine.rest_of_block(i, x[:, :, -1:] if last_only else x, z)
+        q, k, v = self.engine.qkv(i, x, last_only=self._last_only(i))
+        return self._attended(i, x, (q, k.unbind(-3), v.unbind(-3)), base, rows)
 
     def _first_block(self, i: int, new: Tensor, base: Trace, rows: slice) -> Tensor:
         """The block at which a patch enters: what comes after the changed positions is base's."""
-        q, k, v = (self._rest(new, part[i]).unbind(1) for part in (base.q, base.k, base.v))
-        if new.shape[2]:
-            q, k, v = (
-                (*own.unbind(-3), *old)
-                for own, old in zip(self.engine.qkv(i, new), (q, k, v), strict=True)
-            )
-        keys, values = self._past(i, base, rows, len(new))
-        last_only = self._last_only(i)
-        z = attend_each(q[-1:] if last_only else q, [*keys, *k], [*values, *v])
+        changed = new.shape[2]
+        q, k, v = (self._after(changed, part[i]) for part in (base.q, base.k, base.v))
+        keys, values = k.unbind(1), v.unbind(1)
+        if changed:
+            new_q, new_k, new_v = self.engine.qkv(i, new)
+            keys, values = (*new_k.unbind(-3), *keys), (*new_v.unbind(-3), *values)
+            q = torch.cat([new_q, q.expand(len(new), -1, -1, -1, -1)], 2)
+        else:
+            q = q.expand(len(new), -1, -1, -1, -1)
         x = self._with_rest(new, base.resid[i])
-        return self.engine.rest_of_block(i, x[:, :, -1:] if last_only else x, z)
+        return self._attended(i, x, (q, keys, values), base, rows)
+
+    def _attended(
+        self,
+        i: int,
+        x: Tensor,
+        qkv: tuple[Tensor, Sequence[Tensor], Sequence[Tensor]],
+        base: Trace,
+        rows: slice,
+    ) -> Tensor:
+        """S[i + 1] of cells, given what their positions ask and answer."""
+        q, keys, values = qkv
+        past_k, past_v = self._past(i, base, rows, len(x))
+        if self._last_only(i):
+            q, x = q[:, :, -1:], x[:, :, -1:]
+        return self.engine.rest_of_block(i, x, attend(q, [*past_k, *keys], [*past_v, *values]))
 
     def _with_rest(self, new: Tensor, old: Tensor) -> Float[Tensor, "cells n suffix d_model"]:
-        return torch.cat([new, self._rest(new, old).expand(len(new), -1, -1, -1)], 2)
+        rest = self._after(new.shape[2], old)
+        return torch.cat([new, rest.expand(len(new), -1, -1, -1)], 2)
 
-    def _rest(self, new: Tensor, old: Tensor) -> Float[Tensor, "n unchanged ..."]:
+    def _after(self, changed: int, old: Tensor) -> Float[Tensor, "n unchanged ..."]:
         """What base has after the changed positions; its trace may hold the last ones only."""
-        unchanged = self.base.pos - self.position - new.shape[2]
-        return old[:, old.shape[1] - unchanged :]
+        return old[:, old.shape[1] - (self.base.pos - self.position - changed) :]
 
     def _past(
         self, i: int, base: Trace, rows: slice, cells: int
@@ -202,5 +214,5 @@ class _Sweep:
             draws = self.settled.n // self.base.n
             for kept, part in ((keys, self.settled.k), (values, self.settled.v)):
                 new = part[i][:, before].unflatten(0, (draws, -1))[:, rows]
-                kept.append(new.repeat(cells // draws, 1, 1, 1))
+                kept.append(new if cells == draws else new.repeat(cells // draws, 1, 1, 1))
         return keys, values
