@@ -4,8 +4,12 @@
 2. S[layer, position] of B is overwritten by A's state at the same place.
 3. Success: B's top token becomes r2(b'), the answer for A's bridge and B's second relation.
 
+Questions of more hops have several bridges, of which `bridge` chooses one; the target is where B's
+later relations lead from A's.
+
 Donors are drawn so that success can only come from the bridge: A shares neither subject nor r1
-with B, its own answer is not r2(b'), and B with A's subject, A's r1 or A's r2 does not lead there.
+with B, its own answer is not the target, and B with any one of A's tokens, or with another one of
+A's bridges, does not lead there.
 Two controls count the same event (the target is that of the real donor): `same_bridge`, a donor
 whose bridge is b, which should leave the answer alone (`kept`), and `random`, a donor with a third
 bridge that does not lead to the target.
@@ -20,10 +24,11 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Float, Int, Integer
+from pydantic import Field
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.corruptions import NO_FACT, FactTable, hashed
+from analyses.corruptions import NO_FACT, Chains, FactTable, hashed
 from analyses.examples import Examples, with_interval
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
@@ -43,6 +48,8 @@ class Options(AnalysisOptions):
 
     controls: tuple[Control, ...] = CONTROLS
     """Kinds of donor."""
+    bridge: int = Field(default=1, ge=1)
+    """Which bridge is swapped: the first, or a later one of questions with more hops."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +61,17 @@ class Donors:
     rows: Int[np.ndarray, "control n"]
     """Row of the donor in its split, -1 where there is none."""
     target: Int[np.ndarray, " n"]
-    """Token id of r2(b')."""
+    """Token id of r2(b'), where B's later relations lead from A's bridge."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
     """Share of answers that become the donor bridge's, for every state of one checkpoint."""
-    if examples.queries.token_ids.shape[1] != 3:
+    n_bridges = examples.queries.bridge_ids.shape[1]
+    if options.bridge > n_bridges:
         raise HopscopeError(
-            "bridge patching is for two-hop questions; this split's have "
-            f"{examples.queries.token_ids.shape[1]} tokens."
+            f"bridge = {options.bridge} is refused: the questions of {examples.split!r} have "
+            f"{n_bridges or 'no'} bridge{'' if n_bridges == 1 else 's'}; choose another split, or "
+            "a bridge that there is."
         )
     donors = examples.once(("donors", options), lambda: draw_donors(examples, options))
     outcome = _outcomes(PatchEngine(model), examples, donors)
@@ -150,66 +159,50 @@ def draw_donors(examples: Examples, options: Options) -> Donors:
         rows = np.sort(np.random.default_rng([options.seed, 1]).permutation(rows)[:_POOL])
         pool = pool.take(rows)
     table = FactTable.of(examples.corpus.graph)
-    first_relation = examples.corpus.vocab.first_relation
-    donor = _Chain.of(pool.token_ids, pool.bridge_ids, pool.answer_ids, first_relation)
+    ours, donor = Chains.of(examples.queries), Chains.of(pool)
     step = max(1, _PAIRS_AT_ONCE // max(1, len(pool)))
-    queries = examples.queries
-    parts = []
-    for i in range(0, len(queries), step):
-        part = queries.take(np.arange(i, min(i + step, len(queries))))
-        ours = _Chain.of(part.token_ids, part.bridge_ids, part.answer_ids, first_relation)
-        parts.append(_draw(ours.column(), donor, table, options))
+    parts = [
+        _draw(ours.rows(slice(i, i + step)), donor, table, options)
+        for i in range(0, len(examples), step)
+    ]
     chosen = np.concatenate([part[0] for part in parts], 1)
     target = np.concatenate([part[1] for part in parts])
-    tokens = np.where(chosen[..., None] >= 0, pool.token_ids[chosen], queries.token_ids)
+    tokens = np.where(chosen[..., None] >= 0, pool.token_ids[chosen], examples.queries.token_ids)
     return Donors(tokens, np.where(chosen >= 0, rows[chosen], -1), target)
 
 
-@dataclass(frozen=True)
-class _Chain:
-    """Two-hop questions as indices of entities and relations."""
-
-    h: np.ndarray
-    r1: np.ndarray
-    b: np.ndarray
-    r2: np.ndarray
-    t: np.ndarray
-
-    @classmethod
-    def of(cls, tokens: np.ndarray, bridges: np.ndarray, answers: np.ndarray, r: int) -> _Chain:
-        return cls(tokens[:, 0], tokens[:, 1] - r, bridges[:, 0], tokens[:, 2] - r, answers)
-
-    def column(self) -> _Chain:
-        return _Chain(*(x[:, None] for x in (self.h, self.r1, self.b, self.r2, self.t)))
-
-
 def _draw(
-    ours: _Chain, donor: _Chain, table: FactTable, options: Options
+    ours: Chains, donor: Chains, table: FactTable, options: Options
 ) -> tuple[Int[np.ndarray, "control n"], Int[np.ndarray, " n"]]:
     """Index into the pool (-1: none) per control, and the target of the real donor."""
-    question = hashed(options.seed, ours.h, ours.r1, ours.r2)
-    priority = hashed(question, donor.h, donor.r1, donor.r2)
-    unlike = (donor.h != ours.h) & (donor.r1 != ours.r1)
-    leads_to = table.object[donor.b, ours.r2]
-    shape = unlike.shape
-    elsewhere = [  # answers that the patched question gets in another way than by its bridge
-        np.broadcast_to(donor.t, shape),
-        table.follow(np.broadcast_to(donor.h, shape), [ours.r1, ours.r2]),
-        table.follow(np.broadcast_to(ours.h, shape), [donor.r1, ours.r2]),
-        table.object[ours.b, donor.r2],
+    at, then = ours.stops.T[..., None], ours.relations.T[..., None]  # [hop, n, 1]
+    its_at, its_then = donor.stops.T, donor.relations.T
+    hops = len(then)
+    question = hashed(options.seed, at[0], *then)
+    priority = hashed(question, its_at[0], *its_then)
+    unlike = (its_at[0] != at[0]) & (its_then[0] != then[0])
+    # where the later relations lead from each of the donor's stops; the first is its subject
+    swapped = [table.follow(its_at[k], [*then[k:]]) for k in range(hops)]
+    leads_to = swapped.pop(options.bridge)
+    elsewhere = [  # answers that the patched question gets in another way than by this bridge
+        donor.answer,
+        *swapped,
+        *(table.follow(at[j], [its_then[j], *then[j + 1 :]]) for j in range(hops)),
     ]
 
     def only_by_bridge(wanted: np.ndarray) -> np.ndarray:
         return unlike & np.logical_and.reduce([answer != wanted for answer in elsewhere])
 
-    real = only_by_bridge(leads_to) & (donor.b != ours.b) & (leads_to >= 0) & (leads_to != ours.t)
+    other = its_at[options.bridge] != at[options.bridge]
+    new = (leads_to >= 0) & (leads_to != ours.answer[:, None])
+    real = only_by_bridge(leads_to) & other & new
     chosen = _least(priority, real)
     target = np.where(chosen >= 0, leads_to[np.arange(len(leads_to)), chosen], NO_FACT)
     placebo = only_by_bridge(target[:, None])
     allowed = {
         "bridge": real,
-        "same_bridge": placebo & (donor.b == ours.b),
-        "random": placebo & (donor.b != ours.b) & (leads_to != target[:, None]),
+        "same_bridge": placebo & ~other,
+        "random": placebo & other & (leads_to != target[:, None]),
     }
     found = [_least(priority, allowed[control]) for control in options.controls]
     return np.where(chosen >= 0, np.stack(found), -1), target

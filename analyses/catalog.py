@@ -96,6 +96,7 @@ _ENTRIES = (
         "Overwrites one residual state with its value for a corrupted question, and the other way "
         "round. The share of answers that flip is the strength of the path from that state.",
         "analyses.causal_tracing",
+        version=2,
     ),
     Analysis(
         "bridge_patching",
@@ -119,6 +120,7 @@ _ENTRIES = (
         "not seen, beside shuffled labels. Cosines say how alike states with the same bridge "
         "are, and how close to its embedding.",
         "analyses.probes",
+        version=2,
     ),
     Analysis(
         "tuned_lens",

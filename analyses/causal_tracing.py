@@ -255,6 +255,11 @@ def _dataset(
         flips.astype(np.int8),
         {"long_name": "corruptions that flip the answer, -1 where none was drawn", "units": "1"},
     )
+    variables["drawn_example"] = (
+        ("example", "position"),
+        drawn.astype(np.int8),
+        {"long_name": "corruptions drawn for the question", "units": "1", "per_step": False},
+    )
     variables["n_valid"] = (
         ("position",),
         (drawn > 0).sum(0).astype(np.int32),

@@ -85,7 +85,7 @@ def draw_corruptions(
 ) -> Corruptions:
     """Draw up to `draws` different replacements per question of the token at `position`."""
     known, trained = FactTable.of(graph), FactTable.of(graph, in_distribution)
-    chains = _Chains.of(queries)
+    chains = Chains.of(queries)
     subjects = np.unique(graph.facts[in_distribution, 0])
     pool = subjects if position == 0 else np.arange(len(graph.relations))
     step = max(1, _ROWS_AT_ONCE // max(1, len(pool)))
@@ -103,7 +103,7 @@ def draw_corruptions(
 
 
 @dataclass(frozen=True)
-class _Chains:
+class Chains:
     """Questions as indices of entities and relations."""
 
     stops: Int[np.ndarray, "n hops"]
@@ -112,7 +112,8 @@ class _Chains:
     answer: Int[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, queries: Queries) -> _Chains:
+    def of(cls, queries: Queries) -> Chains:
+        """Those of composition questions, of any number of hops."""
         tokens = queries.token_ids
         return cls(
             np.column_stack([tokens[:, 0], queries.bridge_ids]),
@@ -120,12 +121,13 @@ class _Chains:
             queries.answer_ids,
         )
 
-    def rows(self, which: slice) -> _Chains:
-        return _Chains(self.stops[which], self.relations[which], self.answer[which])
+    def rows(self, which: slice) -> Chains:
+        """Some of them."""
+        return Chains(self.stops[which], self.relations[which], self.answer[which])
 
 
 def _draw(
-    chains: _Chains,
+    chains: Chains,
     known: FactTable,
     trained: FactTable,
     pool: np.ndarray,

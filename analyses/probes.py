@@ -14,8 +14,9 @@
 5. Cosine of the state itself to the bridge's embedding (W_E) and unembedding (W_U), beside the mean
    over all other entities: low although the bridge is decodable is what DiscoLoop (arXiv
    2607.00341) reports.
-6. A map: the two first principal components of trained states of the most frequent bridges, and the
-   examples' states in it. Signs are fixed by the first bridge, so maps of steps can be compared.
+6. Maps of the examples' states with the most frequent bridges: on the two first principal
+   components of trained states (signs are fixed by the first bridge, so maps of steps can be
+   compared), and by multidimensional scaling of their distances (`analyses.state_map`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""A two-dimensional map of bridge states: principal components of trained states."""
+"""Two-dimensional maps of bridge states: principal components of trained states, and MDS.
+
+Principal components show the directions of most variance and lose the others; metric
+multidimensional scaling (SMACOF, de Leeuw 1977) places the examples' states so that their distances
+on the map are as near as possible to those in the model, whatever their directions. It starts from
+the principal components and is turned back onto them, so that maps can be compared.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +18,9 @@ from torch import Tensor
 from analyses.estimates import Variables
 from circuits.errors import HopscopeError, unknown_name
 from circuits.queries import Queries
+
+LEAST_ON_MAP = 3
+"""Fewer states than this lie in a plane anyhow."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +69,30 @@ def state_map(
     first = (x[torch.from_numpy(owner == bridges[0])].mean(0) - mean) @ axes[:2].T
     axes = axes[:2] * torch.where(first < 0, -1.0, 1.0)[:, None]
     placed = ((here[options.layer, :, options.position].cpu() - mean) @ axes.T).numpy()
-    points = np.full((len(bridges), options.points, 2), np.nan, np.float32)
+    on_map = np.full((len(bridges), options.points), -1)
     for i, bridge in enumerate(bridges):
-        rows = placed[queries.bridge.numpy() == bridge][: options.points]
-        points[i, : len(rows)] = rows
+        rows = np.flatnonzero(queries.bridge.numpy() == bridge)[: options.points]
+        on_map[i, : len(rows)] = rows
+    points = np.where(on_map[..., None] >= 0, placed[on_map], np.nan).astype(np.float32)
     centroids = np.stack(
         [((x[torch.from_numpy(owner == b)].mean(0) - mean) @ axes.T).numpy() for b in bridges]
     )
     explained = (sizes[:2] ** 2 / (sizes**2).sum().clamp_min(1e-30)).numpy()
     where = {"layer": str(options.layer), "position": queries.positions[options.position]}
+    mds, stress = multidimensional_scaling(
+        here[options.layer, :, options.position].cpu().numpy(), placed, on_map
+    )
     variables: Variables = {
+        "map_mds": (
+            ("map_bridge", "map_point", "axis"),
+            mds,
+            {"long_name": "states of the examples by multidimensional scaling", **where},
+        ),
+        "map_stress": (
+            (),
+            stress,
+            {"long_name": "normalized stress of the scaling, 0: distances are kept", "units": "1"},
+        ),
         "map_state": (
             ("map_bridge", "map_point", "axis"),
             points,
@@ -87,6 +110,36 @@ def state_map(
         ),
     }
     return variables, bridges
+
+
+def multidimensional_scaling(
+    states: Float[np.ndarray, "n d_model"],
+    start: Float[np.ndarray, "n axis"],
+    on_map: Int[np.ndarray, "bridge point"],
+) -> tuple[Float[np.ndarray, "bridge point axis"], float]:
+    """Places of the chosen states, NaN for none (-1), and normalized stress (Kruskal's stress-1).
+
+    Args:
+        states: All examples' states.
+        start: Where the scaling starts, and the axes it is turned back to.
+        on_map: Rows of the chosen ones.
+    """
+    from scipy.linalg import orthogonal_procrustes
+    from scipy.spatial.distance import cdist
+    from sklearn.manifold import smacof
+
+    here = on_map >= 0
+    rows = on_map[here]
+    placed = np.full((*on_map.shape, start.shape[1]), np.nan, np.float32)
+    if len(rows) < LEAST_ON_MAP:
+        return placed, float("nan")
+    chosen, first = states[rows].astype(float), start[rows].astype(float)
+    found, stress = smacof(
+        cdist(chosen, chosen), init=first, n_init=1, random_state=0, normalized_stress=True
+    )
+    turn, _ = orthogonal_procrustes(found - found.mean(0), first - first.mean(0))
+    placed[here] = (found - found.mean(0)) @ turn + first.mean(0)
+    return placed, float(stress)
 
 
 def _most_frequent(bridge: Int[np.ndarray, " n"], at_most: int) -> Int[np.ndarray, " k"]:

@@ -11,6 +11,8 @@ is `WORKING_HEAD`, all other blocks and heads add nothing. So, exactly:
 - S[i, relation_1] carries the bridge for first_hop < i, and writing another bridge there while
   i <= second_hop gives the answer for that bridge; no other state does;
 - atomic questions are answered too: the unembedding reads the bridge subspace.
+
+Three hops are wired in the same way, the third one in the block after the second.
 """
 
 from __future__ import annotations
@@ -54,17 +56,18 @@ def hand_wired(
     n_layers: int = 2,
     first_hop: int = 0,
     second_hop: int = 1,
+    hops: int = 2,
 ) -> HandWired:
     """Model and corpus; about 70% of all (subject, relation) of the random graph have a fact."""
-    corpus = random_corpus(n_entities, n_relations, seed)
+    corpus = random_corpus(n_entities, n_relations, seed, hops)
     n_facts = len(corpus.graph)
     cfg = ModelConfig(
         n_layers=n_layers,
-        d_model=5 * n_entities + n_relations + 3,
-        n_ctx=3,
+        d_model=(1 + 2 * hops) * n_entities + n_relations + hops + 1,
+        n_ctx=hops + 1,
         d_vocab=len(corpus.vocab),
         n_heads=2,
-        d_head=max(n_entities, 3),
+        d_head=max(n_entities, hops + 1),
         d_mlp=n_facts,
         act_fn="relu",
         normalization_type=None,
@@ -73,7 +76,7 @@ def hand_wired(
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-        _wire(model, corpus.graph, first_hop, second_hop)
+        _wire(model, corpus.graph, [first_hop, *range(second_hop, second_hop + hops - 1)])
     return HandWired(model, corpus, first_hop, second_hop)
 
 
@@ -92,7 +95,9 @@ def random_model(corpus: Corpus, seed: int = 0, **changes: object) -> HookedTran
     return HookedTransformer(ModelConfig(**fields)).eval()
 
 
-def random_corpus(n_entities: int = 12, n_relations: int = 5, seed: int = 0) -> Corpus:
+def random_corpus(
+    n_entities: int = 12, n_relations: int = 5, seed: int = 0, hops: int = 2
+) -> Corpus:
     """A functional random graph with all splits of the composition task; about 15% OOD facts."""
     rng = np.random.default_rng(seed)
     present = rng.random((n_entities, n_relations)) < 0.7
@@ -108,7 +113,7 @@ def random_corpus(n_entities: int = 12, n_relations: int = 5, seed: int = 0) -> 
         graph=graph,
         vocab=vocab,
         in_distribution=in_distribution,
-        splits=_splits(graph, vocab, in_distribution, rng),
+        splits=_splits(graph, vocab, in_distribution, rng, hops),
         trained=("train_inferred", "atomic_id", "atomic_ood"),
         report={},
     )
@@ -150,23 +155,25 @@ def _accuracies(model: HookedTransformer, corpus: Corpus) -> dict[str, float]:
     return found
 
 
-def _wire(model: HookedTransformer, graph: KnowledgeGraph, first_hop: int, second_hop: int) -> None:
-    n, k = len(graph.entities), len(graph.relations)
-    token = torch.arange(n + k)
-    entity, relation = slice(0, n), slice(n, n + k)
-    position = slice(n + k, n + k + 3)
-    starts = [n + k + 3 + i * n for i in range(4)]
-    subject_copy, bridge, bridge_copy, answer = (slice(a, a + n) for a in starts)
-    model.embed.W_E[token, token] = 1.0
-    model.pos_embed.W_pos[torch.arange(3), torch.arange(3) + n + k] = 1.0
-    # relation_1 attends to the subject; elsewhere nothing useful is in reach
-    _attend(model, first_hop, position, [0, 0, 2], entity, subject_copy)
-    _look_up(model, first_hop, graph, subject_copy, relation, bridge)
-    _attend(model, second_hop, position, [0, 0, 1], bridge, bridge_copy)
-    _look_up(model, second_hop, graph, bridge_copy, relation, answer)
+def _wire(model: HookedTransformer, graph: KnowledgeGraph, blocks: list[int]) -> None:
+    n, k, hops = len(graph.entities), len(graph.relations), len(blocks)
+    token, n_pos = torch.arange(n + k), len(blocks) + 1
+    read, relation = slice(0, n), slice(n, n + k)
+    position = slice(n + k, n + k + n_pos)
+    starts = [n + k + n_pos + i * n for i in range(2 * hops)]
+    spaces = [slice(a, a + n) for a in starts]  # per hop: what it is looked up by, what it finds
     eye = torch.eye(n)
-    model.unembed.W_U[bridge, :n] = eye
-    model.unembed.W_U[answer, :n] = eye
+    model.embed.W_E[token, token] = 1.0
+    model.pos_embed.W_pos[torch.arange(n_pos), torch.arange(n_pos) + n + k] = 1.0
+    for hop, block in enumerate(blocks):
+        copied, found = spaces[2 * hop : 2 * hop + 2]
+        # the position of this relation attends to the one before; elsewhere nothing is in reach
+        target = [0, *range(1, n_pos)] if hop == 0 else [0] * n_pos
+        target[hop + 1] = hop
+        _attend(model, block, position, target, read, copied)
+        _look_up(model, block, graph, copied, relation, found)
+        model.unembed.W_U[found, :n] = eye
+        read = found
     model.unembed.W_U[relation, n:] = 0.5 * torch.eye(k)
 
 
@@ -194,22 +201,26 @@ def _look_up(
 
 
 def _splits(
-    graph: KnowledgeGraph, vocab: Vocab, known: np.ndarray, rng: np.random.Generator
+    graph: KnowledgeGraph, vocab: Vocab, known: np.ndarray, rng: np.random.Generator, hops: int
 ) -> dict[str, Queries]:
     tail = {(s, r): (o, bool(k)) for (s, r, o), k in zip(graph.facts.tolist(), known, strict=True)}
     rows: dict[str, list[tuple[int, ...]]] = {
         name: [] for name in ("train_inferred", "id_test", "ood_test", "io_test", "oi_test")
     }
-    for (h, r1), (b, first) in tail.items():
-        for r2 in range(len(graph.relations)):
-            if (b, r2) in tail:
-                t, second = tail[b, r2]
-                kind = {(1, 1): "train_inferred", (1, 0): "io_test", (0, 1): "oi_test"}
-                split = kind.get((first, second), "ood_test")
-                if split == "train_inferred" and rng.random() < 0.3:
-                    split = "id_test"
-                rows[split].append((h, r1, b, r2, t))
-    splits = {name: _composition(vocab, found) for name, found in rows.items()}
+    chains = [((h, r, t), (k,)) for (h, r), (t, k) in tail.items()]
+    for _ in range(hops - 1):
+        chains = [
+            ((*chain, r, tail[chain[-1], r][0]), (*flags, tail[chain[-1], r][1]))
+            for chain, flags in chains
+            for r in range(len(graph.relations))
+            if (chain[-1], r) in tail
+        ]
+    for chain, flags in chains:
+        split = {(1, 0): "io_test", (0, 1): "oi_test"}.get(flags, "ood_test")
+        if all(flags):
+            split = "id_test" if rng.random() < 0.3 else "train_inferred"
+        rows[split].append(chain)
+    splits = {name: _composition(vocab, found, hops) for name, found in rows.items()}
     for name, facts in (("atomic_id", graph.facts[known]), ("atomic_ood", graph.facts[~known])):
         tokens = facts[:, :2] + [0, vocab.first_relation]
         none = np.empty((len(facts), 0), np.int32)
@@ -217,7 +228,8 @@ def _splits(
     return splits
 
 
-def _composition(vocab: Vocab, rows: list[tuple[int, ...]]) -> Queries:
-    table = np.array(rows, np.int32).reshape(-1, 5)
-    tokens = table[:, [0, 1, 3]] + np.array([0, vocab.first_relation, vocab.first_relation])
-    return Queries("composition", vocab, tokens.astype(np.int32), table[:, 2:3], table[:, 4])
+def _composition(vocab: Vocab, rows: list[tuple[int, ...]], hops: int) -> Queries:
+    """From chains (subject, relation, bridge, relation, ..., answer)."""
+    table = np.array(rows, np.int32).reshape(-1, 2 * hops + 1)
+    tokens = np.column_stack([table[:, :1], table[:, 1::2] + vocab.first_relation])
+    return Queries("composition", vocab, tokens.astype(np.int32), table[:, 2:-1:2], table[:, -1])

@@ -61,6 +61,26 @@ def test_donors_share_nothing_but_what_they_should() -> None:
             assert (donor.bridge == question.bridge) == (control == "same_bridge")
 
 
+@pytest.mark.parametrize("bridge", [1, 2])
+def test_each_bridge_of_a_three_hop_question_is_at_the_state_that_was_wired(bridge: int) -> None:
+    wired = hand_wired(hops=3, n_layers=3)
+    examples = draw_examples(wired.corpus, "train_inferred", 60)
+    found = PATCHING.run(wired.model, examples, PATCHING.options({"bridge": bridge}))
+    expected = np.zeros((4, 4))
+    expected[bridge, bridge] = (
+        1  # written by block bridge - 1 at relation_<bridge>, read by the next
+    )
+    np.testing.assert_array_equal(found.success.sel(control="bridge"), expected)
+    for placebo in ("same_bridge", "random"):
+        assert (found.success.sel(control=placebo).fillna(0) == 0).all()
+
+
+def test_a_bridge_that_the_questions_do_not_have_is_refused() -> None:
+    examples = draw_examples(WIRED.corpus, "train_inferred", 20)
+    with pytest.raises(HopscopeError, match="have 1 bridge;"):
+        PATCHING.run(WIRED.model, examples, PATCHING.options({"bridge": 2}))
+
+
 def test_outcomes_of_single_examples_add_up() -> None:
     found = PATCHING.run(WIRED.model, draw_examples(WIRED.corpus, "train_inferred", 60), OPTIONS)
     each = found.outcome_example
@@ -72,5 +92,5 @@ def test_outcomes_of_single_examples_add_up() -> None:
 
 def test_atomic_questions_have_no_bridge_to_patch() -> None:
     examples = draw_examples(WIRED.corpus, "atomic_id", 20)
-    with pytest.raises(HopscopeError, match="two-hop questions"):
+    with pytest.raises(HopscopeError, match="no bridges"):
         PATCHING.run(WIRED.model, examples, OPTIONS)

@@ -172,3 +172,24 @@ def test_a_layer_that_does_not_exist_is_named() -> None:
     examples = draw_examples(WIRED.corpus, "train_inferred", 10)
     with pytest.raises(HopscopeError, match="target_layer = 9 does not exist"):
         trace(examples, target_layer=9)
+
+
+def test_every_hop_of_three_is_traced_to_the_states_that_were_wired() -> None:
+    wired = hand_wired(hops=3, n_layers=3)
+    examples = draw_examples(wired.corpus, "train_inferred", 60)
+    found = TRACING.run(wired.model, examples, TRACING.options({}))
+    # each token matters until the block after the one that reads it, the last relation always
+    expected = np.array([[1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]])
+    np.testing.assert_array_equal(found.strength, expected)
+    np.testing.assert_array_equal(found.restored, expected)
+    assert (found.corrupted_accuracy == 1).all()
+
+
+def test_each_example_says_how_many_corruptions_stand_behind_its_flips() -> None:
+    examples = draw_examples(WIRED.corpus, "train_inferred", 60)
+    found = TRACING.run(WIRED.model, examples, TRACING.options({"corruptions": 50}))
+    drawn = found.drawn_example
+    assert (found.flip_example <= drawn).all()
+    np.testing.assert_array_equal((drawn > 0).sum("example"), found.n_valid)
+    share = (found.flip_example / drawn.where(drawn > 0)).mean("example")
+    np.testing.assert_allclose(share, found.strength, atol=1e-6)

@@ -9,6 +9,7 @@ from hand_wired import hand_wired
 from analyses import probes
 from analyses.catalog import CATALOG
 from analyses.examples import draw_examples
+from analyses.state_map import multidimensional_scaling
 from analyses.states import row_keys
 from circuits.errors import HopscopeError
 
@@ -69,6 +70,24 @@ def test_the_map_holds_each_bridge_s_states_and_no_others(found) -> None:
     expected = [(bridge == int(name[1:])).sum() for name in found.map_bridge.values]
     assert placed.tolist() == expected
     assert found.map_centroid.values[0, 0] >= 0
+
+
+def test_scaling_keeps_the_distances_of_a_plane_that_the_start_does_not_show() -> None:
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(20, 2))
+    states = plane @ np.linalg.qr(rng.normal(size=(10, 2)))[0].T  # turned into ten dimensions
+    rows = np.array([[*range(10)], [*range(10, 19), -1]])
+    placed, stress = multidimensional_scaling(states, plane + rng.normal(size=(20, 2)), rows)
+    assert stress < 0.01
+    assert np.isnan(placed[1, 9]).all()
+    found, true = placed.reshape(20, 2)[:19], plane[:19]
+    far = np.linalg.norm(true[:, None] - true, axis=-1)
+    np.testing.assert_allclose(np.linalg.norm(found[:, None] - found, axis=-1), far, atol=0.1)
+
+
+def test_the_scaled_map_shows_the_states_of_the_other_one(found) -> None:
+    np.testing.assert_array_equal(np.isfinite(found.map_mds), np.isfinite(found.map_state))
+    assert 0 <= found.map_stress < 1
 
 
 def test_a_state_that_does_not_exist_is_refused_in_a_sentence() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 
@@ -125,35 +127,69 @@ def geometry_over_training(
 
 def state_map(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
     """States of the most frequent bridges on two principal components, one map per split."""
+    return _maps(ds, "state_map", "Map of bridge states", _scatter, step, split)
+
+
+def state_map_mds(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """The same states by multidimensional scaling of their distances, one map per split."""
+    title = "Map of bridge states by their distances (MDS)"
+    return _maps(ds, "state_map_mds", title, _scaled, step, split)
+
+
+def _maps(
+    ds: xr.Dataset,
+    name: str,
+    title: str,
+    draw: Callable[[xr.Dataset, str], Scatter],
+    step: int | None,
+    split: str | None,
+) -> Spec:
     step = pick.chosen_step(ds, step)
     splits = pick.names(ds, "split") if split is None else (pick.chosen(ds, "split", split),)
     now = ds.sel(step=step)
-    maps = tuple(_scatter(now.sel(split=s), s) for s in splits)
+    maps = tuple(draw(now.sel(split=s), s) for s in splits)
     where = ds["map_state"].attrs
     state = place(where["layer"], where["position"]) if "layer" in where else ""
     return Panels(
-        name="state_map",
-        title="Map of bridge states",
+        name=name,
+        title=title,
         subtitle=pick.subtitle(state, pick.at_step(step)),
         panels=tuple(p for p in maps if p.frame().shape[0]) or maps[:1],
         columns=3,
-        provenance=pick.provenance(ds, "state_map", step=step, split=split),
+        provenance=pick.provenance(ds, name, step=step, split=split),
     )
 
 
 def _scatter(ds: xr.Dataset, split: str) -> Scatter:
     explained = ds["map_explained"].values
-    groups = []
-    for i, bridge in enumerate(pick.names(ds, "map_bridge")):
-        points = ds["map_state"].isel(map_bridge=i).transpose("map_point", "axis").values
-        points = points[np.isfinite(points[:, 0])].astype(float)
-        groups.append(PointGroup(label=bridge, x=points[:, 0], y=points[:, 1], colour=i))
+    groups = _points(ds, "map_state")
     return Scatter(
         name=split,
         title=words(split),
         subtitle=f"n = {sum(len(g.x) for g in groups)}",
-        groups=tuple(groups),
+        groups=groups,
         x_label=f"component 1 ({explained[0]:.0%} of trained variance)",
         y_label=f"component 2 ({explained[1]:.0%})",
         equal_axes=True,
     )
+
+
+def _scaled(ds: xr.Dataset, split: str) -> Scatter:
+    groups = _points(ds, "map_mds")
+    return Scatter(
+        name=split,
+        title=words(split),
+        subtitle=f"n = {sum(len(g.x) for g in groups)}, stress {float(ds['map_stress']):.2f}",
+        groups=groups,
+        x_label="distances in the model's units",
+        equal_axes=True,
+    )
+
+
+def _points(ds: xr.Dataset, variable: str) -> tuple[PointGroup, ...]:
+    groups = []
+    for i, bridge in enumerate(pick.names(ds, "map_bridge")):
+        points = ds[variable].isel(map_bridge=i).transpose("map_point", "axis").values
+        points = points[np.isfinite(points[:, 0])].astype(float)
+        groups.append(PointGroup(label=bridge, x=points[:, 0], y=points[:, 1], colour=i))
+    return tuple(groups)

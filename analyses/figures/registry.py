@@ -97,6 +97,7 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "geometry": probes.geometry,
         "geometry_over_training": probes.geometry_over_training,
         "state_map": probes.state_map,
+        "state_map_mds": probes.state_map_mds,
     },
     "back_patching": {"mended": back_patching.mended, "broken": back_patching.broken},
     "mixing": {
