@@ -50,6 +50,7 @@ def analyze(
     n_jobs: int | None = None,
     progress: bool = True,
     follow: bool = False,
+    again: bool = False,
     **options: Any,
 ) -> xr.Dataset:
     """Result of an analysis for these checkpoints; what is missing is computed and stored.
@@ -62,6 +63,7 @@ def analyze(
         n_jobs: Processes; None: one per core, or none at all where few steps are missing.
         progress: Show a progress bar with the time left.
         follow: If the run is still training, go on until it ends.
+        again: Compute anew what is stored for these options, whatever version it is of.
         options: Options of the analysis.
 
     Returns:
@@ -72,6 +74,8 @@ def analyze(
     if steps is None and plan.entry.default_steps == "last":
         steps = run.steps[-1:]
     wanted = _checked_steps(run, steps)
+    if again:
+        plan.store.delete()
     while True:
         missing = sorted(set(wanted) - set(plan.store.steps()))
         _compute(plan, missing, n_jobs, progress)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from circuits.errors import HopscopeError
+
+if TYPE_CHECKING:
+    from circuits.runs import Run
 
 
 def analyze_command(
@@ -31,30 +34,24 @@ def analyze_command(
         int | None, typer.Option(help="Processes; one per core by default.", min=1)
     ] = None,
     follow: Annotated[bool, typer.Option(help="Go on while the run is being trained.")] = False,
+    again: Annotated[
+        bool, typer.Option(help="Compute anew what is stored, e.g. by another version.")
+    ] = False,
 ) -> None:
     """Measure every checkpoint of RUN; what is stored already is not computed again."""
-    from analyses.catalog import CATALOG, catalog_entry
-
     if list_:
         _explain()
         return
     if run is None:
         raise HopscopeError("no run was named; give its folder, or --list for the analyses.")
-    from analyses.walk import Plan, analyze
+    from analyses.walk import analyze
     from circuits.runs import open_run
 
     opened = open_run(run)
-    task = opened.corpus.task
-    chosen = names or [name for name, entry in CATALOG.items() if task in entry.tasks]
-    options = dict(map(_option, set_ or []))
-    if options and len(chosen) != 1:
-        raise HopscopeError(f"--set is for one analysis at a time; name one of {_listed(chosen)}.")
     wanted = _steps(steps, opened.steps)
     chosen_splits = [s.strip() for s in splits.split(",")] if splits else None
-    for name in chosen:  # refuse before the first of them has run for minutes
-        catalog_entry(name, task)
-        Plan.make(opened, name, chosen_splits, options)
-    for name in chosen:
+    options = dict(map(_option, set_ or []))
+    for name in _checked(opened, names, chosen_splits, options, again):
         result = analyze(
             opened,
             name,
@@ -62,10 +59,34 @@ def analyze_command(
             splits=chosen_splits,
             n_jobs=jobs,
             follow=follow,
+            again=again,
             **options,
         )
         n = ", ".join(f"{s} {k}" for s, k in zip(result.split.values, result.n.values, strict=True))
         typer.echo(f"{name}: {result.sizes['step']} checkpoints; examples: {n}")
+
+
+def _checked(
+    run: Run,
+    names: list[str] | None,
+    splits: list[str] | None,
+    options: dict[str, Any],
+    again: bool,
+) -> list[str]:
+    """Names of the analyses to run; refuses before the first of them has run for minutes."""
+    from analyses.catalog import CATALOG, catalog_entry
+    from analyses.walk import Plan
+
+    task = run.corpus.task
+    chosen = names or [name for name, entry in CATALOG.items() if task in entry.tasks]
+    if options and len(chosen) != 1:
+        raise HopscopeError(f"--set is for one analysis at a time; name one of {_listed(chosen)}.")
+    for name in chosen:
+        catalog_entry(name, task)
+        plan = Plan.make(run, name, splits, options)
+        if not again:
+            plan.store.steps()
+    return chosen
 
 
 def _explain() -> None:

@@ -68,6 +68,10 @@ class ResultStore:
         """The file that says which steps are whole."""
         return self.path.with_suffix(".json")
 
+    @property
+    def _remedy(self) -> str:
+        return f"run `hopscope analyze {self.folder.parent} {self.analysis} --again`."
+
     def steps(self) -> list[int]:
         """Steps whose results are whole, in the order they were stored.
 
@@ -117,15 +121,14 @@ class ResultStore:
             table = {name: _read(array, rows) for name, array in group.arrays()}
             dataset = xr.Dataset(table, attrs=dict(group.attrs))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise HopscopeError(
-                f"{self.path} is damaged ({error}); delete that folder and analyze again."
-            ) from error
+            raise HopscopeError(f"{self.path} is damaged ({error}); {self._remedy}") from error
         return dataset.set_coords([name for name in table if name in dataset.dims])
 
     def delete(self) -> None:
         """Remove what is stored, so that it is computed anew."""
-        with self._writing():
-            self._remove()
+        if self.folder.is_dir():
+            with self._writing():
+                self._remove()
 
     def _remove(self) -> None:
         self.marker.unlink(missing_ok=True)
@@ -144,7 +147,7 @@ class ResultStore:
         if found != (SCHEMA, json.loads(json.dumps(self.settings))):
             raise HopscopeError(
                 f"{self.path} was made by another version of Hopscope or with other settings; "
-                "delete that folder and analyze again."
+                f"{self._remedy}"
             )
         return {"steps": steps}
 
@@ -174,7 +177,7 @@ class ResultStore:
             elif not _same(np.asarray(group[str(name)][...]), values):  # type: ignore[index]
                 raise HopscopeError(
                     f"{self.path}: {name!r} is not what it was when the first steps were analyzed; "
-                    "the run has changed. Delete that folder and analyze again."
+                    f"the run has changed; {self._remedy}"
                 )
 
     @contextmanager

@@ -99,7 +99,7 @@ def test_a_result_of_another_version_is_refused(tmp_path: Path) -> None:
     store.append(result(0))
     marker = store.marker
     marker.write_text(json.dumps({**json.loads(marker.read_text()), "schema": 0}))
-    with pytest.raises(HopscopeError, match=r"another version .* delete that folder"):
+    with pytest.raises(HopscopeError, match=r"another version .* --again"):
         store.load()
 
 
@@ -108,7 +108,7 @@ def test_damage_is_reported_with_the_remedy(tmp_path: Path) -> None:
     store.append(result(0))
     chunk = next(p for p in (store.path / "strength").rglob("*") if p.is_file() and "c" in p.parts)
     chunk.write_bytes(b"nonsense")
-    with pytest.raises(HopscopeError, match=r"damaged .* delete that folder"):
+    with pytest.raises(HopscopeError, match=r"damaged .* --again"):
         store.load()
 
 

@@ -96,6 +96,30 @@ def test_the_default_result_has_the_plain_name(run: Run) -> None:
     assert (run.results_dir / "logit_lens.zarr").is_dir()
 
 
+def test_a_result_of_another_version_is_computed_anew_when_that_is_asked_for(run: Run) -> None:
+    command = ["analyze", str(run.path), "logit_lens"]
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    marker = run.results_dir / "logit_lens.json"
+    table = json.loads(marker.read_text())
+    table["settings"]["version"] = 0
+    marker.write_text(json.dumps(table))
+    refused = CliRunner().invoke(cli, command)
+    assert isinstance(refused.exception, HopscopeError)
+    assert str(refused.exception).endswith("logit_lens --again`.")
+    assert CliRunner().invoke(cli, [*command, "--again"]).exit_code == 0
+    assert json.loads(marker.read_text())["settings"]["version"] == 1
+    assert stored_result(run, "logit_lens") is not None
+
+
+def test_computing_anew_computes_every_step(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    quietly(run)
+    done = counting(monkeypatch)
+    quietly(run)
+    assert done == []
+    quietly(run, again=True)
+    assert done == [0, 50, 100]
+
+
 def test_parallel_equals_serial(run: Run, tmp_path: Path) -> None:
     import joblib
 
