@@ -99,7 +99,8 @@ def weight_norms(parameters: Mapping[str, Tensor]) -> dict[str, float]:
         square = weight.detach().float().square().sum()
         component = component_of(name)
         squares[component] = squares.get(component, torch.zeros_like(square)) + square
-    norms = {f"norm/{c}": float(s) ** 0.5 for c, s in sorted(squares.items())}
+    sums = zip(squares, torch.stack(list(squares.values())).tolist(), strict=True)
+    norms = {f"norm/{c}": s**0.5 for c, s in sorted(sums)}
     return {"norm/weights": sum(n**2 for n in norms.values()) ** 0.5, **norms}
 
 
@@ -112,10 +113,7 @@ def gradient_weight_cosine(parameters: Sequence[Tensor]) -> float | None:
     pairs = [(p.detach().float(), p.grad.float()) for p in parameters if p.grad is not None]
     if not pairs:
         return None
-    inner = sum(float((w * g).sum()) for w, g in pairs)
-    sizes = (
-        sum(float(w.square().sum()) for w, _ in pairs),
-        sum(float(g.square().sum()) for _, g in pairs),
-    )
+    sums = [torch.stack([(w * g).sum(), w.square().sum(), g.square().sum()]) for w, g in pairs]
+    inner, *sizes = map(sum, zip(*torch.stack(sums).tolist(), strict=True))  # one wait for a GPU
     norm = (sizes[0] * sizes[1]) ** 0.5
     return -inner / norm if norm > 0 else None

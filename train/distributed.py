@@ -37,6 +37,13 @@ class Group:
     rank: int = 0
     world: int = 1
 
+    @contextmanager
+    def own_randomness(self) -> Iterator[None]:
+        """Put the state of the random generators that a training draws from back at the end."""
+        gpus = [torch.cuda.current_device()] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(gpus):  # of all GPUs it would wake each in every process
+            yield
+
     @property
     def is_first(self) -> bool:
         """Whether this process writes the run."""
@@ -71,6 +78,19 @@ class Group:
             dist.barrier()
 
 
+def _own_gpu(number: int) -> torch.device:
+    """The GPU of this process among those of its machine."""
+    there = torch.cuda.device_count()
+    if number >= there:
+        raise HopscopeError(
+            f"process {number} of this machine has no GPU, there are {there}; "
+            f"use torchrun --nproc-per-node {there}."
+        )
+    device = torch.device("cuda", number)
+    torch.cuda.set_device(device)
+    return device
+
+
 @contextmanager
 def process_group(device: str) -> Iterator[Group]:
     """The group that `torchrun` set up in the environment, or this process alone.
@@ -87,9 +107,7 @@ def process_group(device: str) -> Iterator[Group]:
     if world == 1:
         yield Group(torch.device(kind))
         return
-    local = torch.device(kind, int(os.environ["LOCAL_RANK"])) if kind == "cuda" else None
-    if local is not None:
-        torch.cuda.set_device(local)
+    local = _own_gpu(int(os.environ["LOCAL_RANK"])) if kind == "cuda" else None
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     try:
         yield Group(local or torch.device("cpu"), dist.get_rank(), world)

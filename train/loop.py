@@ -48,7 +48,7 @@ def train(
         return _resume(recipe, out, progress)
     if recipe is None:
         raise HopscopeError("nothing to train: give a recipe, or resume=True with a run.")
-    with torch.random.fork_rng(), process_group(recipe.training.device) as group:
+    with process_group(recipe.training.device) as group, group.own_randomness():
         return _start(recipe, out, group, progress)
 
 
@@ -86,7 +86,7 @@ def _resume(recipe: Recipe | None, out: Path, progress: bool) -> Run:
         raise HopscopeError(
             f"{out} is finished ({_why_finished(run)}); there is nothing to resume."
         )
-    with torch.random.fork_rng(), process_group(run.recipe.training.device) as group:
+    with process_group(run.recipe.training.device) as group, group.own_randomness():
         if not group.is_first:
             return _continue(run, group, None, progress)
         with RunWriter.reopen(run) as writer:
