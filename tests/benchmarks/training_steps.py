@@ -20,7 +20,7 @@ import torch.nn.functional as F
 Step = Callable[[], object]
 Data = tuple[torch.Tensor, torch.Tensor]
 
-WARM_UP = 4
+WARM_UP = 6
 """Steps before the first that counts, to compile and allocate."""
 
 
@@ -57,16 +57,29 @@ def plain_step(
 
 
 def hopscope(shape: dict, data: Data, bf16: bool) -> Step:
-    """Our training path; compiled on a GPU."""
+    """Our training path; on a GPU with the step that training takes, compiled and captured."""
     from circuits.config import ModelConfig
     from circuits.model import HookedTransformer
 
-    model = HookedTransformer(ModelConfig(**shape)).to(data[0].device)
-    fast = model.fast_logits
-    if data[0].device.type == "cuda":
-        fast = torch.compile(fast, mode="reduce-overhead")
-    precision = "bf16" if bf16 else "fp32"
-    return plain_step(model, lambda tokens: fast(tokens, None, precision), data, bf16=False)
+    device, precision = data[0].device, "bf16" if bf16 else "fp32"
+    model = HookedTransformer(ModelConfig(**shape)).to(device)
+    if device.type == "cuda":
+        return _captured_step(model, data, precision)
+    return plain_step(
+        model, lambda tokens: model.fast_logits(tokens, None, precision), data, bf16=False
+    )
+
+
+def _captured_step(model: torch.nn.Module, data: Data, precision: str) -> Step:
+    from circuits.recipe import TrainingSection
+    from train.batches import Batch
+    from train.distributed import Group
+    from train.step import TrainingStep
+
+    tokens, answers = data
+    step = TrainingStep(model, TrainingSection(), precision, Group(tokens.device))
+    batch = Batch(tokens, torch.full_like(answers, tokens.shape[1] - 1), answers)
+    return lambda: step(batch)
 
 
 def transformer_lens_3(shape: dict, data: Data, bf16: bool) -> Step:
