@@ -23,12 +23,11 @@ NICENESS = 10
 
 def measure(path: Path) -> Run:
     """Analyze all checkpoints of a run, waiting for more while it is being trained."""
-    from analyses.catalog import CATALOG
     from analyses.walk import analyze
-    from app.views.opened import CORE_ANALYSES
+    from app.views.opened import drawn_analyses
 
     run = _when_there(path)
-    names = [name for name in CORE_ANALYSES if run.corpus.task in CATALOG[name].tasks]
+    names = drawn_analyses(run.corpus.task).values()
     while True:
         training = is_running(path)  # asked first, so that the last checkpoints are not missed
         run = run.refreshed()

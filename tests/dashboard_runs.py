@@ -8,9 +8,25 @@ import torch
 from tiny_runs import tiny_recipe
 
 from analyses import analyze
-from app.views.opened import CORE_ANALYSES
+from app.views.opened import CORE_ANALYSES, drawn_analyses
 from circuits.runs import Run
 from train.loop import train
+
+
+def compared_run(folder: Path) -> Run:
+    """A run of the comparison task, trained for 40 steps, with its analyses."""
+    torch.set_num_threads(1)
+    recipe = tiny_recipe(
+        source__name="grokked_comparison",
+        source__options={"n_entities": 30, "n_attributes": 4, "n_values": 5},
+        augmentation__phi=3.0,
+        splits__task="comparison",
+        splits__comparison_form="order",
+    )
+    run = train(recipe, folder, progress=False)
+    for name in drawn_analyses("comparison").values():
+        analyze(run, name, progress=False, n_jobs=1)
+    return run.refreshed()
 
 
 def analyzed_run(folder: Path, **settings: object) -> Run:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from dashboard_runs import analyzed_run
+from dashboard_runs import analyzed_run, compared_run
 from streamlit.testing.v1 import AppTest
 
 from app.views import folders
@@ -236,3 +236,28 @@ def test_a_finished_run_can_be_measured_afterwards(
     next(b for b in app.button if b.label == "Measure").click().run()
     assert asked == [runs / "small"]
     assert errors(app) == []
+
+
+@pytest.fixture(scope="module")
+def comparisons(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("comparisons")
+    compared_run(root / "compared")
+    return root
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_on_a_run_of_the_comparison_task(
+    comparisons: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    st.cache_resource.clear()
+    monkeypatch.setenv(folders.ENVIRONMENT, str(comparisons))
+    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    app = opened(page, run="compared")
+    assert errors(app) == []
+    assert not app.warning
+    if page in ("question", "lab"):
+        question, donor = app.query_params["question"], app.query_params["donor"]
+        assert question.split("|")[0] == donor.split("|")[0]  # of the same attribute
+        app.toggle(key="question_composing").set_value(True).run()
+        assert errors(app) == []
+        assert app.selectbox(key="question_part_0").label == "Attribute"

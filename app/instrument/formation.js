@@ -26,7 +26,7 @@ class Formation {
 
   accuracySeries() {
     const baselines = (this.data.baselines || {})[this.context.split] || {};
-    const names = { h_r2: "subject + 2nd relation", r1_r2: "both relations", majority: "most frequent" };
+    const names = { h_r2: "subject + 2nd relation", r1_r2: "both relations", majority: "most frequent", attribute_entity_1: "attribute + 1st entity", attribute_entity_2: "attribute + 2nd entity" };
     const references = Object.entries(baselines).filter(([, v]) => v >= 0.005).map(([name, value]) => ({
       value, colour: "baseline", name: `shortcut ${names[name] || name} ${percent(value)}`,
       words: `A shortcut answerer that sees only ${names[name] || name} is right for ${percent(value)} of these questions.`,
@@ -92,8 +92,9 @@ class Formation {
       pick: (l, p) => this.select({ kind: "state", l, p }),
     });
     const lens = data.targets.map((t, i) => map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, (s) => s.lens, [i]));
-    return [...lens,
-      map("Causal tracing", "edge", "Share of answers that change when the state is swapped for another question's", (s) => s.tracing, []),
+    const tracing = map("Causal tracing", "edge", "Share of answers that change when the state is swapped for another question's", (s) => s.tracing, []);
+    if (isComparison(data)) return [...lens, tracing];
+    return [...lens, tracing,
       map("Bridge swap", "swap", "Share of answers that become those of the other bridge", (s) => s.bridge, [0])];
   }
 

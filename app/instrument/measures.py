@@ -41,7 +41,7 @@ def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> dict
         axes = ("step", "control", "layer", "position")
         packed["bridge"] = pack_measure(bridge, "success", axes)
     if tracing is not None:
-        packed["n_valid"] = [int(n) for n in tracing["n_valid"].values]
+        packed["n_valid"] = [int(n) for n in _valid(tracing).values]
         packed["tracing"] = pack_measure(tracing, "changed", STATE_AXES)
         packed["moved"] = _moved(tracing)
         packed |= _examples(tracing, lens)
@@ -55,6 +55,13 @@ def example_rows(datasets: Datasets, split: str) -> list[int]:
         return []
     rows = tracing["example_row"].sel(split=split).values
     return [int(row) for row in rows if row >= 0]
+
+
+def _valid(tracing: xr.Dataset) -> xr.DataArray:
+    """Questions with a swap, by position (in a comparison run's result: of every number)."""
+    if "n_valid" in tracing:
+        return tracing["n_valid"]
+    return tracing["changed_n"].max(("step", "layer"))
 
 
 def _moved(tracing: xr.Dataset) -> dict[str, Any]:

@@ -17,6 +17,8 @@ COLOURS = {
     "heldout_real": GREEN,
     "bridge": ORANGE,
     "relation_2": PINK,
+    "value_1": ORANGE,
+    "value_2": PINK,
     "answer": GREEN,
     "edge": "#5B6F8F",
     "negative": VERMILION,

@@ -44,9 +44,13 @@ POSITIONS = {
 TARGETS = {
     "bridge": ("the bridge", "b"),
     "relation_2": ("the second relation", "r2"),
+    "value_1": ("the first value", "v1"),
+    "value_2": ("the second value", "v2"),
     "answer": ("the answer", "t"),
 }
 """What the logit lens looks for, with the short form written into a state."""
+COMPOSITION_TARGETS = ("bridge", "relation_2", "answer")
+COMPARISON_TARGETS = ("value_1", "value_2", "answer")
 
 
 def label_of(split: str) -> str:
@@ -85,7 +89,8 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
     payload["positions"] = described(positions, POSITIONS)
     payload["layers"] = depth + 1
     lens = datasets.get("logit_lens")
-    targets = list(TARGETS) if lens is None else [str(t) for t in lens.coords["target"].values]
+    expected = COMPARISON_TARGETS if run.corpus.task == "comparison" else COMPOSITION_TARGETS
+    targets = list(expected) if lens is None else [str(t) for t in lens.coords["target"].values]
     payload["targets"] = described(targets, TARGETS)
     for split in payload["splits"]:
         measures = split_measures(datasets, split["name"], run.steps)

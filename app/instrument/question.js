@@ -29,7 +29,8 @@ class QuestionView {
   kindOf(token) {
     if (token === this.asked.donor?.swapped && token !== this.asked.answer) return "swap";
     if (token === this.asked.answer) return "answer";
-    if (token === this.asked.bridge) return "bridge";
+    const watched = this.asked.watched.findIndex((value) => value.token === token);
+    if (watched >= 0) return watched === 0 ? "bridge" : "value_2";
     if (token === this.asked.tokens.at(-1)) return "relation_2";
     return "neutral";
   }
@@ -39,7 +40,7 @@ class QuestionView {
     return this.asked.curves.map((curve, i) => {
       const kind = this.kindOf(curve.token), grid = new Grid(curve.share);
       return { name: this.name(curve.token) + (kind === "answer" ? " (right)" : ""), strong: kind === "answer",
-        colour: ["answer", "bridge", "swap"].includes(kind) ? kind : spare[i % spare.length],
+        colour: ["answer", "bridge", "swap", "value_2"].includes(kind) ? kind : spare[i % spare.length],
         steps: this.data.steps, values: this.data.steps.map((_, s) => grid.at(s)) };
     });
   }
@@ -61,7 +62,10 @@ class QuestionView {
     const share = new Grid(this.asked.lens.share);
     const first = this.name(this.asked.lens.token[index][l][p]), second = this.name(this.asked.second[index][l][p]);
     let words = `At “${this.name(this.asked.tokens[p])}” ${blocks(l)}: ${first} ${percent(share.at(index, l, p, 0))}, then ${second} ${percent(share.at(index, l, p, 1))}.`;
-    if (this.asked.bridge_rank) words += ` The bridge ${this.name(this.asked.bridge)} has rank ${this.asked.bridge_rank[index][l][p]} here.`;
+    for (const value of this.asked.watched) {
+      const rank = value.rank[index][l][p];
+      words += ` ${this.name(value.token)}, ${value.what}, ${rank === 0 ? "comes first" : `is number ${rank + 1}`} here.`;
+    }
     return words;
   }
 
@@ -69,7 +73,7 @@ class QuestionView {
     const { swap, donor } = this.asked;
     const share = new Grid(swap.share);
     let words = `With the donor's state at position ${p + 1} ${blocks(l)} the answer is ${this.name(swap.token[index][l][p])} (${percent(share.at(index, l, p))}).`;
-    if (swap.target) words += ` ${this.name(donor.swapped)}, the answer for the donor's bridge, gets ${percent(new Grid(swap.target).at(index, l, p))}.`;
+    if (swap.target) words += ` ${this.name(donor.swapped)}, the answer for ${donor.what} of the donor, gets ${percent(new Grid(swap.target).at(index, l, p))}.`;
     return words;
   }
 
@@ -101,21 +105,21 @@ class QuestionView {
     let words = `The model answers ${this.name(top)} (${percent(share)})`;
     if (asked.answer !== null) words += top === asked.answer ? ", which is right. " : `; right is ${this.name(asked.answer)}. `;
     else words += "; the graph has no answer to this question. ";
-    if (asked.bridge_rank) {
-      const readable = asked.bridge_rank[index].findIndex((row) => row[1] === 0);
-      words += readable >= 0 ? `${this.name(asked.bridge)}, the bridge, can be read at the first-relation position ${blocks(readable)}. `
-        : `${this.name(asked.bridge)}, the bridge, cannot be read at the first-relation position. `;
+    for (const value of asked.watched) {
+      const readable = value.rank[index].findIndex((row) => row[value.position] === 0);
+      words += `${this.name(value.token)}, ${value.what}, ${readable >= 0 ? "can" : "cannot"} be read at ${value.where}${readable >= 0 ? ` ${blocks(readable)}` : ""}. `;
     }
     if (asked.swap && asked.donor.swapped !== null) {
       const targets = new Grid(asked.swap.target), target = this.name(asked.donor.swapped);
+      const lent = `the donor's ${asked.donor.what.replace("the ", "")}, ${this.name(asked.donor.value)},`;
       const turned = (l) => asked.swap.token[index][l][1] === asked.donor.swapped;
       let layer = 1;  // the one that turns the answer, the surest if several do
       for (let l = 1; l < targets.shape[1]; l++) {
         const surer = targets.at(index, l, 1) > targets.at(index, layer, 1);
         if (turned(l) === turned(layer) ? surer : turned(l)) layer = l;
       }
-      words += turned(layer) ? `Swapping in the donor's bridge ${this.name(asked.donor.bridge)} ${blocks(layer)} turns the answer into ${target}, as it should.`
-        : `Swapping in the donor's bridge ${this.name(asked.donor.bridge)} does not turn the answer into ${target}.`;
+      words += turned(layer) ? `Swapping in ${lent} ${blocks(layer)} turns the answer into ${target}, as it should.`
+        : `Swapping in ${lent} does not turn the answer into ${target}.`;
     }
     return words;
   }
@@ -157,7 +161,7 @@ class Answers {
       const right = token === this.asked.answer;
       const size = Math.max(1, this.room * share);
       row.name.textContent = (right ? "✓ " : "") + shortened(this.asked.names[token] ?? "", this.left - 24);
-      setAttributes(row.bar, { width: size.toFixed(1), fill: palette.of(right ? "answer" : token === this.asked.bridge ? "bridge" : "baseline") });
+      setAttributes(row.bar, { width: size.toFixed(1), fill: palette.of(right ? "answer" : token === this.asked.watched[0]?.token ? "bridge" : "baseline") });
       setAttributes(row.value, { x: (this.left + size + 5).toFixed(1), text: percent(share) });
     });
   }

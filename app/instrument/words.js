@@ -45,7 +45,21 @@ function dependenceInWords(share, where) {
   return `the answer is not yet computed from it: ${effect}`;
 }
 
+// A comparison looks up two values instead of one bridge.
+function isComparison(data) { return data.targets[0].name === "value_1"; }
+
+function lookUpsInWords(data, lens, index) {
+  if (!lens) return "";
+  const words = ["first", "second"].map((nth, i) => {
+    const found = firstReadable(lens, index, i, i + 1, data.layers);
+    return found.readable ? `the ${nth} value can be read at the ${nth} entity ${blocks(found.layer)} (MRR ${two(found.value)})`
+      : `the ${nth} value cannot be read at the ${nth} entity (MRR at most ${two(found.value)})`;
+  }).join("; ");
+  return `${words[0].toUpperCase()}${words.slice(1)}.`;
+}
+
 function mechanismInWords(data, splitData, index) {
+  if (isComparison(data)) return lookUpsInWords(data, splitData.lens, index);
   const { lens, bridge } = splitData;
   const middle = data.positions.length > 2 ? 1 : 0;
   let words = "";

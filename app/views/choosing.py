@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.instrument.payload import label_of
 from app.views import address
+from app.views.comparison_book import ComparisonBook
 from app.views.opened import Stamp, opened
 from app.views.question_book import QuestionBook
 from circuits.errors import HopscopeError
@@ -18,7 +19,8 @@ from circuits.errors import HopscopeError
 @st.cache_resource(max_entries=6, show_spinner="Reading the questions ...", hash_funcs={Stamp: str})
 def book_of(at: Stamp) -> QuestionBook:
     """The questions of a run."""
-    return QuestionBook(opened(at).corpus)
+    corpus = opened(at).corpus
+    return ComparisonBook(corpus) if corpus.task == "comparison" else QuestionBook(corpus)
 
 
 def choose_question(
@@ -40,7 +42,7 @@ def choose_question(
             tokens: tuple[int, ...] | None = _compose(book, parameter, wanted)
     else:
         words = search.text_input(
-            f"Search {label}", key=f"{parameter}_words", placeholder="e.g. France currency"
+            f"Search {label}", key=f"{parameter}_words", placeholder=book.example
         )
         tokens = _pick(book, parameter, label, words, wanted, found)
     if tokens is not None:
@@ -93,19 +95,13 @@ def _compose(book: QuestionBook, parameter: str, wanted: tuple[int, ...] | None)
     vocab = book.vocab
     start = wanted or book.tokens_of(book.first)
     columns = st.columns(len(start), vertical_alignment="bottom")
-    names = ("Subject", "First relation", "Second relation", "Third relation")
     tokens = []
-    for i, column in enumerate(columns):
-        options = range(len(vocab.entities)) if i == 0 else _relation_tokens(book)
+    for i, (column, (name, options)) in enumerate(zip(columns, book.parts, strict=False)):
         key = f"{parameter}_part_{i}"
-        _keep(key, st.session_state.get(key, start[i]))
-        tokens.append(column.selectbox(names[i], options, format_func=vocab.name, key=key))
+        chosen = st.session_state.get(key)
+        _keep(key, chosen if chosen in options else start[i])
+        tokens.append(column.selectbox(name, options, format_func=vocab.name, key=key))
     return tuple(tokens)
-
-
-def _relation_tokens(book: QuestionBook) -> range:
-    first = book.vocab.first_relation
-    return range(first, first + len(book.vocab.relations))
 
 
 def _keep(key: str, value: Any) -> None:
@@ -115,14 +111,14 @@ def _keep(key: str, value: Any) -> None:
 
 
 def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...] | None:
-    """A question whose bridge can be lent to this one; the choice is in the address."""
+    """A question whose bridge or value can be lent to this one; the choice is in the address."""
     asked = book.asked(tokens)
     donors = book.donors(asked)
     wanted = _from_address(book, "donor")
     if wanted is not None and len(wanted) == len(tokens) and wanted != tokens:
         donors = [wanted, *(d for d in donors if d != wanted)]
     if not donors:
-        st.caption("No other question can lend its bridge to this one, so nothing is swapped.")
+        st.caption(f"No other question can lend {book.lent} to this one, so nothing is swapped.")
         return None
     key = "donor_choice"
     chosen = st.session_state.get(key)
@@ -134,7 +130,7 @@ def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...]
         return f"{then} ⇐ {book.text(donor)}"
 
     donor = st.selectbox(
-        "Donor of states, after the answer that its bridge would give",
+        f"Donor of states, after the answer that {book.lent.replace('the ', 'its ', 1)} would give",
         donors,
         format_func=described,
         key=key,

@@ -18,6 +18,13 @@ LEVELS = np.arange(0, 101)
 """Per cent of ID accuracy at which runs are compared when they are aligned by it."""
 
 
+READABLE = {
+    "bridge": "Bridge readable (best MRR at relation 1)",
+    "value_1": "First value readable (best MRR at entity 1)",
+}
+"""What has to be looked up first, by target of the lens."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """One quantity of one run over its own steps."""
@@ -52,8 +59,9 @@ def curves_of(run: Run, results: Mapping[str, xr.Dataset]) -> dict[str, Curve]:
         found["Bridge swap (circuit strength)"] = _curve(best)
     lens = results.get("logit_lens")
     if lens is not None and "id_test" in lens.coords["split"].values:
-        at_r1 = lens["mrr"].sel(split="id_test", target="bridge").isel(position=1)
-        found["Bridge readable (best MRR at relation 1)"] = _curve(at_r1.max("layer"))
+        first = str(lens.coords["target"].values[0])
+        at_1 = lens["mrr"].sel(split="id_test", target=first).isel(position=1)
+        found[READABLE[first]] = _curve(at_1.max("layer"))
     return found
 
 

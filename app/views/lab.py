@@ -157,7 +157,7 @@ def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None
     if found.swapped is not None:
         share, low, high = found.swapped
         words += (
-            f" **{share:.1%}** of {found.n_swappable} become what the donor's bridge gives "
+            f" **{share:.1%}** of {found.n_swappable} become what {book.lent} of the donor gives "
             f"({low:.1%} to {high:.1%})."
         )
     st.markdown(words)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from circuits.model import HookedTransformer
 
 CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
-"""The analyses that the instrument draws."""
+"""The analyses that the instrument draws of a composition run."""
+COMPARISON_ANALYSES = {"logit_lens": "comparison_lens", "causal_tracing": "comparison_tracing"}
+"""What stands for them in a comparison run."""
 MORE_ANALYSES = ("circuit_discovery",)
 """What it draws besides, where there is a result."""
 
@@ -55,7 +57,7 @@ def stamp(folder: Path) -> Stamp:
         open_run(folder)  # says what is wrong with it
         raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
     times = []
-    for name in (*CORE_ANALYSES, *MORE_ANALYSES):
+    for name in (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES):
         marker = folder / "results" / f"{name}.json"
         if marker.is_file():
             times.append((name, marker.stat().st_mtime_ns))
@@ -103,17 +105,24 @@ def one_thread() -> None:
         torch.set_num_threads(1)
 
 
+def drawn_analyses(task: str) -> dict[str, str]:
+    """Which analysis stands for each of the core ones in a run of this task."""
+    if task == "comparison":
+        return COMPARISON_ANALYSES
+    return {name: name for name in CORE_ANALYSES}
+
+
 def results_of(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
-    """Stored results by analysis, and sentences on those that cannot be used."""
+    """Stored results by core analysis, and sentences on those that cannot be used."""
     return _results(at)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
 def _results(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
     datasets, problems = {}, []
-    for name in CORE_ANALYSES:
+    for role, name in drawn_analyses(opened(at).corpus.task).items():
         try:
-            datasets[name] = _stored(Path(at.path), name)
+            datasets[role] = _stored(Path(at.path), name)
         except HopscopeError as error:
             problems.append(str(error))
     for name in MORE_ANALYSES:

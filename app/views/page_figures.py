@@ -54,9 +54,10 @@ def question_figures(body: bytes, step: int, where: dict[str, Any]) -> list[Spec
         )
 
     found: list[Spec] = [_answers_over_training(data, asked, names, subtitle, step, common)]
-    if "bridge_share" in asked:
-        bridge = f"Probability of the bridge {names[asked['bridge']]}"
-        found.append(states("question_bridge", bridge, asked["bridge_share"]))
+    for i, value in enumerate(asked["watched"]):
+        title = f"Probability of {value['what']}, {names[value['token']]}"
+        name = "question_bridge" if len(asked["watched"]) == 1 else f"question_value_{i + 1}"
+        found.append(states(name, title, value["share"]))
     if "target" in asked.get("swap", {}):
         title = f"Probability of {names[asked['donor']['swapped']]} with a state swapped in"
         more = f"; donor: {where['donor']}"

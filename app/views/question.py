@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 READING = (
     "Choose a question; every state shows the name it would answer with, green the right answer, "
-    "orange the bridge."
+    "orange what has to be looked up on the way."
 )
 
 
@@ -68,18 +68,23 @@ def _payload(at: Stamp, tokens: tuple[int, ...], donor: tuple[int, ...] | None) 
 
     traced = trace_question(model_at, run.steps, asked, lent, target, report)
     bar.empty()
-    used = {*asked.tokens, *(t for t in (asked.bridge, asked.answer, target) if t is not None)}
-    if lent is not None:
-        used |= {*lent.tokens, *(t for t in (lent.bridge,) if t is not None)}
+    known = (*asked.values, asked.answer, target, *(lent.values if lent else ()))
+    used = {*asked.tokens, *(lent.tokens if lent else ()), *(t for t in known if t is not None)}
     used |= {*traced.pop("tokens_named"), *(c["token"] for c in traced["curves"])}
+    for watched in traced["watched"]:
+        watched["what"], watched["where"] = book.watched[watched["position"] - 1]
     question = {
         **traced,
         "names": {str(t): book.vocab.name(t) for t in sorted(used)},
         "tokens": list(asked.tokens),
-        "bridge": asked.bridge,
         "answer": asked.answer,
     }
     if lent is not None:
         short = " · ".join(book.vocab.name(t) for t in lent.tokens)
-        question["donor"] = {"short": short, "bridge": lent.bridge, "swapped": target}
+        question["donor"] = {
+            "short": short,
+            "what": book.lent,
+            "value": lent.values[0],
+            "swapped": target,
+        }
     return dump({**timeline_of(at), "question": question})

@@ -30,14 +30,19 @@ class Hit:
 class QuestionBook:
     """The compositions of a corpus and what its graph knows about any other."""
 
+    lent = "the bridge"
+    """What a donor's state at position 1 lends."""
+    watched: tuple[tuple[str, str], ...] = (("the bridge", "the first-relation position"),)
+    """What has to be looked up on the way, and where: value i of a question at position i + 1."""
+
     def __init__(self, corpus: Corpus) -> None:
-        if corpus.task != "composition":
-            raise HopscopeError(
-                f"single questions can be looked at for the composition task; this run's task is "
-                f"{corpus.task!r}. Its Formation and Data pages work."
-            )
         self.corpus = corpus
         self.vocab = corpus.vocab
+
+    @property
+    def example(self) -> str:
+        """Words to search for."""
+        return "e.g. France currency" if "France" in self.vocab.entities else "names in it"
 
     @cached_property
     def fact(self) -> dict[tuple[int, int], int]:
@@ -48,7 +53,6 @@ class QuestionBook:
     @cached_property
     def hits(self) -> list[Hit]:
         """Every question of the searched splits."""
-        names = [self.vocab.name(token) for token in range(len(self.vocab))]
         found = []
         for split in SEARCHED:
             if split not in self.corpus.splits:
@@ -61,12 +65,24 @@ class QuestionBook:
                 strict=True,
             )
             for row, (tokens, bridges, answer) in enumerate(rows):
-                subject, *relations = (names[t] for t in tokens)
-                stops = [names[t] for t in (*bridges, answer)]
-                hops = zip(relations, stops, strict=True)
-                text = subject + "".join(f" -{r}-> {stop}" for r, stop in hops)
-                found.append(Hit(split, row, text))
+                found.append(Hit(split, row, self._row_text(tokens, (*bridges, answer))))
         return found
+
+    def _row_text(self, tokens: Sequence[int], stops: Sequence[int]) -> str:
+        name = self._names.__getitem__
+        hops = zip(tokens[1:], stops, strict=True)
+        return name(tokens[0]) + "".join(f" -{name(r)}-> {name(stop)}" for r, stop in hops)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [self.vocab.name(token) for token in range(len(self.vocab))]
+
+    @cached_property
+    def parts(self) -> list[tuple[str, Sequence[int]]]:
+        """Label and tokens of each place of a composed question."""
+        relations = range(self.vocab.first_relation, self.vocab.first_special)
+        places = ("First relation", "Second relation", "Third relation")
+        return [("Subject", range(len(self.vocab.entities))), *((p, relations) for p in places)]
 
     def search(self, words: str, limit: int = 60) -> list[Hit]:
         """Questions that contain every word, upper and lower case alike; those of ID test first."""
@@ -84,7 +100,7 @@ class QuestionBook:
         """A question to begin with: ID test if there is one, passing three different entities."""
         for hit in self.hits:
             asked = self.asked(self.tokens_of(hit))
-            if len({asked.tokens[0], asked.bridge, asked.answer}) == 3:
+            if len({asked.tokens[0], asked.values[0], asked.answer}) == 3:
                 return hit
         return self.hits[0]
 
@@ -102,17 +118,17 @@ class QuestionBook:
         stop = bridge
         for relation in tokens[2:]:
             stop = None if stop is None else self.fact.get((stop, relation))
-        return Asked(tuple(tokens), bridge, stop)
+        return Asked(tuple(tokens), (bridge,), stop)
 
     def swapped_answer(self, asked: Asked, donor: Asked) -> int | None:
         """The answer that the question has from the donor's bridge on."""
-        stop = donor.bridge
+        stop = donor.values[0]
         for relation in asked.tokens[2:]:
             stop = None if stop is None else self.fact.get((stop, relation))
         return stop
 
     def donors(self, asked: Asked, limit: int = 60) -> list[tuple[int, ...]]:
-        """Questions with another bridge that has the asked second relation and another answer."""
+        """Questions whose bridge (or first value), lent to this one, gives another answer."""
         split = "id_test" if len(self.corpus.queries("id_test")) else "train_inferred"
         queries = self.corpus.queries(split)
         order = np.random.default_rng(sum(asked.tokens)).permutation(len(queries))

@@ -34,7 +34,9 @@ class Asked:
     """A question as tokens, with what is true of it (None: not known to the graph)."""
 
     tokens: tuple[int, ...]
-    bridge: int | None
+    values: tuple[int | None, ...]
+    """What has to be looked up: the bridge; of a comparison both entities' values. Value i is
+    looked for at position i + 1."""
     answer: int | None
 
 
@@ -114,9 +116,16 @@ def _packed(joined: dict[str, Tensor], asked: Asked, swapped_answer: int | None)
         "second": best.indices[..., 1].tolist(),
         "attention": pack(joined["pattern"].numpy()),
     }
-    if asked.bridge is not None:
-        packed["bridge_share"] = pack(joined["lens"][..., asked.bridge].numpy())
-        packed["bridge_rank"] = _ranks(joined["lens"], asked.bridge).tolist()
+    packed["watched"] = [
+        {
+            "token": token,
+            "position": i + 1,
+            "share": pack(joined["lens"][..., token].numpy()),
+            "rank": _ranks(joined["lens"], token).tolist(),
+        }
+        for i, token in enumerate(asked.values)
+        if token is not None
+    ]
     if "swapped" in joined:
         swapped = joined["swapped"].topk(1)
         packed["tokens_named"] += swapped.indices.unique().tolist()
