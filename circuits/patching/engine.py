@@ -24,7 +24,7 @@ from circuits.fast_path import keep_freed_memory
 from circuits.model import HookedTransformer
 from circuits.patching.packed_linear import PackedLinear
 from circuits.patching.short_attention import attend, pattern
-from circuits.threads import each_on_a_core, n_cores
+from circuits.threads import Result, each_on_a_core, n_cores
 
 __all__ = ["CHUNK_ELEMENTS", "PatchEngine", "Trace", "pattern"]
 
@@ -87,9 +87,10 @@ class PatchEngine:
         self.cfg = model.cfg
         self.depth = model.depth
         self._model = model
-        own = [_weights(model.blocks[i]) for i in range(model.cfg.n_layers)]
-        self._blocks = [own[i % model.cfg.n_layers] for i in range(model.depth)]
         self.device = model.device
+        blocks = [model.blocks[i] for i in range(model.cfg.n_layers)]
+        own = self.side_by_side([partial(_weights, block) for block in blocks])
+        self._blocks = [own[i % model.cfg.n_layers] for i in range(model.depth)]
         self.embedding_std = model.W_E.detach().std().item()
         self._unembed = PackedLinear(model.W_U.T.contiguous(), model.b_U)
 
@@ -195,13 +196,9 @@ class PatchEngine:
         """Whether so many states are enough for one job."""
         return states * self.cfg.d_mlp >= CHUNK_ELEMENTS
 
-    def side_by_side(self, jobs: Sequence[Callable[[], None]]) -> None:
-        """Run the jobs: on a CPU each on a core, elsewhere one after the other."""
-        if self.device.type == "cpu":
-            each_on_a_core(jobs)
-        else:
-            for job in jobs:
-                job()
+    def side_by_side(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Results of the jobs: on a CPU each on a core, elsewhere one after the other."""
+        return each_on_a_core(jobs) if self.device.type == "cpu" else [job() for job in jobs]
 
     @torch.no_grad()
     def attention_output(
@@ -237,7 +234,7 @@ def _weights(block: Any) -> _Weights:
         qkv = torch.cat([w.transpose(1, 2).flatten(0, 1) for w in (attn.W_Q, attn.W_K, attn.W_V)])
         b_qkv = torch.cat([b.flatten() for b in (attn.b_Q, attn.b_K, attn.b_V)])
         width = len(qkv) // 3
-        return _Weights(
+        weights = _Weights(
             ln1=block.ln1,
             ln2=block.ln2,
             qkv=PackedLinear(qkv, b_qkv),
@@ -247,3 +244,6 @@ def _weights(block: Any) -> _Weights:
             mlp_in=PackedLinear(mlp.W_in.T.contiguous(), mlp.b_in),
             mlp_out=PackedLinear(mlp.W_out.T.contiguous(), mlp.b_out),
         )
+        for linear in (weights.qkv, weights.out, weights.mlp_in, weights.mlp_out):
+            linear.packed()
+        return weights

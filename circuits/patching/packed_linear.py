@@ -8,7 +8,6 @@ such kernels, or the weights are elsewhere or not fp32, the plain operations are
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -43,17 +42,19 @@ class PackedLinear:
         usable = weight.device.type == "cpu" and weight.dtype == torch.float32
         self._kernels = _kernels() if usable else None
         self._linear = self._kernels._linear_pointwise if self._kernels else None
+        self._packed: Tensor | None = None
 
-    @cached_property
-    def _packed(self) -> Tensor:
-        assert self._kernels is not None
-        return self._kernels._reorder_linear_weight(self.weight)
+    def packed(self) -> Tensor:
+        """The weight in the order of the kernels, made when first needed."""
+        if self._packed is None and self._kernels is not None:
+            self._packed = self._kernels._reorder_linear_weight(self.weight)
+        return self.weight if self._packed is None else self._packed
 
     def __call__(self, x: Float[Tensor, "*shape d_in"]) -> Float[Tensor, "*shape d_out"]:
         """The product."""
         if self._linear is None:
             return F.linear(x, self.weight, self.bias)
-        return self._linear(x, self._packed, self.bias, "none", [], "")
+        return self._linear(x, self.packed(), self.bias, "none", [], "")
 
     def activated(
         self, x: Float[Tensor, "*shape d_in"], act_fn: str
@@ -62,7 +63,7 @@ class PackedLinear:
         if self._linear is None:
             return ACTIVATIONS[act_fn](F.linear(x, self.weight, self.bias))
         name, form = _FUSED[act_fn]
-        return self._linear(x, self._packed, self.bias, name, [], form)
+        return self._linear(x, self.packed(), self.bias, name, [], form)
 
     def added_to(
         self, resid: Float[Tensor, "*shape d_out"], x: Float[Tensor, "*shape d_in"]
@@ -70,4 +71,4 @@ class PackedLinear:
         """`resid` plus the product."""
         if self._linear is None:
             return F.linear(x, self.weight, self.bias).add_(resid)
-        return self._linear.binary(x, resid.contiguous(), self._packed, self.bias, "add")
+        return self._linear.binary(x, resid.contiguous(), self.packed(), self.bias, "add")
