@@ -239,6 +239,38 @@ def test_bands_are_mean_and_range_over_seeds() -> None:
     assert np.isnan(mean[1])
 
 
+def swept(phi: float, seed: int) -> Run:
+    from tiny_runs import tiny_recipe
+
+    return Run(Path(), tiny_recipe(augmentation__phi=phi, seed=seed), {"checkpoints": {}})
+
+
+def test_a_sweep_becomes_a_phase_diagram_of_means_over_seeds() -> None:
+    from app.views.phase_diagram import phase_diagrams, phase_figures
+
+    runs = {"b": swept(4.0, 0), "a": swept(2.0, 0), "a2": swept(2.0, 1)}
+    placed = {
+        "b": {"ID accuracy": np.array([0.5, np.nan])},
+        "a": {"ID accuracy": np.array([0.0, 1.0])},
+        "a2": {"ID accuracy": np.array([0.2, 0.0])},
+    }
+    (diagram,) = phase_diagrams(runs, placed)
+    assert (diagram.name, diagram.levels, diagram.n_runs) == ("phi", (2.0, 4.0), (2, 1))
+    np.testing.assert_allclose(diagram.tables["ID accuracy"], [[0.1, 0.5], [0.5, np.nan]])
+    (figure,) = phase_figures([diagram], [0, 10], by_step=True, step=10)
+    assert figure.name == "compare_phase_phi_id_accuracy"
+    assert (figure.rows, figure.columns, figure.cursor) == (("2", "4"), ("0", "10"), 1)
+    assert list(comparing.groups(runs)) == ["phi 2.0", "phi 4.0"]
+
+
+def test_runs_that_differ_by_their_seed_alone_have_no_phase_diagram() -> None:
+    from app.views.phase_diagram import phase_diagrams
+
+    runs = {"a": swept(2.0, 0), "b": swept(2.0, 1)}
+    nothing = {name: {"ID accuracy": np.zeros(2)} for name in runs}
+    assert phase_diagrams(runs, nothing) == []
+
+
 def test_runs_are_found_one_folder_down_and_never_through_links(
     tmp_path: Path, monkeypatch
 ) -> None:

@@ -10,7 +10,7 @@ class CompareView {
     // Two rows fit 800 pixels; a higher window (a projector) is made use of.
     const height = Math.round(clamp((window.innerHeight - 420) / 2 - 50, 128, 260));
     this.panels = this.compared.panels.map((panelData) => new Curves(grid, context, {
-      title: panelData.title, hint: panelData.hint || "", height, className: "bare", names: false,
+      title: panelData.title, hint: panelData.hint || "", height, className: "bare", names: false, exact: true,
       series: panelData.series,
     }));
     if (this.compared.phases.length) this.panels.push(new PhasePanel(grid, context, this.compared.phases, height));

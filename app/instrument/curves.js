@@ -13,9 +13,10 @@ function timeTicks(canvas, axis, palette, x, y) {
 
 class Curves {
   // names: whether the legend names the series, or a legend for several panels does.
+  // exact: a series that has ended has no value any more, rather than its last one.
   // series: [{name, colour, steps, values, low?, high?, dash?}]; references: [{value, colour, name}]
-  constructor(parent, context, { title, hint, className = "", height, scale = "share", names = true, series, references = [] }) {
-    Object.assign(this, { context, height, scale, names, series, references });
+  constructor(parent, context, { title, hint, className = "", height, scale = "share", names = true, exact = false, series, references = [] }) {
+    Object.assign(this, { context, height, scale, names, exact, series, references });
     this.parts = panel(parent, `curves ${className}`, title, hint);
     this.legend = html("div", { class: "legend" }, this.parts.box);
     this.parts.box.insertBefore(this.legend, this.parts.body);
@@ -118,6 +119,7 @@ class Curves {
   }
 
   valueAt(s, step) {
+    if (this.exact) return s.values[s.steps.indexOf(step)] ?? null;
     let at = -1;
     for (let i = 0; i < s.steps.length && s.steps[i] <= step; i++) if (s.values[i] !== null) at = i;
     return at < 0 ? null : s.values[at];

@@ -113,6 +113,7 @@ class Formation {
   }
 
   build(width) {
+    this.context.root.classList.toggle("narrow", width < 1100);
     const gap = 10, pad = 18;
     const left = Math.round(width * 0.45), right = width - left - gap;
     this.circuit.build(left - pad);

@@ -28,7 +28,7 @@ class Instrument {
     const wanted = before ? before.context.split : header.split;
     const splits = data.splits.filter((s) => data.bySplit[s.name]);
     this.context = {
-      data, playhead, metrics: data.metrics, phases: data.phases || [],
+      root: this.root, data, playhead, metrics: data.metrics, phases: data.phases || [],
       axis: new Axis(data.steps, data.metrics),
       split: splits.some((s) => s.name === wanted) ? wanted : (splits[0] || data.splits[0]).name,
       tooltip: new Tooltip(this.root),

@@ -122,13 +122,21 @@ def groups(runs: Mapping[str, Run]) -> dict[str, list[str]]:
     """Runs that differ by their seed alone, by what tells the groups apart."""
     keys = differing(runs)
     found: dict[str, list[str]] = defaultdict(list)
-    for name, run in runs.items():
-        table = settings(run)
+    tables = {name: settings(run) for name, run in runs.items()}
+    for name in sorted(tables, key=lambda name: _order([tables[name].get(k) for k in keys])):
+        table = tables[name]
         label = ", ".join(f"{k.rpartition('.')[2]} {table.get(k)}" for k in keys[:3])
         found[label or "same recipe"].append(name)
     if all(len(names) == 1 for names in found.values()):
         return {name: [name] for name in runs}
     return dict(found)
+
+
+def _order(values: Sequence[Any]) -> list[tuple[float, str]]:
+    """Sorts numbers by size and the rest by name."""
+    return [
+        (float(v), "") if isinstance(v, int | float) else (float("inf"), str(v)) for v in values
+    ]
 
 
 def banded(members: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
