@@ -160,6 +160,21 @@ def test_a_click_on_a_state_lists_the_questions_behind_it(page: Any, address: st
     page.get_by_label("Close examples").click()
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"), [("moved", "stop depending"), ("through", "change when swapped")]
+)
+def test_a_click_on_an_edge_lists_the_questions_behind_it(
+    page: Any, address: str, kind: str, words: str
+) -> None:
+    go(page, address, "")
+    edge = page.locator(f".edge[data-kind={kind}][data-layer='0'][data-position='1']")
+    line = edge.locator("line").last.bounding_box()
+    page.mouse.click(line["x"] + line["width"] / 2, line["y"] + line["height"] / 2)
+    page.locator(".drawer.open li").first.wait_for()
+    assert words in page.locator(".drawer.open h3").inner_text()
+    page.get_by_label("Close examples").click()
+
+
 def test_a_hover_says_in_words_what_a_state_is(page: Any, address: str) -> None:
     go(page, address, "")
     page.locator(".node[data-layer='1'][data-position='1']").hover()

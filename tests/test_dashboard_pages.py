@@ -238,6 +238,18 @@ def test_a_finished_run_can_be_measured_afterwards(
     assert errors(app) == []
 
 
+def test_the_discovered_circuit_is_shown_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    st.cache_resource.clear()
+    monkeypatch.setenv(folders.ENVIRONMENT, str(tmp_path))  # so that there is only the demo
+    app = opened("formation", step="300")
+    app.toggle(key="found_circuit").set_value(True).run()
+    assert errors(app) == []
+    (chart,) = app.get("plotly_chart")
+    assert "found at step 300" in chart.proto.spec
+
+
 @pytest.fixture(scope="module")
 def comparisons(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("comparisons")

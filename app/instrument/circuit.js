@@ -64,7 +64,7 @@ class Circuit {
   }
 
   addEdge(parent, edge) {
-    const group = svg("g", { class: "pickable" }, parent);
+    const group = svg("g", { class: "edge pickable", "data-kind": edge.kind, "data-layer": edge.l, "data-position": edge.p }, parent);
     const ends = { x1: edge.x1, y1: edge.y1, x2: edge.x2, y2: edge.y2 };
     edge.spread = svg("line", { ...ends, "stroke-linecap": "round", opacity: 0.22 }, group);
     edge.line = svg("line", { ...ends, "stroke-linecap": "round" }, group);

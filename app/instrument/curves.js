@@ -138,7 +138,7 @@ class Curves {
     this.series.forEach((s, i) => {
       const value = this.valueAt(s, step);
       this.numbers[i].textContent = this.format(value);
-      setAttributes(this.dots[i], { cx: at, cy: value === null ? -20 : this.y(value) });
+      setAttributes(this.dots[i], { cx: at, cy: value === null ? 0 : this.y(value), visibility: value === null ? "hidden" : "visible" });
     });
   }
 
