@@ -227,7 +227,7 @@ def test_a_click_on_a_neighbour_goes_on_from_there(page: Any, address: str) -> N
     page.locator(".page-around[data-entity=e_0]").wait_for()
     neighbour = page.locator(".neighbour:not([data-name=e_0])").first
     name = neighbour.get_attribute("data-name")
-    neighbour.locator(".fact").click()
+    neighbour.locator(".hit").click()
     page.locator(f".page-around[data-entity={name}]").wait_for()
     page.wait_for_url(f"**entity={name}**")
 

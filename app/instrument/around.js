@@ -45,9 +45,11 @@ class Around {
     svg("path", { d: `M${middle},${centre} C${middle + sign * reach * 0.5},${centre} ${middle + sign * reach * 0.5},${y} ${x},${y}`,
       class: "silent", fill: "none", stroke: palette.grey(0.38), "stroke-dasharray": fact.provenance === "real" ? null : "2 4" }, group);
     svg("circle", { cx: x, cy: y, r: 4.5, fill: palette.of("id_test") }, group);
-    const text = svg("text", { x: x + sign * 11, y: y + 4, "text-anchor": sign > 0 ? "start" : "end", class: "fact", fill: palette.grey(1) }, group);
+    const text = svg("text", { x: x + sign * 11, y: y + 4, "text-anchor": sign > 0 ? "start" : "end", class: "fact silent", fill: palette.grey(1) }, group);
     const relation = [fact.relation, palette.grey(0.65)], name = [fact.name, palette.grey(1)];
-    const room = middle - reach - 30, most = Math.floor(room / 6.6);
+    const room = middle - reach - 30, wide = Math.min(room, 260);
+    svg("rect", { class: "hit", x: sign > 0 ? x - 6 : x + 6 - wide, y: y - 9, width: wide, height: 18, fill: "transparent" }, group);
+    const most = Math.floor(room / 6.6);
     const [first, second] = sign > 0 ? [relation, name] : [name, relation];
     const cut = (words, letters) => (words.length <= letters ? words : `${words.slice(0, Math.max(1, letters - 1))}…`);
     svg("tspan", { fill: first[1], text: `${cut(first[0], Math.max(8, most - second[0].length - 3))} ` }, text);
