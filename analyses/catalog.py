@@ -111,6 +111,7 @@ _ENTRIES = (
         "Sorts questions by whether the bridge is decoded on the way and whether the answer is "
         "right. Right answers without the bridge are the mark of fake grokking.",
         "analyses.trace_classes",
+        version=2,
         splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test"),
     ),
     Analysis(

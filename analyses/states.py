@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from circuits.corpus import Corpus
@@ -57,6 +57,11 @@ def trained_questions(
     drawn = np.random.default_rng([seed, 7]).permutation(rows)
     turn = _occurrence(row_keys(trained.token_ids[drawn, :2], len(trained.vocab)))
     return trained.take(np.sort(drawn[np.argsort(turn, kind="stable")][:at_most]))
+
+
+def first_hops_seen(train: Queries, asked: Queries) -> Bool[np.ndarray, " n"]:
+    """Which of the questions asked share their first hop with a question learned from."""
+    return _occurs_in(asked.token_ids[:, :2], train.token_ids[:, :2])
 
 
 def row_keys(table: Int[np.ndarray, "n k"], base: int) -> Int[np.ndarray, " n"]:

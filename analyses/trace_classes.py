@@ -28,7 +28,7 @@ from torch import Tensor
 from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
-from analyses.states import LEAST_TO_LEARN_FROM, row_keys, states, trained_questions
+from analyses.states import LEAST_TO_LEARN_FROM, first_hops_seen, states, trained_questions
 from analyses.tuned_lens import Options as LensOptions
 from analyses.tuned_lens import fit_translators
 from circuits.errors import HopscopeError, unknown_name
@@ -63,15 +63,18 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     """Shares of the four classes, bridge recovery, its chance level, and the flag.
 
     Returns:
-        share (class); accuracy, decoded, decoded_chance, decoded_given_right (scalars), each with
-        its interval; fake_grok (0 or 1); class_example, an index into `class`.
+        share (class); accuracy, decoded, decoded_chance, decoded_given_right, lens_seen (scalars),
+        each with its interval; fake_grok (0 or 1); class_example, an index into `class`.
     """
     queries = examples.queries
     layers, position = _where(model, queries, options)
     every = states(model, queries.tokens)
     read = every[:, :, position]
+    seen = np.zeros(len(queries), bool)
     if options.lens == "tuned":
-        read = _translated(model, read, examples, position, options.seed)
+        train = _lens_questions(examples, options.seed)
+        seen = first_hops_seen(train, queries)
+        read = _translated(model, read, train, position)
     lens = model.logits_of(read[layers.start : layers.stop]).cpu()
     decoded = _among_top(lens, queries.bridge, options.top_k)
     other = _other_bridges(queries, options.seed)
@@ -84,6 +87,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         ("decoded", decoded, "bridge decoded"),
         ("decoded_chance", _among_top(lens, other, options.top_k), "another bridge decoded"),
         ("decoded_given_right", given_right, "bridge decoded, among right answers"),
+        ("lens_seen", seen, "first hop among those that the lens learned from; 0: held out"),
     ):
         variables |= estimated(name, values.astype(float), (), words, shares=True, keep=False)
     member = (index[:, None] == np.arange(len(CLASSES))).astype(float)
@@ -110,19 +114,17 @@ def _where(model: HookedTransformer, queries: Queries, options: Options) -> tupl
     return layers, queries.positions.index(options.position)
 
 
+def _lens_questions(examples: Examples, seed: int) -> Queries:
+    """Trained questions with other first hops than the examples', unless hardly any is left."""
+    train, asked = trained_questions(examples.corpus, N_TRAIN, seed), examples.queries
+    new = ~first_hops_seen(asked, train)
+    return train.take(np.flatnonzero(new)) if new.sum() >= LEAST_TO_LEARN_FROM else train
+
+
 def _translated(
-    model: HookedTransformer,
-    read: Float[Tensor, "layer n d_model"],
-    examples: Examples,
-    position: int,
-    seed: int,
+    model: HookedTransformer, read: Float[Tensor, "layer n d_model"], train: Queries, position: int
 ) -> Float[Tensor, "layer n d_model"]:
     """States of one position as the ridge translators expect them to become at the last layer."""
-    train, asked = trained_questions(examples.corpus, N_TRAIN, seed), examples.queries.token_ids
-    base = len(train.vocab)
-    new = ~np.isin(row_keys(train.token_ids[:, :2], base), row_keys(asked[:, :2], base))
-    if new.sum() >= LEAST_TO_LEARN_FROM:
-        train = train.take(np.flatnonzero(new))
     there = states(model, train.tokens)[:, :, position : position + 1]
     translators = fit_translators(model, there, LensOptions(adam_steps=0))
     return torch.cat([translators(read[:-1]), read[-1:]])

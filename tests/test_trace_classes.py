@@ -8,6 +8,7 @@ from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
 from analyses.examples import draw_examples
+from analyses.states import first_hops_seen
 from circuits.errors import HopscopeError
 
 CLASSES = CATALOG["trace_classes"]
@@ -65,3 +66,21 @@ def test_layers_that_do_not_exist_are_refused_in_a_sentence() -> None:
     examples = draw_examples(wired.corpus, "id_test", 20)
     with pytest.raises(HopscopeError, match=r"layers 1 to 7 do not exist"):
         CLASSES.run(wired.model, examples, CLASSES.options({"last_layer": 7}))
+
+
+def test_a_lens_that_learned_from_an_example_s_first_hop_says_so() -> None:
+    wired = hand_wired()
+    corpus = wired.corpus
+    queries = corpus.queries("train_inferred")
+    hops = list(dict.fromkeys(map(tuple, queries.token_ids[:, :2].tolist())))
+    one, rest = (
+        queries.take(np.flatnonzero([(tuple(r[:2]) == hops[0]) == same for r in queries.token_ids]))
+        for same in (True, False)
+    )
+    assert first_hops_seen(one, one).all()
+    assert not first_hops_seen(rest, one).any()
+    # every first hop is asked about, so none is left to learn from
+    everything = draw_examples(corpus, "train_inferred", 10_000)
+    assert CLASSES.run(wired.model, everything, OPTIONS).lens_seen == 1
+    few = draw_examples(corpus, "train_inferred", 5)
+    assert CLASSES.run(wired.model, few, OPTIONS).lens_seen == 0
