@@ -50,6 +50,9 @@ def cores_for_jobs() -> Iterator[None]:
     cores that the jobs started meanwhile need.
     """
     before = torch.get_num_threads()
+    if before == 1:  # and so it stays: what a thread sets, threads that start later have as well
+        yield
+        return
     token = _FOR_JOBS.set(n_cores())
     torch.set_num_threads(1)
     try:

@@ -58,6 +58,27 @@ def test_jobs_have_the_grad_mode_of_the_caller(two_threads, mode):
         assert each_on_a_core([modes, modes]) == [modes()] * 2
 
 
+def test_callers_at_the_same_time_leave_the_cores_to_threads_that_start_later(two_threads):
+    inside, may_leave = threading.Event(), threading.Event()
+
+    def starts_meanwhile():
+        with cores_for_jobs():
+            inside.set()
+            may_leave.wait(10)
+
+    meanwhile = threading.Thread(target=starts_meanwhile)
+    with cores_for_jobs():
+        meanwhile.start()
+        assert inside.wait(10)
+    may_leave.set()
+    meanwhile.join()
+    found = []
+    later = threading.Thread(target=lambda: found.append(n_cores()))
+    later.start()
+    later.join()
+    assert found == [2]
+
+
 def test_the_caller_keeps_to_one_thread_while_all_cores_are_for_jobs(two_threads):
     both_here = threading.Barrier(2, timeout=10)
     with cores_for_jobs():
