@@ -114,6 +114,8 @@ def bounds(
     resampled: Float[np.ndarray, "resample ..."], at: Float[np.ndarray, ...]
 ) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
     """95% interval of dates; infinite where too many resamples have none, NaN where `at` is."""
+    if not len(resampled):
+        return np.full_like(at, np.nan), np.full_like(at, np.nan)
     dates = np.where(np.isnan(resampled), np.inf, resampled)
     low = np.quantile(dates, 0.025, axis=0, method="lower")
     high = np.quantile(dates, 0.975, axis=0, method="higher")

@@ -75,6 +75,13 @@ def test_a_lag_has_no_end_where_only_the_later_event_fails_to_happen() -> None:
     assert lags.tolist() == [200, np.inf]
 
 
+def test_a_lag_between_events_that_never_happen_has_no_interval() -> None:
+    never = np.full(20, np.nan)
+    low, high = bounds(differences(never, never), np.array(np.nan))
+    assert np.isnan(low)
+    assert np.isnan(high)
+
+
 def test_memorization_lies_between_the_steps_at_which_its_level_can_and_must_be_reached() -> None:
     steps, accuracy = np.arange(0, 500, 100), np.array([0.5, 0.985, 0.99, 0.994, 1.0])
     # of 1,000: 985 leaves .9753 to .9909 open, 994 leaves .9870 to .9973, 1,000 is above .9962
