@@ -8,8 +8,8 @@ pass per corrupted token for all edges together.
 1. Gradients are carried back block by block. What each attention layer (or head) at each position
    passes on to each position that it reads is kept before it is added to the rest: that is the
    gradient by the input that this receiver alone sees.
-2. The edges with the largest predicted share of a token's effect pass, and some of the others,
-   drawn at random, so that what the screen misses is itself measured.
+2. The edges with the largest predicted share of a token's effect pass, where that effect is above
+   zero, and some of the others, drawn at random, so that what the screen misses is itself measured.
 """
 
 from __future__ import annotations
@@ -151,8 +151,7 @@ def screened(
     if len(drawn) <= at_most:
         return Screen(predicted, total, ~drawn, drawn)
     counted = np.maximum(np.isfinite(predicted).sum(0), 1)
-    share = np.abs(np.nansum(predicted, 0) / counted)
-    share /= np.maximum(np.nan_to_num(np.nanmean(total, 0)), 1e-6)[:, None]
+    share = np.abs(np.nansum(predicted, 0) / counted) / _lowered(total)[:, None]
     order = np.argsort(-share.max(0), kind="stable")
     n_drawn = min(SAMPLED, at_most // 2)
     best, rest = np.split(order, [at_most - n_drawn])
@@ -160,6 +159,18 @@ def screened(
     measured = drawn.copy()
     measured[best] = True
     return Screen(predicted, total, measured, drawn)
+
+
+def _lowered(total: Float[np.ndarray, "n corrupted"]) -> Float[np.ndarray, " corrupted"]:
+    """Mean effect of each token; infinite where it is not above zero by two standard errors.
+
+    No edge is kept for such a token, and shares of nearly nothing would come before all others.
+    """
+    here = np.isfinite(total)
+    n = np.maximum(here.sum(0), 1)
+    mean = np.where(here, total, 0.0).sum(0) / n
+    error = np.sqrt(np.where(here, (total - mean) ** 2, 0.0).sum(0) / n / n)
+    return np.where(mean > 2 * error, mean, np.inf)
 
 
 def screen_variables(

@@ -51,6 +51,18 @@ def test_a_screen_passes_the_best_edges_and_a_sample_of_the_others() -> None:
     assert screened(predicted, np.ones((50, 2)), 100, 0).measured.all()
 
 
+def test_tokens_that_do_not_lower_the_answer_do_not_crowd_out_those_that_do() -> None:
+    predicted = np.zeros((50, 2, 100))
+    predicted[:, 0] = np.arange(100) / 100
+    predicted[:, 1] = -0.5 * np.arange(100)[::-1]
+    total = np.ones((50, 2))
+    total[:, 1] = np.tile([-1.0, 1.001], 25)  # its mean is .0005, and far from certain
+    screen = screened(predicted, total, 60, 0)
+    assert screen.measured[60:].all()
+    none_lowers = screened(predicted, -(total**2), 60, 0)
+    assert none_lowers.measured.sum() == 60
+
+
 def test_with_a_narrow_screen_the_wired_circuit_is_still_found() -> None:
     whole = DISCOVERY.run(WIRED.model, EXAMPLES, DISCOVERY.options({"per_component": 100}))
     some = DISCOVERY.run(WIRED.model, EXAMPLES, DISCOVERY.options({"per_component": 2}))
