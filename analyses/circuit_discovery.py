@@ -111,7 +111,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         parts[0 if kept else 1].append(edge)
     ablated = ablated_runs(engine, examples, clean, edges, *parts, options.seed)
     variables = {
-        **_edge_variables(effects, found, resampled),
+        **edge_variables(effects, found, resampled),
         **_stability(found, resampled),
         **screen_variables(screen, effects, found, options.resamples, options.seed),
         **ablation_variables(ablated),
@@ -156,7 +156,8 @@ def _among_all(
     return table
 
 
-def _edge_variables(effects: Effects, found: Choice, resampled: Choice) -> Variables:
+def edge_variables(effects: Effects, found: Choice, resampled: Choice) -> Variables:
+    """Effects by token and edge, and of each edge whether it is kept, how strong and how surely."""
     dims = ("corrupted", "edge")
     about = {"long_name": "fall of the logit difference when the edge is patched", "units": "nats"}
     whole = {"long_name": "fall when the token itself is corrupted", "units": "nats"}
@@ -182,8 +183,9 @@ def _edge_variables(effects: Effects, found: Choice, resampled: Choice) -> Varia
         attrs = {"long_name": text + interval, "units": "share"}
         variables[f"strength{name}"] = (("edge",), values, attrs)
     # two decimals, since these are most of what a result takes on disk; a kept edge is never 0
-    size = np.maximum(np.round(np.abs(np.nan_to_num(resampled.share[:, token, at])), 2), 0.01)
-    kept = np.where(resampled.in_circuit, np.sign(strength) * size, 0.0)
+    again = np.where(certain[token], np.nan_to_num(resampled.share[:, token, at]), 0.0)
+    rounded = np.copysign(np.maximum(np.round(np.abs(again), 2), 0.01), again)
+    kept = np.where(resampled.in_circuit, rounded, 0.0)
     about = {"long_name": "strength in the circuit of a resample, 0: not kept", "units": "share"}
     variables["strength_resample"] = (("resample", "edge"), kept, about)
     return variables

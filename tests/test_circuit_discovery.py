@@ -9,6 +9,7 @@ import xarray as xr
 from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
+from analyses.circuit_discovery import edge_variables
 from analyses.circuit_run import draw_donors, kept_logits, of_others, over_questions
 from analyses.computational_graph import candidate_edges, named_edges
 from analyses.contrasts import draw_contrasts
@@ -177,6 +178,19 @@ def test_resamples_keep_what_their_own_questions_show() -> None:
     assert kept.shape == (40, ds.sizes["edge"])
     np.testing.assert_allclose(kept.mean(0), ds.edge_frequency, atol=1e-3)
     np.testing.assert_array_equal(ds.full_right_example, 1)
+
+
+def test_what_a_resample_kept_is_never_zero_though_the_token_is_uncertain() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, (100, 1))
+    total = 0.15 + (noise - noise.mean()) / noise.std()  # one and a half standard errors above 0
+    real = np.stack([np.full((100, 1), -1.0), np.zeros((100, 1))], -1) + 0.01 * noise[..., None]
+    effects, rules = Effects(real, np.zeros_like(real), total), Rules(0.01, 0.5, "holm")
+    found, resampled = choose(effects, rules), choose_resampled(effects, rules, 200, 0)
+    kept = edge_variables(effects, found, resampled)["strength_resample"][1]
+    assert not found.in_circuit.any()
+    assert 0 < resampled.in_circuit[:, 0].mean() < 1
+    np.testing.assert_array_equal(kept != 0, resampled.in_circuit)
 
 
 def test_resampling_the_questions_once_each_changes_nothing() -> None:
