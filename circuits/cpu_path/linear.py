@@ -7,6 +7,8 @@ bf16: 0.58 ms for product, bias and ReLU against 0.81).
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -43,4 +45,14 @@ def linear_activated(
 
 def _fused(x: Tensor) -> bool:
     """Whether oneDNN has a kernel for it; in fp32 PyTorch's own products are as good."""
-    return x.dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
+    return x.dtype == torch.bfloat16 and _has_kernels()
+
+
+@cache
+def _has_kernels() -> bool:
+    """Whether PyTorch has oneDNN's operator, and this processor the instructions for bf16."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    found = torch.ops.mkldnn
+    needed = ("_linear_pointwise", "_is_mkldnn_bf16_supported")
+    return all(hasattr(found, name) for name in needed) and found._is_mkldnn_bf16_supported()
