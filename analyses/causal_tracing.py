@@ -29,6 +29,7 @@ from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
 from analyses.corruptions import Corruptions, draw_corruptions
+from analyses.estimates import Variables
 from analyses.examples import Examples, with_interval
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
@@ -236,7 +237,7 @@ def _dataset(
         "probability": ("probability", "mean probability of the answer after patching", "1"),
         "logit_diff": ("logit_diff", "logit of the answer minus the corrupted one's", "nats"),
     }
-    variables: dict = {}
+    variables: Variables = {}
     for name, (source, text) in shares.items():
         attrs = {"long_name": text, "units": "share"}
         variables |= with_interval(name, dims, grid(source), attrs, shares=True)
@@ -249,21 +250,19 @@ def _dataset(
     own = np.stack([outcome.own_answer for outcome in found], -1)
     attrs = {"long_name": "share of corrupted questions answered rightly", "units": "share"}
     variables |= with_interval("corrupted_accuracy", ("position",), own, attrs, shares=True)
-    drawn = np.stack([outcome.drawn for outcome in found], -1)
-    variables["flip_example"] = (
-        ("example", *dims),
-        flips.astype(np.int8),
-        {"long_name": "corruptions that flip the answer, -1 where none was drawn", "units": "1"},
-    )
-    variables["drawn_example"] = (
-        ("example", "position"),
-        drawn.astype(np.int8),
-        {"long_name": "corruptions drawn for the question", "units": "1", "per_step": False},
-    )
-    variables["n_valid"] = (
-        ("position",),
-        (drawn > 0).sum(0).astype(np.int32),
-        {"long_name": "examples with a corruption", "units": "1", "per_step": False},
-    )
+    about = {"long_name": "corruptions that flip the answer, -1 where none was drawn", "units": "1"}
+    variables["flip_example"] = (("example", *dims), flips.astype(np.int8), about)
+    variables |= _counts(np.stack([outcome.drawn for outcome in found], -1))
     coords = {"layer": np.arange(depth + 1), "position": list(examples.queries.positions)}
     return xr.Dataset(variables, coords)
+
+
+def _counts(drawn: Int[np.ndarray, "n position"]) -> Variables:
+    """How many corruptions stand behind a question, and how many questions have one."""
+    once = {"units": "1", "per_step": False}
+    each = {"long_name": "corruptions drawn for the question", **once}
+    n_valid = (drawn > 0).sum(0).astype(np.int32)
+    return {
+        "drawn_example": (("example", "position"), drawn.astype(np.int8), each),
+        "n_valid": (("position",), n_valid, {"long_name": "examples with a corruption", **once}),
+    }

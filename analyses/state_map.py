@@ -53,12 +53,13 @@ def state_map(
     queries: Queries,
     options: MapOptions,
 ) -> tuple[Variables, Int[np.ndarray, " bridges"]]:
-    """The examples' states on the plane of most variance among trained states.
+    """The examples' states on the plane of most variance among trained states, and by MDS.
 
     Returns:
-        Variables `map_state` (map_bridge, map_point, axis), NaN where a bridge has fewer states;
-        `map_centroid` (map_bridge, axis) of the trained states; `map_explained` (axis), the share
-        of variance. And the token ids of the bridges, most frequent first.
+        Variables `map_state` and `map_mds` (map_bridge, map_point, axis), NaN where a bridge has
+        fewer states; `map_centroid` (map_bridge, axis) of the trained states; `map_explained`
+        (axis), the share of variance; `map_stress`. And the token ids of the bridges, most
+        frequent first.
     """
     bridges = _most_frequent(train.bridge.numpy(), options.bridges)
     x = there[options.layer, :, options.position].cpu()
@@ -68,36 +69,14 @@ def state_map(
     _, sizes, axes = torch.linalg.svd(chosen - mean, full_matrices=False)
     first = (x[torch.from_numpy(owner == bridges[0])].mean(0) - mean) @ axes[:2].T
     axes = axes[:2] * torch.where(first < 0, -1.0, 1.0)[:, None]
-    placed = ((here[options.layer, :, options.position].cpu() - mean) @ axes.T).numpy()
-    on_map = np.full((len(bridges), options.points), -1)
-    for i, bridge in enumerate(bridges):
-        rows = np.flatnonzero(queries.bridge.numpy() == bridge)[: options.points]
-        on_map[i, : len(rows)] = rows
-    points = np.where(on_map[..., None] >= 0, placed[on_map], np.nan).astype(np.float32)
+    asked = here[options.layer, :, options.position].cpu()
+    placed = ((asked - mean) @ axes.T).numpy()
     centroids = np.stack(
         [((x[torch.from_numpy(owner == b)].mean(0) - mean) @ axes.T).numpy() for b in bridges]
     )
     explained = (sizes[:2] ** 2 / (sizes**2).sum().clamp_min(1e-30)).numpy()
-    where = {"layer": str(options.layer), "position": queries.positions[options.position]}
-    mds, stress = multidimensional_scaling(
-        here[options.layer, :, options.position].cpu().numpy(), placed, on_map
-    )
     variables: Variables = {
-        "map_mds": (
-            ("map_bridge", "map_point", "axis"),
-            mds,
-            {"long_name": "states of the examples by multidimensional scaling", **where},
-        ),
-        "map_stress": (
-            (),
-            stress,
-            {"long_name": "normalized stress of the scaling, 0: distances are kept", "units": "1"},
-        ),
-        "map_state": (
-            ("map_bridge", "map_point", "axis"),
-            points,
-            {"long_name": "states of the examples on two principal components", **where},
-        ),
+        **_of_examples(asked.numpy(), placed, bridges, queries, options),
         "map_centroid": (
             ("map_bridge", "axis"),
             centroids,
@@ -110,6 +89,31 @@ def state_map(
         ),
     }
     return variables, bridges
+
+
+def _of_examples(
+    asked: Float[np.ndarray, "n d_model"],
+    placed: Float[np.ndarray, "n axis"],
+    bridges: Int[np.ndarray, " bridges"],
+    queries: Queries,
+    options: MapOptions,
+) -> Variables:
+    """Places of the first examples of each bridge: on the components, and by scaling."""
+    on_map = np.full((len(bridges), options.points), -1)
+    for i, bridge in enumerate(bridges):
+        rows = np.flatnonzero(queries.bridge.numpy() == bridge)[: options.points]
+        on_map[i, : len(rows)] = rows
+    points = np.where(on_map[..., None] >= 0, placed[on_map], np.nan).astype(np.float32)
+    mds, stress = multidimensional_scaling(asked, placed, on_map)
+    where = {"layer": str(options.layer), "position": queries.positions[options.position]}
+    dims = ("map_bridge", "map_point", "axis")
+    text = "states of the examples"
+    spent = {"long_name": "normalized stress of the scaling, 0: distances are kept", "units": "1"}
+    return {
+        "map_mds": (dims, mds, {"long_name": f"{text} by multidimensional scaling", **where}),
+        "map_stress": ((), stress, spent),
+        "map_state": (dims, points, {"long_name": f"{text} on two principal components", **where}),
+    }
 
 
 def multidimensional_scaling(
