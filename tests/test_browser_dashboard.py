@@ -175,6 +175,24 @@ def test_a_click_on_an_edge_lists_the_questions_behind_it(
     page.get_by_label("Close examples").click()
 
 
+def test_the_discovered_circuit_follows_the_timeline(page: Any, address: str) -> None:
+    from playwright.sync_api import expect
+
+    go(page, address, "", "run=demo&step=0")
+    page.get_by_role("radio", name="Discovered edges").click()
+    drawn = page.locator(".found:visible")
+    expect(drawn).to_have_count(0)  # an untrained model has no circuit
+    page.keyboard.press("End")
+    expect(drawn).not_to_have_count(0)
+    edge = page.locator(".found[data-edge='mlp.1[relation_2]>output']")
+    edge.dispatch_event("mousemove", {"clientX": 300, "clientY": 300})
+    assert "runs along this edge, for the answer" in page.locator(".tooltip").inner_text()
+    edge.dispatch_event("click")
+    page.get_by_text("Edge over training").wait_for()
+    page.get_by_role("radio", name="States").click()
+    expect(page.locator(".discovered")).to_be_hidden()
+
+
 def test_a_hover_says_in_words_what_a_state_is(page: Any, address: str) -> None:
     go(page, address, "")
     page.locator(".node[data-layer='1'][data-position='1']").hover()

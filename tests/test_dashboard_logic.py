@@ -16,6 +16,7 @@ import torch
 import xarray as xr
 from hand_wired import hand_wired, save_as_run
 
+from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.measures import split_measures
 from app.instrument.packing import pack, pack_bits
 from app.instrument.phases import phases
@@ -134,6 +135,40 @@ def test_a_question_without_a_swap_is_not_said_to_keep_its_answer() -> None:
     assert packed["n_valid"] == [3, 2]
     assert packed["drawn"] == pack_bits(np.array([[True, True, True], [False, True, True]]))
     assert packed["right"] == pack_bits(np.array([[True, True, False]]))
+
+
+def test_only_edges_that_were_ever_found_are_drawn_each_at_its_nearest_measured_step() -> None:
+    edges = ["embed[subject]>head.0.3[relation_1]", "embed[subject]>mlp.0[subject]"]
+    edges.append("mlp.0[relation_1]>output")
+    kept = np.array([[0, 0, 1], [1, 0, 1]])[:, None]  # step, split, edge
+    tokens = np.repeat(kept[..., None], 2, axis=-1)
+    by_edge, by_token = ("step", "split", "edge"), ("step", "split", "edge", "corrupted")
+    runs = ("step", "split", "ablation", "variant")
+    share = np.array([[0.0, 0.0, 0.8], [-0.25, 0.0, 0.9]])[:, None]
+    circuit = xr.Dataset(
+        {
+            "in_circuit": (by_edge, kept),
+            "strength": (by_edge, share),
+            "edge_frequency": (by_edge, kept),
+            "kept": (by_token, tokens),
+            "effect": (by_token, 2.0 * tokens),
+            "accuracy": (runs, np.full((2, 1, 1, 1), 0.5)),
+            "full_accuracy": (("step", "split"), np.full((2, 1), 0.75)),
+        },
+        {
+            "step": [0, 100], "split": ["id_test"], "edge": edges,
+            "corrupted": ["subject", "relation_1"], "ablation": ["mean"],
+            "variant": ["restricted"],
+        },
+    )  # fmt: skip
+    drawn = discovered(circuit)
+    assert drawn["rows"] == ["token", "attention 0", "MLP 0"]
+    places = [(edge["source"], edge["target"]) for edge in drawn["edges"]]
+    assert places == [([0, 0], [1, 1]), ([2, 1], None)]
+    packed = discovered_measures(circuit, "id_test", [0, 40, 90])
+    assert packed["step"] == [0, 0, 100]
+    assert packed["strength"]["value"]["values"] == [0, 800, 0, 800, -250, 900]
+    assert packed["kept"] == pack_bits(np.array([[0, 1], [0, 1], [1, 1]]))
 
 
 def test_questions_go_to_names_and_back(book: QuestionBook) -> None:

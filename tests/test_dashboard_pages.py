@@ -238,18 +238,6 @@ def test_a_finished_run_can_be_measured_afterwards(
     assert errors(app) == []
 
 
-def test_the_discovered_circuit_is_shown_where_there_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    st.cache_resource.clear()
-    monkeypatch.setenv(folders.ENVIRONMENT, str(tmp_path))  # so that there is only the demo
-    app = opened("formation", step="300")
-    app.toggle(key="found_circuit").set_value(True).run()
-    assert errors(app) == []
-    (chart,) = app.get("plotly_chart")
-    assert "found at step 300" in chart.proto.spec
-
-
 @pytest.fixture(scope="module")
 def comparisons(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("comparisons")
@@ -267,6 +255,8 @@ def test_a_page_opens_on_a_run_of_the_comparison_task(
     app = opened(page, run="compared")
     assert errors(app) == []
     assert not app.warning
+    if page == "formation":
+        assert "v1 and v2" in text_of(app)
     if page in ("question", "lab"):
         question, donor = app.query_params["question"], app.query_params["donor"]
         assert question.split("|")[0] == donor.split("|")[0]  # of the same attribute

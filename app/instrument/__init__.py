@@ -24,6 +24,7 @@ SCRIPTS = (
     "curves.js",
     "heatmap.js",
     "circuit.js",
+    "discovered.js",
     "words.js",
     "formation.js",
     "question.js",

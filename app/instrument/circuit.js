@@ -10,7 +10,7 @@ class Circuit {
   constructor(parent, context, { height }) {
     Object.assign(this, { context, height });
     this.data = context.data;
-    this.parts = panel(parent, "circuit", "Circuit", "states: layer × position; click a state or an edge for its examples");
+    this.parts = panel(parent, "circuit", "Circuit", "click a state or an edge for its examples");
     this.canvas = svg("svg", { height }, this.parts.body);
     this.context.playhead.follow((index) => this.draw(index));
   }
@@ -23,7 +23,7 @@ class Circuit {
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     const last = positions.length - 1;
-    const margin = { left: 92, right: 66, top: 44, bottom: 40 };
+    const margin = { left: 92, right: 66, top: 62, bottom: 40 };
     this.radius = Math.min(19, (this.height - margin.top - margin.bottom) / (layers * 2.6));
     const x = (p) => margin.left + (p * (width - margin.left - margin.right)) / Math.max(1, last);
     const y = (l) => this.height - margin.bottom - (l * (this.height - margin.top - margin.bottom)) / (layers - 1);

@@ -12,6 +12,7 @@ class RunData {
       if (packed.flips) split.flips = new Bits(packed.flips);
       if (packed.drawn) split.drawn = new Bits(packed.drawn);
       if (packed.right) split.right = new Bits(packed.right);
+      split.discovered = packed.discovered ? discoveredOf(packed.discovered) : null;
       this.bySplit[name] = split;
     }
   }
@@ -37,6 +38,12 @@ class RunData {
     const known = this.splits.find((split) => split.name === name);
     return known ? known.label : name.replaceAll("_", " ");
   }
+}
+
+function discoveredOf(packed) {
+  const measures = ["strength", "effect", "alone", "whole"].map((kind) => [kind, new Measure(packed[kind])]);
+  return { ...Object.fromEntries(measures), step: packed.step, frequency: new Grid(packed.frequency),
+    kept: new Bits(packed.kept), carries: new Bits(packed.carries) };
 }
 
 // Yes or no at every place of a shape, e.g. (step, layer, position, example).

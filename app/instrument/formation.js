@@ -5,17 +5,17 @@ class Formation {
     this.context = context;
     this.data = context.data;
     context.select = (chosen) => this.select(chosen);
-    // The whole page fits 800 pixels; a higher window (a projector) is made use of.
-    const scale = clamp((window.innerHeight - 120) / 680, 1, 1.45), high = (pixels) => Math.round(pixels * scale);
-    this.mapHeight = high(112);
+    this.mapHeight = highOn(112);
     this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
     const main = html("div", { class: "formation-main" }, root);
-    this.circuit = new Circuit(main, context, { height: high(118) + high(116) + 112 });
+    const height = highOn(118) + highOn(116) + 112;
+    this.circuit = new Circuit(main, context, { height });
+    this.discovered = this.data.discovered ? new Discovered(this.circuit, context, { height }) : null;
     const side = html("div", { class: "formation-side" }, main);
-    this.accuracy = new Curves(side, context, { className: "wide", height: high(118), ...this.accuracySeries() });
-    this.loss = new Curves(side, context, { title: "Loss per split", hint: "log scale", className: "small", height: high(116), scale: "log", series: this.splitSeries(this.data.metrics.loss) });
+    this.accuracy = new Curves(side, context, { className: "wide", height: highOn(118), ...this.accuracySeries() });
+    this.loss = new Curves(side, context, { title: "Loss per split", hint: "log scale", className: "small", height: highOn(116), scale: "log", series: this.splitSeries(this.data.metrics.loss) });
     context.chosen = this.strongestState();
-    this.state = new Curves(side, context, { className: "small", height: high(116), ...this.stateSeries() });
+    this.state = new Curves(side, context, { className: "small", height: highOn(116), ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
     this.heatMaps = this.makeMaps();
     this.drawer = new Examples(root, context);
@@ -54,7 +54,7 @@ class Formation {
   }
 
   stateSeries() {
-    const { l, p, kind } = this.context.chosen;
+    const { l, p, kind, edge } = this.context.chosen;
     const { lens, tracing, bridge, moved } = this.split;
     const steps = this.context.playhead.steps;
     const over = (name, colour, measure, ...at) => ({
@@ -62,8 +62,12 @@ class Formation {
       low: measure.low ? steps.map((_, i) => measure.low.at(i, ...at)) : null,
       high: measure.high ? steps.map((_, i) => measure.high.at(i, ...at)) : null,
     });
-    const position = this.data.positions[p].short;
     const series = [];
+    if (kind === "found") {
+      if (this.split.discovered) series.push(over("share of a token's effect", "edge", this.split.discovered.strength, edge));
+      return { title: "Edge over training", hint: this.discovered.name(edge), series };
+    }
+    const position = this.data.positions[p].short;
     if (kind === "moved") {
       if (moved) series.push(over("handed on", "edge", moved, l, p));
       return { title: `Edge from ${position}, block ${l + 1}`, hint: "over training", series };
@@ -101,7 +105,8 @@ class Formation {
   select(chosen) {
     this.context.chosen = chosen;
     this.state.replace(this.stateSeries());
-    this.drawer.open(chosen);
+    if (chosen.kind === "found") this.drawer.close();
+    else this.drawer.open(chosen);
     this.context.playhead.redraw();
   }
 
@@ -117,6 +122,7 @@ class Formation {
     const gap = 10, pad = 18;
     const left = Math.round(width * 0.45), right = width - left - gap;
     this.circuit.build(left - pad);
+    if (this.discovered) this.discovered.build(left - pad);
     this.accuracy.build(right - pad);
     this.loss.build(Math.floor((right - gap) / 2) - pad);
     this.state.build(Math.ceil((right - gap) / 2) - pad);
@@ -138,7 +144,7 @@ class Examples {
     const head = html("div", { class: "panel-head" }, this.box);
     this.title = html("h3", {}, head);
     const close = html("button", { class: "close", "aria-label": "Close examples", text: "×" }, head);
-    close.onclick = () => { this.chosen = null; this.box.classList.remove("open"); };
+    close.onclick = () => this.close();
     this.list = html("ol", {}, this.box);
     context.playhead.follow(() => this.refresh());
   }
@@ -147,6 +153,11 @@ class Examples {
     this.chosen = chosen;
     this.box.classList.add("open");
     this.refresh();
+  }
+
+  close() {
+    this.chosen = null;
+    this.box.classList.remove("open");
   }
 
   changed(index, i, split) {

@@ -68,7 +68,9 @@ class Instrument {
     const target = event.composedPath()[0];
     const free = target === document.body || (target.closest && target.closest(".track"));
     const scrolls = target.closest && target.closest("[data-testid=stMain]") && !target.closest("input,select,textarea,button,[role]");
-    if (free || scrolls) this.context.playhead.key(event);
+    // a button of the instrument itself wants only what presses it
+    const button = target.closest && target.closest(".instrument button") && ![" ", "Enter"].includes(event.key);
+    if (free || button || scrolls) this.context.playhead.key(event);
   }
 
   splitButtons(bar, splits) {

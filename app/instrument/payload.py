@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
@@ -92,8 +93,13 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
     expected = COMPARISON_TARGETS if run.corpus.task == "comparison" else COMPOSITION_TARGETS
     targets = list(expected) if lens is None else [str(t) for t in lens.coords["target"].values]
     payload["targets"] = described(targets, TARGETS)
+    circuit = datasets.get("circuit_discovery")
+    if circuit is not None:
+        payload["discovered"] = discovered(circuit)
     for split in payload["splits"]:
         measures = split_measures(datasets, split["name"], run.steps)
+        if circuit is not None and split["name"] in circuit.coords["split"].values:
+            measures["discovered"] = discovered_measures(circuit, split["name"], run.steps)
         queries = run.queries(split["name"])
         rows = example_rows(datasets, split["name"])
         measures["examples"] = [queries[row].text for row in rows]

@@ -33,12 +33,15 @@ class Shown:
 
 
 def page(
-    reading: str, body: Callable[[Shown], Sequence[Spec] | None], *, choosing: bool = True
+    reading: str | Callable[[Run], str],
+    body: Callable[[Shown], Sequence[Spec] | None],
+    *,
+    choosing: bool = True,
 ) -> None:
     """Show the frame and then `body`; every error a user can meet becomes a sentence.
 
     Args:
-        reading: One sentence on how to read the page.
+        reading: One sentence on how to read the page, or what makes it of the run.
         body: Draws the page for the chosen run; returns what it shows besides the run's own
             figures, to be exported.
         choosing: Whether the page is of one run, which is chosen here and spoken of.
@@ -61,7 +64,8 @@ def page(
             raise HopscopeError("this run has no checkpoint yet; wait a moment and reload.")
         step = address.step_near(parameters.get("step"), run.steps)
         address.write(run=name, step=step)
-        right.caption(f"{facts_in_words(run)} {reading}" if choosing else reading)
+        words = reading if isinstance(reading, str) else reading(run)
+        right.caption(f"{facts_in_words(run)} {words}" if choosing else words)
         if run.state == "training":
             st.info(
                 "This run is still being trained; reload to see what has come since.",

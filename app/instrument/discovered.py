@@ -1,0 +1,85 @@
+"""The discovered circuit as the instrument draws it: its components in a grid, and its edges.
+
+Attention and MLP of every block are rows of their own, heads of one layer one place. Only edges
+that are in the circuit of some checkpoint and split are sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool
+
+from analyses.computational_graph import parsed_edge
+from app.instrument.packing import pack, pack_bits, pack_measure
+
+SYMBOLS = {
+    "subject": "h",
+    "relation_1": "r1",
+    "relation_2": "r2",
+    "relation_3": "r3",
+    "attribute": "a",
+    "entity_1": "e1",
+    "entity_2": "e2",
+}
+"""The tokens of a question in the notation of the figures."""
+ROW_OF_KIND = {"attn": 1, "head": 1, "mlp": 2}
+
+
+def discovered(ds: xr.Dataset) -> dict[str, Any]:
+    """What is the same at all steps: rows of the grid, symbols of the tokens, the edges.
+
+    An edge has `source` and `target` as [row, position], the target None for the answer, and the
+    `name` of the result.
+    """
+    names = [str(name) for name in ds["edge"].values]
+    positions = [str(name) for name in ds["corrupted"].values]
+    depth = 1 + max(parsed_edge(name)[0][1] for name in names)
+    edges = []
+    for name in np.array(names)[_ever_kept(ds)].tolist():
+        sender, receiver = parsed_edge(name)
+        target = None if receiver[0] == "output" else _place(receiver, positions)
+        edges.append({"name": name, "source": _place(sender, positions), "target": target})
+    return {
+        "rows": ["token", *(f"{kind} {i}" for i in range(depth) for kind in ("attention", "MLP"))],
+        "symbols": [SYMBOLS.get(p, p.replace("_", " ")) for p in positions],
+        "edges": edges,
+        "candidates": len(names),
+    }
+
+
+def discovered_measures(ds: xr.Dataset, split: str, steps: Sequence[int]) -> dict[str, Any]:
+    """The edges of one split at every step of the timeline: those of the nearest one measured.
+
+    `strength` [step, edge] is the share of a token's effect with its sign, `effect` in nats
+    [step, edge, token], `frequency` the share of resampled questions whose circuit has the edge.
+    """
+    now = ds.isel(edge=np.flatnonzero(_ever_kept(ds))).sel(split=split)
+    measured = now["step"].values
+    nearest = [int(measured[np.abs(measured - step).argmin()]) for step in steps]
+    now = now.sel(step=nearest)
+    alone = now.sel(ablation="mean", variant="restricted")
+    by_token = ("step", "edge", "corrupted")
+    return {
+        "step": nearest,
+        "kept": pack_bits(now["in_circuit"].transpose("step", "edge").values == 1),
+        "carries": pack_bits(now["kept"].transpose(*by_token).values == 1),
+        "strength": pack_measure(now, "strength", ("step", "edge")),
+        "effect": pack_measure(now, "effect", by_token),
+        "frequency": pack(now["edge_frequency"].transpose("step", "edge").values),
+        "alone": pack_measure(alone, "accuracy", ("step",)),
+        "whole": pack_measure(now, "full_accuracy", ("step",)),
+    }
+
+
+def _ever_kept(ds: xr.Dataset) -> Bool[np.ndarray, " edge"]:
+    return (ds["in_circuit"] == 1).any(("step", "split")).values
+
+
+def _place(component: tuple[str, int, str], positions: list[str]) -> list[int]:
+    kind, block, position = component
+    row = 0 if kind == "embed" else 2 * block + ROW_OF_KIND[kind]
+    return [row, positions.index(position)]
