@@ -76,6 +76,7 @@ VIEWS = ("formation", "question", "lab", "data", "compare", "training")
 TIGHTER = """<style>
 [data-testid=stMainBlockContainer] { padding: 4.2rem 1.4rem 1rem; max-width: 1700px; }
 [data-testid=stVerticalBlock] { gap: 0.5rem; }
+[data-testid=stCaptionContainer] { color: inherit !important; opacity: 0.8; }
 </style>"""
 OPENING = """<style>
 .opening p { font-size: 1.05rem; margin: 0.4rem 0 1rem; }

@@ -18,7 +18,7 @@ class Around {
     const { sides, entity, colours } = this.data;
     const palette = new Palette(this.parent.host || this.parent, colours);
     const rows = Math.max(1, sides.in.facts.length, sides.out.facts.length);
-    const height = Math.max(220, rows * 21 + 50), middle = this.width / 2;
+    const height = Math.max(220, rows * highOn(21) + 50), middle = this.width / 2;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width: this.width, height });
     const reach = clamp(this.width * 0.16, 70, 220), top = 44, bottom = height - 14;

@@ -9,7 +9,7 @@ class LabView {
     const chosen = new Set(this.lab.cells.map(([l, p]) => `${l},${p}`));
     this.grid = new HeatMap(main, context, {
       title: `Write the donor's ${this.lab.component}`, hint: "click cells to choose them",
-      height: 300, colour: "swap", rows: this.lab.rows, columns: this.lab.positions,
+      height: highOn(300), colour: "swap", rows: this.lab.rows, columns: this.lab.positions,
       read: (_, l, p) => this.effect.at(l, p),
       words: (_, l, p) => `With only this cell written (layer ${l}, ${this.lab.positions[p]}), ${this.lab.target} gets ${percent(this.effect.at(l, p))}. Click to ${chosen.has(`${l},${p}`) ? "leave it out" : "write it"}.`,
       outlined: (l, p) => chosen.has(`${l},${p}`),
@@ -40,14 +40,14 @@ class LabAnswers {
   constructor(parent, context, title, rows) {
     Object.assign(this, { context, rows });
     this.parts = panel(parent, "answers", title, "");
-    this.canvas = svg("svg", { height: 300 }, this.parts.body);
+    this.canvas = svg("svg", { height: highOn(300) }, this.parts.body);
   }
 
   build(width) {
     const { palette, tooltip } = this.context;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
-    const high = 300 / 7, left = Math.round(width * 0.46), room = width - left - 46;
+    const high = highOn(300) / 7, left = Math.round(width * 0.46), room = width - left - 46;
     this.rows.forEach((row, i) => {
       const y = i * high, size = Math.max(1, room * row.share);
       const name = svg("text", { x: left - 8, y: y + high / 2 + 4, "text-anchor": "end", class: "number strong", fill: palette.grey(1),

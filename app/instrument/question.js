@@ -12,15 +12,15 @@ class QuestionView {
     this.asked = context.data.question;
     this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
     const top = html("div", { class: "question-top" }, root);
-    this.answers = new Answers(top, context, 182);
-    this.curves = new Curves(top, context, { title: "Probability of each answer over training", height: 148,
+    this.answers = new Answers(top, context, highOn(148) + 34);
+    this.curves = new Curves(top, context, { title: "Probability of each answer over training", height: highOn(148),
       className: "small one-line", series: this.answerSeries() });
     const bottom = html("div", { class: "question-bottom" }, root);
     this.lens = this.nameMap(bottom, "What each state says (logit lens)", "top name; colour: its probability", this.asked.lens,
       (index, l, p) => this.lensWords(index, l, p));
     this.swap = this.asked.swap && this.nameMap(bottom, "Answer with the donor's state swapped in",
       "one state at a time", this.asked.swap, (index, l, p) => this.swapWords(index, l, p));
-    this.attention = new Attention(bottom, context, 206);
+    this.attention = new Attention(bottom, context, highOn(206));
     context.playhead.follow((index) => this.draw(index));
   }
 
@@ -49,7 +49,7 @@ class QuestionView {
     const share = new Grid(cells.share);
     const ranked = share.shape.length === 4;
     const map = new HeatMap(parent, this.context, {
-      title, hint, height: 206, words, columns: this.asked.tokens.map((t) => shortened(this.name(t), 90)),
+      title, hint, height: highOn(206), words, columns: this.asked.tokens.map((t) => shortened(this.name(t), 90)),
       rows: Array.from({ length: share.shape[1] }, (_, l) => String(l)),
       colour: (index, l, p) => this.kindOf(cells.token[index][l][p]),
       read: (index, l, p) => (ranked ? share.at(index, l, p, 0) : share.at(index, l, p)),

@@ -135,7 +135,7 @@ def _payload(
 
 def _hint(grouped: dict[str, list[str]]) -> str:
     most = max(len(names) for names in grouped.values())
-    return f"mean and range over up to {most} seeds" if most > 1 else ""
+    return f"mean and range, {most} seeds at most" if most > 1 else ""
 
 
 def _series(

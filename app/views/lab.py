@@ -71,7 +71,7 @@ def _choose_operation(n_heads: int, depth: int, n_positions: int) -> Operation:
     left, middle, right = st.columns([2, 2, 5], vertical_alignment="bottom")
     component = left.selectbox("Activation", COMPONENTS, key="lab_component")
     source = middle.selectbox(
-        "Written is", list(SOURCES), format_func=SOURCES.__getitem__, key="lab_source"
+        "What is written", list(SOURCES), format_func=SOURCES.__getitem__, key="lab_source"
     )
     heads: tuple[int, ...] | None = None
     if component in HEAD_COMPONENTS:
