@@ -83,18 +83,23 @@ def load(folder: Path) -> dict[str, Any]:
 
 def _fields(table: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     entities, relations = tuple(table["entities"]), tuple(table["relations"])
+
+    def facts(rows: np.ndarray) -> np.ndarray:
+        _within(rows[:, [0, 2]], len(entities))
+        _within(rows[:, 1], len(relations))
+        return rows
+
     vocab = Vocab(entities, relations, tuple(table["specials"]))
     graph = KnowledgeGraph(
         name=table["graph"]["name"],
         entities=entities,
         relations=relations,
-        facts=_within(arrays["facts"], len(entities)),
+        facts=facts(arrays["facts"]),
         provenance=_within(arrays["provenance"], len(PROVENANCES)),
-        held_back=_within(arrays["held_back"], len(entities)),
-        also_true=_within(arrays.get("also_true", _NONE), len(entities)),  # older runs have none
+        held_back=facts(arrays["held_back"]),
+        also_true=facts(arrays.get("also_true", _NONE)),  # older runs have none
         notes=table["graph"]["notes"],
     )
-    _within(graph.facts[:, 1], len(relations))
     if arrays["in_distribution"].shape != (len(graph),) or table["task"] not in get_args(Task):
         raise ValueError("facts and their division do not fit together")
     splits = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hand_wired import random_corpus
 from random_graphs import random_graph, recipe
 
 from circuits.corpus import Corpus, build_corpus
@@ -171,6 +172,25 @@ def test_a_corpus_survives_the_disk(corpus: Corpus, tmp_path: Path) -> None:
         assert again.queries(name).kind == queries.kind
     assert_no_leakage(again)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.json", "corpus.safetensors"]
+
+
+def test_a_graph_may_have_more_relations_than_entities(tmp_path: Path) -> None:
+    built = random_corpus(n_entities=8, n_relations=14)
+    built.save(tmp_path)
+    again = Corpus.load(tmp_path)
+    assert len(again.graph.relations) > len(again.graph.entities)
+    assert (again.graph.facts == built.graph.facts).all()
+
+
+@pytest.mark.parametrize("part", ["facts", "held_back", "also_true"])
+def test_facts_of_relations_that_do_not_exist_are_refused(
+    corpus: Corpus, tmp_path: Path, part: str
+) -> None:
+    rows = np.array([[0, len(corpus.graph.relations), 1]], np.int32)
+    rows = rows if part != "facts" else np.repeat(rows, len(corpus.graph), 0)
+    replace(corpus, graph=replace(corpus.graph, **{part: rows})).save(tmp_path)
+    with pytest.raises(HopscopeError, match="outside"):
+        Corpus.load(tmp_path)
 
 
 @pytest.mark.parametrize(
