@@ -31,6 +31,15 @@ TABLE = Table(
 AROUND = neighbourhood(GRAPH, 1, "run")
 
 
+def test_dollar_signs_in_names_are_no_formulas(tmp_path: Path) -> None:
+    fact = Neighbour(name=r"$\frac$", relation="US$ in HK$", side="in", provenance="real")
+    spec = Neighbourhood(
+        name="dollars", title="$", subtitle="", provenance={}, entity=r"$_$", facts=(fact,)
+    )
+    for path in export(spec, tmp_path / "dollars.svg", "page"):
+        assert path.stat().st_size > 0
+
+
 def test_facts_that_lead_to_an_entity_are_on_the_left_its_own_on_the_right() -> None:
     assert [f.name for f in AROUND.side("in")] == ["Lyon", "Paris"]
     assert [f.text() for f in AROUND.side("out")] == ["capital · Paris"]

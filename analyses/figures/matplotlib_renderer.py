@@ -83,6 +83,7 @@ def settings(theme: Theme, families: Sequence[str]) -> Iterator[None]:
                 "legend.fontsize": SUBTITLE,
                 "legend.frameon": False,
                 "text.color": theme.ink,
+                "text.parse_math": False,  # a name may hold dollar signs
                 "axes.labelcolor": theme.ink,
                 "axes.edgecolor": theme.faint,
                 "axes.facecolor": theme.paper,
