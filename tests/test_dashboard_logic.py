@@ -22,6 +22,7 @@ from app.instrument.packing import pack, pack_bits
 from app.instrument.phases import phases
 from app.views import comparing, folders, jobs, patch_lab
 from app.views.address import step_near
+from app.views.compare import by_value
 from app.views.question_book import QuestionBook
 from app.views.question_trace import trace_question
 from circuits.errors import HopscopeError
@@ -278,6 +279,11 @@ def swept(phi: float, seed: int) -> Run:
     from tiny_runs import tiny_recipe
 
     return Run(Path(), tiny_recipe(augmentation__phi=phi, seed=seed), {"checkpoints": {}})
+
+
+def test_the_runs_of_a_sweep_are_ordered_by_their_values() -> None:
+    names = ["phi/phi=18_seed=0", "phi/phi=3.6_seed=1", "phi/phi=9_seed=0", "phi/phi=3.6_seed=0"]
+    assert sorted(names, key=by_value) == [names[3], names[1], names[2], names[0]]
 
 
 def test_a_sweep_becomes_a_phase_diagram_of_means_over_seeds() -> None:

@@ -91,11 +91,7 @@ function mix(from, to, share) {
   return `rgb(${from.map((channel, i) => Math.round(channel + (to[i] - channel) * t)).join(",")})`;
 }
 
-// Relative, as in the contrast ratio of WCAG (its piecewise gamma taken as 2.2).
-function luminance(rgb) {
-  const [red, green, blue] = rgb.map((channel) => (channel / 255) ** 2.2);
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-}
+function luminance(rgb) { return (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]) / 255; }
 
 // The whole page of an instrument fits 800 pixels; a higher window (a projector) is made use of.
 function highOn(pixels) { return Math.round(pixels * clamp((window.innerHeight - 120) / 680, 1, 1.45)); }
@@ -120,7 +116,7 @@ class Palette {
 
   inkOn(name, share) {
     const fill = this.shade(name, share).match(/\d+/g).map(Number);
-    return luminance(fill) > 0.2 ? "#14181d" : "#ffffff";
+    return luminance(fill) > 0.55 ? "#14181d" : "#ffffff";
   }
 
   grey(share) { return mix(this.background, this.text, share); }

@@ -68,6 +68,7 @@ class Axis {
     const unit = [1, 2, 5, 10].map((m) => m * scale).find((m) => m >= rough);
     const ticks = [];
     for (let t = Math.ceil(this.first / unit) * unit; t <= this.last; t += unit) ticks.push(t);
+    if (this.last - ticks.at(-1) > unit / 3) ticks.push(this.last);
     return ticks;
   }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,8 +80,15 @@ def _beside(first: str, names: list[str]) -> list[str]:
     """What is compared at first: the sweep that a run belongs to, or the run and another one."""
     sweep, slash, _ = first.rpartition("/")
     if slash:
-        return [name for name in names if name.startswith(f"{sweep}/")][:MOST_AT_FIRST]
+        found = [name for name in names if name.startswith(f"{sweep}/")]
+        return sorted(found[:MOST_AT_FIRST], key=by_value)
     return [first, *(n for n in names if n != first)][:2]
+
+
+def by_value(name: str) -> list[tuple[float, str]]:
+    """Sorts "phi=9" before "phi=18"."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", name)
+    return [(float(part), "") if i % 2 else (0.0, part) for i, part in enumerate(parts)]
 
 
 def _opened_curves(
