@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from hand_wired import hand_wired, save_as_run
+from hand_wired import hand_wired, random_model, save_as_run
 
 from analyses.catalog import CATALOG
 from analyses.circuit_agreement import circuit_agreement
 from analyses.computational_graph import candidate_edges
 from analyses.examples import draw_examples
-from analyses.figures import figure, to_matplotlib
+from analyses.figures import figure, to_matplotlib, to_plotly
 from analyses.formation import formation
 from analyses.route_ablation import bridge_edges, shortcut_edges
 from analyses.timings import (
@@ -132,6 +132,20 @@ def test_a_run_whose_circuit_is_there_from_step_200_on_forms_it_at_step_200(tmp_
     assert set(ds.appears.values[np.isfinite(ds.appears.values)]) == {200}
     assert np.isnan(ds.vanishes).all()
     assert to_matplotlib(figure(ds)).get_axes()
+
+
+def test_a_run_that_forms_no_circuit_has_no_dates_and_figures_that_say_so(tmp_path: Path) -> None:
+    models = {step: random_model(WIRED.corpus) for step in (0, 100)}
+    run = save_as_run(tmp_path / "run", WIRED.corpus, models)
+    analyze(run, "circuit_discovery", progress=False)
+    ds = formation(run)
+    for name in ("appears", "lag", "lag_low", "lag_high"):
+        assert np.isnan(ds[name]).all(), name
+    spec = figure(ds, "edge_steps")
+    assert spec.rows == ("no edge appears",)
+    for draw in (to_matplotlib, to_plotly):
+        assert draw(spec) is not None
+        assert draw(figure(ds)) is not None
 
 
 def test_a_run_without_circuits_says_what_to_run(tmp_path: Path) -> None:

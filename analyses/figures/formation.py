@@ -60,6 +60,7 @@ def edge_steps(ds: xr.Dataset, *, step: int | None = None) -> Spec:
     appears, vanishes = ds["appears"].values, np.nan_to_num(ds["vanishes"].values, nan=np.inf)
     order = [i for i in np.lexsort((vanishes, -appears)) if np.isfinite(appears[i])]
     steps = [int(s) for s in ds["step"].values]
+    rows = [f"{edge_in_words(str(ds['edge'].values[i]))}: {_date(ds, i)}" for i in order]
     return HeatMap(
         name="edge_steps",
         title="When each edge appears",
@@ -67,8 +68,8 @@ def edge_steps(ds: xr.Dataset, *, step: int | None = None) -> Spec:
             words(str(ds.attrs.get("split", ""))), f"n = {ds.attrs['n']}",
             "behind an edge: the step at which it appears, with its 95% interval over questions",
         ),
-        values=kept[order],
-        rows=tuple(f"{edge_in_words(str(ds['edge'].values[i]))}: {_date(ds, i)}" for i in order),
+        values=kept[order] if order else np.full((1, len(steps)), np.nan),
+        rows=tuple(rows) or ("no edge appears",),
         columns=tuple(f"{s:,}" for s in steps),
         row_label="",
         column_label="training step",
