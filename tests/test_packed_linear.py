@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from circuits.patching import packed_linear
 from circuits.components import ACTIVATIONS
+from circuits.patching import packed_linear
 from circuits.patching.packed_linear import PackedLinear
 
 WEIGHT, BIAS = torch.randn(24, 16), torch.randn(24)

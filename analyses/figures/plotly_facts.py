@@ -62,7 +62,8 @@ def draw_neighbourhood(figure: go.Figure, spec: Neighbourhood, theme: Theme, cel
         figure.add_scatter(
             x=[0.9 * sign] * len(facts), y=heights, mode="markers+text",
             marker={"size": 8, "color": category(0, theme.name)},
-            text=[f.text() for f in facts], hovertext=[f"{f.text()} ({f.provenance})" for f in facts],
+            text=[f.text() for f in facts],
+            hovertext=[f"{f.text()} ({f.provenance})" for f in facts],
             textposition="middle right" if sign > 0 else "middle left",
             hoverinfo="text", showlegend=False, **cell.at,
         )  # fmt: skip
