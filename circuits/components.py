@@ -120,6 +120,15 @@ def norm(cfg: ModelConfig, owner: nn.Module | None = None) -> nn.Module:
     return {"LN": LayerNorm, "RMS": RMSNorm}[cfg.normalization_type](cfg, owner)
 
 
+def plain_norm(ln: Any, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+    """What the norm gives, without its hook points."""
+    if isinstance(ln, LayerNorm):
+        return F.layer_norm(x, x.shape[-1:], ln.w, ln.b, ln.eps)
+    if isinstance(ln, RMSNorm):
+        return F.rms_norm(x, x.shape[-1:], ln.w, ln.eps)
+    return x
+
+
 class Attention(SharesParameters):
     """Causal multi-head self-attention; scores are divided by sqrt(d_head)."""
 

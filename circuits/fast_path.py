@@ -30,7 +30,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from circuits.components import ACTIVATIONS, LayerNorm, RMSNorm
+from circuits.components import ACTIVATIONS, plain_norm
 from circuits.cpu_path.model import cpu_logits
 from circuits.errors import HopscopeError
 
@@ -104,15 +104,7 @@ def plain_logits(
         resid = model.embed_dropout(resid)
         for i in range(model.depth):
             resid = _block(model, i, resid, predict_at if i == model.depth - 1 else None)
-        return F.linear(_norm(model.ln_final, resid), model.W_U.T, model.b_U).float()
-
-
-def _norm(ln: Any, x: Tensor) -> Tensor:
-    if isinstance(ln, LayerNorm):
-        return F.layer_norm(x, x.shape[-1:], ln.w, ln.b, ln.eps)
-    if isinstance(ln, RMSNorm):
-        return F.rms_norm(x, x.shape[-1:], ln.w, ln.eps)
-    return x
+        return F.linear(plain_norm(model.ln_final, resid), model.W_U.T, model.b_U).float()
 
 
 def _block(model: HookedTransformer, i: int, resid: Tensor, predict_at: Tensor | None) -> Tensor:
@@ -120,7 +112,7 @@ def _block(model: HookedTransformer, i: int, resid: Tensor, predict_at: Tensor |
     attn, mlp, drop = block.attn, block.mlp, block.dropout
     batch, pos, _ = resid.shape
     visible = torch.ones(pos, pos, dtype=torch.bool, device=resid.device).tril()[None, None]
-    normed = _norm(block.ln1, resid)
+    normed = plain_norm(block.ln1, resid)
     if predict_at is None:
         q, k, v = _project(normed, (attn.W_Q, attn.W_K, attn.W_V), (attn.b_Q, attn.b_K, attn.b_V))
     else:
@@ -137,7 +129,9 @@ def _block(model: HookedTransformer, i: int, resid: Tensor, predict_at: Tensor |
     z = (pattern.unsqueeze(-1) * v.unsqueeze(2)).sum(3) if fused else pattern @ v
     z = rearrange(z, "b h p d -> b p (h d)")
     resid = resid + drop(F.linear(z, attn.W_O.flatten(0, 1).T, attn.b_O))
-    post = ACTIVATIONS[model.cfg.act_fn](F.linear(_norm(block.ln2, resid), mlp.W_in.T, mlp.b_in))
+    post = ACTIVATIONS[model.cfg.act_fn](
+        F.linear(plain_norm(block.ln2, resid), mlp.W_in.T, mlp.b_in)
+    )
     resid = resid + drop(F.linear(post, mlp.W_out.T, mlp.b_out))
     return resid if predict_at is None else resid[:, 0]
 

@@ -1,9 +1,9 @@
 """Independent jobs side by side, each on one core.
 
-PyTorch splits every single operation over its threads. Operations on the small tensors of these
-models take some ten microseconds, and what is gained by splitting one is lost again by waiting for
-the slower half (measured on two cores: a training step of 4 layers, width 128 and batch 512 takes
-25 ms with one thread and 28 ms with two). Whole jobs side by side wait once.
+PyTorch splits every single operation over its threads, and each operation waits for its slower
+half. Whole jobs side by side wait once. It pays where a job is many operations of a tenth of a
+millisecond or more, as in patching; between smaller ones Python's interpreter lock passes from
+thread to thread and nothing is gained (docs/training-speed-log.md).
 """
 
 from __future__ import annotations

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 from hand_wired import hand_wired, save_as_run
 
@@ -20,9 +15,8 @@ from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.measures import split_measures
 from app.instrument.packing import pack, pack_bits
 from app.instrument.phases import phases
-from app.views import comparing, folders, jobs, patch_lab
+from app.views import patch_lab
 from app.views.address import step_near
-from app.views.compare import by_value
 from app.views.question_book import QuestionBook
 from app.views.question_trace import trace_question
 from circuits.errors import HopscopeError
@@ -256,154 +250,3 @@ def test_a_batch_counts_the_swaps_that_succeed(run: Run, book: QuestionBook) -> 
     expected = float((answers != np.roll(answers, 1)).mean())
     assert found.changed[0] == pytest.approx(expected)
     assert found.changed[1] <= found.changed[0] <= found.changed[2]
-
-
-def test_runs_are_aligned_where_they_first_reach_an_accuracy() -> None:
-    fast = comparing.Curve(np.array([0, 10, 20.0]), np.array([0.0, 0.5, 1.0]))
-    slow = comparing.Curve(np.array([0, 100, 200.0]), np.array([0.0, 0.5, 0.9]))
-    loss = comparing.Curve(np.array([0, 200.0]), np.array([4.0, 0.0]))
-    axis = comparing.common_axis([{"ID accuracy": fast}, {"ID accuracy": slow}], "accuracy")
-    assert axis[-1] == 100
-    placed = comparing.on_axis({"ID accuracy": slow, "loss": loss}, axis, "accuracy")
-    assert placed["loss"][50] == pytest.approx(2.0)
-    assert np.isnan(placed["loss"][95])  # never reached
-
-
-def test_bands_are_mean_and_range_over_seeds() -> None:
-    mean, low, high = comparing.banded([np.array([0.0, np.nan]), np.array([1.0, np.nan])])
-    assert (mean[0], low[0], high[0]) == (0.5, 0.0, 1.0)
-    assert np.isnan(mean[1])
-
-
-def swept(phi: float, seed: int) -> Run:
-    from tiny_runs import tiny_recipe
-
-    return Run(Path(), tiny_recipe(augmentation__phi=phi, seed=seed), {"checkpoints": {}})
-
-
-def test_the_runs_of_a_sweep_are_ordered_by_their_values() -> None:
-    names = ["phi/phi=18_seed=0", "phi/phi=3.6_seed=1", "phi/phi=9_seed=0", "phi/phi=3.6_seed=0"]
-    assert sorted(names, key=by_value) == [names[3], names[1], names[2], names[0]]
-
-
-def test_a_sweep_becomes_a_phase_diagram_of_means_over_seeds() -> None:
-    from app.views.phase_diagram import phase_diagrams, phase_figures
-
-    runs = {"b": swept(4.0, 0), "a": swept(2.0, 0), "a2": swept(2.0, 1)}
-    placed = {
-        "b": {"ID accuracy": np.array([0.5, np.nan])},
-        "a": {"ID accuracy": np.array([0.0, 1.0])},
-        "a2": {"ID accuracy": np.array([0.2, 0.0])},
-    }
-    (diagram,) = phase_diagrams(runs, placed)
-    assert (diagram.name, diagram.levels, diagram.n_runs) == ("phi", (2.0, 4.0), (2, 1))
-    np.testing.assert_allclose(diagram.tables["ID accuracy"], [[0.1, 0.5], [0.5, np.nan]])
-    (figure,) = phase_figures([diagram], [0, 10], by_step=True, step=10)
-    assert figure.name == "compare_phase_phi_id_accuracy"
-    assert (figure.rows, figure.columns, figure.cursor) == (("2", "4"), ("0", "10"), 1)
-    assert list(comparing.groups(runs)) == ["phi 2.0", "phi 4.0"]
-
-
-def test_runs_that_differ_by_their_seed_alone_have_no_phase_diagram() -> None:
-    from app.views.phase_diagram import phase_diagrams
-
-    runs = {"a": swept(2.0, 0), "b": swept(2.0, 1)}
-    nothing = {name: {"ID accuracy": np.zeros(2)} for name in runs}
-    assert phase_diagrams(runs, nothing) == []
-
-
-def test_runs_are_found_one_folder_down_and_never_through_links(
-    tmp_path: Path, monkeypatch
-) -> None:
-    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
-    root = tmp_path / "runs"
-    for name in ("one", "sweep/two", "a/b/too_deep"):
-        (root / name).mkdir(parents=True)
-        (root / name / "manifest.json").write_text("{}")
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "manifest.json").write_text("{}")
-    (root / "link").symlink_to(tmp_path / "outside")
-    monkeypatch.setenv(folders.ENVIRONMENT, str(root))
-    assert sorted(folders.find_runs().paths) == ["one", "sweep/two"]
-
-
-def test_a_process_number_that_was_reused_is_not_taken_for_the_training(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    job = {"pid": os.getpid(), "started": "Thu Jan  1 00:00:00 1970"}
-    (tmp_path / ".run.job.json").write_text(json.dumps(job))
-    assert not jobs.is_running(out)
-    with pytest.raises(HopscopeError, match="not started from here"):
-        jobs.stop(out)
-
-
-def test_a_run_is_not_started_twice(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]) as process:
-        started = jobs._started(process.pid)
-        (tmp_path / ".run.job.json").write_text(
-            json.dumps({"pid": process.pid, "started": started})
-        )
-        with pytest.raises(HopscopeError, match="being trained already"):
-            jobs.start(Path("recipe.toml"), out, [])
-        jobs.stop(out)
-        process.wait(10)
-    assert not jobs.is_running(out)
-
-
-def test_models_are_asked_on_one_thread() -> None:
-    from app.views.opened import one_thread
-
-    one_thread()
-    assert torch.get_num_threads() == 1
-
-
-def test_measuring_ends_when_the_training_has_ended_and_every_checkpoint_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tiny_runs import tiny_recipe
-
-    from app import measuring
-    from train.loop import train
-
-    out = tmp_path / "run"
-    answers = iter([True, True, True, False])
-    monkeypatch.setattr(measuring, "REST_SECONDS", 0.0)
-    monkeypatch.setattr(measuring, "is_running", lambda path: next(answers))
-    slept: list[float] = []
-
-    def rest(seconds: float) -> None:
-        slept.append(seconds)
-        if not out.exists():  # "prepared" while the measuring waits
-            train(tiny_recipe(training__steps=10), out, progress=False)
-
-    monkeypatch.setattr(measuring, "sleep", rest)
-    run = measuring.measure(out)
-    assert run.steps == [0, 10]
-    assert len(slept) == 2  # once for the folder, once because it was still being trained
-    for name in ("logit_lens", "causal_tracing", "bridge_patching"):
-        stored = json.loads((out / "results" / f"{name}.json").read_text())
-        assert stored["steps"] == [0, 10]
-
-
-def test_measuring_a_run_that_will_never_come_is_refused(tmp_path: Path) -> None:
-    from app.measuring import measure
-
-    with pytest.raises(HopscopeError, match="no run folder"):
-        measure(tmp_path / "nothing")
-
-
-def test_two_sessions_never_see_half_of_a_module(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from app.views.importing import is_loaded, load
-
-    wait = "import time; time.sleep(0.05)\n"
-    (tmp_path / "circle_a.py").write_text(f"{wait}import circle_b\n{wait}name = 'a'\n")
-    (tmp_path / "circle_b.py").write_text(f"{wait}import circle_a\n{wait}name = 'b'\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    with ThreadPoolExecutor(2) as threads:
-        found = threads.map(lambda name: load(name).name, ("circle_a", "circle_b"))
-        assert list(found) == ["a", "b"]
-    assert is_loaded("circle_a")

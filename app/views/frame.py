@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -78,12 +79,15 @@ def page(
         st.error(f"{error}", icon=":material/error:")
         st.caption("Choose another run above, or mend this one and reload the page.")
     except OSError as error:
-        missing = error.filename or folders.paths[name]
-        st.error(
-            f"{missing} cannot be read ({error.strerror}): was the run moved or deleted while it "
-            "was open? Reload the page or choose another run.",
-            icon=":material/error:",
-        )
+        _unreadable(error, folders.paths[name])
+
+
+def _unreadable(error: OSError, run: Path) -> None:
+    st.error(
+        f"{error.filename or run} cannot be read ({error.strerror}): was the run moved or deleted "
+        "while it was open? Reload the page or choose another run.",
+        icon=":material/error:",
+    )
 
 
 def plain_page(reading: str, body: Callable[[], None]) -> None:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from circuits.components import LayerNorm, RMSNorm
+from circuits.components import plain_norm
 from circuits.errors import HopscopeError
 from circuits.fast_path import keep_freed_memory
 from circuits.model import HookedTransformer
@@ -103,7 +103,7 @@ class PatchEngine:
     @torch.no_grad()
     def logits(self, resid: Float[Tensor, "*shape d_model"]) -> Float[Tensor, "*shape d_vocab"]:
         """Final norm and unembedding."""
-        return self._unembed(_norm(self._model.ln_final, resid))
+        return self._unembed(plain_norm(self._model.ln_final, resid))
 
     @torch.no_grad()
     def trace(
@@ -157,7 +157,7 @@ class PatchEngine:
         """Queries, keys and values of block i; the query of the last position only, if wanted."""
         heads = (self.cfg.n_heads, self.cfg.d_head)
         w = self._blocks[i]
-        normed = _norm(w.ln1, x)
+        normed = plain_norm(w.ln1, x)
         if not last_only or x.shape[-2] == 1:
             return w.qkv(normed).unflatten(-1, (3, *heads)).unbind(-3)
         q = w.q(normed[..., -1:, :]).unflatten(-1, heads)
@@ -180,7 +180,7 @@ class PatchEngine:
     def mlp(self, i: int, mid: Float[Tensor, "*shape d_model"]) -> Float[Tensor, "*shape d_model"]:
         """S[i + 1] from the residual stream between attention and MLP of block i."""
         w = self._blocks[i]
-        return w.mlp_out.added_to(mid, w.mlp_in.activated(_norm(w.ln2, mid), self.cfg.act_fn))
+        return w.mlp_out.added_to(mid, w.mlp_in.activated(plain_norm(w.ln2, mid), self.cfg.act_fn))
 
     def parts(self, n: int, states_per_prompt: int) -> list[slice]:
         """Equal parts of n prompts that are run with so many states each.
@@ -213,19 +213,11 @@ class PatchEngine:
     ) -> Float[Tensor, "*any d_model"]:
         """What the MLP of block i adds to the residual stream."""
         w = self._blocks[i]
-        return w.mlp_out(w.mlp_in.activated(_norm(w.ln2, mid), self.cfg.act_fn))
+        return w.mlp_out(w.mlp_in.activated(plain_norm(w.ln2, mid), self.cfg.act_fn))
 
     def head_output(self, i: int) -> Float[Tensor, "n_heads d_head d_model"]:
         """W_O of block i."""
         return self._blocks[i].out.weight.T.unflatten(0, (self.cfg.n_heads, self.cfg.d_head))
-
-
-def _norm(ln: Any, x: Tensor) -> Tensor:
-    if isinstance(ln, LayerNorm):
-        return F.layer_norm(x, x.shape[-1:], ln.w, ln.b, ln.eps)
-    if isinstance(ln, RMSNorm):
-        return F.rms_norm(x, x.shape[-1:], ln.w, ln.eps)
-    return x
 
 
 def _weights(block: Any) -> _Weights:

@@ -1,0 +1,66 @@
+"""Runs beside each other on the dashboard, held against known answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.views import comparing
+from app.views.compare import by_value
+from circuits.runs import Run
+
+
+def test_runs_are_aligned_where_they_first_reach_an_accuracy() -> None:
+    fast = comparing.Curve(np.array([0, 10, 20.0]), np.array([0.0, 0.5, 1.0]))
+    slow = comparing.Curve(np.array([0, 100, 200.0]), np.array([0.0, 0.5, 0.9]))
+    loss = comparing.Curve(np.array([0, 200.0]), np.array([4.0, 0.0]))
+    axis = comparing.common_axis([{"ID accuracy": fast}, {"ID accuracy": slow}], "accuracy")
+    assert axis[-1] == 100
+    placed = comparing.on_axis({"ID accuracy": slow, "loss": loss}, axis, "accuracy")
+    assert placed["loss"][50] == pytest.approx(2.0)
+    assert np.isnan(placed["loss"][95])  # never reached
+
+
+def test_bands_are_mean_and_range_over_seeds() -> None:
+    mean, low, high = comparing.banded([np.array([0.0, np.nan]), np.array([1.0, np.nan])])
+    assert (mean[0], low[0], high[0]) == (0.5, 0.0, 1.0)
+    assert np.isnan(mean[1])
+
+
+def swept(phi: float, seed: int) -> Run:
+    from tiny_runs import tiny_recipe
+
+    return Run(Path(), tiny_recipe(augmentation__phi=phi, seed=seed), {"checkpoints": {}})
+
+
+def test_the_runs_of_a_sweep_are_ordered_by_their_values() -> None:
+    names = ["phi/phi=18_seed=0", "phi/phi=3.6_seed=1", "phi/phi=9_seed=0", "phi/phi=3.6_seed=0"]
+    assert sorted(names, key=by_value) == [names[3], names[1], names[2], names[0]]
+
+
+def test_a_sweep_becomes_a_phase_diagram_of_means_over_seeds() -> None:
+    from app.views.phase_diagram import phase_diagrams, phase_figures
+
+    runs = {"b": swept(4.0, 0), "a": swept(2.0, 0), "a2": swept(2.0, 1)}
+    placed = {
+        "b": {"ID accuracy": np.array([0.5, np.nan])},
+        "a": {"ID accuracy": np.array([0.0, 1.0])},
+        "a2": {"ID accuracy": np.array([0.2, 0.0])},
+    }
+    (diagram,) = phase_diagrams(runs, placed)
+    assert (diagram.name, diagram.levels, diagram.n_runs) == ("phi", (2.0, 4.0), (2, 1))
+    np.testing.assert_allclose(diagram.tables["ID accuracy"], [[0.1, 0.5], [0.5, np.nan]])
+    (figure,) = phase_figures([diagram], [0, 10], by_step=True, step=10)
+    assert figure.name == "compare_phase_phi_id_accuracy"
+    assert (figure.rows, figure.columns, figure.cursor) == (("2", "4"), ("0", "10"), 1)
+    assert list(comparing.groups(runs)) == ["phi 2.0", "phi 4.0"]
+
+
+def test_runs_that_differ_by_their_seed_alone_have_no_phase_diagram() -> None:
+    from app.views.phase_diagram import phase_diagrams
+
+    runs = {"a": swept(2.0, 0), "b": swept(2.0, 1)}
+    nothing = {name: {"ID accuracy": np.zeros(2)} for name in runs}
+    assert phase_diagrams(runs, nothing) == []
