@@ -42,7 +42,7 @@ MAX_HEADER_BYTES = 16 * 2**20
 """Far above any model of ours: 150,000 tensors fit."""
 
 _STORED = {"bf16": torch.bfloat16, "fp32": torch.float32}
-_PARTIAL = re.compile(r"\.(manifest|recipe|metrics|step_\d+|state_\d+)\.[a-z]+\.\w{8}")
+_PARTIAL = re.compile(r"\.(manifest|recipe|corpus|metrics|step_\d+|state_\d+)\.[a-z]+\.\w{8}")
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,13 @@ def write_atomically(path: Path, content: bytes) -> None:
 def remove_partial_files(folder: Path) -> None:
     """Delete what `write_atomically` left when its process was killed in the middle."""
     for path in list(folder.glob(".*")):
-        if _PARTIAL.fullmatch(path.name) and path.is_file():
+        if is_partial(path):
             path.unlink()
+
+
+def is_partial(path: Path) -> bool:
+    """Whether this is such a rest."""
+    return _PARTIAL.fullmatch(path.name) is not None and path.is_file()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -147,6 +152,8 @@ def read_header(path: Path) -> dict[str, TensorEntry]:
     Raises:
         HopscopeError: naming the file and what is wrong with it.
     """
+    if path.exists() and not path.is_file():  # a pipe or a device would never end
+        raise _damaged(path, "it is no regular file")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -199,7 +206,9 @@ def load_tensors(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
 
 
 def file_sha256(path: Path) -> str | None:
-    """SHA-256 of a file, or None where it cannot be read."""
+    """SHA-256 of a file, or None where it cannot be read or is a device, which might never end."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

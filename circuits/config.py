@@ -14,6 +14,9 @@ from circuits.recipe import ModelSection
 ActFn = Literal["relu", "gelu", "gelu_new", "silu"]
 NormalizationType = Literal["LN", "RMS"]
 
+MOST_PASSES = 1000
+"""Each pass has hook points of its own, which a number in a stranger's file could ask for."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -50,6 +53,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("n_layers", "d_model", "n_ctx", "d_vocab", "n_heads", "n_passes"):
             _check_count(name, getattr(self, name), least=1)
+        if self.n_passes > MOST_PASSES:
+            raise HopscopeError(f"n_passes = {self.n_passes:,} is more than {MOST_PASSES:,}.")
         for name in ("d_head", "d_mlp"):
             _check_count(name, getattr(self, name), least=0)
         if not self.d_head:
@@ -80,6 +85,13 @@ class ModelConfig:
     def depth(self) -> int:
         """Number of blocks a token passes: n_layers times n_passes."""
         return self.n_layers * self.n_passes
+
+    @property
+    def n_matrix_weights(self) -> int:
+        """Weights without biases, norms and unembedding: no model of this shape has fewer."""
+        embeddings = (self.d_vocab + self.n_ctx) * self.d_model
+        attention = 4 * self.d_model * self.n_heads * self.d_head
+        return embeddings + self.n_layers * (attention + 2 * self.d_model * self.d_mlp)
 
     @property
     def attn_only(self) -> bool:

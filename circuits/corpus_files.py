@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -16,6 +15,7 @@ import numpy as np
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as arrays_to_bytes
 
+from circuits.checkpoints import write_atomically
 from circuits.errors import HopscopeError
 from circuits.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.queries import Queries, QueryKind
@@ -58,8 +58,8 @@ def save(corpus: Corpus, folder: Path) -> None:
         "report": corpus.report,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / ARRAYS, data)
-    _write(folder / NAMES, json.dumps(table, ensure_ascii=False, indent=1).encode())
+    write_atomically(folder / ARRAYS, data)
+    write_atomically(folder / NAMES, json.dumps(table, ensure_ascii=False, indent=1).encode())
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -145,15 +145,6 @@ def _read(path: Path) -> bytes:
             f"{path} cannot be read ({error.strerror}); a run folder holds {NAMES} and {ARRAYS}. "
             "Give another run, or train it again from its recipe.toml."
         ) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _damaged(folder: Path, why: str) -> HopscopeError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class HopscopeError(ValueError):
@@ -14,15 +16,31 @@ class HopscopeError(ValueError):
     in place of the page. What only a defect of ours can cause is an `assert` instead.
     """
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel from process to process by what was said, whatever the constructor takes."""
+        return _said_elsewhere, (type(self), self.args), self.__dict__
+
+
+def _said_elsewhere(kind: type[HopscopeError], said: tuple[Any, ...]) -> HopscopeError:
+    return kind.__new__(kind, *said)
+
 
 class CannotWrite(HopscopeError):
     """A file could not be written; what was there before is."""
 
     def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(
-            f"{path} cannot be written ({error.strerror}); free some space there or choose another "
-            "folder. What was saved before is unharmed."
-        )
+        rest = _REST.get(error.errno or 0, _ELSEWHERE)
+        super().__init__(f"{path} cannot be written ({error.strerror or error}); {rest}")
+
+
+_ELSEWHERE = "choose another folder. What was saved before is unharmed."
+_FULL, _CLOSED = f"free some space there or {_ELSEWHERE}", f"make it writable or {_ELSEWHERE}"
+_REST = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _CLOSED),
+    errno.ENOENT: "the folder was moved or deleted meanwhile.",
+}
+"""What follows from a failed write, by its error number."""
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> HopscopeError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from torch import Tensor
 from circuits.checkpoints import (
     StoredDtype,
     checkpoint_name,
+    is_partial,
     remove_partial_files,
     save_checkpoint,
     stored_copy,
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from circuits.corpus import Corpus
 
 _LIBRARIES = ("hopscope", "torch", "transformer-lens", "numpy", "safetensors")
+
+_BEFORE_MANIFEST = {LOCK, RECIPE, METRICS, CHECKPOINTS, RESUME, "corpus.json", "corpus.safetensors"}
 
 LOCK_PATIENCE_S = 1.0
 """A reader holds the lock for an instant to see whether the run is being trained."""
@@ -73,21 +78,27 @@ class RunWriter:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise HopscopeError(
-                    f"{path} exists and is not empty; give another --out, or continue a stopped "
-                    f"run with `hopscope train --resume {path}`."
-                )
-            (path / CHECKPOINTS).mkdir()
-            (path / RESUME).mkdir()
+            _refuse_unless_free(path)
+            writer = cls(path, _manifest(recipe, corpus, facts))
+            with writer._released_on_error():
+                _refuse_unless_free(path)  # nobody can have begun meanwhile: the lock is ours
+                writer._begin(recipe, corpus)
         except OSError as error:
             raise HopscopeError(
                 f"a run cannot be made in {path} ({error.strerror}); give another --out."
             ) from error
-        writer = cls(path, _manifest(recipe, corpus, facts))
-        write_atomically(path / RECIPE, recipe_toml(recipe).encode())
-        corpus.save(path)
         return writer
+
+    def _begin(self, recipe: Recipe, corpus: Corpus) -> None:
+        """Write all that does not change, over what a run killed here may have left."""
+        (self.path / METRICS).unlink(missing_ok=True)
+        for folder in (self.path, self.path / CHECKPOINTS, self.path / RESUME):
+            folder.mkdir(exist_ok=True)
+            remove_partial_files(folder)
+        text = recipe_toml(recipe).encode()
+        self.manifest["recipe_sha256"] = hashlib.sha256(text).hexdigest()
+        write_atomically(self.path / RECIPE, text)
+        corpus.save(self.path)
 
     @classmethod
     def reopen(cls, run: Run) -> RunWriter:
@@ -95,11 +106,27 @@ class RunWriter:
         if not os.access(run.path, os.W_OK):
             raise HopscopeError(f"{run.path} is read-only; copy the run to resume it.")
         writer = cls(run.path, dict(run.manifest))
-        writer.rows = run.rows()
-        (run.path / RESUME).mkdir(exist_ok=True)  # an empty folder is easily lost in a copy
-        for folder in (run.path, run.path / CHECKPOINTS, run.path / RESUME):
-            remove_partial_files(folder)
+        with writer._released_on_error():
+            writer.rows = run.rows()
+            try:
+                for folder in (run.path, run.path / CHECKPOINTS, run.path / RESUME):
+                    folder.mkdir(exist_ok=True)  # an empty one is easily lost in a copy
+                    remove_partial_files(folder)
+            except OSError as error:
+                raise CannotWrite(run.path, error) from error
         return writer
+
+    @contextmanager
+    def _released_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._release()
+            raise
+
+    def _release(self) -> None:
+        self._queue.close()
+        self._lock.release()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -108,15 +135,14 @@ class RunWriter:
         try:
             if error is None:
                 self._queue.drain()
-            elif self._begun():
+            elif self._begun() and self.manifest["state"] != "finished":
                 self.set_state("stopped")
         except HopscopeError as second:  # e.g. the disk is full: the first error is the cause
             if error is None:
                 raise
             error.add_note(str(second))
         finally:
-            self._queue.close()
-            self._lock.release()
+            self._release()
 
     def _begun(self) -> bool:
         """Whether there is a run to speak of: before its manifest there is none."""
@@ -129,8 +155,11 @@ class RunWriter:
 
     def sync_metrics(self) -> None:
         """Make sure of all rows so far: a resume state is worth nothing without them."""
-        with (self.path / METRICS).open("rb") as file:
-            os.fsync(file.fileno())
+        try:
+            with (self.path / METRICS).open("rb") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise CannotWrite(self.path / METRICS, error) from error
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one evaluation; visible to readers at once."""
@@ -158,8 +187,7 @@ class RunWriter:
         def write() -> None:
             digest = save_checkpoint(path, copy, step=step, dtype=dtype)
             row = {"step": step, "sha256": digest, "bytes": path.stat().st_size}
-            self.manifest |= {"checkpoints": [*self.manifest["checkpoints"], row], **facts}
-            self.write_manifest()
+            self._set(checkpoints=[*self.manifest["checkpoints"], row], **facts)
 
         self._queue.put(write)
 
@@ -172,12 +200,11 @@ class RunWriter:
         self._queue.put(write)
 
     def set_state(self, state: RunState, **facts: Any) -> None:
-        """Wait for all writes, then set the state and further entries of the manifest."""
-        try:
-            self._queue.drain()
-        finally:
-            self.manifest |= {"state": state, **facts}
-            self.write_manifest()
+        """Set the state and further entries of the manifest once all else is surely on disk."""
+        self._queue.drain()
+        if self.rows:
+            self.sync_metrics()
+        self._set(state=state, **facts)
 
     def add_note(self, sentence: str) -> None:
         """Keep a sentence about what happened to the run."""
@@ -185,26 +212,42 @@ class RunWriter:
         if sentence not in notes:
             self.manifest["notes"] = [*notes, sentence]
 
-    def write_manifest(self) -> None:
-        """Write the manifest, whole."""
-        content = json.dumps(self.manifest, indent=1, allow_nan=False) + "\n"
+    def _set(self, **facts: Any) -> None:
+        """Write the manifest, whole, with these entries; they are taken over once it is there."""
+        content = json.dumps(self.manifest | facts, indent=1, allow_nan=False) + "\n"
         write_atomically(self.path / MANIFEST, content.encode())
+        self.manifest.update(facts)  # in place: another thread may be adding a note
 
     def rewind(self, step: int) -> None:
         """Forget what was recorded after `step`; training will record it again."""
         kept = [row for row in self.manifest["checkpoints"] if row["step"] <= step]
-        self.manifest["checkpoints"] = kept
+        self._set(state="training", checkpoints=kept)
         self.rows = [row for row in self.rows if row["step"] <= step]
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in self.rows)
-        self.set_state("training")
         write_atomically(self.path / METRICS, text.encode())
 
     def drop_checkpoints(self, steps: Iterable[int]) -> None:
         """Take checkpoints off the list; their files are left where they are."""
         dropped = set(steps)
         kept = [row for row in self.manifest["checkpoints"] if row["step"] not in dropped]
-        self.manifest["checkpoints"] = kept
-        self.write_manifest()
+        self._set(checkpoints=kept)
+
+
+def _refuse_unless_free(path: Path) -> None:
+    """Refuse a folder with anything in it but a run that was killed before its first manifest."""
+    found = [p.name for p in path.iterdir() if not is_partial(p)]
+    if not found or (LOCK in found and set(found) <= _BEFORE_MANIFEST and _is_untrained(path)):
+        return
+    raise HopscopeError(
+        f"{path} exists and is not empty; give another --out, or continue a stopped "
+        f"run with `hopscope train --resume {path}`."
+    )
+
+
+def _is_untrained(path: Path) -> bool:
+    """Whether nothing that took time to train lies here."""
+    checkpoints = (p.name for p in path.glob(f"{CHECKPOINTS}/*") if not is_partial(p))
+    return set(checkpoints) <= {checkpoint_name(0)} and not any(path.glob(f"{RESUME}/*"))
 
 
 def _acquire(path: Path) -> filelock.BaseFileLock:

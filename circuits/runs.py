@@ -13,8 +13,9 @@ resume/                optimizer and random state (train/state.py); removed when
 .lock                  held by the process that trains
 ```
 `manifest.json` holds `schema` (this format's version), `hopscope` and `versions` (of libraries),
-`commit` (of the working tree, or null), `created`, `seed`, `model` (ModelConfig), `state`
-("training", "stopped" or "finished"), `checkpoints` (rows step, sha256, bytes), `grok`,
+`commit` (of the working tree, or null), `created`, `seed`, `recipe_sha256` (of recipe.toml),
+`model` (ModelConfig), `state` ("training", "stopped" or "finished"), `checkpoints` (rows step,
+sha256, bytes), `grok`,
 `baselines`, `device`, `precision`, `threads`, `seconds` (spent training) and `notes` (sentences).
 Steps are those that the manifest lists: other files in the folder are never guessed at. A file's
 name is made from its step, so no text from the manifest becomes a path. A run may be opened while
@@ -24,15 +25,19 @@ it is being trained; `Run.refreshed()` reads what has come since.
 from __future__ import annotations
 
 import json
+import math
+import sys
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 
-from circuits.checkpoints import checkpoint_name, file_sha256, load_checkpoint
+from circuits.checkpoints import checkpoint_name, file_sha256, load_checkpoint, read_header
 from circuits.errors import HopscopeError
 from circuits.recipe import Recipe, parse_recipe
 
@@ -48,6 +53,9 @@ if TYPE_CHECKING:  # a run is listed without the seconds that pandas and the mod
 SCHEMA_VERSION = 1
 MANIFEST, RECIPE, METRICS, LOCK = "manifest.json", "recipe.toml", "metrics.jsonl", ".lock"
 CHECKPOINTS, RESUME = "checkpoints", "resume"
+
+MOST_STEPS = 10**12 - 1
+"""A step beyond it comes from no training."""
 
 RunState = Literal["training", "stopped", "finished"]
 
@@ -82,6 +90,12 @@ class Run:
         if recorded == "training" and not is_locked(self.path):
             return "stopped"
         return recorded
+
+    @property
+    def recipe_changed(self) -> bool:
+        """Whether recipe.toml is not the one that the run was started with."""
+        recorded = self.manifest.get("recipe_sha256")  # older runs have none
+        return recorded is not None and recorded != file_sha256(self.path / RECIPE)
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -152,8 +166,17 @@ class Run:
 
         if not self.steps:
             raise HopscopeError(f"{self.path} has no checkpoint yet; wait, or train it again.")
-        model = HookedTransformer(ModelConfig.from_json(self.manifest["model"]))
-        self.load_weights(model, self.steps[-1] if step is None else int(step))
+        step = self.steps[-1] if step is None else int(step)
+        config = ModelConfig.from_json(self.manifest["model"])
+        there = sum(prod(e.shape) for e in read_header(self.checkpoint_path(step)).values())
+        if config.n_matrix_weights > there:  # nothing is allocated because a manifest claims it
+            raise _incomplete(
+                self.path,
+                f"{MANIFEST} tells of a model of at least {config.n_matrix_weights:,} weights, the "
+                f"checkpoint of step {step} has {there:,}",
+            )
+        model = HookedTransformer(config)
+        self.load_weights(model, step)
         return model.to(device).eval()
 
     def load_weights(self, model: HookedTransformer, step: int) -> None:
@@ -185,6 +208,7 @@ def open_run(path: str | Path) -> Run:
     folder = Path(path)
     if not folder.is_dir():
         raise HopscopeError(f"{folder} is no run folder; train one with `hopscope train RECIPE`.")
+    _check_entries(folder)
     manifest = _read_manifest(folder)
     try:
         table = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
@@ -201,17 +225,40 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         return []
     except OSError as error:
         raise HopscopeError(f"{path} cannot be read ({error.strerror}).") from error
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
-            row["step"]
-        except (ValueError, TypeError, KeyError):
+            row = _parse(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not _is_evaluation(row, after=rows[-1]["step"] if rows else -1):
             raise HopscopeError(
                 f"{path}, line {number} is damaged; delete that line or train the run again."
-            ) from None
+            )
         rows.append(row)
     return rows
+
+
+def _is_evaluation(row: Any, *, after: int) -> bool:
+    """Whether this is a row of finite numbers of a later step."""
+    return (
+        isinstance(row, dict)
+        and all(type(v) in (int, float) and abs(v) <= sys.float_info.max for v in row.values())
+        and type(row.get("step")) is int
+        and after < row["step"] <= MOST_STEPS
+    )
+
+
+def _parse(text: str | bytes) -> Any:
+    """JSON without NaN and without infinity in any spelling, which Python would take."""
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number
 
 
 def is_locked(folder: Path) -> bool:
@@ -234,14 +281,34 @@ def describe_steps(steps: list[int]) -> str:
     return f"{', '.join(map(str, steps)) or 'none'}."
 
 
+def _check_entries(folder: Path) -> None:
+    """Refuse links out of the folder, and pipes and devices, which would never end.
+
+    A link to a folder elsewhere would also let a resumed run write and delete there.
+    """
+    inside = folder.resolve()
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise HopscopeError(f"{folder} cannot be read ({error.strerror}).") from error
+    for path in entries:
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            raise HopscopeError(
+                f"{path} is a link out of the run folder, which is not followed; put what it "
+                "leads to in its place, or delete it."
+            )
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise HopscopeError(f"{path} is neither a file nor a folder; delete it.")
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = _parse((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise _incomplete(folder, f"it has no {MANIFEST}, which is written last") from None
     except OSError as error:
         raise HopscopeError(f"{folder / MANIFEST} cannot be read ({error.strerror}).") from error
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _incomplete(folder, f"{MANIFEST} is not JSON") from None
     schema = manifest.get("schema") if isinstance(manifest, dict) else None
     if type(schema) is not int:
@@ -259,13 +326,30 @@ def _check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     rows = manifest.get("checkpoints")
     well_formed = (
         isinstance(rows, list)
-        and all(isinstance(r, dict) and type(r.get("step")) is int and r["step"] >= 0 for r in rows)
-        and all(isinstance(r.get("sha256"), str) for r in rows)
+        and all(_is_checkpoint(row) for row in rows)
+        and all(isinstance(manifest.get(key, {}), dict) for key in ("grok", "baselines"))
+        and isinstance(manifest.get("notes", []), list)
         and isinstance(manifest.get("model"), dict)
         and manifest.get("state") in ("training", "stopped", "finished")
     )
     if not well_formed:
-        raise _incomplete(folder, f"{MANIFEST} lacks its checkpoints, model or state")
+        raise _incomplete(
+            folder,
+            f"{MANIFEST} lacks its checkpoints (steps of 0 to {MOST_STEPS:,} with a SHA-256), "
+            "model or state",
+        )
+    steps = [row["step"] for row in manifest["checkpoints"]]
+    if twice := [step for step, n in Counter(steps).items() if n > 1]:
+        raise _incomplete(folder, f"{MANIFEST} lists the checkpoint of step {twice[0]} twice")
+
+
+def _is_checkpoint(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and type(row.get("step")) is int
+        and 0 <= row["step"] <= MOST_STEPS
+        and isinstance(row.get("sha256"), str)
+    )
 
 
 def _incomplete(folder: Path, problem: str) -> HopscopeError:

@@ -49,7 +49,7 @@ class Batches:
         if size % world:
             raise HopscopeError(
                 f"training.batch_size = {size} cannot be shared by {world} processes; "
-                f"choose a multiple of {world}."
+                f"choose a multiple of {world}, or another number of processes."
             )
         columns = (data.tokens, data.predict_at[:, None], data.answer[:, None])
         self._rows = torch.cat(columns, dim=1)  # one gather per batch instead of three
@@ -92,4 +92,7 @@ class Batches:
         """Put back what `state` gave."""
         self.order = state["order"].to(self.order.device)
         self.position = 0
-        self.generator.set_state(state["generator"].cpu())
+        generator = state["generator"].cpu()
+        if len(generator) == len(self.generator.get_state()):
+            self.generator.set_state(generator)
+        # else it is that of another kind of device: later epochs are in an order of their own

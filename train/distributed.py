@@ -2,8 +2,9 @@
 
 Every process draws the same global batch and takes its share of it; DistributedDataParallel
 averages the gradients, so the losses are those of one process with the same global batch. Only
-the first process writes. With dropout each process draws its own masks, and only the first one's
-random state is kept: a resumed run is then correct but not bit for bit the same.
+the first process writes. A run may be resumed with another number of processes. With dropout each
+process draws its own masks, and only the first one's random state is kept: a resumed run is then
+correct but not bit for bit the same.
 """
 
 from __future__ import annotations
@@ -78,6 +79,20 @@ class Group:
             dist.barrier()
 
 
+class LostProcess(HopscopeError):
+    """Another process of the group ended, for a reason that it may have told itself."""
+
+    def __init__(self, rank: int, world: int) -> None:
+        super().__init__(
+            f"process {rank} of {world} stops, because another one was killed or refused to go on."
+        )
+
+
+def _tells_of_a_lost_process(error: RuntimeError) -> bool:
+    """Whether a collective operation failed, and not this process's own work."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
 def _own_gpu(number: int) -> torch.device:
     """The GPU of this process among those of its machine."""
     there = torch.cuda.device_count()
@@ -111,5 +126,9 @@ def process_group(device: str) -> Iterator[Group]:
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     try:
         yield Group(local or torch.device("cpu"), dist.get_rank(), world)
+    except RuntimeError as error:
+        if not _tells_of_a_lost_process(error):
+            raise
+        raise LostProcess(dist.get_rank(), world) from error
     finally:
         dist.destroy_process_group()

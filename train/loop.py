@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,13 +17,13 @@ from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
 from circuits.recipe import Recipe
 from circuits.run_writer import RunWriter
-from circuits.runs import RESUME, Run, open_run
-from train.distributed import Group, process_group
+from circuits.runs import RECIPE, RESUME, Run, open_run
+from train.distributed import Group, LostProcess, process_group
 from train.evaluation import Evaluator
 from train.precision import resolve_precision
 from train.schedule import CheckpointPlan
 from train.session import Session
-from train.state import forget_after, no_state, usable_states
+from train.state import ResumeState, forget_after, how_to_go_on, no_state, usable_states
 from train.trackers import check_trackers
 from train.trainer import Trainer
 
@@ -44,12 +46,15 @@ def train(
         HopscopeError: for whatever the recipe, the folder or the machine do not allow.
     """
     out = Path(out)
-    if resume:
-        return _resume(recipe, out, progress)
-    if recipe is None:
-        raise HopscopeError("nothing to train: give a recipe, or resume=True with a run.")
-    with process_group(recipe.training.device) as group, group.own_randomness():
-        return _start(recipe, out, group, progress)
+    try:
+        if resume:
+            return _resume(recipe, out, progress)
+        if recipe is None:
+            raise HopscopeError("nothing to train: give a recipe, or resume=True with a run.")
+        with process_group(recipe.training.device) as group, group.own_randomness():
+            return _start(recipe, out, group, progress)
+    except LostProcess as error:
+        raise HopscopeError(f"{error} {how_to_go_on(out)}") from error
 
 
 def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
@@ -86,6 +91,11 @@ def _resume(recipe: Recipe | None, out: Path, progress: bool) -> Run:
         raise HopscopeError(
             f"{out} is finished ({_why_finished(run)}); there is nothing to resume."
         )
+    if run.recipe_changed:
+        raise HopscopeError(
+            f"{out / RECIPE} was changed since the run was started; put it back as it was, or "
+            "train the changed recipe into a new folder."
+        )
     with process_group(run.recipe.training.device) as group, group.own_randomness():
         if not group.is_first:
             return _continue(run, group, None, progress)
@@ -116,44 +126,80 @@ def _continue(run: Run, group: Group, writer: RunWriter | None, progress: bool) 
     session = _session(recipe, corpus, trainer, plan, writer, run.path, progress)
     notes = _load_newest(session, run, writer)
     group.barrier()
-    threads = torch.get_num_threads()
-    if manifest.get("threads", threads) != threads:
-        notes.append(
-            f"Resumed with {threads} threads after {manifest['threads']}: the last digits may "
-            "differ from an uninterrupted run."
-        )
-    session.say(*notes)
+    session.say(*notes, *_what_differs(manifest, group))
     session.run()
     group.barrier()
     return open_run(run.path)
+
+
+def _what_differs(manifest: dict[str, Any], group: Group) -> list[str]:
+    """Where the run goes on in other circumstances than those in which it was started."""
+    now = {
+        "device": group.device.type,
+        "processes": group.world,
+        "threads": torch.get_num_threads(),
+    }
+    return [
+        f"Resumed with {name} = {value} after {name} = {manifest[name]}: the last digits may "
+        "differ from an uninterrupted run."
+        for name, value in now.items()
+        if manifest.get(name, value) != value
+    ]
 
 
 def _load_newest(session: Session, run: Run, writer: RunWriter | None) -> list[str]:
     """Put the session back to the newest state before which all is whole; says what was not."""
     folder = run.path / RESUME
     problems: list[str] = []
-    damaged = run.damaged_steps()
     states = list(usable_states(folder, problems))
-    if not states and not problems and run.steps in ([], [0]):
+    rows = run.rows()
+    if not states and not problems and run.steps in ([], [0]) and len(rows) <= 1:
         if writer is not None:
             writer.rewind(-1)
         return ["The run had only begun: it starts again from step 0."]
-    if not states:
+    damaged = {*run.damaged_steps(), *(s for state in states for s in _unlisted(state, run))}
+    states = [state for state in states if _has_its_rows(state, rows, problems)]
+    first_lost = min(damaged, default=math.inf)
+    states.sort(key=lambda state: state.step >= first_lost)  # those before it first, the newest on
+    step = _load_first(session, states, problems)
+    if step is None:
         raise no_state(folder, problems)
-    whole = [s for s in states if not damaged or s.step < min(damaged)]
-    state = (whole or states)[0]
-    session.load_state(state)
     session.trainer.group.barrier()  # all have read before the first one rewrites
     notes = [f"{problem[0].upper()}{problem[1:]}." for problem in problems]
-    for step in damaged:
-        fate = "is trained again" if step > state.step else "is left out of the run"
-        notes.append(f"The checkpoint of step {step} is damaged and {fate}.")
+    for lost in sorted(damaged):
+        fate = "is trained again" if lost > step else "is left out of the run"
+        notes.append(f"The checkpoint of step {lost} is damaged and {fate}.")
     if writer is not None:
-        writer.rewind(state.step)
+        writer.rewind(step)
         writer.drop_checkpoints(damaged)
-        forget_after(folder, state.step)
-    notes.append(f"Going on from step {state.step}.")
-    return notes
+        forget_after(folder, step)
+    return [*notes, f"Going on from step {step}."]
+
+
+def _unlisted(state: ResumeState, run: Run) -> list[int]:
+    """Steps whose checkpoint the manifest no longer lists, e.g. in a copy made while training."""
+    return [step for step in state.numbers.get("checkpoints", ()) if step not in run.steps]
+
+
+def _has_its_rows(state: ResumeState, rows: list[dict[str, Any]], problems: list[str]) -> bool:
+    """Whether all evaluations up to the state are there, which a copy made while training lacks."""
+    there = sum(row["step"] <= state.step for row in rows)
+    if there == state.numbers.get("rows", there):
+        return True
+    problems.append(f"evaluations up to the resume state of step {state.step} are missing")
+    return False
+
+
+def _load_first(session: Session, states: list[ResumeState], problems: list[str]) -> int | None:
+    """The step of the first state that fits the session, which is put back to it."""
+    for state in states:
+        try:
+            session.load_state(state)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            problems.append(f"the resume state of step {state.step} does not fit: {error}")
+        else:
+            return state.step
+    return None
 
 
 def _plan(recipe: Recipe, model: HookedTransformer) -> CheckpointPlan:

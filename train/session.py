@@ -18,13 +18,13 @@ from circuits.metrics import (
 )
 from circuits.recipe import Recipe
 from circuits.run_writer import RunWriter
-from circuits.runs import MANIFEST, RESUME
+from circuits.runs import RESUME
 from train.evaluation import Evaluator
 from train.interrupts import StopRequest, stop_requests
 from train.memory import is_out_of_memory, largest_fitting, out_of_memory
 from train.progress import TrainingProgress
 from train.schedule import CheckpointPlan
-from train.state import ResumeState, remove_states, save_state, state_steps
+from train.state import ResumeState, how_to_go_on, remove_states, save_state
 from train.trackers import Report, trackers
 from train.trainer import CHECK_EVERY, NonFiniteLoss, Trainer
 
@@ -104,8 +104,11 @@ class Session:
                 self._end(stopped)
             except NonFiniteLoss as error:
                 raise HopscopeError(f"{error} {self._last_good()}") from error
+            except OSError as error:  # e.g. of a tracker that writes into the folder as well
+                failed = CannotWrite(Path(error.filename or self.path), error)
+                raise HopscopeError(f"{failed} {how_to_go_on(self.path)}") from error
             except CannotWrite as error:
-                raise HopscopeError(f"{error} {self._how_to_go_on()}") from error
+                raise HopscopeError(f"{error} {how_to_go_on(self.path)}") from error
 
     def _steps(self, request: StopRequest, bar: TrainingProgress) -> bool:
         """Do all steps; True if it was asked to stop before.
@@ -115,6 +118,8 @@ class Session:
         trainer, every = self.trainer, self.recipe.evaluation.every
         if self._state_step < 0:
             self._record()
+            if self.writer is not None:
+                self.writer.drain()  # from here on there is a state to go on from
         while not self._over():
             if self._asked_to_stop(request):
                 return True
@@ -209,9 +214,12 @@ class Session:
         )
         numbers |= {"plan": self.plan.state(), "seconds": self._seconds()}
 
+        numbers["rows"] = len(writer.rows)
+
         def write() -> None:
             writer.sync_metrics()
-            save_state(self.path / RESUME, step, copies, numbers)
+            known = {"checkpoints": writer.steps}
+            save_state(self.path / RESUME, step, copies, numbers | known)
 
         writer.later(write)
         self._state_time, self._state_step = time.perf_counter(), step
@@ -219,6 +227,7 @@ class Session:
     def _end(self, stopped: bool) -> None:
         if stopped:
             self.trainer.check_finite()
+            self.trainer.share_losses()
         if self.writer is None:
             return
         if not stopped:
@@ -241,13 +250,6 @@ class Session:
 
     def _seconds(self) -> float:
         return self._spent + time.perf_counter() - self._clock
-
-    def _how_to_go_on(self) -> str:
-        """After a failed write, which has ended all writing."""
-        if not (self.path / MANIFEST).exists():
-            return "Nothing had been saved yet: train the recipe again with another --out."
-        step = max(state_steps(self.path / RESUME), default=0)
-        return f"Then continue from step {step} with: hopscope train --resume {self.path}"
 
     def _last_good(self) -> str:
         if self.writer is None:

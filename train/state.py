@@ -18,9 +18,14 @@ from torch import Tensor
 
 from circuits.checkpoints import load_tensors, save_tensors, write_atomically
 from circuits.errors import HopscopeError
+from circuits.runs import MANIFEST, RESUME
 
 KEPT = 2
 _NAME = re.compile(r"state_(\d{8,12})\.json")
+
+
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError)
+"""What a damaged or hostile file can lead to; HopscopeError is a ValueError."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +62,26 @@ def usable_states(folder: Path, problems: list[str]) -> Iterator[ResumeState]:
     for step in state_steps(folder):
         path = folder / f"state_{step:08d}.json"
         try:
+            if not path.is_file():
+                raise OSError("it is no regular file")
             numbers = json.loads(path.read_text(encoding="utf-8"))
+            _check_numbers(numbers, step)
             digest = str(numbers["sha256"])
             tensors = load_tensors(path.with_suffix(".safetensors"), sha256=digest)
-        except (OSError, ValueError, KeyError, TypeError) as error:  # HopscopeError is one
+        except _DAMAGE as error:
             problems.append(f"the resume state of step {step} is damaged ({error})")
             continue
         yield ResumeState(step, tensors, numbers)
+
+
+def _check_numbers(numbers: dict[str, Any], step: int) -> None:
+    counts = (numbers["step"], numbers["losses_count"], numbers.get("rows", 0))
+    if any(type(count) is not int or count < 0 for count in counts) or numbers["step"] != step:
+        raise ValueError("its counts are wrong")
+    if type(numbers["seconds"]) not in (int, float) or not isinstance(numbers["plan"], dict):
+        raise ValueError("its time or plan is wrong")
+    if not isinstance(numbers.get("checkpoints", []), list):
+        raise ValueError("its checkpoints are no list")
 
 
 def remove_states(folder: Path) -> None:
@@ -79,6 +97,16 @@ def forget_after(folder: Path, step: int) -> None:
     for later in state_steps(folder):
         if later > step:
             _remove(folder, later)
+
+
+def how_to_go_on(run_path: Path) -> str:
+    """After something has ended a training from outside."""
+    if not run_path.is_dir():
+        return "Put it back and continue with: hopscope train --resume, or train the recipe again."
+    if not (run_path / MANIFEST).exists():
+        return "Nothing had been saved yet: train the recipe again."
+    step = max(state_steps(run_path / RESUME), default=0)
+    return f"Then continue from step {step} with: hopscope train --resume {run_path}"
 
 
 def no_state(folder: Path, problems: list[str]) -> HopscopeError:

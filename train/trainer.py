@@ -36,6 +36,7 @@ class Trainer:
         self.training = recipe.training
         self.model = model.to(group.device).train()
         self.group = group
+        self._seed = recipe.seed + group.rank
         self.sample_loss = LOSSES[recipe.training.loss]
         self.precision: Precision = precision
         data = corpus.training_set()
@@ -84,6 +85,11 @@ class Trainer:
         self._count = 0
         return float(mean.double().mean())
 
+    def share_losses(self) -> None:
+        """Take over the mean over processes, so that `state` is that of all; all must ask."""
+        seen = self._losses[: self._count]
+        seen.copy_(self.group.mean(seen))
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that the coming steps depend on: tensors, and JSON values."""
         tensors = {f"model/{n}": w for n, w in self.model.state_dict().items()}
@@ -106,10 +112,13 @@ class Trainer:
         self.optimizer.load_state(parts["optimizer"])
         self.batches.load_state(parts["batches"])
         self._losses.copy_(tensors["losses"])
+        self.step, self._count = numbers["step"], numbers["losses_count"]
+        if not self.group.is_first:  # with the first one's state it would draw the same masks
+            torch.manual_seed(self._seed + self.step)
+            return
         torch.set_rng_state(tensors["random/cpu"])
         if self.group.device.type == "cuda" and "random/cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random/cuda"], self.group.device)
-        self.step, self._count = numbers["step"], numbers["losses_count"]
 
 
 class NonFiniteLoss(HopscopeError):
