@@ -10,6 +10,7 @@ _HOME = {
     "CATALOG": "analyses.catalog",
     "agreement_of_runs": "analyses.runs_together",
     "analyze": "analyses.walk",
+    "edge_questions": "analyses.edge_examples",
     "export": "analyses.figures.export",
     "figure": "analyses.figures.registry",
     "seed_spread": "analyses.runs_together",

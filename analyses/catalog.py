@@ -201,7 +201,7 @@ _ENTRIES = (
         "placebo patches. Restricted to a faithful circuit the model answers as before, and "
         "without a complete one it cannot.",
         "analyses.circuit_discovery",
-        version=2,
+        version=3,
         splits=("train_inferred", "id_test"),
     ),
     Analysis(
@@ -211,7 +211,7 @@ _ENTRIES = (
         "alike. Accuracy and loss of the two models say how much of the answer composes and how "
         "much is shortcut.",
         "analyses.route_ablation",
-        version=2,
+        version=3,
         splits=("train_inferred", "id_test"),
     ),
     Analysis(

@@ -15,7 +15,9 @@
 4. `stability` is the mean Jaccard index between the circuit and those found in the same way on
    bootstrap resamples of the questions. What each resample kept is stored, so that a change over
    training can be dated with an interval (`analyses.formation`).
-5. Edges grow with the square of the depth. All are screened by their effect to first order
+5. Right answers, losses and the effects of kept edges are stored per question as well, so that a
+   number can be drilled down to the questions behind it (`analyses.edge_examples`).
+6. Edges grow with the square of the depth. All are screened by their effect to first order
    (`analyses.edge_screen`), and at most `per_component` times as many as there are components
    are measured exactly: those of largest predicted effect and a random sample of the others. The
    rest is left out of the circuit (`measured` = 0). `screen_correlation` says how well the screen
@@ -40,6 +42,7 @@ from analyses.catalog import AnalysisOptions
 from analyses.circuit_run import ABLATIONS, VARIANTS, AblatedRuns, ablated_runs
 from analyses.computational_graph import Edge, candidate_edges
 from analyses.contrasts import Contrast, draw_contrasts
+from analyses.edge_examples import example_variables
 from analyses.edge_screen import (
     Screen,
     predicted_effects,
@@ -52,7 +55,7 @@ from analyses.edge_tests import jaccard as jaccard_index
 from analyses.estimates import Variables
 from analyses.examples import Examples, with_interval
 from analyses.path_patching import contrast_traces, path_outcomes
-from analyses.precision import half_precision
+from analyses.precision import coarse, half_precision
 from circuits.model import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
 
@@ -112,6 +115,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     ablated = ablated_runs(engine, examples, clean, edges, *parts, options.seed)
     variables = {
         **edge_variables(effects, found, resampled),
+        **example_variables(effects, found),
         **_stability(found, resampled),
         **screen_variables(screen, effects, found, options.resamples, options.seed),
         **ablation_variables(ablated),
@@ -182,9 +186,9 @@ def edge_variables(effects: Effects, found: Choice, resampled: Choice) -> Variab
         interval = " (95% bootstrap interval over examples)" if name else ""
         attrs = {"long_name": text + interval, "units": "share"}
         variables[f"strength{name}"] = (("edge",), values, attrs)
-    # two decimals, since these are most of what a result takes on disk; a kept edge is never 0
+    # 128ths, since these are most of what a result takes on disk; a kept edge is never 0
     again = np.where(certain[token], np.nan_to_num(resampled.share[:, token, at]), 0.0)
-    rounded = np.copysign(np.maximum(np.round(np.abs(again), 2), 0.01), again)
+    rounded = np.copysign(np.maximum(np.round(np.abs(again) * 128), 1) / 128, again)
     kept = np.where(resampled.in_circuit, rounded, 0.0)
     about = {"long_name": "strength in the circuit of a resample, 0: not kept", "units": "share"}
     variables["strength_resample"] = (("resample", "edge"), kept, about)
@@ -212,6 +216,7 @@ def ablation_variables(runs: AblatedRuns) -> Variables:
     dims = ("ablation", "variant")
     right = {"long_name": "share of right answers", "units": "share"}
     loss = {"long_name": "cross-entropy of the answer", "units": "nats"}
+    single = "cross-entropy of single questions, rounded to at most half their standard deviation"
     return {
         **with_interval("accuracy", dims, runs.right, right, shares=True),
         **with_interval("loss", dims, runs.loss, loss),
@@ -227,6 +232,8 @@ def ablation_variables(runs: AblatedRuns) -> Variables:
             runs.full_right.astype(np.int8),
             {"long_name": "1: answered rightly with the whole model"},
         ),
+        "loss_example": (("example", *dims), coarse(runs.loss), {**loss, "long_name": single}),
+        "full_loss_example": (("example",), coarse(runs.full_loss), {**loss, "long_name": single}),
     }
 
 

@@ -189,6 +189,17 @@ def test_the_discovered_circuit_follows_the_timeline(page: Any, address: str) ->
     assert "runs along this edge, for the answer" in page.locator(".tooltip").inner_text()
     edge.dispatch_event("click")
     page.get_by_text("Edge over training").wait_for()
+    most, least = (
+        [float(text.replace("−", "-")) for text in column.locator(".verdict").all_inner_texts()]
+        for column in page.locator(".edge-questions > div").all()
+    )
+    assert most == sorted(most, reverse=True)
+    assert least == sorted(least)
+    assert most[0] > most[-1] >= least[-1] > least[0]
+    assert "300 questions" in page.locator(".drawer.open h3").inner_text()
+    page.locator(".drawer.open").get_by_role("radio", name="second relation").click()
+    expect(page.locator(".drawer.open [aria-checked=true]")).to_have_text("second relation")
+    page.get_by_label("Close examples").click()
     page.get_by_role("radio", name="States").click()
     expect(page.locator(".discovered")).to_be_hidden()
 

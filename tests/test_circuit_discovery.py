@@ -180,6 +180,14 @@ def test_resamples_keep_what_their_own_questions_show() -> None:
     np.testing.assert_array_equal(ds.full_right_example, 1)
 
 
+def test_the_loss_of_every_question_is_kept_and_makes_up_the_mean() -> None:
+    ds = discover(wired_examples(), random_model(WIRED.corpus, n_layers=4))
+    for name in ("loss", "full_loss"):
+        single = ds[f"{name}_example"].astype(float)
+        error = abs(single.mean("example") - ds[name].astype(float))
+        assert (error <= 0.05 * single.std("example") + 2e-3).all()
+
+
 def test_what_a_resample_kept_is_never_zero_though_the_token_is_uncertain() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, (100, 1))

@@ -26,6 +26,7 @@ SCRIPTS = (
     "circuit.js",
     "discovered.js",
     "words.js",
+    "edge_questions.js",
     "formation.js",
     "question.js",
     "lab.js",

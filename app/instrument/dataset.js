@@ -43,7 +43,8 @@ class RunData {
 function discoveredOf(packed) {
   const measures = ["strength", "effect", "alone", "whole"].map((kind) => [kind, new Measure(packed[kind])]);
   return { ...Object.fromEntries(measures), step: packed.step, frequency: new Grid(packed.frequency),
-    kept: new Bits(packed.kept), carries: new Bits(packed.carries) };
+    kept: new Bits(packed.kept), carries: new Bits(packed.carries), examples: packed.examples,
+    singles: packed.singles ? new SingleEffects(packed.singles) : null };
 }
 
 // Yes or no at every place of a shape, e.g. (step, layer, position, example).

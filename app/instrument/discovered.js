@@ -88,7 +88,7 @@ class Discovered {
       .map(({ position, p }) => `${position.label} ${effect.inWords(index, i, p)}`);
     const sign = strength.at(index, i) < 0 ? "against" : "for";
     return `${this.name(i)}: ${strength.inWords(index, i)} of a token's whole effect runs along this edge, ${sign} the answer. It carries, in nats of logit difference: ${tokens.join("; ")}. `
-      + `Of resampled questions ${percent(frequency.at(index, i))} give a circuit with it. Click for its strength over training.`;
+      + `Of resampled questions ${percent(frequency.at(index, i))} give a circuit with it. Click for its questions, and for its strength over training.`;
   }
 
   nodeWords(row, p) {

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from analyses.computational_graph import parsed_edge
-from app.instrument.packing import pack, pack_bits, pack_measure
+from app.instrument.packing import pack, pack_bits, pack_bytes, pack_measure
 
 SYMBOLS = {
     "subject": "h",
@@ -55,15 +55,19 @@ def discovered_measures(ds: xr.Dataset, split: str, steps: Sequence[int]) -> dic
     """The edges of one split at every step of the timeline: those of the nearest one measured.
 
     `strength` [step, edge] is the share of a token's effect with its sign, `effect` in nats
-    [step, edge, token], `frequency` the share of resampled questions whose circuit has the edge.
+    [step, edge, token], `frequency` the share of resampled questions whose circuit has the edge,
+    `singles` the effects on single questions.
     """
-    now = ds.isel(edge=np.flatnonzero(_ever_kept(ds))).sel(split=split)
+    sent = np.flatnonzero(_ever_kept(ds))
+    now = ds.isel(edge=sent).sel(split=split)
     measured = now["step"].values
     nearest = [int(measured[np.abs(measured - step).argmin()]) for step in steps]
     now = now.sel(step=nearest)
     alone = now.sel(ablation="mean", variant="restricted")
     by_token = ("step", "edge", "corrupted")
+    singles = {"singles": _singles(now, sent)} if "effect_example" in now else {}
     return {
+        **singles,
         "step": nearest,
         "kept": pack_bits(now["in_circuit"].transpose("step", "edge").values == 1),
         "carries": pack_bits(now["kept"].transpose(*by_token).values == 1),
@@ -72,6 +76,30 @@ def discovered_measures(ds: xr.Dataset, split: str, steps: Sequence[int]) -> dic
         "frequency": pack(now["edge_frequency"].transpose("step", "edge").values),
         "alone": pack_measure(alone, "accuracy", ("step",)),
         "whole": pack_measure(now, "full_accuracy", ("step",)),
+    }
+
+
+def _singles(now: xr.Dataset, sent: Int[np.ndarray, " edge"]) -> dict[str, Any]:
+    """Effects on single questions as signed bytes [step, pair, question].
+
+    127 stands for the largest of its `pair` (`most`, nats), -128 for none. A pair is an index into
+    the sent edges and one into the tokens.
+    """
+    edge, token = (now[f"pair_{of}"].transpose("step", "pair").values for of in ("edge", "token"))
+    used = int((edge >= 0).sum(1).max(initial=0))
+    asked = now["example_row"].values >= 0
+    table = now["effect_example"].transpose("step", "pair", "example")
+    values = table.values[:, :used, asked].astype(float)
+    known = np.isfinite(values)
+    most = np.where(known, np.abs(values), 0.0).max(-1, initial=0.0, keepdims=True)
+    share = np.where(known, values, 0.0) / np.where(most > 0, most, 1.0)
+    codes = np.where(known, np.round(127 * share), -128).astype(np.int8)
+    places = np.where(edge >= 0, np.searchsorted(sent, edge), -1)
+    return {
+        "edge": places[:, :used].tolist(),
+        "token": token[:, :used].tolist(),
+        "most": pack(most[..., 0]),
+        **pack_bytes(codes),
     }
 
 

@@ -18,7 +18,8 @@ class Formation {
     this.state = new Curves(side, context, { className: "small", height: highOn(116), ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
     this.heatMaps = this.makeMaps();
-    this.drawer = new Examples(root, context);
+    context.edgeName = (edge) => this.discovered.name(edge);
+    this.drawer = new Examples(root, context, this);
     context.playhead.follow((index) => this.draw(index));
   }
 
@@ -105,8 +106,7 @@ class Formation {
   select(chosen) {
     this.context.chosen = chosen;
     this.state.replace(this.stateSeries());
-    if (chosen.kind === "found") this.drawer.close();
-    else this.drawer.open(chosen);
+    this.drawer.open(chosen);
     this.context.playhead.redraw();
   }
 
@@ -138,26 +138,35 @@ class Formation {
 
 // The examples behind a state or an edge: which questions change their answer there.
 class Examples {
-  constructor(root, context) {
+  constructor(root, context, { accuracy, state }) {
     this.context = context;
+    this.above = [accuracy.parts.box, state.parts.box];
     this.box = html("aside", { class: "drawer", "aria-label": "Examples" }, root);
     const head = html("div", { class: "panel-head" }, this.box);
     this.title = html("h3", {}, head);
     const close = html("button", { class: "close", "aria-label": "Close examples", text: "×" }, head);
     close.onclick = () => this.close();
     this.list = html("ol", {}, this.box);
+    this.ofEdge = new EdgeQuestions(this, context);
     context.playhead.follow(() => this.refresh());
   }
 
   open(chosen) {
     this.chosen = chosen;
     this.box.classList.add("open");
+    this.place(chosen.kind === "found");
     this.refresh();
   }
 
   close() {
     this.chosen = null;
     this.box.classList.remove("open");
+  }
+
+  // The questions of an edge leave its course over training to be seen below them.
+  place(above) {
+    const [first, last] = this.above.map((box) => box.offsetTop);
+    setAttributes(this.box, { style: above ? `top: ${first}px; height: ${last - first - 6}px` : null });
   }
 
   changed(index, i, split) {
@@ -167,7 +176,7 @@ class Examples {
   }
 
   refresh() {
-    if (!this.chosen) return;
+    if (!this.chosen || this.ofEdge.show(this.chosen)) return;
     const split = this.context.data.bySplit[this.context.split];
     const { kind, l, p } = this.chosen;
     const position = this.context.data.positions[p].label;

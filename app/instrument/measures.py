@@ -48,12 +48,11 @@ def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> dict
     return packed
 
 
-def example_rows(datasets: Datasets, split: str) -> list[int]:
-    """Rows of the traced questions in their split, in the order of the packed bits."""
-    tracing = datasets.get("causal_tracing")
-    if tracing is None or split not in tracing.coords["split"].values:
+def example_rows(result: xr.Dataset | None, split: str) -> list[int]:
+    """Rows of a result's questions in their split, in the order of the packed bits."""
+    if result is None or split not in result.coords["split"].values:
         return []
-    rows = tracing["example_row"].sel(split=split).values
+    rows = result["example_row"].sel(split=split).values
     return [int(row) for row in rows if row >= 0]
 
 

@@ -1,4 +1,4 @@
-"""Arrays as compact JSON: thousandths in flat lists, and sets of examples as bits."""
+"""Arrays as compact JSON: thousandths in flat lists, sets of examples as bits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int8
 
 
 def pack(values: Float[np.ndarray, "*axes"]) -> dict[str, Any]:
@@ -33,6 +33,12 @@ def pack_bits(bits: np.ndarray) -> dict[str, Any]:
     """Booleans of any shape as base64 of packed bits, row-major, first bit highest."""
     packed = np.packbits(np.asarray(bits, dtype=bool).ravel())
     return {"shape": list(bits.shape), "base64": base64.b64encode(packed.tobytes()).decode()}
+
+
+def pack_bytes(values: Int8[np.ndarray, "*axes"]) -> dict[str, Any]:
+    """Signed bytes of any shape as base64, row-major."""
+    data = base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+    return {"shape": list(values.shape), "base64": data}
 
 
 def curve(values: Any) -> list[float | None]:

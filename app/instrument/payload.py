@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 
 from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.measures import Datasets, example_rows, split_measures
@@ -100,11 +101,16 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
         measures = split_measures(datasets, split["name"], run.steps)
         if circuit is not None and split["name"] in circuit.coords["split"].values:
             measures["discovered"] = discovered_measures(circuit, split["name"], run.steps)
-        queries = run.queries(split["name"])
-        rows = example_rows(datasets, split["name"])
-        measures["examples"] = [queries[row].text for row in rows]
+            measures["discovered"]["examples"] = _texts(run, circuit, split["name"])
+        measures["examples"] = _texts(run, datasets.get("causal_tracing"), split["name"])
         payload["measures"][split["name"]] = measures
     return dump(payload)
+
+
+def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:
+    """The questions of a result, in the order of its packed examples."""
+    queries = run.queries(split)
+    return [queries[row].text for row in example_rows(result, split)]
 
 
 def metric_curves(frame: pd.DataFrame) -> dict[str, Any]:
