@@ -63,7 +63,8 @@ def analyze(
         n_jobs: Processes; None: one per core, or none at all where few steps are missing.
         progress: Show a progress bar with the time left.
         follow: If the run is still training, go on until it ends.
-        again: Compute anew what is stored for these options, whatever version it is of.
+        again: Compute these steps anew; what another version has stored goes as a whole, unless
+            steps are named, since its other steps could not stay beside them.
         options: Options of the analysis.
 
     Returns:
@@ -71,11 +72,14 @@ def analyze(
     """
     run = run if isinstance(run, Run) else open_run(run)
     plan = Plan.make(run, name, splits, options)
+    plan.check(again, steps is not None)
     if steps is None and plan.entry.default_steps == "last":
         steps = run.steps[-1:]
     wanted = _checked_steps(run, steps)
-    if again:
+    if again and plan.store.is_stale():
         plan.store.delete()
+    elif again:
+        plan.store.keep([step for step in run.steps if step not in wanted])
     while True:
         missing = sorted(set(wanted) - set(plan.store.steps()))
         _compute(plan, missing, n_jobs, progress)
@@ -135,6 +139,17 @@ class Plan:
                     "needs at least 5. Choose another split."
                 )
         return cls(run, entry, chosen, entry.options(options))
+
+    def check(self, again: bool, named: bool) -> None:
+        """Refuse what another version has stored; `again` without named steps replaces it all."""
+        if not again:
+            self.store.steps()
+        elif named and self.store.is_stale():
+            raise HopscopeError(
+                f"{self.store.path} was made by another version of Hopscope or with other "
+                "settings, so single steps of it cannot be replaced; name no steps, to compute "
+                "all anew."
+            )
 
     @property
     def provenance(self) -> str:

@@ -11,6 +11,7 @@ import typer
 from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
+    from analyses.walk import Plan
     from circuits.runs import Run
 
 
@@ -35,7 +36,7 @@ def analyze_command(
     ] = None,
     follow: Annotated[bool, typer.Option(help="Go on while the run is being trained.")] = False,
     again: Annotated[
-        bool, typer.Option(help="Compute anew what is stored, e.g. by another version.")
+        bool, typer.Option(help="Compute anew what is stored, of --steps alone if they are named.")
     ] = False,
 ) -> None:
     """Measure every checkpoint of RUN; what is stored already is not computed again."""
@@ -51,7 +52,10 @@ def analyze_command(
     wanted = _steps(steps, opened.steps)
     chosen_splits = [s.strip() for s in splits.split(",")] if splits else None
     options = dict(map(_option, set_ or []))
-    for name in _checked(opened, names, chosen_splits, options, again):
+    chosen = _checked(opened, names, chosen_splits, options)
+    for plan in chosen.values():
+        plan.check(again, wanted is not None)
+    for name in chosen:
         result = analyze(
             opened,
             name,
@@ -71,9 +75,8 @@ def _checked(
     names: list[str] | None,
     splits: list[str] | None,
     options: dict[str, Any],
-    again: bool,
-) -> list[str]:
-    """Names of the analyses to run; refuses before the first of them has run for minutes."""
+) -> dict[str, Plan]:
+    """The analyses to run, by name; refuses before the first of them has run for minutes."""
     from analyses.catalog import CATALOG, catalog_entry
     from analyses.walk import Plan
 
@@ -83,10 +86,7 @@ def _checked(
         raise HopscopeError(f"--set is for one analysis at a time; name one of {_listed(chosen)}.")
     for name in chosen:
         catalog_entry(name, task)
-        plan = Plan.make(run, name, splits, options)
-        if not again:
-            plan.store.steps()
-    return chosen
+    return {name: Plan.make(run, name, splits, options) for name in chosen}
 
 
 def _explain() -> None:

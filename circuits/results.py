@@ -19,7 +19,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +80,19 @@ class ResultStore:
         Raises:
             HopscopeError: if the stored result was made by another version or other settings.
         """
+        if self.is_stale():
+            raise HopscopeError(
+                f"{self.path} was made by another version of Hopscope or with other settings; "
+                f"{self._remedy}"
+            )
         committed = self._committed()
         return committed["steps"] if committed else []
+
+    def is_stale(self) -> bool:
+        """Whether what is stored was made by another version or with other settings."""
+        committed = self._committed()
+        wanted = (SCHEMA, json.loads(json.dumps(self.settings)))
+        return committed is not None and (committed["schema"], committed["settings"]) != wanted
 
     def append(self, new: xr.Dataset) -> None:
         """Add the results of new steps; variables without `step` must not change."""
@@ -132,6 +143,23 @@ class ResultStore:
             with self._writing():
                 self._remove()
 
+    def keep(self, steps: list[int]) -> None:
+        """Remove what is stored of all other steps; a killed process leaves one or the other."""
+        if set(self.steps()) <= set(steps):
+            return
+        with self._writing():
+            kept = sorted(set(self.steps()) & set(steps))
+            rest = self.load(kept) if kept else None
+            spare = replace(self, folder=self.folder / f".{self.path.stem}")
+            spare.delete()
+            if rest is not None:
+                spare.append(rest)
+            self._remove()
+            if rest is not None:
+                spare.path.rename(self.path)
+                self._commit(kept)
+                shutil.rmtree(spare.folder)
+
     def _remove(self) -> None:
         self.marker.unlink(missing_ok=True)
         if self.path.exists():
@@ -142,16 +170,10 @@ class ResultStore:
             return None
         try:
             table = json.loads(self.marker.read_text(encoding="utf-8"))
-            found = (table["schema"], table["settings"])
             steps = [int(step) for step in table["steps"]]
+            return {"schema": table["schema"], "settings": table["settings"], "steps": steps}
         except (OSError, ValueError, KeyError, TypeError):
             return None  # never shown: it is computed again
-        if found != (SCHEMA, json.loads(json.dumps(self.settings))):
-            raise HopscopeError(
-                f"{self.path} was made by another version of Hopscope or with other settings; "
-                f"{self._remedy}"
-            )
-        return {"steps": steps}
 
     def _commit(self, steps: list[int]) -> None:
         table = {

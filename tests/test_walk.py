@@ -120,6 +120,54 @@ def test_computing_anew_computes_every_step(run: Run, monkeypatch: pytest.Monkey
     assert done == [0, 50, 100]
 
 
+def test_computing_named_steps_anew_keeps_the_others(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = quietly(run)
+    done = counting(monkeypatch)
+    quietly(run, steps=[50], again=True)
+    assert done == [50]
+    xr.testing.assert_identical(quietly(run), before)
+    assert done == [50]
+    assert not list(run.results_dir.glob(".*/*.zarr"))  # nothing is left lying about
+
+
+def test_killed_while_replacing_a_step_the_others_are_still_there(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quietly(run)
+
+    def killed(*task):  # type: ignore[no-untyped-def]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(walk, "_one_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        quietly(run, steps=[50], again=True)
+    stored = stored_result(run, "causal_tracing", examples=20)
+    assert stored is not None
+    assert stored.step.values.tolist() == [0, 100]
+
+
+def test_a_last_step_computed_anew_leaves_earlier_ones_of_a_costly_analysis(run: Run) -> None:
+    for options in ({"steps": [0]}, {}, {"again": True}):
+        quietly(run, "attribution", splits=["id_test"], **options)
+    stored = stored_result(run, "attribution", splits=["id_test"], examples=20)
+    assert stored is not None
+    assert stored.step.values.tolist() == [0, 100]
+
+
+def test_single_steps_of_another_version_are_refused_before_anything_is_deleted(run: Run) -> None:
+    analyze(run, "logit_lens", progress=False, n_jobs=1)
+    marker = run.results_dir / "logit_lens.json"
+    old = marker.read_text().replace('"version": 1', '"version": 0')
+    marker.write_text(old)
+    command = ["analyze", str(run.path), "logit_lens", "--again", "--steps", "50"]
+    refused = CliRunner().invoke(cli, command)
+    assert isinstance(refused.exception, HopscopeError)
+    assert str(refused.exception).endswith("name no steps, to compute all anew.")
+    assert marker.read_text() == old
+
+
 def test_parallel_equals_serial(run: Run, tmp_path: Path) -> None:
     import joblib
 
