@@ -130,6 +130,7 @@ _ENTRIES = (
         "checkpoint. It reads what a state would become, where the plain lens assumes the last "
         "layer's basis.",
         "analyses.tuned_lens",
+        version=2,
     ),
     Analysis(
         "back_patching",

@@ -19,6 +19,9 @@ CHUNK = 512
 LEAST_TO_LEARN_FROM = 20
 """Fewer trained questions than this teach a probe or a lens nothing."""
 
+SEEN = "first hop among those that the lens learned from; 0: held out"
+"""What `lens_seen` is, in words."""
+
 
 def states(
     model: HookedTransformer, tokens: Int[Tensor, "n pos"]

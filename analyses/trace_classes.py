@@ -28,7 +28,13 @@ from torch import Tensor
 from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
 from analyses.examples import Examples
-from analyses.states import LEAST_TO_LEARN_FROM, first_hops_seen, states, trained_questions
+from analyses.states import (
+    LEAST_TO_LEARN_FROM,
+    SEEN,
+    first_hops_seen,
+    states,
+    trained_questions,
+)
 from analyses.tuned_lens import Options as LensOptions
 from analyses.tuned_lens import fit_translators
 from circuits.errors import HopscopeError, unknown_name
@@ -87,7 +93,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         ("decoded", decoded, "bridge decoded"),
         ("decoded_chance", _among_top(lens, other, options.top_k), "another bridge decoded"),
         ("decoded_given_right", given_right, "bridge decoded, among right answers"),
-        ("lens_seen", seen, "first hop among those that the lens learned from; 0: held out"),
+        ("lens_seen", seen, SEEN),
     ):
         variables |= estimated(name, values.astype(float), (), words, shares=True, keep=False)
     member = (index[:, None] == np.arange(len(CLASSES))).astype(float)

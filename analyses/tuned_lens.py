@@ -3,8 +3,9 @@
 The logit lens takes for granted that a middle state is in the final state's basis. The tuned lens
 learns, at this checkpoint, what each state would become:
 
-1. States of trained questions, at all positions; in all but tiny runs none has the first hop of an
-   example, whose state at relation_1 would be the very same.
+1. States of trained questions, at all positions; none has the first hop of an example, whose state
+   at relation_1 would be the very same. A tiny run may have too few other first hops: then any are
+   learned from, and `lens_seen` says for how many examples that makes the lens a recollection.
 2. One translator per layer, S[l] -> A_l S[l] + c_l, shared by all positions: first the ridge
    solution that predicts the last state S[depth], then a few Adam steps that lower the KL
    divergence of the lens's distribution from the model's final one at that position.
@@ -30,7 +31,7 @@ from analyses.estimates import estimated
 from analyses.examples import Examples
 from analyses.lens import lens_variables
 from analyses.logit_lens import lens_targets
-from analyses.states import states, trained_questions
+from analyses.states import SEEN, first_hops_seen, states, trained_questions
 from circuits.model import HookedTransformer
 
 
@@ -65,7 +66,8 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
     Returns:
         mrr, probability (target, layer, position) and rank_example as in logit_lens; kl and
-        kl_logit_lens (layer, position) in nats: divergence of the lens from the final output.
+        kl_logit_lens (layer, position) in nats: divergence of the lens from the final output;
+        lens_seen, the share of examples whose first hop the lens has learned from.
     """
     queries = examples.queries
     train = trained_questions(examples.corpus, options.n_train, options.seed, queries)
@@ -84,6 +86,8 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         variables |= estimated(
             name, kl, ("layer", "position"), "KL from the final output", units="nat", keep=False
         )
+    seen = first_hops_seen(train, queries).astype(float)
+    variables |= estimated("lens_seen", seen, (), SEEN, shares=True, keep=False)
     coords = {
         "target": list(targets),
         "layer": np.arange(layers),

@@ -7,6 +7,8 @@ from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
 from analyses.examples import draw_examples
+from analyses.figures import figure
+from analyses.joining import joined_splits
 from analyses.states import trained_questions
 
 TUNED, PLAIN = CATALOG["tuned_lens"], CATALOG["logit_lens"]
@@ -37,6 +39,22 @@ def test_it_learns_from_no_state_that_it_is_judged_on() -> None:
     first_hops = {tuple(row) for row in learned.token_ids[:, :2].tolist()}
     assert len(first_hops) > 20
     assert first_hops.isdisjoint(tuple(row) for row in few.queries.token_ids[:, :2].tolist())
+
+
+def test_a_lens_that_can_only_learn_from_the_first_hops_asked_about_says_so() -> None:
+    model = random_model(WIRED.corpus, n_layers=2)
+    few = draw_examples(WIRED.corpus, "id_test", 10)
+    everything = draw_examples(WIRED.corpus, "train_inferred", 10_000)
+    parts = {
+        split: (TUNED.run(model, asked, TUNED.options({"adam_steps": 0})), asked)
+        for split, asked in (("id_test", few), ("train_inferred", everything))
+    }
+    ds = joined_splits(parts, 0, {"analysis": "tuned_lens"})
+    assert ds.lens_seen.values.tolist() == [[0, 1]]
+    for name in ("mrr", "mrr_over_training", "divergence"):
+        assert "the lens was" not in figure(ds, name, split="id_test").subtitle
+        warned = figure(ds, name, split="train_inferred").subtitle
+        assert warned.endswith("the lens was trained on 100% of these first hops")
 
 
 def test_the_adam_steps_lower_the_divergence() -> None:

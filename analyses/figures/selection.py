@@ -81,6 +81,12 @@ def number_of_examples(ds: xr.Dataset) -> str:
     return f"n = {lowest:,}" if lowest == highest else f"n = {lowest:,} to {highest:,}"
 
 
+def seen_by_lens(ds: xr.Dataset) -> str:
+    """A warning where the lens has learned from first hops that are asked about; else ""."""
+    seen = float(ds["lens_seen"].max()) if "lens_seen" in ds else 0.0
+    return f"the lens was trained on {seen:.0%} of these first hops" if seen > 0 else ""
+
+
 def subtitle(*parts: str) -> str:
     """Parts that are not empty, between dots."""
     return " · ".join(part for part in parts if part)

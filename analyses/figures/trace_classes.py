@@ -38,7 +38,9 @@ def _area(ds: xr.Dataset, split: str, cursor: int | None) -> StackedArea:
     return StackedArea(
         name=split,
         title=capital(words(split)),
-        subtitle=pick.subtitle(pick.number_of_examples(ds), note if flagged else ""),
+        subtitle=pick.subtitle(
+            pick.number_of_examples(ds), note if flagged else "", pick.seen_by_lens(ds)
+        ),
         x=ds["step"].values.astype(float),
         labels=tuple(CLASSES[c] for c in pick.names(ds, "class")),
         shares=ds["share"].transpose("class", "step").values.astype(float),
@@ -63,7 +65,10 @@ def recovery(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
         name="recovery",
         title="Does accuracy come with the bridge?",
         subtitle=pick.subtitle(
-            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+            words(split),
+            pick.number_of_examples(one),
+            "bands: 95% intervals over examples",
+            pick.seen_by_lens(one),
         ),
         y_label="share of questions",
         y_limits=(0.0, 1.0),

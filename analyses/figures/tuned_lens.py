@@ -20,13 +20,18 @@ def mrr(
 ) -> Spec:
     """MRR of each target at every state, through the tuned lens, at one step."""
     spec = logit_lens.mrr(ds, step=step, split=split, target=target)
-    return dataclasses.replace(spec, title="What a tuned lens reads from each state")
+    return _tuned(spec, ds, split, "What a tuned lens reads from each state")
 
 
 def mrr_over_training(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
     """MRR of each target at its own position over training, one curve per layer."""
     spec = logit_lens.mrr_over_training(ds, step=step, split=split)
-    return dataclasses.replace(spec, title="When a tuned lens reads each target")
+    return _tuned(spec, ds, split, "When a tuned lens reads each target")
+
+
+def _tuned(spec: Spec, ds: xr.Dataset, split: str | None, title: str) -> Spec:
+    note = pick.seen_by_lens(ds.sel(split=pick.chosen(ds, "split", split)))
+    return dataclasses.replace(spec, title=title, subtitle=pick.subtitle(spec.subtitle, note))
 
 
 def divergence(
@@ -44,7 +49,8 @@ def divergence(
         name="divergence",
         title=f"How near each lens is to the output at {words(position)}",
         subtitle=pick.subtitle(
-            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples",
+            pick.seen_by_lens(one),
         ),
         panels=tuple(
             curves_by_layer(
