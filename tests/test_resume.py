@@ -15,15 +15,14 @@ from pathlib import Path
 import filelock
 import pytest
 import torch
-from real_processes import start_training
+from real_processes import start_training, stop_training_at
 from tiny_runs import numbers, tiny_recipe
 
 from circuits.errors import HopscopeError
 from circuits.recipe import Recipe
-from circuits.runs import LOCK, Run, open_run, read_metrics
+from circuits.runs import LOCK, open_run, read_metrics
 from train.loop import train
 from train.state import state_steps
-from train.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)
@@ -134,20 +133,6 @@ def test_a_run_that_had_reached_its_goal_is_finished_and_left_as_it_is(tmp_path:
     with pytest.raises(HopscopeError, match=r"stop_at_id_accuracy = 0\.001 .* nothing to resume"):
         train(None, run.path, resume=True, progress=False)
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
-
-
-def stop_training_at(step: int, recipe: Recipe, path: Path) -> Run:
-    """Send this process SIGTERM during a step, as a cluster's scheduler would."""
-    advance = Trainer.advance
-
-    def advance_and_signal(self: Trainer) -> None:
-        advance(self)
-        if self.step == step:
-            signal.raise_signal(signal.SIGTERM)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "advance", advance_and_signal)
-        return train(recipe, path, progress=False)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ class LostProcess(HopscopeError):
 
     def __init__(self, rank: int, world: int) -> None:
         super().__init__(
-            f"process {rank} of {world} stops, because another one was killed or refused to go on."
+            f"process {rank} of {world} stops, because another one was killed or could not go on; "
+            "see what that one says."
         )
 
 
@@ -131,4 +133,7 @@ def process_group(device: str) -> Iterator[Group]:
             raise
         raise LostProcess(dist.get_rank(), world) from error
     finally:
+        # Its threads let go of the last tensors, for which they need Python's lock; whoever
+        # destroys the group while holding that lock waits for these threads for ever.
+        time.sleep(0.1)
         dist.destroy_process_group()

@@ -140,8 +140,8 @@ def _what_differs(manifest: dict[str, Any], group: Group) -> list[str]:
         "threads": torch.get_num_threads(),
     }
     return [
-        f"Resumed with {name} = {value} after {name} = {manifest[name]}: the last digits may "
-        "differ from an uninterrupted run."
+        f"Resumed with {name} = {value} after {name} = {manifest[name]}: rounding differs "
+        "from here on, so later numbers may drift from those of an uninterrupted run."
         for name, value in now.items()
         if manifest.get(name, value) != value
     ]
