@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from circuits.config import ModelConfig
+from circuits.cpu_path.compiled_ops import ops_for
 from circuits.cpu_path.prefix_sharing import prefix_tree
 from circuits.fast_path import fast_logits, plain_logits
 from circuits.model import HookedTransformer
@@ -158,7 +159,8 @@ def test_dropout_acts_in_training_only():
 
 def test_rows_that_begin_alike_share_their_nodes():
     tokens = torch.tensor([[1, 2, 3], [1, 2, 4], [1, 5, 3], [1, 5, 0]])
-    tree = prefix_tree(tokens.repeat(16, 1), torch.tensor([2, 2, 2, 1]).repeat(16), 2)
+    distinct = ops_for(_model().cfg, torch.float32).distinct
+    tree = prefix_tree(tokens.repeat(16, 1), torch.tensor([2, 2, 2, 1]).repeat(16), 2, distinct)
     token_of_node = tree.tokens[tree.first.rows]
     assert tree.sizes == (32, 32, 32)  # 1, 2 and 3 distinct prefixes, padded
     assert tree.token_sizes == (32, 32, 32)

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from circuits.config import ModelConfig
-from circuits.cpu_path.attention import Heads
 from circuits.cpu_path.block import BlockTape, Norms, block_backward, block_forward
-from circuits.cpu_path.pointwise import normalize, normalize_backward
+from circuits.cpu_path.compiled_ops import ops_for
 from circuits.cpu_path.prefix_sharing import PrefixTree, prefix_tree
+from circuits.cpu_path.torch_ops import TorchOps
 from circuits.cpu_path.weights import Workspace
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ def cpu_logits(
 ) -> Float[Tensor, "batch d_vocab"]:
     """Logits at one position per row, matrix products in dtype. Dropout is not applied."""
     names, parameters = zip(*model.named_parameters(), strict=True)
-    tree = prefix_tree(tokens, predict_at, model.depth)
-    job = _Job(model.cfg, tree, _workspace(model, dtype), names, model.b_U)
+    ops = ops_for(model.cfg, dtype)
+    tree = prefix_tree(tokens, predict_at, model.depth, ops.distinct)
+    job = _Job(model.cfg, tree, _workspace(model, dtype), names, model.b_U, ops)
     return _Logits.apply(job, torch.is_grad_enabled(), *parameters)
 
 
@@ -58,10 +59,11 @@ class _Job:
         workspace: Workspace,
         names: tuple[str, ...],
         b_U: Tensor,
+        ops: TorchOps,
     ) -> None:
         self.cfg, self.tree, self.workspace, self.names, self.b_U = cfg, tree, workspace, names, b_U
+        self.ops = ops
         self.dtype = workspace.dtype
-        self.heads = Heads(cfg.n_heads, cfg.d_head)
         self.tapes: list[BlockTape] = []
 
     def forward(self, parameters: tuple[Tensor, ...], keep: bool) -> Tensor:
@@ -78,15 +80,18 @@ class _Job:
             resid.split(tree.token_sizes), p["pos_embed.W_pos"], strict=False
         ):
             rows += position
+        delta = None
         for i in range(cfg.depth):
             queries = tree.of_block(i, cfg.depth)
             own = i % cfg.n_layers
             weights = self.workspace.blocks[own]
-            resid, tape = block_forward(resid, weights, self.norms[own], queries, cfg, self.heads)
+            resid, delta, tape = block_forward(
+                resid, delta, weights, self.norms[own], queries, self.ops
+            )
             if keep:
                 self.tapes.append(tape)
-        normed, self.norm = normalize(resid, self.ln_final, cfg)
-        self.final = normed.to(self.dtype).index_select(0, tree.predicted)
+        _, normed, self.norm = self.ops.add_norm(resid, slice(None), delta, self.ln_final)
+        self.final = normed.index_select(0, tree.predicted)
         return torch.addmm(self.b_U.to(self.dtype), self.final, self.W_U).float()
 
     def backward(self, dlogits: Tensor) -> dict[str, Tensor]:
@@ -96,13 +101,13 @@ class _Job:
         n_queries = len(self.tapes[-1].z)
         dnormed = torch.zeros(n_queries, cfg.d_model)
         dnormed.index_add_(0, tree.predicted, (dlogits @ self.W_U.T).float())
-        dresid, dfinal = normalize_backward(dnormed, self.norm, self.ln_final, cfg)
+        dresid, dfinal = self.ops.norm_backward(dnormed, self.norm, self.ln_final)
         gradients |= {f"ln_final.{k}": g for k, g in zip("wb", dfinal, strict=False)}
         for i in reversed(range(cfg.depth)):
             own, space = i % cfg.n_layers, self.workspace
             weights, norms, tape = space.blocks[own], self.norms[own], self.tapes.pop()
             dresid, dnorms = block_backward(
-                dresid, weights, norms, tape, cfg, self.heads, space.gradients[i]
+                dresid, weights, norms, tape, self.ops, space.gradients[i]
             )
             for name, gradient in dnorms.items():
                 full = f"blocks.{own}.{name}"

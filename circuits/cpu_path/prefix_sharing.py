@@ -16,11 +16,15 @@ so the nodes of each position are padded to a multiple of `GRAIN` with copies no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
+
+Distinct = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From keys to which of the different ones each is, and where each of those appears first."""
 
 GRAIN = 32
 """Node counts per position are multiples of this."""
@@ -53,10 +57,9 @@ class Queries:
     """Whether they are many more than what they come from."""
 
     @property
-    def later(self) -> Int[Tensor, " later"]:
-        """What those above position 0 come from, where that is a list."""
-        assert isinstance(self.rows, Tensor)
-        return self.rows[self.first :]
+    def later(self) -> Int[Tensor, " later"] | slice:
+        """What those above position 0 come from."""
+        return slice(self.first, None) if isinstance(self.rows, slice) else self.rows[self.first :]
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,16 @@ class PrefixTree:
 
 
 def prefix_tree(
-    tokens: Int[Tensor, "batch pos"], predict_at: Int[Tensor, " batch"] | None, n_blocks: int
+    tokens: Int[Tensor, "batch pos"],
+    predict_at: Int[Tensor, " batch"] | None,
+    n_blocks: int,
+    distinct: Distinct,
 ) -> PrefixTree:
     """Build the tree for a batch; predict_at None means the last position of every row."""
     batch, pos = tokens.shape
     at = torch.full((batch,), pos - 1) if predict_at is None else predict_at
     depth = pos if predict_at is None else int(at.max()) + 1
-    nodes, pairs = _Numbering(batch), _Numbering(batch)
+    nodes, pairs = _Numbering(batch, distinct), _Numbering(batch, distinct)
     chosen: list[Tensor] = []  # per position: one batch row for each node
     distinct_tokens: list[Tensor] = []
     for p in range(depth):
@@ -121,18 +127,16 @@ def prefix_tree(
 class _Numbering:
     """Numbers given, position by position, to what several rows have in common."""
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, batch: int, distinct: Distinct) -> None:
         self.of_row: list[Tensor] = []
         """Per position: the number of every row, -1 where it has none."""
         self.sizes: list[int] = []
         self.count = 0
-        self._batch = batch
+        self._batch, self._distinct = batch, distinct
 
     def add(self, rows: Int[Tensor, " n"], key: Int[Tensor, " n"]) -> Int[Tensor, " numbers"]:
         """Number the different keys of the next position; a row of each, padded."""
-        values, number = torch.unique(key, return_inverse=True)
-        place = torch.arange(len(key))
-        first = place.new_full(values.shape, len(key)).scatter_reduce_(0, number, place, "amin")
+        number, first = self._distinct(key)
         of_row = torch.full((self._batch,), -1)
         of_row[rows] = number + self.count
         chosen = _padded(rows[first])

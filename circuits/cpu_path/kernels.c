@@ -1,0 +1,312 @@
+/* What a block does between its matrix products, in one pass over the data each.
+ *
+ * Called by circuits/cpu_path/compiled.py, which says what the arguments are and compiles this file
+ * on the user's machine. Matrices are row-major; bf16 is held as its 16 bits, and every sum is
+ * taken in fp32. Rows (or heads) are dealt out to threads in fixed shares, and what threads add up
+ * apart is joined in their order: the same number of threads gives the same bits.
+ */
+
+#include <math.h>
+#include <omp.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint16_t bf16;
+
+static inline float widen(bf16 x) {
+    uint32_t bits = (uint32_t)x << 16;
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+/* To the nearest, ties to even; NaN stays NaN. */
+static inline bf16 narrow(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    return (bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (bf16)rounded;
+}
+
+/* This thread's share of n rows. */
+static inline void share(int64_t n, int64_t *start, int64_t *stop) {
+    int64_t threads = omp_get_num_threads(), me = omp_get_thread_num();
+    *start = n * me / threads;
+    *stop = n * (me + 1) / threads;
+}
+
+/* total[width] = the sum of the partial sums that each thread has taken. */
+static void join(int threads, int64_t width, float *partial, bf16 *total) {
+    for (int t = 1; t < threads; t++)
+        for (int64_t j = 0; j < width; j++) partial[j] += partial[t * width + j];
+    for (int64_t j = 0; j < width; j++) total[j] = narrow(partial[j]);
+}
+
+/* mid = resid[rows] + delta; out = LayerNorm(mid). rows and delta may be absent (NULL). */
+void add_norm(int threads, int64_t n, int64_t width, const float *resid, const int64_t *rows,
+              const bf16 *delta, const float *w, const float *b, float eps, float *mid, bf16 *out,
+              float *mean, float *rstd) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t i = 0; i < n; i++) {
+        const float *from = resid + (rows ? rows[i] : i) * width;
+        const bf16 *step = delta + i * width;
+        float *x = mid + i * width;
+        bf16 *y = out + i * width;
+        float sum = 0, squares = 0;
+        if (delta) {
+#pragma omp simd reduction(+ : sum)
+            for (int64_t j = 0; j < width; j++) {
+                x[j] = from[j] + widen(step[j]);
+                sum += x[j];
+            }
+        } else {
+#pragma omp simd reduction(+ : sum)
+            for (int64_t j = 0; j < width; j++) {
+                x[j] = from[j];
+                sum += x[j];
+            }
+        }
+        float middle = sum / width;
+#pragma omp simd reduction(+ : squares)
+        for (int64_t j = 0; j < width; j++) squares += (x[j] - middle) * (x[j] - middle);
+        float scale = 1 / sqrtf(squares / width + eps);
+#pragma omp simd
+        for (int64_t j = 0; j < width; j++) y[j] = narrow((x[j] - middle) * scale * w[j] + b[j]);
+        mean[i] = middle;
+        rstd[i] = scale;
+    }
+}
+
+/* Gradient of LayerNorm's input, plus `add`. dout is one + (from row skip on) two + more; any of
+ * them, and `add`, may be absent. */
+void norm_backward(int threads, int64_t n, int64_t width, const bf16 *one, const bf16 *two,
+                   int64_t skip, const float *more, const float *x, const float *mean,
+                   const float *rstd, const float *w, const float *add, float *dx, float *partial,
+                   float *dw, float *db) {
+    memset(partial, 0, 3 * threads * width * sizeof(float));
+#pragma omp parallel num_threads(threads)
+    {
+        int64_t start, stop;
+        share(n, &start, &stop);
+        float *own_w = partial + 3 * omp_get_thread_num() * width, *own_b = own_w + width;
+        float *dy = own_b + width;
+        for (int64_t i = start; i < stop; i++) {
+            const float *in = x + i * width;
+            float *out = dx + i * width;
+            float middle = mean[i], scale = rstd[i], along = 0, sum = 0;
+            memset(dy, 0, width * sizeof(float));
+            if (one) {
+                const bf16 *first = one + i * width;
+#pragma omp simd
+                for (int64_t j = 0; j < width; j++) dy[j] = widen(first[j]);
+            }
+            if (two && i >= skip) {
+                const bf16 *second = two + (i - skip) * width;
+#pragma omp simd
+                for (int64_t j = 0; j < width; j++) dy[j] += widen(second[j]);
+            }
+            if (more) {
+                const float *third = more + i * width;
+#pragma omp simd
+                for (int64_t j = 0; j < width; j++) dy[j] += third[j];
+            }
+#pragma omp simd reduction(+ : along, sum)
+            for (int64_t j = 0; j < width; j++) {
+                float unit = (in[j] - middle) * scale, dunit = dy[j] * w[j];
+                own_w[j] += dy[j] * unit;
+                own_b[j] += dy[j];
+                along += dunit * unit;
+                sum += dunit;
+            }
+            along /= width;
+            sum /= width;
+#pragma omp simd
+            for (int64_t j = 0; j < width; j++) {
+                float unit = (in[j] - middle) * scale;
+                out[j] = (dy[j] * w[j] - sum - unit * along) * scale;
+            }
+            if (add) {
+                const float *extra = add + i * width;
+#pragma omp simd
+                for (int64_t j = 0; j < width; j++) out[j] += extra[j];
+            }
+        }
+    }
+    for (int t = 1; t < threads; t++)
+        for (int64_t j = 0; j < 2 * width; j++) partial[j] += partial[3 * t * width + j];
+    memcpy(dw, partial, width * sizeof(float));
+    memcpy(db, partial + width, width * sizeof(float));
+}
+
+/* out = x in bf16, total = sum of its rows. */
+void cast_and_sum(int threads, int64_t n, int64_t width, const float *x, bf16 *out, float *partial,
+                  bf16 *total) {
+    memset(partial, 0, threads * width * sizeof(float));
+#pragma omp parallel num_threads(threads)
+    {
+        int64_t start, stop;
+        share(n, &start, &stop);
+        float *own = partial + omp_get_thread_num() * width;
+        for (int64_t i = start; i < stop; i++) {
+            const float *in = x + i * width;
+            bf16 *to = out + i * width;
+#pragma omp simd
+            for (int64_t j = 0; j < width; j++) {
+                to[j] = narrow(in[j]);
+                own[j] += in[j];
+            }
+        }
+    }
+    join(threads, width, partial, total);
+}
+
+/* dpost becomes the gradient before ReLU, in place; total = sum of its rows. */
+void relu_backward(int threads, int64_t n, int64_t width, bf16 *dpost, const bf16 *post,
+                   float *partial, bf16 *total) {
+    memset(partial, 0, threads * width * sizeof(float));
+#pragma omp parallel num_threads(threads)
+    {
+        int64_t start, stop;
+        share(n, &start, &stop);
+        float *own = partial + omp_get_thread_num() * width;
+        for (int64_t i = start; i < stop; i++) {
+            bf16 *d = dpost + i * width;
+            const bf16 *y = post + i * width;
+#pragma omp simd
+            for (int64_t j = 0; j < width; j++) {
+                d[j] = (y[j] & 0x7fff) ? d[j] : 0; /* never negative, but perhaps -0 */
+                own[j] += widen(d[j]);
+            }
+        }
+    }
+    join(threads, width, partial, total);
+}
+
+#define MOST_SEEN 64
+#define INLINE static inline __attribute__((always_inline))
+
+/* Calls function(d, ...) with the usual widths of a head as constants, so that its loops unroll. */
+#define WITH_WIDTH(d, function, ...)             \
+    switch (d) {                                 \
+        case 16: function(16, __VA_ARGS__); break; \
+        case 24: function(24, __VA_ARGS__); break; \
+        case 32: function(32, __VA_ARGS__); break; \
+        case 64: function(64, __VA_ARGS__); break; \
+        default: function(d, __VA_ARGS__);       \
+    }
+
+INLINE void attend_rows(int64_t d, int64_t start, int64_t stop, int64_t n, int64_t seen,
+                        int64_t n_heads, const bf16 *q, const bf16 *kv, const int64_t *nodes,
+                        bf16 *z, float *pattern) {
+    int64_t width = n_heads * d;
+    for (int64_t i = start; i < stop; i++) {
+        for (int64_t head = 0; head < n_heads; head++) {
+            const bf16 *query = q + i * width + head * d;
+            float *scores = pattern + (i * n_heads + head) * seen;
+            float most = -INFINITY, total = 0, sum[d];
+            for (int64_t s = 0; s < seen; s++) {
+                const bf16 *key = kv + nodes[s * n + i] * 2 * width + head * d;
+                float score = 0;
+#pragma omp simd reduction(+ : score)
+                for (int64_t j = 0; j < d; j++) score += widen(query[j]) * widen(key[j]);
+                scores[s] = score;
+                most = score > most ? score : most;
+            }
+            for (int64_t s = 0; s < seen; s++) total += scores[s] = expf(scores[s] - most);
+            for (int64_t j = 0; j < d; j++) sum[j] = 0;
+            for (int64_t s = 0; s < seen; s++) {
+                const bf16 *value = kv + (nodes[s * n + i] * 2 + 1) * width + head * d;
+                float share_of = scores[s] /= total;
+#pragma omp simd
+                for (int64_t j = 0; j < d; j++) sum[j] += share_of * widen(value[j]);
+            }
+#pragma omp simd
+            for (int64_t j = 0; j < d; j++) z[i * width + head * d + j] = narrow(sum[j]);
+        }
+    }
+}
+
+/* q is scaled; nodes[seen][n] are the rows of kv that each query sees; pattern is [n][head][seen]. */
+void attend(int threads, int64_t n, int64_t seen, int64_t n_heads, int64_t d, const bf16 *q,
+            const bf16 *kv, const int64_t *nodes, bf16 *z, float *pattern) {
+#pragma omp parallel num_threads(threads)
+    {
+        int64_t start, stop;
+        share(n, &start, &stop);
+        WITH_WIDTH(d, attend_rows, start, stop, n, seen, n_heads, q, kv, nodes, z, pattern)
+    }
+}
+
+INLINE void attend_heads_backward(int64_t d, int64_t start, int64_t stop, int64_t n, int64_t seen,
+                                  int64_t n_heads, float scale, const bf16 *dz, const bf16 *q,
+                                  const bf16 *kv, const int64_t *nodes, const float *pattern,
+                                  bf16 *dq, float *dkv) {
+    int64_t width = n_heads * d;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t head = start; head < stop; head++) {
+            int64_t at = i * width + head * d;
+            const float *shares = pattern + (i * n_heads + head) * seen;
+            float dscores[MOST_SEEN], along = 0, dquery[d], query[d], dout[d];
+#pragma omp simd
+            for (int64_t j = 0; j < d; j++) {
+                dquery[j] = 0;
+                query[j] = widen(q[at + j]);
+                dout[j] = widen(dz[at + j]);
+            }
+            for (int64_t s = 0; s < seen; s++) {
+                int64_t to = (nodes[s * n + i] * 2 + 1) * width + head * d;
+                float dshare = 0, share_of = shares[s];
+#pragma omp simd reduction(+ : dshare)
+                for (int64_t j = 0; j < d; j++) {
+                    dshare += widen(kv[to + j]) * dout[j];
+                    dkv[to + j] += share_of * dout[j];
+                }
+                dscores[s] = dshare;
+                along += dshare * share_of;
+            }
+            for (int64_t s = 0; s < seen; s++) {
+                int64_t to = nodes[s * n + i] * 2 * width + head * d;
+                float dscore = shares[s] * (dscores[s] - along);
+#pragma omp simd
+                for (int64_t j = 0; j < d; j++) {
+                    dquery[j] += dscore * widen(kv[to + j]);
+                    dkv[to + j] += dscore * query[j];
+                }
+            }
+#pragma omp simd
+            for (int64_t j = 0; j < d; j++) dq[at + j] = narrow(scale * dquery[j]);
+        }
+    }
+}
+
+/* Adds to dkv; threads share the heads, so that no two write to one place. */
+void attend_backward(int threads, int64_t n, int64_t seen, int64_t n_heads, int64_t d, float scale,
+                     const bf16 *dz, const bf16 *q, const bf16 *kv, const int64_t *nodes,
+                     const float *pattern, bf16 *dq, float *dkv) {
+#pragma omp parallel num_threads(threads)
+    {
+        int64_t start, stop;
+        share(n_heads, &start, &stop);
+        WITH_WIDTH(d, attend_heads_backward, start, stop, n, seen, n_heads, scale, dz, q, kv, nodes,
+                   pattern, dq, dkv)
+    }
+}
+
+/* number[i] = which of the different keys keys[i] is, counted as they appear; first[k] = where the
+ * k-th appears first. Returns how many there are. `slots` has a power of two of places, more than n. */
+int64_t distinct(int64_t n, int64_t n_slots, const int64_t *keys, int64_t *slots, int64_t *number,
+                 int64_t *first) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < n_slots; i++) slots[i] = -1;
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t mixed = (uint64_t)keys[i] * 0x9e3779b97f4a7c15u;
+        int64_t at = (int64_t)(mixed >> 32) & (n_slots - 1);
+        while (slots[at] >= 0 && keys[first[slots[at]]] != keys[i]) at = (at + 1) & (n_slots - 1);
+        if (slots[at] < 0) {
+            slots[at] = count;
+            first[count++] = i;
+        }
+        number[i] = slots[at];
+    }
+    return count;
+}

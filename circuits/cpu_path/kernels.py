@@ -1,0 +1,124 @@
+"""Compiles `kernels.c` on this machine and loads it, once per processor and compiler.
+
+Between a block's matrix products lie dozens of small elementwise operations. As PyTorch calls they
+were half of a training step. No library has them fused for a few tokens on a CPU, and Inductor,
+which could fuse them, takes two minutes to compile them; a C compiler takes a second. Without one,
+or without PyTorch's OpenMP threads, the same numbers come from PyTorch's operations.
+
+The library must share PyTorch's OpenMP: with one of its own, two crews of threads would spin for
+the same cores. Hence it is linked with the very file that PyTorch has loaded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from ctypes import c_float, c_int, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+
+import torch
+
+SOURCE = Path(__file__).with_name("kernels.c")
+FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
+WIDE = ("-mprefer-vector-width=512",)
+"""For x86 only; elsewhere vectors have one width."""
+SWITCH = "HOPSCOPE_KERNELS"
+"""Environment variable; "off" leaves everything to PyTorch."""
+
+_SIZES, _POINTER = (c_int, c_int64, c_int64), c_void_p
+_SIGNATURES = {
+    "add_norm": (*_SIZES, *[_POINTER] * 5, c_float, *[_POINTER] * 4),
+    "norm_backward": (*_SIZES, *[_POINTER] * 2, c_int64, *[_POINTER] * 10),
+    "cast_and_sum": (*_SIZES, *[_POINTER] * 4),
+    "relu_backward": (*_SIZES, *[_POINTER] * 4),
+    "attend": (c_int, *[c_int64] * 4, *[_POINTER] * 5),
+    "attend_backward": (c_int, *[c_int64] * 4, c_float, *[_POINTER] * 7),
+    "distinct": (c_int64, c_int64, *[_POINTER] * 4),
+}
+
+
+@cache
+def kernels() -> ctypes.CDLL | None:
+    """The compiled functions; None where they are switched off or cannot be had.
+
+    Warns if there is a compiler but it does not come to an end with it.
+    """
+    compiler, openmp = shlex.split(os.environ.get("CC", "cc")), _loaded_openmp()
+    if os.environ.get(SWITCH) == "off" or openmp is None:
+        return None
+    if not compiler or shutil.which(compiler[0]) is None:
+        return None
+    try:
+        library = ctypes.CDLL(str(_compiled(compiler, openmp)))
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        warnings.warn(
+            f"Training on the CPU does without its compiled kernels and is slower: {error}. "
+            f'Set {SWITCH}="off" to be silent about it.',
+            stacklevel=2,
+        )
+        return None
+    for name, argtypes in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.argtypes = argtypes
+        function.restype = c_int64 if name == "distinct" else None
+    return library
+
+
+def _loaded_openmp() -> Path | None:
+    """The GNU OpenMP library that PyTorch uses: its own, or the system's if it brings none."""
+    if sys.platform != "linux":
+        return None
+    paths = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    found = sorted(Path(path) for path in paths if Path(path).name.startswith("libgomp"))
+    site = Path(torch.__file__).parents[1]
+    own = [path for path in found if {site / "torch", site / "torch.libs"} & set(path.parents)]
+    candidates = own or found
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _compiled(compiler: list[str], openmp: Path) -> Path:
+    """Path of the library, compiled if it is not there yet."""
+    flags = FLAGS + (WIDE if platform.machine() == "x86_64" else ())
+    folder = _folder()
+    target = folder / f"kernels-{_key(compiler, flags, openmp)}.so"
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        part, whole = Path(scratch) / "kernels.o", Path(scratch) / "kernels.so"
+        _run(*compiler, *flags, "-c", str(SOURCE), "-o", str(part))
+        _run(*compiler, "-shared", str(part), str(openmp), "-lm", "-o", str(whole))
+        whole.replace(target)  # whole at once: other processes may be looking for it
+    return target
+
+
+def _run(*command: str) -> bytes:
+    return subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
+
+
+def _folder() -> Path:
+    """The user's own cache folder; what another user could have put there is never loaded."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "hopscope"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state = folder.stat()
+    if state.st_uid != os.getuid() or state.st_mode & 0o022:
+        raise PermissionError(f"others may write to {folder}")
+    return folder
+
+
+def _key(compiler: list[str], flags: tuple[str, ...], openmp: Path) -> str:
+    """Everything the library depends on; a home folder may be shared by different machines."""
+    first = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    processor = [line for line in first if line.startswith(("model name", "flags", "Features"))]
+    settings = repr((compiler, flags, processor, platform.machine(), str(openmp))).encode()
+    parts = (SOURCE.read_bytes(), _run(*compiler, "--version"), settings)
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
