@@ -69,17 +69,28 @@ def sweep_command(
     if backend not in ("loky", "ray"):
         raise unknown_name("backend", backend, ["loky", "ray"])
     folder = out or RUNS / f"sweep-{recipe.stem}"
-    table = sweep(
-        recipe,
-        grid or [],
-        out=folder,
-        seeds=seeds,
-        overrides=settings or (),
-        backend=backend,  # type: ignore[arg-type]  # checked above
-        n_jobs=jobs,
-    )
+    try:
+        table = sweep(
+            recipe,
+            grid or [],
+            out=folder,
+            seeds=seeds,
+            overrides=settings or (),
+            backend=backend,  # type: ignore[arg-type]  # checked above
+            n_jobs=jobs,
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped; the same command goes on with what is in {folder}.", err=True)
+        raise typer.Exit(130) from None
     typer.echo(table.to_string(index=False))
     typer.echo(f"written to {folder / TABLE}")
+    if failed := int((table["error"] != "").sum()):
+        typer.echo(
+            f"{failed} of {len(table)} runs did not finish, the column error says why; "
+            "the same command tries these again and leaves the others.",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
 def new_run_folder(recipe: Path) -> Path:

@@ -124,7 +124,7 @@ def test_whichever_process_is_killed_the_other_ends_with_a_sentence(
     assert ended(group[rank]) == -signal.SIGKILL
     assert ended(group[1 - rank]) == 2
     said = (tmp_path / f"run-{1 - rank}.txt").read_text()
-    assert re.search(r"process \d of 2 stops, .*continue from step \d0 with: hopscope", said)
+    assert re.search(r"process \d of 2 stops, .*continue from step \d+ with: hopscope", said)
     assert "Traceback" not in said
     assert open_run(path).state == "stopped"
 

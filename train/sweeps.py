@@ -7,7 +7,9 @@ A sweep may be started again: finished runs are kept, stopped ones are resumed.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +18,7 @@ import joblib
 import pandas as pd
 
 from circuits.checkpoints import write_atomically
-from circuits.errors import HopscopeError
+from circuits.errors import CannotWrite, HopscopeError
 from circuits.recipe import Recipe, load_recipe
 from circuits.runs import MANIFEST, Run, open_run
 
@@ -66,11 +68,20 @@ def sweep(
     threads = max(1, joblib.cpu_count() // jobs)
     if backend == "ray":
         _register_ray()
-    out.mkdir(parents=True, exist_ok=True)
-    with joblib.parallel_config(backend=backend, n_jobs=jobs):
-        rows = joblib.Parallel(verbose=5 if progress else 0)(
-            joblib.delayed(_train_one)(run, threads) for run in runs
-        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(out, error) from error
+    try:
+        with joblib.parallel_config(backend=backend, n_jobs=jobs):
+            rows = joblib.Parallel(verbose=5 if progress else 0)(
+                joblib.delayed(_train_one)(run, threads) for run in runs
+            )
+    except BrokenProcessPool as error:
+        raise HopscopeError(
+            f"a process of the sweep was killed, maybe for lack of memory (jobs = {jobs}); start "
+            f"the sweep again with fewer --jobs: what is in {out} is kept and gone on with."
+        ) from error
     table = pd.DataFrame(rows)
     write_atomically(out / TABLE, table.to_csv(index=False).encode())
     return table
@@ -91,6 +102,12 @@ def plan_sweep(
             settings = [f"{key}={value}" for key, value in cell.items()]
             resolved = load_recipe(recipe, [*overrides, *settings, f"seed={seed}"])
             runs.append(SweepRun(cell, seed, resolved, out / _folder_name(cell, seed)))
+    folders = Counter(run.path for run in runs)
+    if shared := [path for path, n in folders.items() if n > 1]:
+        raise HopscopeError(
+            f"{len(runs)} runs of the sweep need as many folders, but {shared[0]} is that of "
+            f"{folders[shared[0]]}; give every value of --grid once."
+        )
     return runs
 
 
@@ -139,6 +156,10 @@ def _train_one(run: SweepRun, threads: int) -> dict[str, Any]:
             done = train(run.recipe, run.path, resume=done is not None, progress=False)
     except HopscopeError as error:  # the other runs of the sweep go on; the table says why
         return row | {"error": str(error)}
+    except Exception as error:  # not even a defect of ours takes the other runs with it
+        return row | {"error": f"{type(error).__name__}: {error}"}
+    if done.state != "finished":
+        row["error"] = f"stopped by a signal; resume it with: hopscope train --resume {run.path}"
     last = done.rows()[-1]
     accuracies = {key: value for key, value in last.items() if key.startswith("accuracy/")}
     return row | done.grok | {"step": last["step"]} | accuracies

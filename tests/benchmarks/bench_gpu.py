@@ -65,15 +65,19 @@ def run(part: Part, minutes: float) -> str:
     """Run a part and describe it as markdown."""
     started = time.perf_counter()
     try:
-        done = subprocess.run(
-            part.command, cwd=ROOT, capture_output=True, text=True, timeout=60 * minutes
-        )
-        code, said = str(done.returncode), done.stdout + (done.stderr if done.returncode else "")
+        done = subprocess.run(part.command, cwd=ROOT, capture_output=True, timeout=60 * minutes)
+        code = str(done.returncode)
+        said = text(done.stdout) + (text(done.stderr) if done.returncode else "")
     except subprocess.TimeoutExpired as error:
-        code, said = f"none within {minutes:g} minutes", str(error.stdout or "")
+        code, said = f"none within {minutes:g} minutes", text(error.stdout) + text(error.stderr)
     seconds = time.perf_counter() - started
     table = said.strip() if "| " in said and code == "0" else f"```\n{said.strip()[-6000:]}\n```"
     return f"## {part.title}\n\nExit code {code}, {seconds:.0f} s in all.\n\n{table}\n"
+
+
+def text(output: bytes | None) -> str:
+    """What a command printed; a timeout gives bytes, or None for nothing, whatever is asked for."""
+    return (output or b"").decode(errors="replace")
 
 
 def main() -> None:
@@ -88,15 +92,15 @@ def main() -> None:
     if not torch.cuda.is_available():
         raise SystemExit("PyTorch sees no CUDA device here; run this where there is one.")
     name, version = torch.cuda.get_device_name(), torch.__version__
-    text = f"# Measured on {torch.cuda.device_count()} x {name}, PyTorch {version}\n"
+    report = f"# Measured on {torch.cuda.device_count()} x {name}, PyTorch {version}\n"
     with tempfile.TemporaryDirectory() as folder:
         for part in parts(folder):
             if part.number in args.skip:
                 continue
             print(f"{part.title}: {' '.join(part.command)}", flush=True)
-            text += "\n" + run(part, args.minutes)
-            args.out.write_text(text, encoding="utf-8")
-    print(text)
+            report += "\n" + run(part, args.minutes)
+            args.out.write_text(report, encoding="utf-8")
+    print(report)
 
 
 if __name__ == "__main__":
