@@ -69,7 +69,7 @@ class Options(AnalysisOptions):
 
     heads: bool = False
     """Tell attention heads apart: more and weaker edges, which take more examples to tell from
-    their placebos (in the demo 300 find .79 of the answers, 1,000 find .95)."""
+    their placebos (`analyses.faithfulness` says what the demo's answer, and warns)."""
     rate: float = Field(default=0.01, gt=0, lt=1)
     """False discovery rate of edges (family-wise error rate with Holm's correction)."""
     correction: Correction = "benjamini_hochberg"

@@ -217,6 +217,12 @@ def _accuracies(found: xr.Dataset, split: str, weights: np.ndarray) -> dict[str,
 
 
 def _circuit(circuit: xr.Dataset, n: int) -> Curve:
+    """Mean strength of the last circuit's edges, with a band over whole analyses anew.
+
+    Each resample is averaged over the edges of *its own* last circuit, as the whole analysis would
+    be on those questions; so the band holds other sets of edges, is not centred on the value, and
+    is widened to it where it lies outside.
+    """
     value = circuit_curve(
         circuit["strength"].transpose("step", "edge").values.astype(float),
         circuit["in_circuit"].transpose("step", "edge").values == 1,

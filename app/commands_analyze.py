@@ -45,6 +45,7 @@ def analyze_command(
         return
     if run is None:
         raise HopscopeError("no run was named; give its folder, or --list for the analyses.")
+    from analyses.faithfulness import warnings_of
     from analyses.walk import analyze
     from circuits.runs import open_run
 
@@ -68,6 +69,8 @@ def analyze_command(
         )
         n = ", ".join(f"{s} {k}" for s, k in zip(result.split.values, result.n.values, strict=True))
         typer.echo(f"{name}: {result.sizes['step']} checkpoints; examples: {n}")
+        for warning in warnings_of(result):
+            typer.echo(f"{name}: {warning}")
 
 
 def _checked(

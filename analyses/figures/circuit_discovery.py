@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.computational_graph import parsed_edge
+from analyses.faithfulness import unfaithful
 from analyses.figures import selection as pick
 from analyses.figures.curves import curves
 from analyses.figures.labels import words
@@ -32,7 +33,7 @@ def found_circuit(ds: xr.Dataset, *, step: int | None = None, split: str | None 
         name="found_circuit",
         title=f"The circuit found at step {step:,}",
         subtitle=pick.subtitle(words(split), pick.number_of_examples(now), _summary(now),
-            "in boxes: the tokens whose information leaves there",
+            unfaithful(now), "in boxes: the tokens whose information leaves there",
         ),
         positions=positions,
         depth=2 * depth,
@@ -115,7 +116,7 @@ def faithfulness(ds: xr.Dataset, *, step: int | None = None, split: str | None =
         title="Is the found circuit the whole story?",
         subtitle=pick.subtitle(
             words(split), pick.number_of_examples(one), "each step with the circuit found there",
-            "bands: 95% intervals",
+            "bands: 95% intervals", unfaithful(one.sel(step=pick.chosen_step(ds, step))),
         ),
         panels=(
             _ablated(one, "accuracy", "share right", (0.0, 1.0), cursor),

@@ -125,7 +125,13 @@ class Discovered {
     if (!measured) { circuit.parts.note.textContent = ""; return; }
     const count = this.lines.filter((_, i) => measured.kept.at(index, i)).length;
     const step = measured.step[index], elsewhere = step === this.context.playhead.step ? "" : `found at step ${grouped(step)}: `;
-    circuit.parts.note.textContent = `${elsewhere}${count} of ${this.found.candidates} edges: alone ${percent(measured.alone.at(index))} right, whole model ${percent(measured.whole.at(index))}`;
+    circuit.parts.note.textContent = `${elsewhere}${count} of ${this.found.candidates} edges: alone ${percent(measured.alone.at(index))} right, whole model ${percent(measured.whole.at(index))}${this.lacking(index)}`;
+  }
+
+  // Clearly less often right alone.
+  lacking(index) {
+    const [alone, whole] = ["alone", "whole"].map((kind) => this.measured[kind].interval(index));
+    return alone && whole && alone[1] < whole[0] ? " (not the whole circuit)" : "";
   }
 
   drawLine({ halo, spread, line }, i, index, palette) {
