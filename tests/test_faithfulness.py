@@ -33,13 +33,14 @@ def result(alone: tuple[float, float, float], whole: tuple[float, float, float])
 def test_a_circuit_clearly_worse_than_the_model_is_called_incomplete() -> None:
     ds = result((0.79, 0.74, 0.83), (0.97, 0.95, 0.98))
     assert warnings_of(ds) == [
-        "id_test, step 50: not the whole circuit: alone it answers 79%, the model 97%; weaker edges "
-        "are found with --set examples=600."
+        "id_test, step 50: not the whole circuit: alone it answers 79%, the model 97%; weaker "
+        "edges are found with --set examples=600."
     ]
     screened = ds.assign(measured=ds["measured"] * [1, 0])
     assert warnings_of(screened) == [
-        "id_test, step 50: not the whole circuit: alone it answers 79%, the model 97%; 1 edges were "
-        "not measured; weaker edges are found with --set examples=600 or a larger per_component."
+        "id_test, step 50: not the whole circuit: alone it answers 79%, the model 97%; 1 edges "
+        "were not measured; weaker edges are found with --set examples=600 or a larger "
+        "per_component."
     ]
 
 
