@@ -16,7 +16,8 @@ resume/                optimizer and random state (train/state.py); removed when
 `commit` (of the working tree, or null), `created`, `seed`, `recipe_sha256` (of recipe.toml),
 `model` (ModelConfig), `state` ("training", "stopped" or "finished"), `checkpoints` (rows step,
 sha256, bytes), `grok`,
-`baselines`, `device`, `precision`, `threads`, `seconds` (spent training) and `notes` (sentences).
+`baselines`, `device`, `precision`, `kernels` ("compiled", or "pytorch" where there is no C
+compiler), `threads`, `seconds` (spent training) and `notes` (sentences).
 Steps are those that the manifest lists: other files in the folder are never guessed at. A file's
 name is made from its step, so no text from the manifest becomes a path. A run may be opened while
 it is being trained; `Run.refreshed()` reads what has come since.

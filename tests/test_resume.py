@@ -190,6 +190,16 @@ def test_a_run_that_had_only_begun_starts_again(tmp_path: Path) -> None:
     assert_equal_runs(tmp_path / "whole", run.path)
 
 
+def test_going_on_in_other_circumstances_is_said(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    begun = open_run(stopped).manifest["kernels"]
+    other = {"compiled": "pytorch", "pytorch": "compiled"}[begun]
+    monkeypatch.setattr("train.loop.kernels_in_use", lambda *given: other)
+    train(None, stopped, resume=True)
+    assert f"Resumed with kernels = {other} after kernels = {begun}" in capsys.readouterr().err
+
+
 def test_a_second_process_is_refused(stopped: Path) -> None:
     before = json.loads((stopped / "manifest.json").read_text())
     with (

@@ -20,7 +20,7 @@ from circuits.run_writer import RunWriter
 from circuits.runs import RECIPE, RESUME, Run, open_run
 from train.distributed import Group, LostProcess, process_group
 from train.evaluation import Evaluator
-from train.precision import resolve_precision
+from train.precision import kernels_in_use, resolve_precision
 from train.schedule import CheckpointPlan
 from train.session import Session
 from train.state import ResumeState, forget_after, how_to_go_on, no_state, usable_states
@@ -33,8 +33,9 @@ def train(
 ) -> Run:
     """Train a recipe into a new run folder, or go on with a stopped one.
 
-    On a CPU, with the same number of threads, a resumed run equals one that was not stopped bit
-    for bit, in weights and metrics. SIGTERM and Ctrl-C save first; the run is then "stopped".
+    On a CPU, with the same number of threads and the same kernels, a resumed run equals one that
+    was not stopped bit for bit, in weights and metrics. SIGTERM and Ctrl-C save first; the run is
+    then "stopped".
 
     Args:
         recipe: What to train. With `resume` it may be None; if given it must be the run's own.
@@ -68,6 +69,7 @@ def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
         "parameters": sum(p.numel() for p in model.parameters()),
         "device": group.device.type,
         "precision": precision,
+        "kernels": kernels_in_use(precision, group.device),
         "threads": torch.get_num_threads(),
         "processes": group.world,
     }
@@ -126,16 +128,18 @@ def _continue(run: Run, group: Group, writer: RunWriter | None, progress: bool) 
     session = _session(recipe, corpus, trainer, plan, writer, run.path, progress)
     notes = _load_newest(session, run, writer)
     group.barrier()
-    session.say(*notes, *_what_differs(manifest, group))
+    session.say(*notes, *_what_differs(manifest, trainer))
     session.run()
     group.barrier()
     return open_run(run.path)
 
 
-def _what_differs(manifest: dict[str, Any], group: Group) -> list[str]:
+def _what_differs(manifest: dict[str, Any], trainer: Trainer) -> list[str]:
     """Where the run goes on in other circumstances than those in which it was started."""
+    group = trainer.group
     now = {
         "device": group.device.type,
+        "kernels": kernels_in_use(trainer.precision, group.device),
         "processes": group.world,
         "threads": torch.get_num_threads(),
     }

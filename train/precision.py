@@ -1,4 +1,4 @@
-"""Which arithmetic to train in."""
+"""Which arithmetic to train in, and who does it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from circuits.cpu_path.kernels import kernels
 from circuits.fast_path import Precision
 
 
@@ -17,3 +18,9 @@ def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.dev
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bf16" if fast else "fp32"
+
+
+def kernels_in_use(precision: Precision, device: torch.device) -> Literal["compiled", "pytorch"]:
+    """What computes a step besides matrix products; the two round differently."""
+    own = device.type == "cpu" and precision == "bf16" and kernels() is not None
+    return "compiled" if own else "pytorch"
