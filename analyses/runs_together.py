@@ -1,9 +1,10 @@
 """What several runs of one recipe have in common: numbers at their end, dates, and the circuit.
 
 Single runs carry intervals over questions; these are over runs, and say what another seed (with its
-own split of the facts) would give. `seed_spread` is about numbers of each run,
-`agreement_of_runs` about the circuits of pairs of runs. Nothing is computed on models: what has not
-been analyzed is missing.
+own split of the facts) would give. Circuits and swaps are those of the last step at which all of
+the runs were analyzed, so that no mean is over different steps. `seed_spread` is about numbers of
+each run, `agreement_of_runs` about the circuits of pairs of runs. Nothing is computed on models:
+what has not been analyzed is missing.
 """
 
 from __future__ import annotations
@@ -46,7 +47,12 @@ def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
     """
     if len(runs) < 2:
         raise HopscopeError(f"{len(runs)} run cannot be compared; name at least two.")
-    rows = [_end_of(run, split) for run in runs.values()]
+    stored = {name: _stored(runs, name, split) for name in ("circuit_discovery", "bridge_patching")}
+    steps = {name: last_common_step(found) for name, found in stored.items() if found}
+    rows = [
+        _end_of(run, split, {a: f[name].sel(step=steps[a]) for a, f in stored.items() if name in f})
+        for name, run in runs.items()
+    ]
     table = np.array([[row.get(name, np.nan) for name in MEASURES] for row in rows], float)
     found = over_runs(table)
     bounds = np.stack([found.low, found.high])
@@ -62,21 +68,50 @@ def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
             "mean_n": ("measure", found.n, {"long_name": "runs with a value"}),
         },
         {"measure": list(MEASURES), "run": list(runs)},
-        {"analysis": "seed_spread", "split": split, "provenance": _provenance(runs)},
+        {
+            "analysis": "seed_spread",
+            "split": split,
+            "steps": json.dumps(steps),
+            "provenance": _provenance(runs),
+        },
     )
 
 
+def last_common_step(results: Mapping[str, xr.Dataset]) -> int:
+    """The last step that all of these results hold."""
+    common = set.intersection(*(set(ds["step"].values.tolist()) for ds in results.values()))
+    if not common:
+        analysis = next(iter(results.values())).attrs.get("analysis")
+        raise HopscopeError(
+            f"{', '.join(results)} have no step in common at which {analysis} was run; run "
+            f"`hopscope analyze RUN {analysis} --steps STEP` with the same step for each."
+        )
+    return max(common)
+
+
+def _stored(runs: Mapping[str, Run], analysis: str, split: str) -> dict[str, xr.Dataset]:
+    """What is stored of an analysis for a split, by run; runs without it are left out."""
+    found = {name: stored_result(run, analysis) for name, run in runs.items()}
+    return {
+        name: ds.sel(split=split)
+        for name, ds in found.items()
+        if ds is not None and split in ds["split"].values
+    }
+
+
 def agreement_of_runs(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
-    """How alike the circuits of these runs are at their last steps (`circuit_agreement`)."""
-    circuits = []
+    """How alike the circuits of these runs are at their last common step (`circuit_agreement`)."""
+    circuits = {}
     for name, run in runs.items():
         found = stored_result(run, "circuit_discovery")
         if found is None:
             raise HopscopeError(
                 f"{name} has no circuit yet; run `hopscope analyze {run.path} circuit_discovery`."
             )
-        circuits.append(found)
-    ds = circuit_agreement(circuits, list(runs), split=split)
+        circuits[name] = found
+    step = last_common_step(circuits)
+    ds = circuit_agreement(list(circuits.values()), list(runs), split=split, step=step)
+    ds.attrs["step"] = step
     ds.attrs["provenance"] = _provenance(runs)
     return ds
 
@@ -85,7 +120,7 @@ def _provenance(runs: Mapping[str, Run]) -> str:
     return json.dumps({"runs": {name: {"seed": run.recipe.seed} for name, run in runs.items()}})
 
 
-def _end_of(run: Run, split: str) -> dict[str, float]:
+def _end_of(run: Run, split: str, at_step: Mapping[str, xr.Dataset]) -> dict[str, float]:
     table = run.metrics()
     found: dict[str, float] = {}
     for name, column in (("accuracy_id", "id_test"), ("accuracy_ood", "ood_test")):
@@ -96,22 +131,22 @@ def _end_of(run: Run, split: str) -> dict[str, float]:
         step = run.grok.get({"memorized": "memorization_step", "generalized": "grok_step"}[name])
         if step is not None:
             found[name] = float(step)
-    return found | _circuit_of(run, split) | _swap_of(run, split)
+    if "circuit_discovery" in at_step:
+        found |= _circuit_of(run, split, at_step["circuit_discovery"])
+    if "bridge_patching" in at_step:
+        found |= _swap_of(at_step["bridge_patching"])
+    return found
 
 
-def _circuit_of(run: Run, split: str) -> dict[str, float]:
-    ds = stored_result(run, "circuit_discovery")
-    if ds is None or split not in ds["split"].values:
-        return {}
-    last = ds.sel(split=split).isel(step=-1)
-    accuracy = last["accuracy"]
+def _circuit_of(run: Run, split: str, now: xr.Dataset) -> dict[str, float]:
+    accuracy = now["accuracy"]
     found = {
-        "edges": float(last["n_edges"]),
+        "edges": float(now["n_edges"]),
         "alone": float(accuracy.sel(ablation="mean", variant="restricted")),
         "alone_interchange": float(accuracy.sel(ablation="interchange", variant="restricted")),
         "without": float(accuracy.sel(ablation="mean", variant="excluded")),
     }
-    if can_date(ds, split):
+    if can_date(stored_result(run, "circuit_discovery"), split):
         formed = formation(run, split)
         found["circuit_halfway"] = float(formed["halfway"].sel(curve="circuit"))
         found["accuracy_halfway"] = float(formed["halfway"].sel(curve="accuracy"))
@@ -119,13 +154,10 @@ def _circuit_of(run: Run, split: str) -> dict[str, float]:
     return found
 
 
-def _swap_of(run: Run, split: str) -> dict[str, float]:
-    ds = stored_result(run, "bridge_patching")
-    if ds is None or split not in ds["split"].values:
-        return {}
-    last = ds["success"].sel(split=split).isel(step=-1)
-    best = last.sel(control="bridge").fillna(-1).argmax(("layer", "position"))
-    cell = last.isel({dim: int(place) for dim, place in best.items()})
+def _swap_of(now: xr.Dataset) -> dict[str, float]:
+    success = now["success"]
+    best = success.sel(control="bridge").fillna(-1).argmax(("layer", "position"))
+    cell = success.isel({dim: int(place) for dim, place in best.items()})
     return {
         "swap": float(cell.sel(control="bridge")),
         "swap_random": float(cell.sel(control="random")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,8 @@ def compare_command(
 def _show_spread(ds: xr.Dataset) -> None:
     from analyses.runs_together import MEASURES
 
+    for analysis, step in json.loads(ds.attrs["steps"]).items():
+        typer.echo(f"{analysis}: at step {step:,}, the last at which all runs have it")
     for name, (text, unit) in MEASURES.items():
         one = ds.sel(measure=name)
         if int(one["mean_n"]) == 0:

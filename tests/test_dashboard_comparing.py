@@ -23,10 +23,38 @@ def test_runs_are_aligned_where_they_first_reach_an_accuracy() -> None:
     assert np.isnan(placed["loss"][95])  # never reached
 
 
-def test_bands_are_mean_and_range_over_seeds() -> None:
-    mean, low, high = comparing.banded([np.array([0.0, np.nan]), np.array([1.0, np.nan])])
+def test_bands_are_mean_and_range_over_seeds_where_all_have_a_value() -> None:
+    mean, low, high = comparing.banded([np.array([0.0, np.nan, 1.0]), np.array([1.0, 0.5, np.nan])])
     assert (mean[0], low[0], high[0]) == (0.5, 0.0, 1.0)
-    assert np.isnan(mean[1])
+    assert np.isnan([mean[1:], low[1:], high[1:]]).all()
+
+
+def test_the_mean_of_runs_that_were_measured_at_other_steps_does_not_jump() -> None:
+    """A constant 1 beside a constant 0: the mean is a half, wherever it was measured."""
+    dense = comparing.Curve(np.array([0, 10, 20, 30, 40.0]), np.ones(5))
+    sparse = comparing.Curve(np.array([0, 20, 30.0]), np.zeros(3))
+    axis = comparing.common_axis([{"x": dense}, {"x": sparse}], "step")
+    members = [comparing.on_axis({"x": c}, axis, "step")["x"] for c in (dense, sparse)]
+    mean = comparing.banded(members)[0]
+    np.testing.assert_array_equal(mean, [0.5, np.nan, 0.5, 0.5, np.nan])
+    np.testing.assert_array_equal(comparing.between(axis, mean), [0.5, 0.5, 0.5, 0.5, np.nan])
+
+
+def test_each_panel_says_how_many_runs_its_means_are_over() -> None:
+    from app.views.compare import _hint, _series
+
+    placed = {
+        "a": {"ID accuracy": np.array([0.0, 1.0]), "swap": np.array([0.0, 0.5])},
+        "b": {"ID accuracy": np.array([0.2, 0.8])},
+    }
+    grouped = {"same recipe": ["a", "b"]}
+    assert _hint("ID accuracy", grouped, placed).startswith("mean and range, n = 2 seeds")
+    assert _hint("swap", grouped, placed).startswith("mean and range, n = 1 seeds")
+    (line,) = _series("ID accuracy", grouped, placed, [0, 10])
+    assert line["name"] == "same recipe (n = 2)"
+    assert line["values"] == [0.1, 0.9]
+    (alone,) = _series("swap", grouped, placed, [0, 10])
+    assert "low" not in alone
 
 
 def swept(phi: float, seed: int) -> Run:
@@ -49,7 +77,7 @@ def test_a_sweep_becomes_a_phase_diagram_of_means_over_seeds() -> None:
         "a": {"ID accuracy": np.array([0.0, 1.0])},
         "a2": {"ID accuracy": np.array([0.2, 0.0])},
     }
-    (diagram,) = phase_diagrams(runs, placed)
+    (diagram,) = phase_diagrams(runs, placed, [0, 10])
     assert (diagram.name, diagram.levels, diagram.n_runs) == ("phi", (2.0, 4.0), (2, 1))
     np.testing.assert_allclose(diagram.tables["ID accuracy"], [[0.1, 0.5], [0.5, np.nan]])
     (figure,) = phase_figures([diagram], [0, 10], by_step=True, step=10)
@@ -63,4 +91,4 @@ def test_runs_that_differ_by_their_seed_alone_have_no_phase_diagram() -> None:
 
     runs = {"a": swept(2.0, 0), "b": swept(2.0, 1)}
     nothing = {name: {"ID accuracy": np.zeros(2)} for name in runs}
-    assert phase_diagrams(runs, nothing) == []
+    assert phase_diagrams(runs, nothing, [0, 10]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from hand_wired import hand_wired, save_as_run
 from typer.testing import CliRunner
 
+from analyses.figures import figure
 from analyses.runs_together import agreement_of_runs, seed_spread
 from analyses.walk import analyze
 from app.cli import cli
@@ -68,12 +70,47 @@ def test_a_broken_run_shares_no_edge_and_widens_the_interval(runs: dict[str, Run
     assert (float(mean["mean_low"]), float(mean["mean_high"])) == (0, 1)
 
 
+def test_circuits_are_compared_at_the_last_step_that_all_runs_have(tmp_path: Path) -> None:
+    """Both runs have the circuit at step 10, and one a broken model after it."""
+    whole, broken = hand_wired(), hand_wired()
+    with torch.no_grad():
+        broken.model.blocks[1].mlp.W_out.zero_()
+    runs = {
+        "short": save_as_run(tmp_path / "short", whole.corpus, {0: broken.model, 10: whole.model}),
+        "long": save_as_run(tmp_path / "long", whole.corpus, {10: whole.model, 20: broken.model}),
+    }
+    for run in runs.values():
+        for analysis in ("circuit_discovery", "bridge_patching"):
+            analyze(run, analysis, progress=False)
+    spread = seed_spread(runs)
+    assert json.loads(spread.attrs["steps"]) == {"circuit_discovery": 10, "bridge_patching": 10}
+    for measure, value in (("edges", 7), ("alone", 1), ("swap", 1)):
+        assert spread["value"].sel(measure=measure).values.tolist() == [value, value]
+        assert int(spread["mean_n"].sel(measure=measure)) == 2
+    agreement = agreement_of_runs(runs)
+    assert agreement["mean"].sel(measure="jaccard") == 1
+    assert "step 10" in figure(agreement, "pairs").subtitle
+
+
+def test_runs_without_a_common_step_are_refused(tmp_path: Path) -> None:
+    wired = hand_wired()
+    runs = {
+        name: save_as_run(tmp_path / name, wired.corpus, {step: wired.model})
+        for name, step in (("one", 0), ("two", 10))
+    }
+    for run in runs.values():
+        analyze(run, "circuit_discovery", progress=False)
+    with pytest.raises(HopscopeError, match="one, two have no step in common"):
+        seed_spread(runs)
+
+
 def test_the_command_prints_spread_and_agreement_and_draws_them(
     runs: dict[str, Run], tmp_path: Path
 ) -> None:
     paths = [str(runs[name].path) for name in ("one", "two", "three")]
     found = CliRunner().invoke(cli, ["compare", *paths, "--out", str(tmp_path), "--format", "svg"])
     assert found.exit_code == 0, found.output
+    assert "circuit_discovery: at step 0, the last at which all runs have it" in found.output
     assert "edges of the circuit: 7 [7, 7], n = 3 runs; of each: 7 7 7" in found.output
     assert "Jaccard index of edges: 1.00 [1.00, 1.00], n = 3 runs" in found.output
     assert "edges in all circuits: 7, in some: 0" in found.output

@@ -20,7 +20,7 @@ def pairs(ds: xr.Dataset, *, step: int | None = None) -> Spec:
         name="pairs",
         title="Do the runs form the same circuit?",
         subtitle=pick.subtitle(
-            words(str(ds.attrs["split"])), f"{ds.sizes['run']} runs", "last steps", *_means(ds)
+            words(str(ds.attrs["split"])), f"{ds.sizes['run']} runs", *_step(ds), *_means(ds)
         ),
         panels=maps,
         columns=2,
@@ -35,13 +35,19 @@ def shared_edges(ds: xr.Dataset, *, step: int | None = None) -> Spec:
     return Bars(
         name="shared_edges",
         title="Edges of the circuit, by how many runs have them",
-        subtitle=pick.subtitle(words(str(ds.attrs["split"])), f"{ds.sizes['run']} runs"),
+        subtitle=pick.subtitle(
+            words(str(ds.attrs["split"])), f"{ds.sizes['run']} runs", *_step(ds)
+        ),
         categories=tuple(edge_in_words(str(ds["edge"].values[i])) for i in order),
         series=(BarSeries(label="share of runs", values=share[order]),),
         y_label="share of runs",
         y_limits=(0.0, 1.0),
         provenance=pick.provenance(ds, "shared_edges"),
     )
+
+
+def _step(ds: xr.Dataset) -> list[str]:
+    return [pick.at_step(int(ds.attrs["step"]))] if "step" in ds.attrs else []
 
 
 def _means(ds: xr.Dataset) -> list[str]:

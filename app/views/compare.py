@@ -46,7 +46,7 @@ def _compare(shown: frame.Shown) -> list[Spec]:
         st.info("These runs have not been evaluated twice yet; train on and reload.")
         return []
     placed = {name: comparing.on_axis(found, axis, aligned) for name, found in curves.items()}
-    phases = phase_diagrams(runs, placed)
+    phases = phase_diagrams(runs, placed, axis)
     body = _payload(comparing.groups(runs), placed, axis, aligned, phases)
     show_instrument(shown, "compare", body, hashlib.sha256(body).hexdigest()[:12])
     by_step = aligned == "step"
@@ -122,11 +122,15 @@ def _payload(
     if aligned == "accuracy":
         kinds = [k for k in kinds if k != "ID accuracy"] + ["ID accuracy"]
     panels = [
-        {"title": kind, "hint": _hint(grouped), "series": _series(kind, grouped, placed, axis)}
+        {
+            "title": kind,
+            "hint": _hint(kind, grouped, placed),
+            "series": _series(kind, grouped, placed, axis),
+        }
         for kind in kinds
     ]
     reference = next(iter(placed.values()))
-    accuracy = {"id_test": curve(reference["ID accuracy"])}
+    accuracy = {"id_test": curve(comparing.between(axis, reference["ID accuracy"]))}
     payload: dict[str, Any] = {
         "steps": axis,
         "unit": "ID accuracy %" if aligned == "accuracy" else "step",
@@ -141,9 +145,15 @@ def _payload(
     return dump(payload)
 
 
-def _hint(grouped: dict[str, list[str]]) -> str:
-    most = max(len(names) for names in grouped.values())
-    return f"mean and range, {most} seeds at most" if most > 1 else ""
+def _hint(
+    kind: str, grouped: dict[str, list[str]], placed: dict[str, dict[str, np.ndarray]]
+) -> str:
+    """How many runs each mean of a panel is over."""
+    counts = [sum(kind in placed[name] for name in names) for names in grouped.values()]
+    if max(map(len, grouped.values())) == 1:
+        return ""
+    n = " or ".join(str(n) for n in sorted({n for n in counts if n}))
+    return f"mean and range, n = {n} seeds, where all have a value"
 
 
 def _series(
@@ -163,9 +173,13 @@ def _series(
             "colour": f"run_{i % MOST_COLOURS}",
             "dash": "6 4" if i >= MOST_COLOURS else None,
             "steps": axis,
-            "values": curve(mean),
+            "values": curve(comparing.between(axis, mean)),
         }
         if len(members) > 1:
-            line |= {"low": curve(low), "high": curve(high)}
+            line["name"] = f"{label} (n = {len(members)})"
+            line |= {
+                end: curve(comparing.between(axis, values))
+                for end, values in (("low", low), ("high", high))
+            }
         series.append(line)
     return series

@@ -39,6 +39,11 @@ class Curve:
             return np.full(len(steps), np.nan)
         return np.interp(steps, self.steps[known], self.values[known], left=np.nan, right=np.nan)
 
+    def measured_at(self, steps: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+        """Values at these steps; NaN where nothing was measured."""
+        there = dict(zip(self.steps.tolist(), self.values.tolist(), strict=True))
+        return np.array([there.get(step, np.nan) for step in steps.tolist()], float)
+
 
 def curves_of(run: Run, results: Mapping[str, xr.Dataset]) -> dict[str, Curve]:
     """ID, trained and OOD accuracy, and how strong the circuit is, of one run."""
@@ -91,13 +96,24 @@ def common_axis(every: Sequence[Mapping[str, Curve]], aligned: Alignment) -> lis
 def on_axis(
     curves: Mapping[str, Curve], axis: Sequence[int], aligned: Alignment
 ) -> dict[str, np.ndarray]:
-    """All curves of a run at the places of the common axis."""
+    """All curves of a run at the places of the common axis, NaN where there is no value.
+
+    Steps are those at which the run was measured; where it first reached an accuracy, between two
+    of them, is interpolated.
+    """
     places = np.asarray(axis, float)
-    if aligned == "accuracy":
-        if "ID accuracy" not in curves:
-            return {}
-        places = first_steps(curves["ID accuracy"])[np.asarray(axis)]
+    if aligned == "step":
+        return {kind: curve.measured_at(places) for kind, curve in curves.items()}
+    if "ID accuracy" not in curves:
+        return {}
+    places = first_steps(curves["ID accuracy"])[np.asarray(axis)]
     return {kind: curve.at(places) for kind, curve in curves.items()}
+
+
+def between(axis: Sequence[int], values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """The values with the gaps between two of them interpolated."""
+    places = np.asarray(axis, float)
+    return Curve(places, values).at(places)
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -140,11 +156,9 @@ def _order(values: Sequence[Any]) -> list[tuple[float, str]]:
 
 
 def banded(members: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, least and largest value over runs at each place; NaN where no run has one."""
+    """Mean, least and largest value over runs at each place; NaN where not every run has one.
+
+    A mean over other runs at one place than at the next would jump without any run doing so.
+    """
     table = np.stack(members)
-    known = np.isfinite(table)
-    n = known.sum(0)
-    mean = np.where(n > 0, np.where(known, table, 0).sum(0) / np.maximum(n, 1), np.nan)
-    low = np.where(n > 0, np.where(known, table, np.inf).min(0), np.nan)
-    high = np.where(n > 0, np.where(known, table, -np.inf).max(0), np.nan)
-    return mean, low, high
+    return table.mean(0), table.min(0), table.max(0)

@@ -35,35 +35,42 @@ class PhaseDiagram:
 
 
 def phase_diagrams(
-    runs: Mapping[str, Run], placed: Mapping[str, Mapping[str, np.ndarray]]
+    runs: Mapping[str, Run],
+    placed: Mapping[str, Mapping[str, np.ndarray]],
+    axis: Sequence[int],
 ) -> list[PhaseDiagram]:
     """One diagram for every setting that is a number and differs between the runs.
 
     Args:
         runs: The runs by name.
         placed: Of each run, every curve at the places of the common axis.
+        axis: These places. A mean is over all runs of a level that have the quantity, and stands
+            where all of them were measured; between two such places it is interpolated.
     """
     tables = {name: comparing.settings(run) for name, run in runs.items()}
     found = []
     for key in comparing.differing(runs):
         values = {name: table.get(key) for name, table in tables.items()}
         if all(_is_number(value) for value in values.values()):
-            found.append(_diagram(key, values, placed))
+            found.append(_diagram(key, values, placed, axis))
     return found
 
 
 def _diagram(
-    key: str, values: Mapping[str, Any], placed: Mapping[str, Mapping[str, np.ndarray]]
+    key: str,
+    values: Mapping[str, Any],
+    placed: Mapping[str, Mapping[str, np.ndarray]],
+    axis: Sequence[int],
 ) -> PhaseDiagram:
     levels = sorted(set(values.values()))
     members = [[placed[name] for name in values if values[name] == level] for level in levels]
     kinds = list(dict.fromkeys(kind for curves in placed.values() for kind in curves))
-    n_places = len(next(iter(next(iter(placed.values())).values())))
-    nothing = np.full(n_places, np.nan)
+    nothing = np.full(len(axis), np.nan)
     tables = {}
     for kind in kinds:
         rows = [[curves[kind] for curves in group if kind in curves] for group in members]
-        tables[kind] = np.stack([comparing.banded(row or [nothing])[0] for row in rows])
+        means = (comparing.banded(row or [nothing])[0] for row in rows)
+        tables[kind] = np.stack([comparing.between(axis, mean) for mean in means])
     return PhaseDiagram(key, tuple(levels), tuple(map(len, members)), tables)
 
 
