@@ -17,7 +17,7 @@ so the nodes of each position are padded to a multiple of `GRAIN` with copies no
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
@@ -96,29 +96,28 @@ def prefix_tree(
     batch, pos = tokens.shape
     at = torch.full((batch,), pos - 1) if predict_at is None else predict_at
     depth = pos if predict_at is None else int(at.max()) + 1
-    nodes, pairs = _Numbering(batch, distinct), _Numbering(batch, distinct)
+    nodes, pairs = (_Numbering(depth, batch, distinct) for _ in range(2))
+    everyone = torch.arange(batch)
     chosen: list[Tensor] = []  # per position: one batch row for each node
     distinct_tokens: list[Tensor] = []
     for p in range(depth):
-        rows = (at >= p).nonzero()[:, 0] if predict_at is not None and p else torch.arange(batch)
+        rows = (at >= p).nonzero()[:, 0] if predict_at is not None and p else everyone
         here = tokens[rows, p]
-        parents = nodes.of_row[-1][rows] if p else None
         token_of_pair = pairs.add(rows, here)
         distinct_tokens.append(tokens[token_of_pair, p])
-        if parents is None:
+        if p:
+            parents = nodes.of_row[p - 1, rows]
+            chosen.append(nodes.add(rows, here * nodes.count + parents))
+        else:
             nodes.repeat(pairs)
             chosen.append(token_of_pair)
-        else:
-            chosen.append(nodes.add(rows, here * nodes.count + parents))
     last, predicted = _predicted(pairs.of_row if n_blocks == 1 else nodes.of_row, at)
-    first = _all_nodes(pairs.of_row, chosen)
-    inner = _all_nodes(nodes.of_row, chosen)
     return PrefixTree(
         torch.cat(distinct_tokens),
         tuple(pairs.sizes),
         tuple(nodes.sizes),
-        replace(first, repeated=True),
-        replace(inner, rows=slice(None)),
+        _first_queries(pairs.of_row, chosen),
+        Queries(slice(None), len(chosen[0]), _lookups(nodes.of_row, chosen)),
         last,
         predicted,
     )
@@ -127,58 +126,66 @@ def prefix_tree(
 class _Numbering:
     """Numbers given, position by position, to what several rows have in common."""
 
-    def __init__(self, batch: int, distinct: Distinct) -> None:
-        self.of_row: list[Tensor] = []
-        """Per position: the number of every row, -1 where it has none."""
+    def __init__(self, depth: int, batch: int, distinct: Distinct) -> None:
+        self.of_row = torch.full((depth, batch), -1)
+        """By position: the number of every row, -1 where it has none."""
         self.sizes: list[int] = []
         self.count = 0
-        self._batch, self._distinct = batch, distinct
+        self._distinct = distinct
 
     def add(self, rows: Int[Tensor, " n"], key: Int[Tensor, " n"]) -> Int[Tensor, " numbers"]:
         """Number the different keys of the next position; a row of each, padded."""
         number, first = self._distinct(key)
-        of_row = torch.full((self._batch,), -1)
-        of_row[rows] = number + self.count
+        self.of_row[len(self.sizes), rows] = number + self.count
         chosen = _padded(rows[first])
-        self.of_row.append(of_row)
         self.sizes.append(len(chosen))
         self.count += len(chosen)
         return chosen
 
     def repeat(self, other: _Numbering) -> None:
         """Take over the numbers of the only position there is so far."""
-        self.of_row, self.sizes, self.count = list(other.of_row), list(other.sizes), other.count
+        self.of_row[0] = other.of_row[0]
+        self.sizes, self.count = list(other.sizes), other.count
 
 
-def _all_nodes(of_row: list[Tensor], chosen: list[Tensor]) -> Queries:
-    """All nodes as queries, where `of_row` numbers what they are computed from."""
+def _lookups(
+    of_row: Int[Tensor, "pos batch"], chosen: list[Int[Tensor, " nodes"]]
+) -> tuple[Lookups, ...]:
+    """What all nodes above position 0 attend to, where `of_row` numbers it."""
     lookups = []
     start = len(chosen[0])
     for position, rows in enumerate(chosen[1:], start=1):
-        seen = torch.cat([number[rows] for number in of_row[: position + 1]])
+        seen = of_row[: position + 1, rows].flatten()
         lookups.append(Lookups(position, start, start + len(rows), seen))
         start += len(rows)
-    own = torch.cat([number[rows] for number, rows in zip(of_row, chosen, strict=True)])
-    return Queries(own, len(chosen[0]), tuple(lookups))
+    return tuple(lookups)
 
 
-def _predicted(ancestors: list[Tensor], at: Tensor) -> tuple[Queries, Tensor]:
+def _first_queries(of_row: Int[Tensor, "pos batch"], chosen: list[Tensor]) -> Queries:
+    """All nodes, out of the (position, token) pairs that `of_row` numbers."""
+    own = torch.cat([numbers[rows] for numbers, rows in zip(of_row, chosen, strict=True)])
+    return Queries(own, len(chosen[0]), _lookups(of_row, chosen), repeated=True)
+
+
+def _predicted(
+    of_row: Int[Tensor, "pos batch"], at: Int[Tensor, " batch"]
+) -> tuple[Queries, Int[Tensor, " batch"]]:
     """The queries of the last block, and each batch row's place among them."""
     place = torch.empty_like(at)
     nodes: list[Tensor] = []
     lookups = []
     start = first = 0
-    for position, of_row in enumerate(ancestors):
+    for position in range(len(of_row)):
         rows = (at == position).nonzero()[:, 0]
         if not len(rows):
             continue
         place[rows] = torch.arange(start, start + len(rows))
         rows = _padded(rows)
         stop = start + len(rows)
-        nodes.append(of_row[rows])
+        seen = of_row[: position + 1, rows]
+        nodes.append(seen[position])
         if position:
-            seen = torch.cat([ancestor[rows] for ancestor in ancestors[: position + 1]])
-            lookups.append(Lookups(position, start, stop, seen))
+            lookups.append(Lookups(position, start, stop, seen.flatten()))
         else:
             first = stop
         start = stop
@@ -187,4 +194,5 @@ def _predicted(ancestors: list[Tensor], at: Tensor) -> tuple[Queries, Tensor]:
 
 def _padded(rows: Int[Tensor, " n"]) -> Int[Tensor, " padded"]:
     """The rows and, up to a multiple of `GRAIN`, the first one again and again."""
-    return torch.cat([rows, rows[:1].expand(-len(rows) % GRAIN)])
+    missing = -len(rows) % GRAIN
+    return torch.cat([rows, rows[:1].expand(missing)]) if missing else rows
