@@ -148,9 +148,7 @@ class _Numbering:
         self.sizes, self.count = list(other.sizes), other.count
 
 
-def _lookups(
-    of_row: Int[Tensor, "pos batch"], chosen: list[Int[Tensor, " nodes"]]
-) -> tuple[Lookups, ...]:
+def _lookups(of_row: Int[Tensor, "pos batch"], chosen: list[Tensor]) -> tuple[Lookups, ...]:
     """What all nodes above position 0 attend to, where `of_row` numbers it."""
     lookups = []
     start = len(chosen[0])
