@@ -6,11 +6,18 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tiny_runs import tiny_recipe
+from typer.testing import CliRunner
 
+import train.loop
+from app.cli import cli
+from circuits.corpus import build_corpus
 from circuits.errors import HopscopeError
+from circuits.recipe import Recipe
 from circuits.recipe_toml import recipe_toml
-from circuits.runs import open_run
+from circuits.run_writer import RunWriter
+from circuits.runs import Run, open_run
 from train.sweeps import parse_axis, plan_sweep, sweep
 
 
@@ -76,6 +83,74 @@ def test_one_failing_run_does_not_end_the_sweep(recipe: Path, tmp_path: Path) ->
     table = sweep(recipe, ["model.n_heads=2,3"], out=tmp_path / "out", n_jobs=1, progress=False)
     assert table["error"][0] == ""
     assert "not divisible" in table["error"][1]
+
+
+def test_the_command_says_how_many_failed_and_tries_only_those_again(
+    recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    given = ["--grid", "training.lr=0.001,1e30", "--set", "training.warmup=0", "--out", str(out)]
+    command = ["sweep", str(recipe), *given, "--jobs", "1"]
+    created = []
+    for _ in range(2):
+        result = CliRunner().invoke(cli, command)
+        assert result.exit_code == 1
+        assert "1 of 2 runs did not finish" in result.output
+        assert "training.lr" in result.output  # the table of both, with the remedy
+        created.append(open_run(out / "lr=0.001_seed=0").manifest["created"])
+    assert created[0] == created[1]
+    assert open_run(out / "lr=1e30_seed=0").state == "stopped"
+
+
+def test_a_sweep_goes_on_with_a_run_that_was_killed_before_its_first_manifest(
+    recipe: Path, tmp_path: Path
+) -> None:
+    [run] = plan_sweep(recipe, [], out=tmp_path / "out", seeds=1, overrides=[])
+    with pytest.raises(KeyboardInterrupt), begun(run.recipe, run.path):
+        raise KeyboardInterrupt
+    assert not (run.path / "manifest.json").exists()
+    table = sweep(recipe, [], out=tmp_path / "out", n_jobs=1, progress=False)
+    assert table["error"].tolist() == [""]
+
+
+def begun(recipe: Recipe, path: Path) -> RunWriter:
+    return RunWriter.create(path, recipe, build_corpus(recipe), {})
+
+
+def test_a_killed_worker_ends_the_sweep_with_a_sentence(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*args: object, **kwargs: object) -> None:
+        raise TerminatedWorkerError("a worker was killed")
+
+    monkeypatch.setattr("train.sweeps.joblib.Parallel", lambda **kwargs: killed)
+    with pytest.raises(HopscopeError, match=r"was killed.*fewer --jobs.*is kept"):
+        sweep(recipe, [], out=tmp_path / "out", n_jobs=2)
+
+
+def test_a_defect_in_one_run_leaves_the_others(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train.loop.train
+
+    def sometimes_broken(given: Recipe, *args: object, **kwargs: object) -> Run:
+        if given.seed == 0:
+            raise RuntimeError("a defect of ours")
+        return whole(given, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train.loop, "train", sometimes_broken)
+    table = sweep(recipe, [], out=tmp_path / "out", seeds=2, n_jobs=1, progress=False)
+    assert table["error"].tolist() == ["RuntimeError: a defect of ours", ""]
+
+
+def test_values_that_share_a_folder_are_refused(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(HopscopeError, match="every value of --grid once"):
+        sweep(recipe, ["training.lr=0.1,0.1"], out=tmp_path / "out")
+
+
+def test_a_sweep_into_a_file_is_refused(recipe: Path) -> None:
+    with pytest.raises(HopscopeError, match="cannot be written"):
+        sweep(recipe, [], out=recipe)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")

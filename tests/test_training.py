@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 import torch
 from tiny_runs import numbers, tiny_recipe
 
+from circuits import checkpoints, run_writer
 from circuits.corpus import build_corpus
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer, ModelConfig
 from circuits.recipe import Recipe
-from circuits.runs import open_run
+from circuits.runs import MANIFEST, open_run
+from train import session
 from train.batches import Batch, Batches
 from train.distributed import Group
 from train.evaluation import Evaluator
@@ -210,6 +213,50 @@ def test_a_full_disk_stops_with_a_sentence_and_loses_nothing(tmp_path: Path) -> 
     run = train(None, tmp_path / "run", resume=True, progress=False)
     assert numbers(run.path) == numbers(tmp_path / "whole")
     assert run.manifest["checkpoints"] == open_run(tmp_path / "whole").manifest["checkpoints"]
+
+
+def test_finished_is_never_written_before_the_last_checkpoint_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is too full for the last checkpoint, but not for a manifest."""
+    recipe = tiny_recipe(checkpoints__every=40, evaluation__every=40)
+    train(recipe, tmp_path / "whole", progress=False)
+    states, advance, limit = [], Trainer.advance, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def advance_until_full(self: Trainer) -> None:
+        advance(self)
+        if self.step == 40:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
+
+    def watch(path: Path, content: bytes) -> None:
+        checkpoints.write_atomically(path, content)
+        if path.name == MANIFEST:
+            states.append(json.loads(content)["state"])
+
+    monkeypatch.setattr(Trainer, "advance", advance_until_full)
+    monkeypatch.setattr(run_writer, "write_atomically", watch)
+    try:
+        with pytest.raises(HopscopeError, match=r"step_00000040.*cannot be written.*from step 0"):
+            train(recipe, tmp_path / "run", progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    monkeypatch.undo()
+    assert states == ["training", "stopped"]
+    run = train(None, tmp_path / "run", resume=True, progress=False)
+    assert run.state == "finished"
+    assert numbers(run.path) == numbers(tmp_path / "whole")
+
+
+def test_a_finished_run_whose_resume_states_cannot_be_removed_stays_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(folder: Path) -> None:
+        raise OSError(16, "Device or resource busy", str(folder))
+
+    monkeypatch.setattr(session, "remove_states", busy)
+    with pytest.raises(HopscopeError, match="resource busy"):
+        train(tiny_recipe(), tmp_path / "run", progress=False)
+    assert open_run(tmp_path / "run").state == "finished"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes into read-only folders")

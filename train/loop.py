@@ -17,7 +17,7 @@ from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
 from circuits.recipe import Recipe
 from circuits.run_writer import RunWriter
-from circuits.runs import RECIPE, RESUME, Run, open_run
+from circuits.runs import MANIFEST, RECIPE, RESUME, Run, open_run
 from train.distributed import Group, LostProcess, process_group
 from train.evaluation import Evaluator
 from train.precision import kernels_in_use, resolve_precision
@@ -93,16 +93,29 @@ def _resume(recipe: Recipe | None, out: Path, progress: bool) -> Run:
         raise HopscopeError(
             f"{out} is finished ({_why_finished(run)}); there is nothing to resume."
         )
-    if run.recipe_changed:
-        raise HopscopeError(
-            f"{out / RECIPE} was changed since the run was started; put it back as it was, or "
-            "train the changed recipe into a new folder."
-        )
+    _refuse_changed(run)
     with process_group(run.recipe.training.device) as group, group.own_randomness():
         if not group.is_first:
             return _continue(run, group, None, progress)
         with RunWriter.reopen(run) as writer:
             return _continue(run, group, writer, progress)
+
+
+def _refuse_changed(run: Run) -> None:
+    if run.recipe_changed:
+        raise HopscopeError(
+            f"{run.path / RECIPE} was changed since the run was started; put it back as it was, or "
+            "train the changed recipe into a new folder."
+        )
+    corpus = run.corpus
+    model = ModelConfig.from_recipe(
+        run.recipe.model, len(corpus.vocab), corpus.n_ctx, run.recipe.seed
+    )
+    if model != ModelConfig.from_json(run.manifest["model"]):
+        raise HopscopeError(
+            f"{run.path}: the model in {MANIFEST} is not that of {RECIPE} and the corpus; they are "
+            "not of one run, so train the recipe again into a new folder."
+        )
 
 
 def _why_finished(run: Run) -> str:
