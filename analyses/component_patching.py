@@ -164,7 +164,7 @@ def _cells(
         heads = all_heads if component in HEAD_COMPONENTS else None
         patch = Patch(component, layers, (position,), heads)
         found = patched_logits(engine, source, base, patch)
-        measured += [((component, layer), judge(found[layer])) for layer in layers]
+        measured += [((component, layer), judge(found[layer, position])) for layer in layers]
     return measured
 
 

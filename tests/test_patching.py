@@ -103,7 +103,7 @@ def test_the_grid_equals_a_slow_loop_of_single_hooks(component: str) -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("component", ["resid_pre", "attn_out", "v"])
+@pytest.mark.parametrize("component", ["resid_pre", "attn_out", "mlp_out", "z", "v"])
 def test_it_equals_the_hooks_for_every_kind_of_model(changes: dict, component: str) -> None:
     model, (clean, corrupted) = model_with(**changes), prompts(pos=4)
     grid = patch_grid(model, clean, corrupted, component, last_logit)
@@ -126,6 +126,24 @@ def test_many_examples_in_chunks_equal_one_by_one(monkeypatch: pytest.MonkeyPatc
     whole = patch_grid(model, clean, corrupted, "z", last_logit)
     monkeypatch.setattr("circuits.patching.engine.CHUNK_ELEMENTS", 1)
     assert_close(patch_grid(model, clean, corrupted, "z", last_logit), whole)
+
+
+@pytest.mark.parametrize("component", ["resid_pre", "attn_out", "z", "k"])
+def test_a_grid_in_parts_is_the_whole_grid(monkeypatch: pytest.MonkeyPatch, component: str) -> None:
+    model, (clean, corrupted) = model_with(), prompts()
+    monkeypatch.setattr("circuits.patching.grid._MAX_LOGITS", 1)
+    grid = patch_grid(model, clean, corrupted, component, last_logit)
+    assert_close(grid, slow_grid(model, clean, corrupted, component))
+
+
+@pytest.mark.parametrize("component", ["resid_pre", "attn_out", "mlp_out"])
+def test_prompts_may_share_prefixes_with_each_other_and_with_their_donors(component: str) -> None:
+    model, (clean, corrupted) = model_with(), prompts()
+    clean[0] = corrupted[0]  # the donor is the prompt itself
+    clean[1, :2] = corrupted[1, :2]
+    corrupted[2:5, 0] = clean[2, 0]
+    grid = patch_grid(model, clean, corrupted, component, last_logit)
+    assert_close(grid, slow_grid(model, clean, corrupted, component))
 
 
 def test_patching_clean_into_clean_changes_nothing() -> None:
@@ -240,6 +258,8 @@ def test_a_chosen_part_of_the_grid_is_that_part() -> None:
     whole = patch_grid(model, clean, corrupted, "q", last_logit)
     part = patch_grid(model, clean, corrupted, "q", last_logit, layers=[2, 1], heads=[1])
     assert_close(part, whole.sel(layer=[2, 1], head=[1]))
+    part = patch_grid(model, clean, corrupted, "q", last_logit, positions=[2, 0])
+    assert_close(part, whole.sel(position=[2, 0]))
 
 
 def test_what_does_not_exist_is_named() -> None:

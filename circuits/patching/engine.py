@@ -22,7 +22,7 @@ from circuits.components import plain_norm
 from circuits.errors import HopscopeError
 from circuits.fast_path import keep_freed_memory
 from circuits.model import HookedTransformer
-from circuits.patching.packed_linear import PackedLinear
+from circuits.patching.fused_linear import FusedLinear
 from circuits.patching.short_attention import attend, pattern
 from circuits.threads import Result, each_on_a_core, n_cores
 
@@ -57,7 +57,7 @@ class Trace:
         """Number of positions; a trace with a past holds states of the last ones only."""
         return self.k.shape[2]
 
-    def rows(self, which: slice) -> Trace:
+    def rows(self, which: slice | Int[Tensor, " k"]) -> Trace:
         """Some of the prompts."""
         parts = (self.resid, self.mid, self.q, self.k, self.v)
         return Trace(*(part[:, which] for part in parts))
@@ -69,12 +69,12 @@ class _Weights:
 
     ln1: Any
     ln2: Any
-    qkv: PackedLinear
-    q: PackedLinear
-    kv: PackedLinear
-    out: PackedLinear
-    mlp_in: PackedLinear
-    mlp_out: PackedLinear
+    qkv: FusedLinear
+    q: FusedLinear
+    kv: FusedLinear
+    out: FusedLinear
+    mlp_in: FusedLinear
+    mlp_out: FusedLinear
 
 
 class PatchEngine:
@@ -89,10 +89,10 @@ class PatchEngine:
         self._model = model
         self.device = model.device
         blocks = [model.blocks[i] for i in range(model.cfg.n_layers)]
-        own = self.side_by_side([partial(_weights, block) for block in blocks])
+        own = [_weights(block) for block in blocks]
         self._blocks = [own[i % model.cfg.n_layers] for i in range(model.depth)]
         self.embedding_std = model.W_E.detach().std().item()
-        self._unembed = PackedLinear(model.W_U.T.contiguous(), model.b_U)
+        self._unembed = FusedLinear(model.W_U, model.b_U)
 
     @torch.no_grad()
     def embed(self, tokens: Int[Tensor, "n pos"]) -> Float[Tensor, "n pos d_model"]:
@@ -217,25 +217,22 @@ class PatchEngine:
 
     def head_output(self, i: int) -> Float[Tensor, "n_heads d_head d_model"]:
         """W_O of block i."""
-        return self._blocks[i].out.weight.T.unflatten(0, (self.cfg.n_heads, self.cfg.d_head))
+        return self._blocks[i].out.weight.unflatten(0, (self.cfg.n_heads, self.cfg.d_head))
 
 
 def _weights(block: Any) -> _Weights:
     attn, mlp = block.attn, block.mlp
     with torch.no_grad():
-        qkv = torch.cat([w.transpose(1, 2).flatten(0, 1) for w in (attn.W_Q, attn.W_K, attn.W_V)])
+        qkv = torch.cat([w.transpose(0, 1).flatten(1) for w in (attn.W_Q, attn.W_K, attn.W_V)], 1)
         b_qkv = torch.cat([b.flatten() for b in (attn.b_Q, attn.b_K, attn.b_V)])
-        width = len(qkv) // 3
-        weights = _Weights(
+        width = len(b_qkv) // 3
+        return _Weights(
             ln1=block.ln1,
             ln2=block.ln2,
-            qkv=PackedLinear(qkv, b_qkv),
-            q=PackedLinear(qkv[:width], b_qkv[:width]),
-            kv=PackedLinear(qkv[width:], b_qkv[width:]),
-            out=PackedLinear(attn.W_O.flatten(0, 1).T.contiguous(), attn.b_O),
-            mlp_in=PackedLinear(mlp.W_in.T.contiguous(), mlp.b_in),
-            mlp_out=PackedLinear(mlp.W_out.T.contiguous(), mlp.b_out),
+            qkv=FusedLinear(qkv, b_qkv),
+            q=FusedLinear(qkv[:, :width], b_qkv[:width]),
+            kv=FusedLinear(qkv[:, width:], b_qkv[width:]),
+            out=FusedLinear(attn.W_O.flatten(0, 1), attn.b_O),
+            mlp_in=FusedLinear(mlp.W_in, mlp.b_in),
+            mlp_out=FusedLinear(mlp.W_out, mlp.b_out),
         )
-        for linear in (weights.qkv, weights.out, weights.mlp_in, weights.mlp_out):
-            linear.packed()
-        return weights

@@ -28,7 +28,7 @@ from circuits.patching.patched_run import (
 )
 from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch, chosen
 from circuits.patching.short_attention import pattern
-from circuits.patching.sweep import sweep_after, sweep_made
+from circuits.patching.sweep import PlannedSweep, plan_sweep, plan_sweep_after
 from circuits.queries import Queries
 from circuits.threads import cores_for_jobs
 
@@ -120,15 +120,12 @@ def _grid_values(
     everywhere = not _reads_last_only(metric, full)
     per_state = full.shape[0] * full.shape[2] * (base.pos if everywhere else 1)
     together = max(1, _MAX_LOGITS // (per_state * len(grid.layers)))
-    columns = []
-    for position in grid.positions:
-        cells: list[list[np.ndarray]] = [[] for _ in grid.layers]
-        for heads in _groups(grid.heads, together):
-            part = replace(grid, positions=(position,), heads=heads)
-            found = patched_logits(engine, source, base, part, all_positions=everywhere)
-            for row, layer in zip(cells, grid.layers, strict=True):
-                row += _measured(metric, full, found[layer], position, everywhere)
-        columns.append(np.stack([np.stack(row) for row in cells]))
+    cells: dict[tuple[int, int], list[np.ndarray]] = {}
+    for part in _parts(grid, together):
+        found = patched_logits(engine, source, base, part, all_positions=everywhere)
+        for cell, logits in found.items():
+            cells.setdefault(cell, []).extend(_measured(metric, full, logits, cell[1], everywhere))
+    columns = [np.stack([cells[i, p] for i in grid.layers]) for p in grid.positions]
     values = np.stack(columns, 1)  # layer, position, head[, example]
     return values[:, :, 0] if grid.heads is None else values
 
@@ -137,20 +134,20 @@ def _measured(
     metric: Metric, full: Tensor, cells: Tensor, position: int, everywhere: bool
 ) -> list[np.ndarray]:
     """The metric of each cell, whose logits replace those of the unpatched run."""
-    buffer, found = full.clone(), []
+    found = []
     for logits in cells:
         if everywhere:
-            buffer[:, position:] = logits
-        else:
-            buffer[:, -1] = logits
-        found.append(torch.as_tensor(metric(buffer)).detach().cpu().numpy().copy())
+            whole = torch.cat([full[:, :position], logits], 1)
+        else:  # it reads the last position, so the others may hold the same
+            whole = logits[:, None].expand_as(full)
+        found.append(torch.as_tensor(metric(whole)).detach().cpu().numpy().copy())
     return found
 
 
 def patched_logits(
     engine: PatchEngine, source: Trace, base: Trace, patch: Patch, *, all_positions: bool = False
-) -> dict[int, Float[Tensor, "cells n *suffix d_vocab"]]:
-    """Logits at the last position, by patched layer, with one activation of `source` in `base`.
+) -> dict[tuple[int, int], Float[Tensor, "cells n *suffix d_vocab"]]:
+    """Logits at the last position, by patched (layer, position), with activations of `source`.
 
     One cell per head where the patch has heads, else one cell.
 
@@ -158,22 +155,27 @@ def patched_logits(
         engine: Of the model.
         source: Runs whose activations are written, row i into row i of `base`.
         base: Runs that are patched.
-        patch: Its layers are patched one at a time, and so are its heads; it has one position.
+        patch: Its layers, its positions and its heads are patched one at a time.
         all_positions: Logits of all positions from the patched one on.
     """
-    (position,) = patch.positions
     shift = 0 if patch.component == "resid_pre" else 1
-    states = {layer: layer + shift for layer in patch.layers}
-    reaches = all_positions or position == base.pos - 1 or patch.component in ("k", "v")
-    running = sorted({s for s in states.values() if reaches or s < engine.depth})
-    swept = _swept(engine, source, base, patch, position, all_positions, running)
-    if not reaches:
-        unpatched = engine.logits(base.resid[-1][:, -1])
-        swept[engine.depth] = unpatched.expand(len(patch.heads or (0,)), -1, -1)
-    return {layer: swept[state] for layer, state in states.items()}
+    reaching = {
+        p: all_positions or p == base.pos - 1 or patch.component in ("k", "v")
+        for p in patch.positions
+    }
+    planned = {}
+    for p, reaches in reaching.items():
+        states = sorted({i + shift for i in patch.layers if reaches or i + shift < engine.depth})
+        planned[p] = _planned(engine, source, base, patch, p, all_positions, states)
+    engine.side_by_side([job for sweep in planned.values() for job in sweep.jobs])
+    found = {p: sweep.found for p, sweep in planned.items()}
+    if not all(reaching.values()):
+        unpatched = engine.logits(base.resid[-1][:, -1]).expand(len(patch.heads or (0,)), -1, -1)
+        found = {p: {engine.depth: unpatched} | logits for p, logits in found.items()}
+    return {(i, p): found[p][i + shift] for i in patch.layers for p in patch.positions}
 
 
-def _swept(
+def _planned(
     engine: PatchEngine,
     source: Trace,
     base: Trace,
@@ -181,12 +183,12 @@ def _swept(
     position: int,
     all_positions: bool,
     states: Sequence[int],
-) -> dict[int, Tensor]:
-    """Logits by the state S[., position] that is the first one changed."""
+) -> PlannedSweep:
+    """Sweep by the state S[., position] that is the first one changed."""
     whole_state = patch.component in ("resid_pre", "resid_post")
     if whole_state and position == 0 < base.pos - 1 and not all_positions:
         # nothing comes before the first position, so runs agree there
-        return sweep_after(engine, base, source, 0, states, engine.depth)
+        return plan_sweep_after(engine, base, source, 0, states, engine.depth)
     shift = 0 if patch.component == "resid_pre" else 1
 
     def entering(state: int, rows: slice) -> Tensor:
@@ -194,7 +196,7 @@ def _swept(
         return _entering(engine, theirs, ours, patch, state - shift, position)
 
     cells = dict.fromkeys(states, len(patch.heads or (0,)))
-    return sweep_made(
+    return plan_sweep(
         engine, base, position, cells, entering, stop=engine.depth, all_positions=all_positions
     )
 
@@ -261,19 +263,24 @@ def _reads_last_only(metric: Metric, full: Float[Tensor, "n pos d_vocab"]) -> bo
         return True
     generator = torch.Generator().manual_seed(0)
     expected = torch.as_tensor(metric(full))
+    noise = torch.randn(full[:, :-1].shape, generator=generator).to(full)
     for scale in (1.0, 30.0):
-        probe = full.clone()
-        noise = torch.randn(probe[:, :-1].shape, generator=generator)
-        probe[:, :-1] = scale * noise.to(probe)
+        probe = torch.cat([scale * noise, full[:, -1:]], 1)
         if not torch.equal(torch.as_tensor(metric(probe)), expected):
             return False
     return True
 
 
-def _groups(heads: tuple[int, ...] | None, size: int) -> list[tuple[int, ...] | None]:
-    if heads is None:
-        return [None]
-    return [heads[i : i + size] for i in range(0, len(heads), size)]
+def _parts(grid: Patch, size: int) -> list[Patch]:
+    """Parts of a grid with at most so many positions and heads together, in order of the heads."""
+    heads = grid.heads or (0,)
+    if len(grid.positions) * len(heads) <= size:
+        return [grid]
+    return [
+        replace(grid, positions=(p,), heads=grid.heads and heads[i : i + size])
+        for p in grid.positions
+        for i in range(0, len(heads), size)
+    ]
 
 
 def _as_data_array(

@@ -24,21 +24,30 @@ def attend(
     q: Float[Tensor, "*batch query n_heads d_head"],
     keys: Sequence[Float[Tensor, "... n_heads d_head"]],
     values: Sequence[Float[Tensor, "... n_heads d_head"]],
+    out: Float[Tensor, "*batch query n_heads d_head"] | None = None,
 ) -> Float[Tensor, "*batch query n_heads d_head"]:
     """Causal attention; one key and value per position, each broadcast against the batch.
 
     Queries are the last positions of the sequence. The softmax runs over the first axis: over a
-    last axis of three entries PyTorch's takes twenty to forty times as long.
+    last axis of three entries PyTorch's takes twenty to forty times as long. The result is written
+    to `out`, where that is given.
     """
-    before = len(keys) - q.shape[-3]
-    scores = q.new_full((len(keys), *q.shape[:-1]), -torch.inf)
-    for j, key in enumerate(keys):
-        seen_by = slice(max(0, j - before), None)
-        product = q[..., seen_by, :, :] * key.unsqueeze(-3)
-        torch.sum(product, -1, out=scores[j][..., seen_by, :])
-    weights = scores.mul_(1 / math.sqrt(q.shape[-1])).softmax(0).unsqueeze(-1)
-    z = weights[0] * values[0].unsqueeze(-3)
-    for j, value in enumerate(values[1:], 1):
-        seen_by = slice(max(0, j - before), None)
-        z[..., seen_by, :, :].addcmul_(weights[j][..., seen_by, :, :], value.unsqueeze(-3))
+    n_queries = q.shape[-3]
+    before = len(keys) - n_queries
+    future = -torch.inf if n_queries > 1 else 0.0
+    scores = q.new_full((len(keys), *q.shape[:-1]), future)
+    # the queries that see a key, the last ones; without slices where all do
+    seen_by = [n_queries - max(0, j - before) for j in range(len(keys))]
+    for key, n_seen, score in zip(keys, seen_by, scores.unbind(0), strict=True):
+        asking, into = (
+            (q, score) if n_seen == n_queries else (q[..., -n_seen:, :, :], score[..., -n_seen:, :])
+        )
+        torch.sum(asking * key.unsqueeze(-3), -1, out=into)
+    weights = scores.mul_(1 / math.sqrt(q.shape[-1])).softmax(0).unsqueeze(-1).unbind(0)
+    z = torch.mul(weights[0], values[0].unsqueeze(-3), out=out)
+    for value, n_seen, weight in zip(values[1:], seen_by[1:], weights[1:], strict=True):
+        if n_seen == n_queries:
+            z.addcmul_(weight, value.unsqueeze(-3))
+        else:
+            z[..., -n_seen:, :, :].addcmul_(weight[..., -n_seen:, :, :], value.unsqueeze(-3))
     return z

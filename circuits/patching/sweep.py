@@ -50,9 +50,10 @@ def sweep(
     """
     stop = engine.depth if stop_at_layer is None else stop_at_layer
     cells = {layer: len(states) for layer, states in entering.items() if layer <= stop}
-    return sweep_made(
+    planned = plan_sweep(
         engine, base, position, cells, lambda layer, rows: entering[layer][:, rows], stop=stop
     )
+    return planned.run()
 
 
 def sweep_after(
@@ -64,6 +65,21 @@ def sweep_after(
     stop: int,
 ) -> dict[int, Float[Tensor, "draws n d_vocab"]]:
     """`sweep` of S[layer, position] from runs that agree with base before it: half the work.
+
+    For the arguments see `plan_sweep_after`.
+    """
+    return plan_sweep_after(engine, base, source, position, layers, stop).run()
+
+
+def plan_sweep_after(
+    engine: PatchEngine,
+    base: Trace,
+    source: Trace,
+    position: int,
+    layers: Sequence[int],
+    stop: int,
+) -> PlannedSweep:
+    """A `sweep_after`, to be run with other sweeps.
 
     Such a state goes on exactly as in the run it came from, since it attends to itself and to what
     both share. Its keys and values in all later blocks are known, and only later positions are run.
@@ -83,11 +99,24 @@ def sweep_after(
         return base.resid[layer][rows, :0].expand(draws, -1, -1, -1)
 
     cells = dict.fromkeys(layers, draws)
-    return sweep_made(engine, base, position + 1, cells, nothing, stop=stop, settled=source)
+    return plan_sweep(engine, base, position + 1, cells, nothing, stop=stop, settled=source)
 
 
-@torch.no_grad()
-def sweep_made(
+@dataclass(frozen=True)
+class PlannedSweep:
+    """A sweep's jobs, and where they write."""
+
+    engine: PatchEngine
+    jobs: Sequence[Callable[[], None]]
+    found: dict[int, Tensor]
+
+    def run(self) -> dict[int, Float[Tensor, "cells n *suffix d_vocab"]]:
+        """For each layer: its cells' logits."""
+        self.engine.side_by_side(self.jobs)
+        return self.found
+
+
+def plan_sweep(
     engine: PatchEngine,
     base: Trace,
     position: int,
@@ -97,8 +126,8 @@ def sweep_made(
     stop: int,
     all_positions: bool = False,
     settled: Trace | None = None,
-) -> dict[int, Float[Tensor, "cells n *suffix d_vocab"]]:
-    """`sweep` with states that are made when they are needed.
+) -> PlannedSweep:
+    """A `sweep` with states that are made when they are needed, to be run with others of them.
 
     Args:
         engine: Of the model.
@@ -124,8 +153,7 @@ def sweep_made(
         for group in groups
         for rows in engine.parts(base.n, sum(cells[i] for i in group) * suffix)
     ]
-    engine.side_by_side(jobs)
-    return found
+    return PlannedSweep(engine, jobs, found)
 
 
 @dataclass(frozen=True)
