@@ -184,6 +184,13 @@ def test_the_fitting_batch_is_found_by_halving() -> None:
         largest_fitting(broken, 4)
 
 
+def test_too_large_a_model_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    recipe = tiny_recipe(model__d_model=4_000_000)  # 64 TB in each of its matrices
+    with pytest.raises(HopscopeError, match=r"a model of 192,\d+,\d+,\d+,\d+ weights.*smaller"):
+        train(recipe, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_too_large_a_batch_names_one_that_fits(tmp_path: Path) -> None:
     recipe = tiny_recipe(training__batch_size=2**20)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -33,6 +33,11 @@ def test_a_list_is_taken_as_it_is() -> None:
         checkpoint_steps(CheckpointsSection(schedule="list"), 9)
 
 
+def test_checkpoints_without_number_are_refused_before_they_are_counted() -> None:
+    with pytest.raises(HopscopeError, match=r"checkpoints\.every = 1 .*more than 1,000,000"):
+        checkpoint_steps(CheckpointsSection(schedule="every", every=1), 10**15)
+
+
 def test_thinning_spares_the_dense_part_and_the_last_step() -> None:
     steps = [0, 1, 2, 10, 20, 30, 40, 50]
     assert thinned(steps, 5, dense_until=2) == [0, 1, 2, 10, 50]

@@ -90,7 +90,7 @@ class LostProcess(HopscopeError):
         )
 
 
-def _tells_of_a_lost_process(error: RuntimeError) -> bool:
+def tells_of_a_lost_process(error: RuntimeError) -> bool:
     """Whether a collective operation failed, and not this process's own work."""
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
@@ -129,7 +129,7 @@ def process_group(device: str) -> Iterator[Group]:
     try:
         yield Group(local or torch.device("cpu"), dist.get_rank(), world)
     except RuntimeError as error:
-        if not _tells_of_a_lost_process(error):
+        if not tells_of_a_lost_process(error):
             raise
         raise LostProcess(dist.get_rank(), world) from error
     finally:

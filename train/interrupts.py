@@ -13,6 +13,9 @@ class StopRequest:
     """Whether somebody asked to stop."""
 
     received = False
+    ends_anyway = False
+    """Set where the process is ending: SIGTERM, which torchrun sends to all when one process was
+    lost, is then ignored, since it would only cut the last words short."""
 
 
 @contextmanager
@@ -37,4 +40,5 @@ def stop_requests() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            ignored = request.ends_anyway and number == signal.SIGTERM
+            signal.signal(number, signal.SIG_IGN if ignored else handler)

@@ -20,6 +20,7 @@ from circuits.run_writer import RunWriter
 from circuits.runs import MANIFEST, RECIPE, RESUME, Run, open_run
 from train.distributed import Group, LostProcess, process_group
 from train.evaluation import Evaluator
+from train.memory import fitting_model
 from train.precision import kernels_in_use, resolve_precision
 from train.schedule import CheckpointPlan
 from train.session import Session
@@ -62,8 +63,10 @@ def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
     check_trackers(recipe)
     corpus = build_corpus(recipe)
     config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
-    model = HookedTransformer(config)
     precision = resolve_precision(recipe.training.precision, group.device)
+    with fitting_model(config.n_matrix_weights):
+        model = HookedTransformer(config)
+        trainer = Trainer(recipe, corpus, model, precision, group)
     facts = {
         "model": config.to_json(),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -73,7 +76,6 @@ def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
         "threads": torch.get_num_threads(),
         "processes": group.world,
     }
-    trainer = Trainer(recipe, corpus, model, precision, group)
     plan = _plan(recipe, model)
     with _writer(group, out, recipe, corpus, facts) as writer:
         session = _session(recipe, corpus, trainer, plan, writer, out, progress)

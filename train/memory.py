@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -30,6 +31,20 @@ def largest_fitting(attempt: Callable[[int], None], size: int) -> int | None:
         else:
             return size
     return None
+
+
+@contextmanager
+def fitting_model(weights: int) -> Iterator[None]:
+    """Say so where a model of so many weights does not fit while it is being made."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise HopscopeError(
+            f"a model of {weights:,} weights and what trains it do not fit into memory; choose a "
+            "smaller model.d_model, model.d_mlp or model.n_layers, or another training.device."
+        ) from error
 
 
 def out_of_memory(size: int, fitting: int | None) -> HopscopeError:

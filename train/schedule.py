@@ -14,6 +14,8 @@ import numpy as np
 from circuits.errors import HopscopeError
 from circuits.recipe import CheckpointsSection
 
+MOST_CHECKPOINTS = 1_000_000
+
 
 def checkpoint_steps(section: CheckpointsSection, last: int) -> list[int]:
     """Steps at which a checkpoint is kept whatever the accuracies do, rising, with 0 and `last`.
@@ -22,6 +24,11 @@ def checkpoint_steps(section: CheckpointsSection, last: int) -> list[int]:
         section: The recipe's [checkpoints].
         last: Number of optimizer steps of the run.
     """
+    if section.schedule not in ("list", "log") and last // section.every > MOST_CHECKPOINTS:
+        raise HopscopeError(
+            f"checkpoints.every = {section.every:,} in {last:,} steps makes more than "
+            f"{MOST_CHECKPOINTS:,} checkpoints; raise it, or lower training.steps."
+        )
     if section.schedule == "list":
         if not section.steps:
             raise HopscopeError(

@@ -19,6 +19,7 @@ from circuits.metrics import (
 from circuits.recipe import Recipe
 from circuits.run_writer import RunWriter
 from circuits.runs import RESUME
+from train.distributed import tells_of_a_lost_process
 from train.evaluation import Evaluator
 from train.interrupts import StopRequest, stop_requests
 from train.memory import is_out_of_memory, largest_fitting, out_of_memory
@@ -107,6 +108,9 @@ class Session:
             except OSError as error:  # e.g. of a tracker that writes into the folder as well
                 failed = CannotWrite(Path(error.filename or self.path), error)
                 raise HopscopeError(f"{failed} {how_to_go_on(self.path)}") from error
+            except RuntimeError as error:
+                request.ends_anyway = tells_of_a_lost_process(error)
+                raise
             except CannotWrite as error:
                 raise HopscopeError(f"{error} {how_to_go_on(self.path)}") from error
 
