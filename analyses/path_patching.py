@@ -10,11 +10,12 @@ placebo is a token that leads to the same answer (`analyses.contrasts`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
@@ -99,22 +100,36 @@ def path_outcomes(
 
     NaN for questions without such a token, and for edges whose sender it does not reach.
     """
-    patches, where = [], []
-    for source in range(len(sources)):
-        for i in edges_in_use(edges, contrasts[source % len(contrasts)].position):
-            patches.append(PathPatch(edges[i], source))
-            where.append((source, i))
-    end = clean.resid[-1][:, -1]
-    read = _Reader(engine, examples, contrasts, patches, end, effect_only)
-    found = PathPatcher(engine, clean, sources).scores(patches, read)
-    shape = (len(sources), len(edges), *found.shape[1:])
-    table = np.full(shape, np.nan, np.float32)
-    table[tuple(np.transpose(where))] = found.cpu().numpy()
+    valid = [c.valid for c in contrasts] + [c.valid & c.placebo_valid for c in contrasts]
+    measures = 1 if effect_only else len(MEASURES)
+    table = np.full((len(sources), len(edges), clean.n, measures), np.nan, np.float32)
+    read = _Reader(engine, examples, contrasts, clean.resid[-1][:, -1], effect_only)
+    for rows, group in _groups(valid):
+        patches, where = [], []
+        for place, source in enumerate(group):
+            for i in edges_in_use(edges, contrasts[source % len(contrasts)].position):
+                patches.append(PathPatch(edges[i], place))
+                where.append((source, i))
+        asked = torch.from_numpy(rows).to(engine.device)
+        patcher = PathPatcher(engine, clean.rows(asked), [sources[s].rows(asked) for s in group])
+        which = [source % len(contrasts) for source, _ in where]
+        found = patcher.scores(patches, partial(read, asked, which))
+        for (source, i), values in zip(where, found.cpu().numpy(), strict=True):
+            table[source, i, rows] = values
     table = table.transpose(2, 0, 1, 3)
-    for index, contrast in enumerate(contrasts):
-        table[~contrast.valid, index] = np.nan
-        table[~(contrast.valid & contrast.placebo_valid), len(contrasts) + index] = np.nan
     return table[:, : len(contrasts)], table[:, len(contrasts) :]
+
+
+def _groups(valid: Sequence[Bool[np.ndarray, " n"]]) -> list[tuple[np.ndarray, list[int]]]:
+    """Runs that have the same questions, which are patched together, with these questions.
+
+    Few questions have a placebo, and nothing is run for the others.
+    """
+    found: dict[bytes, tuple[np.ndarray, list[int]]] = {}
+    for source, rows in enumerate(valid):
+        if rows.any():
+            found.setdefault(rows.tobytes(), (np.flatnonzero(rows), []))[1].append(source)
+    return list(found.values())
 
 
 class _Reader:
@@ -125,7 +140,6 @@ class _Reader:
         engine: PatchEngine,
         examples: Examples,
         contrasts: tuple[Contrast, ...],
-        patches: list[PathPatch],
         end: Float[Tensor, "n d_model"],
         effect_only: bool,
     ) -> None:
@@ -136,16 +150,20 @@ class _Reader:
         self.other = torch.from_numpy(tokens).to(engine.device)
         self.before = torch.stack([c.logit_difference(logits, self.answer) for c in contrasts])
         self.top = logits.argmax(-1)
-        self.contrast = [patch.source % len(contrasts) for patch in patches]
 
     def __call__(
-        self, logits: Float[Tensor, "cells n d_vocab"], cells: list[int]
+        self,
+        rows: Int[Tensor, " n"],
+        contrast: Sequence[int],
+        logits: Float[Tensor, "cells n d_vocab"],
+        cells: list[int],
     ) -> Float[Tensor, "cells n measure"]:
-        which = [self.contrast[i] for i in cells]
-        pair = torch.stack([self.answer.expand(len(cells), -1), self.other[which]], -1)
+        which = [contrast[i] for i in cells]
+        answer = self.answer[rows].expand(len(cells), -1)
+        pair = torch.stack([answer, self.other[which][:, rows]], -1)
         good, bad = logits.gather(-1, pair).unbind(-1)
-        fall = self.before[which] - (good - bad)
+        fall = self.before[which][:, rows] - (good - bad)
         if self.effect_only:
             return fall[..., None]
-        flipped = (logits.argmax(-1) != self.top).float()
+        flipped = (logits.argmax(-1) != self.top[rows]).float()
         return torch.stack([fall, (good - logits.logsumexp(-1)).exp(), flipped], -1)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hand_wired import random_corpus, random_model
 from torch import Tensor
 
 from analyses.computational_graph import Edge, Node, candidate_edges
+from analyses.contrasts import draw_contrasts
+from analyses.examples import draw_examples
 from analyses.path_engine import PathPatch, PathPatcher, edges_in_use
+from analyses.path_patching import contrast_traces, path_outcomes
 from circuits.model import HookedTransformer, resid_name
 from circuits.patching.engine import PatchEngine
 
@@ -114,3 +118,36 @@ def test_a_corrupted_token_is_sent_only_from_its_position_on() -> None:
     senders = {edges[i].sender for i in edges_in_use(edges, 1)}
     assert {(s.kind, s.position) for s in senders if s.kind == "embed"} == {("embed", 1)}
     assert {s.position for s in senders} == {1, 2}
+
+
+def test_outcomes_of_questions_that_have_a_corruption_equal_those_of_all_in_one() -> None:
+    """Only the questions that are asked for are run; each alone gives what all together give."""
+    model = random_model(CORPUS, n_layers=2)
+    engine = PatchEngine(model)
+    examples = draw_examples(CORPUS, "train_inferred", 60)
+    contrasts = draw_contrasts(examples, 0)
+    clean, sources = contrast_traces(engine, examples, contrasts)
+    edges = candidate_edges(2, 3)
+    real, placebo = path_outcomes(engine, examples, contrasts, clean, sources, edges)
+    counts = [int((c.valid & c.placebo_valid).sum()) for c in contrasts]
+    assert 0 < min(counts) < len(examples)  # placebos of some questions
+    answer = examples.queries.answer
+    whole = PathPatcher(engine, clean, sources)
+    before = engine.logits(clean.resid[-1][:, -1])
+    for source in range(2 * len(contrasts)):
+        contrast, placebos = contrasts[source % 3], source >= 3
+        found = (placebo if placebos else real)[:, source % 3]
+        asked = contrast.valid & contrast.placebo_valid if placebos else contrast.valid
+        reached = edges_in_use(edges, contrast.position)
+        assert np.isnan(found[~asked]).all()
+        assert np.isnan(np.delete(found, reached, axis=1)).all()
+        for i in reached:
+            (logits,) = whole.scores([PathPatch(edges[i], source)], lambda logits, cells: logits)
+            fall = contrast.logit_difference(before, answer) - contrast.logit_difference(
+                logits, answer
+            )
+            np.testing.assert_allclose(found[asked, i, 0], fall[asked], atol=2e-5)
+            chance = logits.softmax(-1)[np.arange(len(asked)), answer]
+            np.testing.assert_allclose(found[asked, i, 1], chance[asked], atol=2e-5)
+            flipped = logits.argmax(-1) != before.argmax(-1)
+            np.testing.assert_array_equal(found[asked, i, 2], flipped[asked])
