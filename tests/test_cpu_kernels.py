@@ -19,8 +19,9 @@ from circuits.cpu_path.torch_ops import TorchOps
 from circuits.fast_path import fast_logits
 from circuits.model import HookedTransformer
 
-LIBRARY = module.kernels()
-needs_kernels = pytest.mark.skipif(LIBRARY is None, reason="no C compiler, or no OpenMP of GNU's")
+DTYPES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
+missing = any(module.kernels(dtype) is None for dtype in DTYPES)
+needs_kernels = pytest.mark.skipif(missing, reason="no C compiler, or no OpenMP of GNU's")
 BF16 = torch.bfloat16
 SHAPES = [(4, 24), (2, 32), (3, 5), (1, 16), (2, 64), (5, 7)]
 """Heads and their width: those that are unrolled, and others."""
@@ -31,9 +32,9 @@ def _config(n_heads: int = 4, d_head: int = 24, **changes) -> ModelConfig:
     return ModelConfig(**(shape | {"n_ctx": 5, "d_vocab": 12, "init_range": 0.2} | changes))
 
 
-def _both(cfg: ModelConfig) -> tuple[TorchOps, CompiledOps]:
-    """Exact operations, and the compiled ones in bf16."""
-    return TorchOps(cfg, torch.float32), CompiledOps(cfg, LIBRARY)
+def _both(cfg: ModelConfig, dtype: torch.dtype = BF16) -> tuple[TorchOps, CompiledOps]:
+    """Exact operations, and the compiled ones."""
+    return TorchOps(cfg, torch.float32), CompiledOps(cfg, dtype, module.kernels(dtype))
 
 
 def _normal(*size: int, seed: int = 0) -> torch.Tensor:
@@ -42,8 +43,14 @@ def _normal(*size: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(size, generator=generator).to(BF16).float()
 
 
-def _close(found: torch.Tensor, exact: torch.Tensor, scale: float = 1.0) -> None:
-    torch.testing.assert_close(found.float(), exact, rtol=0.01, atol=0.01 * scale)
+def _close(found: torch.Tensor, exact: torch.Tensor) -> None:
+    error = 0.01 if found.dtype == BF16 else 1e-5
+    torch.testing.assert_close(found.float(), exact, rtol=error, atol=error)
+
+
+@pytest.fixture(params=DTYPES, ids=DTYPES.values())
+def dtype(request):
+    return request.param
 
 
 @pytest.fixture(params=[1, 2, 3], ids=lambda n: f"{n} threads")
@@ -57,12 +64,12 @@ def threads(request):
 @needs_kernels
 @pytest.mark.parametrize("rows", [slice(None), torch.tensor([3, 3, 0, 6])], ids=["all", "some"])
 @pytest.mark.parametrize("moved", [True, False], ids=["delta", "no delta"])
-def test_sum_and_norm_are_those_of_pytorch(threads, rows, moved):
-    exact, ours = _both(_config())
+def test_sum_and_norm_are_those_of_pytorch(threads, dtype, rows, moved):
+    exact, ours = _both(_config(), dtype)
     resid, weights = _normal(7, 96), (_normal(96, seed=1), _normal(96, seed=2))
     delta = _normal(7, 96, seed=3)[rows] if moved else None
     total, out, saved = exact.add_norm(resid, rows, delta, weights)
-    cast = None if delta is None else delta.to(BF16)
+    cast = None if delta is None else delta.to(dtype)
     total_, out_, saved_ = ours.add_norm(resid, rows, cast, weights)
     torch.testing.assert_close(total_, total)
     _close(out_, out)
@@ -73,8 +80,8 @@ def test_sum_and_norm_are_those_of_pytorch(threads, rows, moved):
 @needs_kernels
 @pytest.mark.parametrize("add", [True, False], ids=["with more", "alone"])
 @pytest.mark.parametrize("rows", [None, slice(2, None), torch.tensor([3, 3, 0, 6])])
-def test_gradients_of_the_norm_are_those_of_pytorch(threads, rows, add):
-    exact, ours = _both(_config())
+def test_gradients_of_the_norm_are_those_of_pytorch(threads, dtype, rows, add):
+    exact, ours = _both(_config(), dtype)
     weights = (_normal(96, seed=1), _normal(96, seed=2))
     *_, saved = exact.add_norm(_normal(7, 96), slice(None), None, weights)
     *_, saved_ = ours.add_norm(_normal(7, 96), slice(None), None, weights)
@@ -82,15 +89,15 @@ def test_gradients_of_the_norm_are_those_of_pytorch(threads, rows, add):
     also = None if rows is None else dout.flip(0)[rows]
     more = {"rows": slice(None) if rows is None else rows, "add": dout * 2 if add else None}
     dx, dweights = exact.norm_backward(dout.clone(), saved, weights, also=also, **more)
-    cast = None if also is None else also.to(BF16)
-    dx_, dweights_ = ours.norm_backward(dout.to(BF16), saved_, weights, also=cast, **more)
+    cast = None if also is None else also.to(dtype)
+    dx_, dweights_ = ours.norm_backward(dout.to(dtype), saved_, weights, also=cast, **more)
     torch.testing.assert_close(dx_, dx, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(dweights_, dweights, rtol=1e-4, atol=1e-4)
 
 
 @needs_kernels
-def test_a_gradient_in_fp32_is_taken_as_it_is(threads):
-    exact, ours = _both(_config())
+def test_a_gradient_in_fp32_is_taken_as_it_is(threads, dtype):
+    exact, ours = _both(_config(), dtype)
     weights = (_normal(96, seed=1), _normal(96, seed=2))
     *_, saved = exact.add_norm(_normal(7, 96), slice(None), None, weights)
     dout = _normal(7, 96, seed=3) / 3
@@ -99,14 +106,14 @@ def test_a_gradient_in_fp32_is_taken_as_it_is(threads):
 
 
 @needs_kernels
-def test_casts_and_sums_are_those_of_pytorch(threads):
-    exact, ours = _both(_config())
-    x, total = _normal(7, 96) / 3, torch.empty(96, dtype=BF16)
-    assert torch.equal(ours.cast_and_sum(x, total), x.to(BF16))
+def test_casts_and_sums_are_those_of_pytorch(threads, dtype):
+    exact, ours = _both(_config(), dtype)
+    x, total = _normal(7, 96) / 3, torch.empty(96, dtype=dtype)
+    assert torch.equal(ours.cast_and_sum(x, total), x.to(dtype))
     _close(total, x.sum(0))
-    post, dpost = _normal(7, 96).relu().to(BF16), _normal(7, 96, seed=1).to(BF16)
+    post, dpost = _normal(7, 96).relu().to(dtype), _normal(7, 96, seed=1).to(dtype)
     post[0, 0] = -0.0
-    expected = exact.activate_backward(dpost.float(), post.float(), torch.empty(96))
+    expected = exact.activate_backward(dpost.float().clone(), post.float(), torch.empty(96))
     assert torch.equal(ours.activate_backward(dpost, post, total).float(), expected)
     _close(total, expected.sum(0))
 
@@ -121,14 +128,14 @@ def _queries(which: str) -> tuple[Queries, int]:
 @needs_kernels
 @pytest.mark.parametrize("which", ["first", "inner", "last"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_attention_and_its_gradients_are_those_of_pytorch(threads, shape, which):
-    exact, ours = _both(_config(*shape))
+def test_attention_and_its_gradients_are_those_of_pytorch(threads, dtype, shape, which):
+    exact, ours = _both(_config(*shape), dtype)
     queries, n_nodes = _queries(which)
     n = queries.lookups[-1].stop
     width = shape[0] * shape[1]
     q, kv = _normal(n - queries.first, width), _normal(n_nodes, 2 * width, seed=1)
     z, saved = exact.attend(q, kv, queries)
-    z_, saved_ = ours.attend(q.to(BF16), kv.to(BF16), queries)
+    z_, saved_ = ours.attend(q.to(dtype), kv.to(dtype), queries)
     _close(z_, z)
     dz = _normal(n, width, seed=2)
     if isinstance(queries.rows, slice):  # nothing depends on a node that is there for padding
@@ -136,7 +143,7 @@ def test_attention_and_its_gradients_are_those_of_pytorch(threads, shape, which)
             places = torch.arange(at.start, at.stop)
             dz[places[at.seen[at.start - at.stop :] != places]] = 0
     dq, dkv = exact.attend_backward(dz, n_nodes, queries, saved)
-    dq_, dkv_ = ours.attend_backward(dz.to(BF16), n_nodes, queries, saved_)
+    dq_, dkv_ = ours.attend_backward(dz.to(dtype), n_nodes, queries, saved_)
     _close(dq_, dq)
     torch.testing.assert_close(dkv_, dkv, rtol=1e-4, atol=1e-4)
 
@@ -154,16 +161,16 @@ def test_numbers_of_distinct_keys_are_right_for_any_keys(keys):
 
 
 @needs_kernels
-def test_a_number_that_is_none_stays_visible():
+def test_a_number_that_is_none_stays_visible(dtype):
     """A training run that diverges has to be noticed."""
-    _, ours = _both(_config())
+    _, ours = _both(_config(), dtype)
     x = _normal(7, 96)
     x[2, 5] = torch.nan
     _, out, _ = ours.add_norm(x, slice(None), None, (torch.ones(96), torch.zeros(96)))
     assert out[2].isnan().all()
     assert not out[3].isnan().any()
     x[2, 5] = torch.inf
-    assert ours.cast_and_sum(x, torch.empty(96, dtype=BF16))[2, 5] == torch.inf
+    assert ours.cast_and_sum(x, torch.empty(96, dtype=dtype))[2, 5] == torch.inf
 
 
 @needs_kernels
@@ -172,17 +179,17 @@ def test_a_number_that_is_none_stays_visible():
     [{}, {"normalization_type": "RMS"}, {"normalization_type": None, "act_fn": "gelu"}],
     ids=str,
 )
-def test_models_learn_the_same_with_and_without_them(monkeypatch, changes):
+def test_models_learn_the_same_with_and_without_them(monkeypatch, dtype, changes):
     found = {}
-    for name, library in (("compiled", LIBRARY), ("pytorch", None)):
-        monkeypatch.setattr("circuits.cpu_path.compiled_ops.kernels", lambda x=library: x)
+    for name, find in (("compiled", module.kernels), ("pytorch", lambda dtype: None)):
+        monkeypatch.setattr("circuits.cpu_path.compiled_ops.kernels", find)
         torch.manual_seed(0)
         model = HookedTransformer(_config(**changes))
         optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
         tokens = torch.randint(0, 12, (64, 3), generator=torch.Generator().manual_seed(1))
         losses = []
         for _ in range(25):
-            logits = fast_logits(model, tokens, None, "bf16")
+            logits = fast_logits(model, tokens, None, DTYPES[dtype])
             loss = torch.nn.functional.cross_entropy(logits, tokens.sum(1) % 12)
             optimizer.zero_grad()
             loss.backward()
@@ -208,7 +215,7 @@ def test_without_a_compiler_pytorch_does_everything(no_library_yet, monkeypatch,
     monkeypatch.setenv(name, value)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert module.kernels() is None
+        assert module.kernels(BF16) is None
     assert not (no_library_yet / "cache").exists()
 
 
@@ -216,7 +223,7 @@ def test_without_a_compiler_pytorch_does_everything(no_library_yet, monkeypatch,
 def test_a_compiler_that_fails_is_named_and_pytorch_does_everything(no_library_yet, monkeypatch):
     monkeypatch.setenv("CC", "false")
     with pytest.warns(UserWarning, match=r"(?s)compiled kernels.*'false'.*HOPSCOPE_KERNELS"):
-        assert module.kernels() is None
+        assert module.kernels(BF16) is None
 
 
 @needs_kernels
@@ -225,12 +232,12 @@ def test_a_cache_that_others_may_write_to_is_not_used(no_library_yet):
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     with pytest.warns(UserWarning, match="others may write to"):
-        assert module.kernels() is None
+        assert module.kernels(BF16) is None
 
 
 @needs_kernels
 def test_processes_that_compile_at_once_all_get_them(no_library_yet):
-    code = "from circuits.cpu_path.kernels import kernels; assert kernels() is not None"
+    code = "from circuits.cpu_path.kernels import *; assert kernels(torch.bfloat16)"
     crowd = [subprocess.Popen([sys.executable, "-W", "error", "-c", code]) for _ in range(3)]
     assert [process.wait(timeout=120) for process in crowd] == [0, 0, 0]
     (library,) = (no_library_yet / "cache" / "hopscope").iterdir()

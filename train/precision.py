@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from circuits.cpu_path.kernels import kernels
-from circuits.fast_path import Precision
+from circuits.fast_path import DTYPES, Precision
 
 
 def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
@@ -22,5 +22,5 @@ def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.dev
 
 def kernels_in_use(precision: Precision, device: torch.device) -> Literal["compiled", "pytorch"]:
     """What computes a step besides matrix products; the two round differently."""
-    own = device.type == "cpu" and precision == "bf16" and kernels() is not None
+    own = device.type == "cpu" and kernels(DTYPES[precision]) is not None
     return "compiled" if own else "pytorch"

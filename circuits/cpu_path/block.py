@@ -5,7 +5,7 @@ operations as there can be: one matrix product for keys and values together, onl
 states, each distinct prefix once (`circuits.cpu_path.prefix_sharing`), no graph recording,
 gradients written into standing buffers. Matrix products run in the buffers' dtype; the residual
 stream, the norms and the sums over rows that share a prefix stay in fp32. What lies between the
-products is `TorchOps`' or, in bf16 where there is a C compiler, `CompiledOps`'.
+products is `TorchOps`' or, where there is a C compiler, `CompiledOps`'.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`TorchOps` in bf16 with the compiled kernels where there is one: LayerNorm, ReLU, attention."""
+"""`TorchOps` with the compiled kernels where there is one: for LayerNorm, ReLU and attention."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MOST_SEEN = 64
 
 def ops_for(cfg: ModelConfig, dtype: torch.dtype) -> TorchOps:
     """The fastest operations there are for a configuration on this machine."""
-    library = kernels() if dtype == torch.bfloat16 and cfg.n_ctx <= MOST_SEEN else None
-    return TorchOps(cfg, dtype) if library is None else CompiledOps(cfg, library)
+    library = kernels(dtype) if cfg.n_ctx <= MOST_SEEN else None
+    return TorchOps(cfg, dtype) if library is None else CompiledOps(cfg, dtype, library)
 
 
 class Kept(NamedTuple):
@@ -35,8 +35,8 @@ class Kept(NamedTuple):
 class CompiledOps(TorchOps):
     """`TorchOps`, which documents the operations and does those that have no kernel."""
 
-    def __init__(self, cfg: ModelConfig, library: ctypes.CDLL) -> None:
-        super().__init__(cfg, torch.bfloat16)
+    def __init__(self, cfg: ModelConfig, dtype: torch.dtype, library: ctypes.CDLL) -> None:
+        super().__init__(cfg, dtype)
         self._kernels, self._layer_norm = library, cfg.normalization_type == "LN"
 
     def distinct(self, keys: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,7 +99,8 @@ class CompiledOps(TorchOps):
     def cast_and_sum(self, x: Tensor, total: Tensor) -> Tensor:
         """Both in one pass."""
         threads, (n, width) = _threads(), x.shape
-        out, partial = torch.empty(n, width, dtype=self.dtype), torch.empty(threads, width)
+        out = x if x.dtype == self.dtype else torch.empty(n, width, dtype=self.dtype)
+        partial = torch.empty(threads, width)
         arrays = (_at(t) for t in (x, out, partial, total))
         self._kernels.cast_and_sum(threads, n, width, *arrays)
         return out

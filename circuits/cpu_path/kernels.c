@@ -1,9 +1,10 @@
 /* What a block does between its matrix products, in one pass over the data each.
  *
- * Called by circuits/cpu_path/compiled.py, which says what the arguments are and compiles this file
- * on the user's machine. Matrices are row-major; bf16 is held as its 16 bits, and every sum is
- * taken in fp32. Rows (or heads) are dealt out to threads in fixed shares, and what threads add up
- * apart is joined in their order: the same number of threads gives the same bits.
+ * Called by circuits/cpu_path/compiled_ops.py; kernels.py compiles this file on the user's machine,
+ * once with matrix products in bf16, held as its 16 bits, and once with -DFP32. Matrices are
+ * row-major, and every sum is taken in fp32. Rows (or heads) are dealt out to threads in fixed
+ * shares, and what threads add up apart is joined in their order: the same number of threads gives
+ * the same bits.
  */
 
 #include <math.h>
@@ -11,9 +12,14 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef uint16_t bf16;
+#ifdef FP32
+typedef float real;
+static inline float widen(real x) { return x; }
+static inline real narrow(float value) { return value; }
+#else
+typedef uint16_t real;
 
-static inline float widen(bf16 x) {
+static inline float widen(real x) {
     uint32_t bits = (uint32_t)x << 16;
     float value;
     memcpy(&value, &bits, 4);
@@ -21,12 +27,13 @@ static inline float widen(bf16 x) {
 }
 
 /* To the nearest, ties to even; NaN stays NaN. */
-static inline bf16 narrow(float value) {
+static inline real narrow(float value) {
     uint32_t bits;
     memcpy(&bits, &value, 4);
     uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    return (bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (bf16)rounded;
+    return (bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (real)rounded;
 }
+#endif
 
 /* This thread's share of n rows. */
 static inline void share(int64_t n, int64_t *start, int64_t *stop) {
@@ -36,7 +43,7 @@ static inline void share(int64_t n, int64_t *start, int64_t *stop) {
 }
 
 /* total[width] = the sum of the partial sums that each thread has taken. */
-static void join(int threads, int64_t width, float *partial, bf16 *total) {
+static void join(int threads, int64_t width, float *partial, real *total) {
     for (int t = 1; t < threads; t++)
         for (int64_t j = 0; j < width; j++) partial[j] += partial[t * width + j];
     for (int64_t j = 0; j < width; j++) total[j] = narrow(partial[j]);
@@ -44,14 +51,14 @@ static void join(int threads, int64_t width, float *partial, bf16 *total) {
 
 /* mid = resid[rows] + delta; out = LayerNorm(mid). rows and delta may be absent (NULL). */
 void add_norm(int threads, int64_t n, int64_t width, const float *resid, const int64_t *rows,
-              const bf16 *delta, const float *w, const float *b, float eps, float *mid, bf16 *out,
+              const real *delta, const float *w, const float *b, float eps, float *mid, real *out,
               float *mean, float *rstd) {
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t i = 0; i < n; i++) {
         const float *from = resid + (rows ? rows[i] : i) * width;
-        const bf16 *step = delta + i * width;
+        const real *step = delta + i * width;
         float *x = mid + i * width;
-        bf16 *y = out + i * width;
+        real *y = out + i * width;
         float sum = 0, squares = 0;
         if (delta) {
 #pragma omp simd reduction(+ : sum)
@@ -79,7 +86,7 @@ void add_norm(int threads, int64_t n, int64_t width, const float *resid, const i
 
 /* Gradient of LayerNorm's input, plus `add`. dout is one + (from row skip on) two + more; any of
  * them, and `add`, may be absent. */
-void norm_backward(int threads, int64_t n, int64_t width, const bf16 *one, const bf16 *two,
+void norm_backward(int threads, int64_t n, int64_t width, const real *one, const real *two,
                    int64_t skip, const float *more, const float *x, const float *mean,
                    const float *rstd, const float *w, const float *add, float *dx, float *partial,
                    float *dw, float *db) {
@@ -96,12 +103,12 @@ void norm_backward(int threads, int64_t n, int64_t width, const bf16 *one, const
             float middle = mean[i], scale = rstd[i], along = 0, sum = 0;
             memset(dy, 0, width * sizeof(float));
             if (one) {
-                const bf16 *first = one + i * width;
+                const real *first = one + i * width;
 #pragma omp simd
                 for (int64_t j = 0; j < width; j++) dy[j] = widen(first[j]);
             }
             if (two && i >= skip) {
-                const bf16 *second = two + (i - skip) * width;
+                const real *second = two + (i - skip) * width;
 #pragma omp simd
                 for (int64_t j = 0; j < width; j++) dy[j] += widen(second[j]);
             }
@@ -138,9 +145,9 @@ void norm_backward(int threads, int64_t n, int64_t width, const bf16 *one, const
     memcpy(db, partial + width, width * sizeof(float));
 }
 
-/* out = x in bf16, total = sum of its rows. */
-void cast_and_sum(int threads, int64_t n, int64_t width, const float *x, bf16 *out, float *partial,
-                  bf16 *total) {
+/* out = x as the products take it, total = sum of its rows. out may be x. */
+void cast_and_sum(int threads, int64_t n, int64_t width, const float *x, real *out, float *partial,
+                  real *total) {
     memset(partial, 0, threads * width * sizeof(float));
 #pragma omp parallel num_threads(threads)
     {
@@ -149,7 +156,7 @@ void cast_and_sum(int threads, int64_t n, int64_t width, const float *x, bf16 *o
         float *own = partial + omp_get_thread_num() * width;
         for (int64_t i = start; i < stop; i++) {
             const float *in = x + i * width;
-            bf16 *to = out + i * width;
+            real *to = out + i * width;
 #pragma omp simd
             for (int64_t j = 0; j < width; j++) {
                 to[j] = narrow(in[j]);
@@ -161,8 +168,8 @@ void cast_and_sum(int threads, int64_t n, int64_t width, const float *x, bf16 *o
 }
 
 /* dpost becomes the gradient before ReLU, in place; total = sum of its rows. */
-void relu_backward(int threads, int64_t n, int64_t width, bf16 *dpost, const bf16 *post,
-                   float *partial, bf16 *total) {
+void relu_backward(int threads, int64_t n, int64_t width, real *dpost, const real *post,
+                   float *partial, real *total) {
     memset(partial, 0, threads * width * sizeof(float));
 #pragma omp parallel num_threads(threads)
     {
@@ -170,11 +177,11 @@ void relu_backward(int threads, int64_t n, int64_t width, bf16 *dpost, const bf1
         share(n, &start, &stop);
         float *own = partial + omp_get_thread_num() * width;
         for (int64_t i = start; i < stop; i++) {
-            bf16 *d = dpost + i * width;
-            const bf16 *y = post + i * width;
+            real *d = dpost + i * width;
+            const real *y = post + i * width;
 #pragma omp simd
             for (int64_t j = 0; j < width; j++) {
-                d[j] = (y[j] & 0x7fff) ? d[j] : 0; /* never negative, but perhaps -0 */
+                d[j] = widen(y[j]) != 0 ? d[j] : 0; /* never negative, but perhaps NaN */
                 own[j] += widen(d[j]);
             }
         }
@@ -196,16 +203,16 @@ void relu_backward(int threads, int64_t n, int64_t width, bf16 *dpost, const bf1
     }
 
 INLINE void attend_rows(int64_t d, int64_t start, int64_t stop, int64_t n, int64_t seen,
-                        int64_t n_heads, const bf16 *q, const bf16 *kv, const int64_t *nodes,
-                        bf16 *z, float *pattern) {
+                        int64_t n_heads, const real *q, const real *kv, const int64_t *nodes,
+                        real *z, float *pattern) {
     int64_t width = n_heads * d;
     for (int64_t i = start; i < stop; i++) {
         for (int64_t head = 0; head < n_heads; head++) {
-            const bf16 *query = q + i * width + head * d;
+            const real *query = q + i * width + head * d;
             float *scores = pattern + (i * n_heads + head) * seen;
             float most = -INFINITY, total = 0, sum[d];
             for (int64_t s = 0; s < seen; s++) {
-                const bf16 *key = kv + nodes[s * n + i] * 2 * width + head * d;
+                const real *key = kv + nodes[s * n + i] * 2 * width + head * d;
                 float score = 0;
 #pragma omp simd reduction(+ : score)
                 for (int64_t j = 0; j < d; j++) score += widen(query[j]) * widen(key[j]);
@@ -215,7 +222,7 @@ INLINE void attend_rows(int64_t d, int64_t start, int64_t stop, int64_t n, int64
             for (int64_t s = 0; s < seen; s++) total += scores[s] = expf(scores[s] - most);
             for (int64_t j = 0; j < d; j++) sum[j] = 0;
             for (int64_t s = 0; s < seen; s++) {
-                const bf16 *value = kv + (nodes[s * n + i] * 2 + 1) * width + head * d;
+                const real *value = kv + (nodes[s * n + i] * 2 + 1) * width + head * d;
                 float share_of = scores[s] /= total;
 #pragma omp simd
                 for (int64_t j = 0; j < d; j++) sum[j] += share_of * widen(value[j]);
@@ -227,8 +234,8 @@ INLINE void attend_rows(int64_t d, int64_t start, int64_t stop, int64_t n, int64
 }
 
 /* q is scaled; nodes[seen][n] are the rows of kv that each query sees; pattern is [n][head][seen]. */
-void attend(int threads, int64_t n, int64_t seen, int64_t n_heads, int64_t d, const bf16 *q,
-            const bf16 *kv, const int64_t *nodes, bf16 *z, float *pattern) {
+void attend(int threads, int64_t n, int64_t seen, int64_t n_heads, int64_t d, const real *q,
+            const real *kv, const int64_t *nodes, real *z, float *pattern) {
 #pragma omp parallel num_threads(threads)
     {
         int64_t start, stop;
@@ -238,9 +245,9 @@ void attend(int threads, int64_t n, int64_t seen, int64_t n_heads, int64_t d, co
 }
 
 INLINE void attend_heads_backward(int64_t d, int64_t start, int64_t stop, int64_t n, int64_t seen,
-                                  int64_t n_heads, float scale, const bf16 *dz, const bf16 *q,
-                                  const bf16 *kv, const int64_t *nodes, const float *pattern,
-                                  bf16 *dq, float *dkv) {
+                                  int64_t n_heads, float scale, const real *dz, const real *q,
+                                  const real *kv, const int64_t *nodes, const float *pattern,
+                                  real *dq, float *dkv) {
     int64_t width = n_heads * d;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t head = start; head < stop; head++) {
@@ -281,8 +288,8 @@ INLINE void attend_heads_backward(int64_t d, int64_t start, int64_t stop, int64_
 
 /* Adds to dkv; threads share the heads, so that no two write to one place. */
 void attend_backward(int threads, int64_t n, int64_t seen, int64_t n_heads, int64_t d, float scale,
-                     const bf16 *dz, const bf16 *q, const bf16 *kv, const int64_t *nodes,
-                     const float *pattern, bf16 *dq, float *dkv) {
+                     const real *dz, const real *q, const real *kv, const int64_t *nodes,
+                     const float *pattern, real *dq, float *dkv) {
 #pragma omp parallel num_threads(threads)
     {
         int64_t start, stop;

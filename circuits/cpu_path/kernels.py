@@ -1,4 +1,4 @@
-"""Compiles `kernels.c` on this machine and loads it, once per processor and compiler.
+"""Compiles `kernels.c` on this machine and loads it, once per processor, compiler and dtype.
 
 Between a block's matrix products lie dozens of small elementwise operations. As PyTorch calls they
 were half of a training step. No library has them fused for a few tokens on a CPU, and Inductor,
@@ -31,6 +31,7 @@ SOURCE = Path(__file__).with_name("kernels.c")
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
 WIDE = ("-mprefer-vector-width=512",)
 """For x86 only; elsewhere vectors have one width."""
+DTYPES = {torch.bfloat16: (), torch.float32: ("-DFP32",)}
 SWITCH = "HOPSCOPE_KERNELS"
 """Environment variable; "off" leaves everything to PyTorch."""
 
@@ -47,18 +48,18 @@ _SIGNATURES = {
 
 
 @cache
-def kernels() -> ctypes.CDLL | None:
-    """The compiled functions; None where they are switched off or cannot be had.
+def kernels(dtype: torch.dtype) -> ctypes.CDLL | None:
+    """The compiled functions for products in a dtype; None where they are off or cannot be had.
 
     Warns if there is a compiler but it does not come to an end with it.
     """
     compiler, openmp = shlex.split(os.environ.get("CC", "cc")), _loaded_openmp()
-    if os.environ.get(SWITCH) == "off" or openmp is None:
+    if os.environ.get(SWITCH) == "off" or openmp is None or dtype not in DTYPES:
         return None
     if not compiler or shutil.which(compiler[0]) is None:
         return None
     try:
-        library = ctypes.CDLL(str(_compiled(compiler, openmp)))
+        library = ctypes.CDLL(str(_compiled(compiler, openmp, DTYPES[dtype])))
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         warnings.warn(
             f"Training on the CPU does without its compiled kernels and is slower: {error}. "
@@ -85,9 +86,9 @@ def _loaded_openmp() -> Path | None:
     return candidates[0] if len(candidates) == 1 else None
 
 
-def _compiled(compiler: list[str], openmp: Path) -> Path:
+def _compiled(compiler: list[str], openmp: Path, of_dtype: tuple[str, ...]) -> Path:
     """Path of the library, compiled if it is not there yet."""
-    flags = FLAGS + (WIDE if platform.machine() == "x86_64" else ())
+    flags = FLAGS + of_dtype + (WIDE if platform.machine() == "x86_64" else ())
     folder = _folder()
     target = folder / f"kernels-{_key(compiler, flags, openmp)}.so"
     if target.exists():
