@@ -10,12 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.config import ModelConfig
-from circuits.cpu_path.kernels import kernels
+from circuits.cpu_path.kernels import MOST_SEEN, kernels
 from circuits.cpu_path.prefix_sharing import Queries
 from circuits.cpu_path.torch_ops import Rows, TorchOps
-
-MOST_SEEN = 64
-"""Positions a query can attend to; `kernels.c` has room for that many scores."""
 
 
 def ops_for(cfg: ModelConfig, dtype: torch.dtype) -> TorchOps:

@@ -299,6 +299,54 @@ void attend_backward(int threads, int64_t n, int64_t seen, int64_t n_heads, int6
     }
 }
 
+INLINE void attend_run(int64_t d, int64_t queries, int64_t seen, int64_t n_heads, float scale,
+                       const real *q, int64_t q_stride, const real *const *keys,
+                       const real *const *values, const int64_t *offsets, real *out,
+                       int64_t out_stride) {
+    for (int64_t t = 0; t < queries; t++) {
+        int64_t visible = seen - queries + t + 1;
+        for (int64_t head = 0; head < n_heads; head++) {
+            const real *query = q + t * q_stride + head * d;
+            float scores[MOST_SEEN], most = -INFINITY, total = 0, sum[d];
+            for (int64_t s = 0; s < visible; s++) {
+                const real *key = keys[s] + offsets[2 * s] + head * d;
+                float score = 0;
+#pragma omp simd reduction(+ : score)
+                for (int64_t j = 0; j < d; j++) score += widen(query[j]) * widen(key[j]);
+                scores[s] = score * scale;
+                most = scores[s] > most ? scores[s] : most;
+            }
+            for (int64_t s = 0; s < visible; s++) total += scores[s] = expf(scores[s] - most);
+            for (int64_t j = 0; j < d; j++) sum[j] = 0;
+            for (int64_t s = 0; s < visible; s++) {
+                const real *value = values[s] + offsets[2 * s + 1] + head * d;
+                float share_of = scores[s] / total;
+#pragma omp simd
+                for (int64_t j = 0; j < d; j++) sum[j] += share_of * widen(value[j]);
+            }
+#pragma omp simd
+            for (int64_t j = 0; j < d; j++) out[t * out_stride + head * d + j] = narrow(sum[j]);
+        }
+    }
+}
+
+/* Causal attention of cells x n runs, whose last `queries` of `seen` positions ask. Strides count
+ * numbers: of q and out by cell, run and query; of each key and value by cell and run. */
+void attend_strided(int threads, int64_t cells, int64_t n, int64_t queries, int64_t seen,
+                    int64_t n_heads, int64_t d, float scale, const real *q, const int64_t *q_strides,
+                    const real *const *keys, const real *const *values, const int64_t *strides,
+                    real *out, const int64_t *out_strides) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t run = 0; run < cells * n; run++) {
+        int64_t cell = run / n, i = run % n, offsets[2 * MOST_SEEN];
+        for (int64_t s = 0; s < 2 * seen; s++)
+            offsets[s] = cell * strides[2 * s] + i * strides[2 * s + 1];
+        WITH_WIDTH(d, attend_run, queries, seen, n_heads, scale,
+                   q + cell * q_strides[0] + i * q_strides[1], q_strides[2], keys, values, offsets,
+                   out + cell * out_strides[0] + i * out_strides[1], out_strides[2])
+    }
+}
+
 /* number[i] = which of the different keys keys[i] is, counted as they appear; first[k] = where the
  * k-th appears first. Returns how many there are. `slots` has a power of two of places, more than n. */
 int64_t distinct(int64_t n, int64_t n_slots, const int64_t *keys, int64_t *slots, int64_t *number,

@@ -32,6 +32,8 @@ FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-fno-math-errno", "-fno-t
 WIDE = ("-mprefer-vector-width=512",)
 """For x86 only; elsewhere vectors have one width."""
 DTYPES = {torch.bfloat16: (), torch.float32: ("-DFP32",)}
+MOST_SEEN = 64
+"""Positions a query can attend to; `kernels.c` has room for that many scores."""
 SWITCH = "HOPSCOPE_KERNELS"
 """Environment variable; "off" leaves everything to PyTorch."""
 
@@ -43,6 +45,7 @@ _SIGNATURES = {
     "relu_backward": (*_SIZES, *[_POINTER] * 4),
     "attend": (c_int, *[c_int64] * 4, *[_POINTER] * 5),
     "attend_backward": (c_int, *[c_int64] * 4, c_float, *[_POINTER] * 7),
+    "attend_strided": (c_int, *[c_int64] * 6, c_float, *[_POINTER] * 7),
     "distinct": (c_int64, c_int64, *[_POINTER] * 4),
 }
 

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from circuits.cpu_path.strided_attention import strided_attention
+
 
 def pattern(
     q: Float[Tensor, "n query n_heads d_head"], k: Float[Tensor, "n key n_heads d_head"]
@@ -28,9 +30,20 @@ def attend(
 ) -> Float[Tensor, "*batch query n_heads d_head"]:
     """Causal attention; one key and value per position, each broadcast against the batch.
 
-    Queries are the last positions of the sequence. The softmax runs over the first axis: over a
-    last axis of three entries PyTorch's takes twenty to forty times as long. The result is written
-    to `out`, where that is given.
+    Queries are the last positions of the sequence. The result is written to `out`, where that is
+    given.
+    """
+    z = strided_attention(q, keys, values, out)
+    return _attend_by_keys(q, keys, values, out) if z is None else z
+
+
+def _attend_by_keys(
+    q: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], out: Tensor | None
+) -> Tensor:
+    """In PyTorch's operations, for any device.
+
+    The softmax runs over the first axis: over a last axis of three entries PyTorch's takes twenty
+    to forty times as long.
     """
     n_queries = q.shape[-3]
     before = len(keys) - n_queries
