@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import xarray as xr
 from analyses.edge_examples import KEPT_PAIRS, edge_questions, example_variables
 from analyses.edge_tests import Effects, Rules, choose
 from analyses.precision import coarse
-from app.instrument.discovered import discovered_measures
+from app.instrument.discovered import LISTED, discovered_measures
 from circuits.errors import HopscopeError
 
 EDGES = ["embed[subject]>mlp.0[subject]", "mlp.0[subject]>output", "embed[subject]>output"]
@@ -99,14 +100,29 @@ def test_coarse_values_are_off_by_a_quarter_of_their_deviation_at_most() -> None
     np.testing.assert_array_equal(coarse(constant), constant.astype(np.float16))
 
 
-def test_the_instrument_gets_the_effects_of_every_pair_and_question() -> None:
-    ds, _ = known_result()
+@pytest.mark.parametrize("n", [50, 16])
+def test_the_instrument_gets_the_questions_at_either_end(n: int) -> None:
+    ds, _ = known_result(n)
     sent = discovered_measures(ds, "id_test", [7])["singles"]
     assert sent["edge"] == [[0, 1]]
     assert sent["token"] == [[1, 0]]
-    codes = np.frombuffer(base64.b64decode(sent["base64"]), np.int8).reshape(sent["shape"])
-    assert codes.shape == (1, 2, 50)
-    assert codes[0, 0, 0] == -128  # no such corruption
-    most = np.array(sent["most"]["values"]).reshape(1, 2, 1) / 1000
+    assert sent["n"] == [[n - 1, n]]  # question 0 has no corruption of relation 1
+    largest = np.array(sent["largest"]["values"])[:, None] / 1000
     stored = ds.effect_example.isel(step=0, split=0).transpose("pair", "example").values[:2]
-    np.testing.assert_allclose((codes / 127 * most)[0, :, 1:], stored[:, 1:], atol=0.02)
+    for end, sign in (("most", 1), ("least", -1)):
+        question = _unpacked(sent[end]["question"], "<u2")
+        effects = _unpacked(sent[end]["code"], "i1") / 127 * largest
+        assert question.shape == (2, min(n, LISTED))
+        for pair, direction in ((0, -1), (1, 1)):  # pair 0 has effects below zero
+            known = np.flatnonzero(np.isfinite(stored[pair]))
+            ranked = sorted(known, key=lambda i, p=pair, s=sign * direction: -s * stored[p, i])
+            count = min(LISTED, len(ranked))
+            np.testing.assert_allclose(
+                effects[pair, :count], stored[pair, ranked[:count]], atol=0.02
+            )
+            assert set(question[pair, :count]) <= set(known)
+
+
+def _unpacked(packed: dict[str, Any], dtype: str) -> np.ndarray:
+    data = np.frombuffer(base64.b64decode(packed["base64"]), dtype)
+    return data.reshape(packed["shape"])[0]

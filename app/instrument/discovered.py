@@ -14,7 +14,7 @@ import xarray as xr
 from jaxtyping import Bool, Int
 
 from analyses.computational_graph import parsed_edge
-from app.instrument.packing import pack, pack_bits, pack_bytes, pack_measure
+from app.instrument.packing import pack, pack_bits, pack_integers, pack_measure
 
 SYMBOLS = {
     "subject": "h",
@@ -26,6 +26,8 @@ SYMBOLS = {
     "entity_2": "e2",
 }
 """The tokens of a question in the notation of the figures."""
+LISTED = 20
+"""Questions sent of either end."""
 ROW_OF_KIND = {"attn": 1, "head": 1, "mlp": 2}
 
 
@@ -80,9 +82,12 @@ def discovered_measures(ds: xr.Dataset, split: str, steps: Sequence[int]) -> dic
 
 
 def _singles(now: xr.Dataset, sent: Int[np.ndarray, " edge"]) -> dict[str, Any]:
-    """Effects on single questions as signed bytes [step, pair, question].
+    """The questions on which each pair of edge and token does most and least, and how much.
 
-    127 stands for the largest of its `pair` (`most`, nats), -128 for none. A pair is an index into
+    `most` and `least` are [step, pair, rank], the most (in the direction of the mean) and the least
+    of all first: all questions would be a multiple of the rest of the page. Of `n` questions no
+    more than the n best have a meaning. `question` is a place among those asked; `code` the effect
+    as a byte, of which 127 stands for the `largest` of its pair, in nats. A pair is an index into
     the sent edges and one into the tokens.
     """
     edge, token = (now[f"pair_{of}"].transpose("step", "pair").values for of in ("edge", "token"))
@@ -91,15 +96,27 @@ def _singles(now: xr.Dataset, sent: Int[np.ndarray, " edge"]) -> dict[str, Any]:
     table = now["effect_example"].transpose("step", "pair", "example")
     values = table.values[:, :used, asked].astype(float)
     known = np.isfinite(values)
-    most = np.where(known, np.abs(values), 0.0).max(-1, initial=0.0, keepdims=True)
-    share = np.where(known, values, 0.0) / np.where(most > 0, most, 1.0)
-    codes = np.where(known, np.round(127 * share), -128).astype(np.int8)
+    effect, n = np.where(known, values, 0.0), known.sum(-1)
+    largest = np.abs(effect).max(-1, initial=0.0, keepdims=True)
+    codes = np.round(127 * effect / np.where(largest > 0, largest, 1.0)).astype("i1")
+    sign = np.where(effect.sum(-1, keepdims=True) < 0, -1, 1)
+    order = np.argsort(np.where(known, -sign * values, np.inf), axis=-1, kind="stable")
+    rank = np.arange(min(LISTED, order.shape[-1]))
+    ends = {"most": np.broadcast_to(rank, (*n.shape, len(rank))), "least": n[..., None] - 1 - rank}
+    listed = {end: np.take_along_axis(order, at.clip(0), -1) for end, at in ends.items()}
     places = np.where(edge >= 0, np.searchsorted(sent, edge), -1)
     return {
         "edge": places[:, :used].tolist(),
         "token": token[:, :used].tolist(),
-        "most": pack(most[..., 0]),
-        **pack_bytes(codes),
+        "n": n.tolist(),
+        "largest": pack(largest[..., 0]),
+        **{
+            end: {
+                "question": pack_integers(question.astype("<u2")),
+                "code": pack_integers(np.take_along_axis(codes, question, -1)),
+            }
+            for end, question in listed.items()
+        },
     }
 
 

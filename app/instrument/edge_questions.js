@@ -1,12 +1,13 @@
 // The questions behind an edge of the circuit: those on which it does most, and those on which least.
 
-const LISTED = 60;  // questions of either kind
-
-// Effects on single questions of every pair of edge and token that a circuit keeps, as bytes.
+// Effects on the questions at either end, of every pair of edge and token that a circuit keeps.
 class SingleEffects {
-  constructor({ shape, base64, edge, token, most }) {
-    Object.assign(this, { shape, edge, token, most: new Grid(most) });
-    this.bytes = Int8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  constructor({ edge, token, n, largest, most, least }) {
+    Object.assign(this, { edge, token, n, largest: new Grid(largest) });
+    this.ends = { most, least };
+    for (const [end, { question, code }] of Object.entries(this.ends)) {
+      this.ends[end] = { listed: code.shape[2], question: new Uint16Array(bytesOf(question).buffer), code: new Int8Array(bytesOf(code).buffer) };
+    }
   }
 
   // The pairs of an edge, [{pair, token}].
@@ -14,11 +15,17 @@ class SingleEffects {
     return this.edge[index].map((e, pair) => ({ e, pair, token: this.token[index][pair] })).filter(({ e }) => e === edge);
   }
 
-  // Nats; null for a question without such a corruption.
-  at(index, pair, i) {
-    const code = this.bytes[(index * this.shape[1] + pair) * this.shape[2] + i];
-    return code === -128 ? null : (code / 127) * this.most.at(index, pair);
+  // The questions with the "most" or the "least" effect, [{i, effect}] in nats, the outermost first.
+  at(index, pair, end) {
+    const { listed, question, code } = this.ends[end], n = this.n[index][pair];
+    const many = Math.min(listed, end === "most" ? Math.ceil(n / 2) : Math.floor(n / 2));
+    const first = (index * this.edge[0].length + pair) * listed, largest = this.largest.at(index, pair);
+    return Array.from({ length: many }, (_, rank) => ({ i: question[first + rank], effect: (code[first + rank] / 127) * largest }));
   }
+}
+
+function bytesOf({ base64 }) {
+  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 }
 
 class EdgeQuestions {
@@ -61,14 +68,12 @@ class EdgeQuestions {
   }
 
   fill(found, { pair, token }, mean) {
-    const { data, playhead } = this.context, sign = mean < 0 ? -1 : 1;
-    const rows = found.examples.map((text, i) => ({ text, effect: found.singles.at(playhead.index, pair, i) }))
-      .filter((row) => row.effect !== null).sort((a, b) => sign * (b.effect - a.effect));
-    this.drawer.title.textContent = `${nats(mean)} nats on average over ${rows.length} questions with another`;
+    const { data, playhead } = this.context, singles = found.singles;
+    this.drawer.title.textContent = `${nats(mean)} nats on average over ${singles.n[playhead.index][pair]} questions with another`;
     this.drawer.title.title = `How far the logit of the answer falls, against the one with another ${data.positions[token].label}, when that is let through along this edge alone.`;
-    const many = Math.min(LISTED, Math.ceil(rows.length / 2));
-    this.list(this.most, "does most (nats)", rows.slice(0, many));
-    this.list(this.least, "does least", rows.slice(-Math.min(many, rows.length - many)).reverse());
+    const rows = (end) => singles.at(playhead.index, pair, end).map(({ i, effect }) => ({ text: found.examples[i], effect }));
+    this.list(this.most, "does most (nats)", rows("most"));
+    this.list(this.least, "does least", rows("least"));
   }
 
   list(column, heading, rows) {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Int8
+from jaxtyping import Float, Integer
 
 
 def pack(values: Float[np.ndarray, "*axes"]) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def pack_bits(bits: np.ndarray) -> dict[str, Any]:
     return {"shape": list(bits.shape), "base64": base64.b64encode(packed.tobytes()).decode()}
 
 
-def pack_bytes(values: Int8[np.ndarray, "*axes"]) -> dict[str, Any]:
-    """Signed bytes of any shape as base64, row-major."""
+def pack_integers(values: Integer[np.ndarray, "*axes"]) -> dict[str, Any]:
+    """Small whole numbers of any shape as base64 of their little-endian bytes, row-major."""
     data = base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
     return {"shape": list(values.shape), "base64": data}
 
