@@ -29,17 +29,8 @@ from circuits.checkpoints import (
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.recipe import Recipe
 from circuits.recipe_toml import recipe_toml
-from circuits.runs import (
-    CHECKPOINTS,
-    LOCK,
-    MANIFEST,
-    METRICS,
-    RECIPE,
-    RESUME,
-    SCHEMA_VERSION,
-    Run,
-    RunState,
-)
+from circuits.run_reading import MANIFEST, SCHEMA_VERSION
+from circuits.runs import CHECKPOINTS, LOCK, METRICS, RECIPE, RESUME, Run, RunState
 from circuits.write_queue import WriteQueue
 
 if TYPE_CHECKING:

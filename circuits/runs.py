@@ -25,11 +25,7 @@ it is being trained; `Run.refreshed()` reads what has come since.
 
 from __future__ import annotations
 
-import json
-import math
-import sys
 import tomllib
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -41,6 +37,13 @@ import filelock
 from circuits.checkpoints import checkpoint_name, file_sha256, load_checkpoint, read_header
 from circuits.errors import HopscopeError
 from circuits.recipe import Recipe, parse_recipe
+from circuits.run_reading import (
+    MANIFEST,
+    check_entries,
+    incomplete,
+    read_manifest,
+    read_metrics,
+)
 
 if TYPE_CHECKING:  # a run is listed without the seconds that pandas and the model take
     import pandas as pd
@@ -51,12 +54,8 @@ if TYPE_CHECKING:  # a run is listed without the seconds that pandas and the mod
     from circuits.queries import Queries
     from circuits.vocab import Vocab
 
-SCHEMA_VERSION = 1
-MANIFEST, RECIPE, METRICS, LOCK = "manifest.json", "recipe.toml", "metrics.jsonl", ".lock"
+RECIPE, METRICS, LOCK = "recipe.toml", "metrics.jsonl", ".lock"
 CHECKPOINTS, RESUME = "checkpoints", "resume"
-
-MOST_STEPS = 10**12 - 1
-"""A step beyond it comes from no training."""
 
 RunState = Literal["training", "stopped", "finished"]
 
@@ -171,7 +170,7 @@ class Run:
         config = ModelConfig.from_json(self.manifest["model"])
         there = sum(prod(e.shape) for e in read_header(self.checkpoint_path(step)).values())
         if config.n_matrix_weights > there:  # nothing is allocated because a manifest claims it
-            raise _incomplete(
+            raise incomplete(
                 self.path,
                 f"{MANIFEST} tells of a model of at least {config.n_matrix_weights:,} weights, the "
                 f"checkpoint of step {step} has {there:,}",
@@ -209,57 +208,13 @@ def open_run(path: str | Path) -> Run:
     folder = Path(path)
     if not folder.is_dir():
         raise HopscopeError(f"{folder} is no run folder; train one with `hopscope train RECIPE`.")
-    _check_entries(folder)
-    manifest = _read_manifest(folder)
+    check_entries(folder)
+    manifest = read_manifest(folder)
     try:
         table = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _incomplete(folder, f"{RECIPE} cannot be read: {error}") from error
+        raise incomplete(folder, f"{RECIPE} cannot be read: {error}") from error
     return Run(folder, parse_recipe(table, str(folder / RECIPE)), manifest)
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Rows of a metrics file; a last line still being written is left out."""
-    try:
-        lines = path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise HopscopeError(f"{path} cannot be read ({error.strerror}).") from error
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = _parse(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not _is_evaluation(row, after=rows[-1]["step"] if rows else -1):
-            raise HopscopeError(
-                f"{path}, line {number} is damaged; delete that line or train the run again."
-            )
-        rows.append(row)
-    return rows
-
-
-def _is_evaluation(row: Any, *, after: int) -> bool:
-    """Whether this is a row of finite numbers of a later step."""
-    return (
-        isinstance(row, dict)
-        and all(type(v) in (int, float) and abs(v) <= sys.float_info.max for v in row.values())
-        and type(row.get("step")) is int
-        and after < row["step"] <= MOST_STEPS
-    )
-
-
-def _parse(text: str | bytes) -> Any:
-    """JSON without NaN and without infinity in any spelling, which Python would take."""
-    return json.loads(text, parse_constant=_finite, parse_float=_finite)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is no number")
-    return number
 
 
 def is_locked(folder: Path) -> bool:
@@ -280,80 +235,3 @@ def describe_steps(steps: list[int]) -> str:
     if len(steps) > 12:
         return f"{len(steps)} of them, {', '.join(map(str, steps[:5]))}, ... {steps[-1]}."
     return f"{', '.join(map(str, steps)) or 'none'}."
-
-
-def _check_entries(folder: Path) -> None:
-    """Refuse links out of the folder, and pipes and devices, which would never end.
-
-    A link to a folder elsewhere would also let a resumed run write and delete there.
-    """
-    inside = folder.resolve()
-    try:
-        entries = list(folder.iterdir())
-    except OSError as error:
-        raise HopscopeError(f"{folder} cannot be read ({error.strerror}).") from error
-    for path in entries:
-        if path.is_symlink() and not path.resolve().is_relative_to(inside):
-            raise HopscopeError(
-                f"{path} is a link out of the run folder, which is not followed; put what it "
-                "leads to in its place, or delete it."
-            )
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise HopscopeError(f"{path} is neither a file nor a folder; delete it.")
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = _parse((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise _incomplete(folder, f"it has no {MANIFEST}, which is written last") from None
-    except OSError as error:
-        raise HopscopeError(f"{folder / MANIFEST} cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError):
-        raise _incomplete(folder, f"{MANIFEST} is not JSON") from None
-    schema = manifest.get("schema") if isinstance(manifest, dict) else None
-    if type(schema) is not int:
-        raise _incomplete(folder, f"{MANIFEST} has no schema version")
-    if schema > SCHEMA_VERSION:
-        raise HopscopeError(
-            f"{folder} was made by a newer Hopscope (run format {schema}, this one reads up to "
-            f"{SCHEMA_VERSION}); update with `pip install -U hopscope`."
-        )
-    _check_manifest(folder, manifest)
-    return manifest
-
-
-def _check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    rows = manifest.get("checkpoints")
-    well_formed = (
-        isinstance(rows, list)
-        and all(_is_checkpoint(row) for row in rows)
-        and all(isinstance(manifest.get(key, {}), dict) for key in ("grok", "baselines"))
-        and isinstance(manifest.get("notes", []), list)
-        and isinstance(manifest.get("model"), dict)
-        and manifest.get("state") in ("training", "stopped", "finished")
-    )
-    if not well_formed:
-        raise _incomplete(
-            folder,
-            f"{MANIFEST} lacks its checkpoints (steps of 0 to {MOST_STEPS:,} with a SHA-256), "
-            "model or state",
-        )
-    steps = [row["step"] for row in manifest["checkpoints"]]
-    if twice := [step for step, n in Counter(steps).items() if n > 1]:
-        raise _incomplete(folder, f"{MANIFEST} lists the checkpoint of step {twice[0]} twice")
-
-
-def _is_checkpoint(row: Any) -> bool:
-    return (
-        isinstance(row, dict)
-        and type(row.get("step")) is int
-        and 0 <= row["step"] <= MOST_STEPS
-        and isinstance(row.get("sha256"), str)
-    )
-
-
-def _incomplete(folder: Path, problem: str) -> HopscopeError:
-    return HopscopeError(
-        f"{folder} is a half-written or damaged run: {problem}; train it again into a new folder."
-    )

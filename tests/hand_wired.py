@@ -32,7 +32,8 @@ from circuits.model import HookedTransformer, ModelConfig
 from circuits.queries import Queries
 from circuits.recipe import Recipe
 from circuits.recipe_toml import recipe_toml
-from circuits.runs import CHECKPOINTS, MANIFEST, METRICS, RECIPE, SCHEMA_VERSION, Run, open_run
+from circuits.run_reading import MANIFEST, SCHEMA_VERSION
+from circuits.runs import CHECKPOINTS, METRICS, RECIPE, Run, open_run
 from circuits.vocab import Vocab
 
 WORKING_HEAD = 1

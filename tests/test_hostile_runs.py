@@ -15,8 +15,9 @@ from tiny_runs import numbers, tiny_recipe
 
 from circuits.checkpoints import file_sha256, load_checkpoint
 from circuits.errors import HopscopeError
+from circuits.run_reading import read_metrics
 from circuits.run_writer import RunWriter
-from circuits.runs import open_run, read_metrics
+from circuits.runs import open_run
 from train.loop import train
 from train.session import Session
 from train.state import state_steps

@@ -20,7 +20,8 @@ from tiny_runs import numbers, tiny_recipe
 
 from circuits.errors import HopscopeError
 from circuits.recipe import Recipe
-from circuits.runs import LOCK, open_run, read_metrics
+from circuits.run_reading import read_metrics
+from circuits.runs import LOCK, open_run
 from train.loop import train
 from train.state import state_steps
 

@@ -16,7 +16,8 @@ from tiny_runs import tiny_recipe
 from circuits.errors import HopscopeError
 from circuits.recipe import parse_recipe
 from circuits.recipe_toml import recipe_toml
-from circuits.runs import LOCK, Run, open_run, read_metrics
+from circuits.run_reading import read_metrics
+from circuits.runs import LOCK, Run, open_run
 from train.loop import train
 
 

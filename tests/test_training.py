@@ -16,7 +16,8 @@ from circuits.corpus import build_corpus
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer, ModelConfig
 from circuits.recipe import Recipe
-from circuits.runs import MANIFEST, open_run
+from circuits.run_reading import MANIFEST
+from circuits.runs import open_run
 from train import session
 from train.batches import Batch, Batches
 from train.distributed import Group

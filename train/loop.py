@@ -16,8 +16,9 @@ from circuits.corpus import Corpus, build_corpus
 from circuits.errors import HopscopeError
 from circuits.model import HookedTransformer
 from circuits.recipe import Recipe
+from circuits.run_reading import MANIFEST
 from circuits.run_writer import RunWriter
-from circuits.runs import MANIFEST, RECIPE, RESUME, Run, open_run
+from circuits.runs import RECIPE, RESUME, Run, open_run
 from train.distributed import Group, LostProcess, process_group
 from train.evaluation import Evaluator
 from train.memory import fitting_model

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from circuits.checkpoints import load_tensors, save_tensors, write_atomically
 from circuits.errors import HopscopeError
-from circuits.runs import MANIFEST, RESUME
+from circuits.run_reading import MANIFEST
+from circuits.runs import RESUME
 
 KEPT = 2
 _NAME = re.compile(r"state_(\d{8,12})\.json")

@@ -20,7 +20,8 @@ import pandas as pd
 from circuits.checkpoints import write_atomically
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.recipe import Recipe, load_recipe
-from circuits.runs import MANIFEST, Run, open_run
+from circuits.run_reading import MANIFEST
+from circuits.runs import Run, open_run
 
 Backend = Literal["loky", "ray"]
 TABLE = "sweep.csv"

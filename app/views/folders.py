@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from circuits.runs import MANIFEST
+from circuits.run_reading import MANIFEST
 
 ENVIRONMENT = "HOPSCOPE_RUNS"
 """Environment variable that names the runs folder; an argument after `--` does too."""

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from circuits.errors import HopscopeError
-from circuits.runs import MANIFEST, is_locked
+from circuits.run_reading import MANIFEST
+from circuits.runs import is_locked
 
 JOB, LOG = ".job.json", ".log"
 MEASURING, MEASURING_LOG = ".measuring.json", ".measuring.log"

@@ -15,7 +15,8 @@ import streamlit as st
 
 from app.views.importing import MODELS, load
 from circuits.errors import HopscopeError
-from circuits.runs import MANIFEST, Run, open_run
+from circuits.run_reading import MANIFEST
+from circuits.runs import Run, open_run
 
 if TYPE_CHECKING:
     import xarray as xr
