@@ -201,6 +201,23 @@ def test_models_learn_the_same_with_and_without_them(monkeypatch, dtype, changes
     assert found["compiled"][-1] == pytest.approx(found["pytorch"][-1], rel=0.2)
 
 
+@needs_kernels
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16], ids=str)
+def test_the_default_dtype_changes_nothing(dtype, default):
+    model = HookedTransformer(_config())
+    tokens = torch.randint(0, 12, (64, 3), generator=torch.Generator().manual_seed(1))
+    found = []
+    for now in (torch.float32, default):
+        torch.set_default_dtype(now)
+        try:
+            logits = fast_logits(model, tokens, None, DTYPES[dtype])
+            found.append((logits, *torch.autograd.grad(logits.sum(), [*model.parameters()])))
+        finally:
+            torch.set_default_dtype(torch.float32)
+    for plain, other in zip(*found, strict=True):
+        assert torch.equal(plain, other)
+
+
 @pytest.fixture
 def no_library_yet(monkeypatch, tmp_path):
     """A user whose cache is empty."""
@@ -242,3 +259,50 @@ def test_processes_that_compile_at_once_all_get_them(no_library_yet):
     assert [process.wait(timeout=120) for process in crowd] == [0, 0, 0]
     (library,) = (no_library_yet / "cache" / "hopscope").iterdir()
     assert library.suffix == ".so"
+
+
+@needs_kernels
+def test_a_compiler_of_another_language_and_an_unreadable_command_are_told(
+    no_library_yet, monkeypatch
+):
+    compiler = no_library_yet / "compiler"
+    compiler.write_text('#!/bin/sh\nexec cc -Dadd_norm=renamed "$@"\n')  # as C++ would
+    compiler.chmod(0o755)
+    for command, message in ((str(compiler), "no function add_norm"), ("cc 'x", "quotation")):
+        monkeypatch.setenv("CC", command)
+        module.kernels.cache_clear()
+        with pytest.warns(UserWarning, match=message):
+            assert module.kernels(BF16) is None
+
+
+MAPS = "7f00-7f01 r-xp 00000000 fe:01 1234 {}"
+
+
+@pytest.mark.parametrize(
+    ("loaded", "found"),
+    [
+        (["my env/torch/libgomp-a3.so.1"], "my env/torch/libgomp-a3.so.1"),
+        (["torch/libgomp.so.1", "sklearn.libs/libgomp-d2.so"], "torch/libgomp.so.1"),
+        (["lib/libgomp.so.1"], "lib/libgomp.so.1"),
+        (["lib/libiomp5.so", "sklearn.libs/libgomp-d2.so"], None),
+        (["torch/libgomp.so.1 (deleted)"], None),
+        (["lib/libomp.so"], None),
+    ],
+    ids=str,
+)
+def test_the_openmp_of_pytorch_is_told_from_others(monkeypatch, tmp_path, loaded, found):
+    """Next to PyTorch lies what is in a folder `torch`."""
+    for name in loaded:
+        path = tmp_path / name.removesuffix(" (deleted)")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if "deleted" not in name:
+            path.touch()
+    maps = tmp_path / "maps"
+    maps.write_text(
+        "\n".join([MAPS.format(tmp_path / name) for name in loaded] + ["7f02 rw-p 0 0 0"])
+    )
+    monkeypatch.setattr(module, "MAPS", maps)
+    home = "my env" if loaded[0].startswith("my env") else ""
+    monkeypatch.setattr(module.torch, "__file__", str(tmp_path / home / "torch" / "__init__.py"))
+    expected = None if found is None else tmp_path / found
+    assert module._loaded_openmp() == expected

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from circuits.config import ModelConfig
 from circuits.cpu_path.compiled_ops import ops_for
 from circuits.cpu_path.prefix_sharing import prefix_tree
+from circuits.cpu_path.torch_ops import TorchOps
 from circuits.fast_path import fast_logits, plain_logits
 from circuits.model import HookedTransformer
 
@@ -155,6 +156,71 @@ def test_dropout_acts_in_training_only():
     torch.testing.assert_close(
         model.fast_logits(tokens), model(tokens)[:, -1], rtol=1e-5, atol=1e-5
     )
+
+
+def _apart(parameter: torch.Tensor) -> torch.Tensor:
+    """The same numbers, not side by side in memory."""
+    twice = torch.stack([parameter, parameter], -1).detach()
+    return twice[..., 0]
+
+
+CAST = {
+    "float64": lambda model: model.double(),
+    "bfloat16": lambda model: model.bfloat16(),
+    "not_contiguous": lambda model: model.load_state_dict(
+        {name: _apart(value) for name, value in model.state_dict().items()}, assign=True
+    ),
+}
+
+
+@pytest.mark.parametrize("cast", CAST)
+def test_parameters_of_any_dtype_and_layout_are_taken(cast):
+    model = _model()
+    CAST[cast](model)
+    same_numbers = copy.deepcopy(model).float()
+    tokens, predict_at = _batch(3, (1, 2))
+    expected, got = (
+        _hooked(same_numbers, tokens, predict_at),
+        fast_logits(model, tokens, predict_at),
+    )
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=2e-5)
+    exact, ours = _gradients(same_numbers, expected), _gradients(model, got)
+    error = 1e-2 if cast == "bfloat16" else 1e-4
+    for name, parameter in model.named_parameters():
+        assert ours[name].dtype == parameter.dtype
+        torch.testing.assert_close(ours[name].float(), exact[name], rtol=error, atol=error)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_autocast_and_the_type_of_the_tokens_change_nothing(precision):
+    model = _model()
+    tokens, predict_at = _batch(3, (1, 2))
+    expected = fast_logits(model, tokens, predict_at, precision)
+    exact = _gradients(model, expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = fast_logits(model, tokens.int(), predict_at.int(), precision)
+        ours = _gradients(model, got)
+    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+    for name in exact:
+        torch.testing.assert_close(ours[name], exact[name], rtol=1e-5, atol=1e-5)
+
+
+def test_heads_too_wide_for_a_threads_stack_are_left_to_pytorch():
+    model = _model(n_layers=1, n_heads=1, d_head=900_000, d_model=2, d_mlp=2)
+    tokens, _ = _batch(2, None, rows=2)
+    assert type(ops_for(model.cfg, torch.float32)) is TorchOps
+    with torch.no_grad():
+        torch.testing.assert_close(
+            fast_logits(model, tokens), model(tokens)[:, -1], rtol=1e-4, atol=1e-4
+        )
+
+
+def test_gradients_taken_twice_are_refused():
+    model = _model()
+    loss = fast_logits(model, _batch(3, None)[0]).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="taken once"):
+        loss.backward()
 
 
 def test_rows_that_begin_alike_share_their_nodes():

@@ -95,7 +95,7 @@ def block_backward(
     torch.mm(tape.x1.T, dkv, out=into.W_kv)
     later = queries.later
     if queries.repeated:
-        of_nodes = torch.zeros(len(tape.x1), dq.shape[1])
+        of_nodes = dkv_exact.new_zeros(len(tape.x1), dq.shape[1])
         dq = _add_at(of_nodes, later, dq.float()).to(ops.dtype)
         later = slice(None)
     torch.mm(tape.x_q.T, dq, out=into.W_q)

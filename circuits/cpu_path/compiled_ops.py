@@ -10,14 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.config import ModelConfig
-from circuits.cpu_path.kernels import MOST_SEEN, kernels
+from circuits.cpu_path.kernels import MOST_SEEN, MOST_WIDE, kernels
 from circuits.cpu_path.prefix_sharing import Queries
 from circuits.cpu_path.torch_ops import Rows, TorchOps
 
 
 def ops_for(cfg: ModelConfig, dtype: torch.dtype) -> TorchOps:
     """The fastest operations there are for a configuration on this machine."""
-    library = kernels(dtype) if cfg.n_ctx <= MOST_SEEN else None
+    fits = cfg.n_ctx <= MOST_SEEN and cfg.d_head <= MOST_WIDE
+    library = kernels(dtype) if fits else None
     return TorchOps(cfg, dtype) if library is None else CompiledOps(cfg, dtype, library)
 
 
@@ -55,7 +56,7 @@ class CompiledOps(TorchOps):
         in_place = listed is None and delta is None
         total = resid if in_place else resid.new_empty(n, width)
         out = torch.empty(n, width, dtype=self.dtype)
-        mean, rstd = torch.empty(n), torch.empty(n)
+        mean, rstd = _floats(n), _floats(n)
         w, b = weights
         arrays = (_at(x) for x in (resid, listed, delta, w, b))
         results = (_at(x) for x in (total, out, mean, rstd))
@@ -83,10 +84,10 @@ class CompiledOps(TorchOps):
             skip = rows.start or 0
         elif also is not None:  # some may fall on the same row: added up first
             assert more is None
-            more, also = torch.zeros(n, width).index_add_(0, rows, also.float()), None
+            more, also = _floats(n, width).zero_().index_add_(0, rows, also.float()), None
         threads = _threads()
-        partial, dx = torch.empty(threads, 3, width), torch.empty(n, width)
-        dw, db = torch.empty(width), torch.empty(width)
+        partial, dx = _floats(threads, 3, width), _floats(n, width)
+        dw, db = _floats(width), _floats(width)
         self._kernels.norm_backward(
             *(threads, n, width, _at(dense), _at(also), skip, _at(more)),
             *(_at(t) for t in (x, mean, rstd, weights[0], add, dx, partial, dw, db)),
@@ -97,7 +98,7 @@ class CompiledOps(TorchOps):
         """Both in one pass."""
         threads, (n, width) = _threads(), x.shape
         out = x if x.dtype == self.dtype else torch.empty(n, width, dtype=self.dtype)
-        partial = torch.empty(threads, width)
+        partial = _floats(threads, width)
         arrays = (_at(t) for t in (x, out, partial, total))
         self._kernels.cast_and_sum(threads, n, width, *arrays)
         return out
@@ -107,7 +108,7 @@ class CompiledOps(TorchOps):
         if self.cfg.act_fn != "relu":
             return super().activate_backward(dpost, kept, total)
         threads, (n, width) = _threads(), dpost.shape
-        partial = torch.empty(threads, width)
+        partial = _floats(threads, width)
         arrays = (_at(t) for t in (dpost, kept, partial, total))
         self._kernels.relu_backward(threads, n, width, *arrays)
         return dpost
@@ -122,7 +123,7 @@ class CompiledOps(TorchOps):
         patterns = []
         for at in queries.lookups:
             n, seen = at.stop - at.start, at.position + 1
-            pattern = torch.empty(n, heads.n_heads, seen)
+            pattern = _floats(n, heads.n_heads, seen)
             arrays = (_at(x) for x in (q[at.start - first :], kv, at.seen, z[at.start :], pattern))
             self._kernels.attend(_threads(), n, seen, *heads, *arrays)
             patterns.append(pattern)
@@ -134,7 +135,7 @@ class CompiledOps(TorchOps):
         """Gradients of keys and values are added where they belong at once, in fp32."""
         heads, first, width = self.heads, queries.first, dz.shape[1]
         dq = dz.new_empty(len(dz) - first, width)
-        dkv = torch.zeros(n_nodes, 2 * width)
+        dkv = _floats(n_nodes, 2 * width).zero_()
         if isinstance(queries.rows, slice):
             dkv[:first, width:] = dz[:first]
         elif first:
@@ -150,6 +151,11 @@ class CompiledOps(TorchOps):
 
 def _threads() -> int:
     return torch.get_num_threads()
+
+
+def _floats(*size: int) -> Tensor:
+    """Room for what a kernel writes in fp32, whatever PyTorch's default is."""
+    return torch.empty(size, dtype=torch.float32)
 
 
 def _at(x: Tensor | None) -> int | None:

@@ -28,12 +28,15 @@ from pathlib import Path
 import torch
 
 SOURCE = Path(__file__).with_name("kernels.c")
+MAPS = Path("/proc/self/maps")
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
 WIDE = ("-mprefer-vector-width=512",)
 """For x86 only; elsewhere vectors have one width."""
 DTYPES = {torch.bfloat16: (), torch.float32: ("-DFP32",)}
 MOST_SEEN = 64
 """Positions a query can attend to; `kernels.c` has room for that many scores."""
+MOST_WIDE = 1024
+"""Width of a head; `kernels.c` has a few of that many numbers on a thread's stack."""
 SWITCH = "HOPSCOPE_KERNELS"
 """Environment variable; "off" leaves everything to PyTorch."""
 
@@ -56,21 +59,29 @@ def kernels(dtype: torch.dtype) -> ctypes.CDLL | None:
 
     Warns if there is a compiler but it does not come to an end with it.
     """
-    compiler, openmp = shlex.split(os.environ.get("CC", "cc")), _loaded_openmp()
-    if os.environ.get(SWITCH) == "off" or openmp is None or dtype not in DTYPES:
-        return None
-    if not compiler or shutil.which(compiler[0]) is None:
+    if os.environ.get(SWITCH) == "off" or sys.platform != "linux" or dtype not in DTYPES:
         return None
     try:
-        library = ctypes.CDLL(str(_compiled(compiler, openmp, DTYPES[dtype])))
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        compiler, openmp = shlex.split(os.environ.get("CC", "cc")), _loaded_openmp()
+        if openmp is None or not compiler or shutil.which(compiler[0]) is None:
+            return None
+        return _declared(ctypes.CDLL(str(_compiled(compiler, openmp, DTYPES[dtype]))))
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         warnings.warn(
             f"Training on the CPU does without its compiled kernels and is slower: {error}. "
             f'Set {SWITCH}="off" to be silent about it.',
             stacklevel=2,
         )
         return None
+
+
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    """The library, told what its functions take and return."""
     for name, argtypes in _SIGNATURES.items():
+        if not hasattr(library, name):
+            raise OSError(
+                f"{library._name} has no function {name}, so the compiler is not one for C"
+            )
         function = getattr(library, name)
         function.argtypes = argtypes
         function.restype = c_int64 if name == "distinct" else None
@@ -79,14 +90,15 @@ def kernels(dtype: torch.dtype) -> ctypes.CDLL | None:
 
 def _loaded_openmp() -> Path | None:
     """The GNU OpenMP library that PyTorch uses: its own, or the system's if it brings none."""
-    if sys.platform != "linux":
-        return None
-    paths = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
-    found = sorted(Path(path) for path in paths if Path(path).name.startswith("libgomp"))
-    site = Path(torch.__file__).parents[1]
+    lines = os.fsdecode(MAPS.read_bytes()).splitlines()
+    paths = sorted({Path(path) for line in lines for path in line.split(maxsplit=5)[5:]})
+    found = [path for path in paths if path.name.startswith(("libgomp", "libiomp", "libomp"))]
+    site = Path(torch.__file__).resolve().parents[1]
     own = [path for path in found if {site / "torch", site / "torch.libs"} & set(path.parents)]
     candidates = own or found
-    return candidates[0] if len(candidates) == 1 else None
+    only = candidates[0] if len(candidates) == 1 else None
+    # a file that was replaced since PyTorch loaded it is listed as "... (deleted)"
+    return only if only and only.name.startswith("libgomp") and only.exists() else None
 
 
 def _compiled(compiler: list[str], openmp: Path, of_dtype: tuple[str, ...]) -> Path:
@@ -100,6 +112,10 @@ def _compiled(compiler: list[str], openmp: Path, of_dtype: tuple[str, ...]) -> P
         part, whole = Path(scratch) / "kernels.o", Path(scratch) / "kernels.so"
         _run(*compiler, *flags, "-c", str(SOURCE), "-o", str(part))
         _run(*compiler, "-shared", str(part), str(openmp), "-lm", "-o", str(whole))
+        with whole.open("rb") as written:
+            os.fsync(
+                written
+            )  # part of a library, left by a power cut, would crash whoever loads it
         whole.replace(target)  # whole at once: other processes may be looking for it
     return target
 

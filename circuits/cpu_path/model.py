@@ -36,7 +36,9 @@ def cpu_logits(
     ops = ops_for(model.cfg, dtype)
     tree = prefix_tree(tokens, predict_at, model.depth, ops.distinct)
     job = _Job(model.cfg, tree, _workspace(model, dtype), names, model.b_U, ops)
-    return _Logits.apply(job, torch.is_grad_enabled(), *parameters)
+    # the kernels read plain rows of fp32, whatever a model was cast to or its checkpoint held
+    plain = (parameter.float().contiguous() for parameter in parameters)
+    return _Logits.apply(job, torch.is_grad_enabled(), *plain)
 
 
 _workspaces: WeakKeyDictionary[nn.Module, dict[torch.dtype, Workspace]] = WeakKeyDictionary()
@@ -96,10 +98,12 @@ class _Job:
 
     def backward(self, dlogits: Tensor) -> dict[str, Tensor]:
         cfg, tree = self.cfg, self.tree
+        if not self.tapes:
+            raise RuntimeError("gradients of the fast path can be taken once; run it again.")
         dlogits = dlogits.to(self.dtype)
         gradients = {"unembed.W_U": (self.final.T @ dlogits).float()}
         n_queries = len(self.tapes[-1].z)
-        dnormed = torch.zeros(n_queries, cfg.d_model)
+        dnormed = dlogits.new_zeros(n_queries, cfg.d_model, dtype=torch.float32)
         dnormed.index_add_(0, tree.predicted, (dlogits @ self.W_U.T).float())
         dresid, dfinal = self.ops.norm_backward(dnormed, self.norm, self.ln_final)
         gradients |= {f"ln_final.{k}": g for k, g in zip("wb", dfinal, strict=False)}
@@ -119,10 +123,10 @@ class _Job:
         self, dresid: Tensor, gradients: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         cfg, tree = self.cfg, self.tree
-        dW_E = torch.zeros(cfg.d_vocab, cfg.d_model).index_add_(0, tree.tokens, dresid)
+        dW_E = dresid.new_zeros(cfg.d_vocab, cfg.d_model).index_add_(0, tree.tokens, dresid)
         if cfg.tied_unembedding:
             dW_E += gradients.pop("unembed.W_U").T
-        dW_pos = torch.zeros(cfg.n_ctx, cfg.d_model)
+        dW_pos = dresid.new_zeros(cfg.n_ctx, cfg.d_model)
         for p, rows in enumerate(dresid.split(tree.token_sizes)):
             dW_pos[p] = rows.sum(0)
         return gradients | {"embed.W_E": dW_E, "pos_embed.W_pos": dW_pos}
@@ -132,13 +136,20 @@ class _Logits(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, job: _Job, keep: bool, *parameters: Tensor) -> Tensor:
         ctx.job = job
-        return job.forward(parameters, keep)
+        with _given_dtypes():
+            return job.forward(parameters, keep)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dlogits: Tensor) -> tuple[Tensor | None, ...]:
-        gradients = ctx.job.backward(dlogits)
+        with _given_dtypes():
+            gradients = ctx.job.backward(dlogits)
         return (None, None, *(gradients[name] for name in ctx.job.names))
+
+
+def _given_dtypes() -> torch.autocast:
+    """Without autocast, which would hand the kernels other dtypes than they read."""
+    return torch.autocast("cpu", enabled=False)
 
 
 def _norms(parameters: dict[str, Tensor], i: int, n: int) -> Norms:

@@ -93,8 +93,9 @@ def prefix_tree(
     distinct: Distinct,
 ) -> PrefixTree:
     """Build the tree for a batch; predict_at None means the last position of every row."""
+    tokens = tokens.long()  # of a smaller type, keys would overflow
     batch, pos = tokens.shape
-    at = torch.full((batch,), pos - 1) if predict_at is None else predict_at
+    at = torch.full((batch,), pos - 1) if predict_at is None else predict_at.long()
     depth = pos if predict_at is None else int(at.max()) + 1
     nodes, pairs = (_Numbering(depth, batch, distinct) for _ in range(2))
     everyone = torch.arange(batch)

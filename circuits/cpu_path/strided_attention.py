@@ -14,24 +14,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits.cpu_path.kernels import MOST_SEEN, kernels
+from circuits.cpu_path.kernels import MOST_SEEN, MOST_WIDE, kernels
 
 
 def strided_attention(
     q: Float[Tensor, "*batch query n_heads d_head"],
     keys: Sequence[Float[Tensor, "... n_heads d_head"]],
     values: Sequence[Float[Tensor, "... n_heads d_head"]],
-    out: Float[Tensor, "*batch query n_heads d_head"] | None,
 ) -> Float[Tensor, "*batch query n_heads d_head"] | None:
     """See `circuits.patching.short_attention.attend`; None where there is no kernel for it."""
     *batch, n_queries, n_heads, d_head = q.shape
     library = kernels(q.dtype) if q.device.type == "cpu" else None
     graph = torch.is_grad_enabled() and any(x.requires_grad for x in (q, *keys, *values))
-    if library is None or graph or len(batch) not in (1, 2) or len(keys) > MOST_SEEN:
+    alike = all(x.dtype == q.dtype and x.device == q.device for x in (*keys, *values))
+    fits = len(batch) in (1, 2) and len(keys) <= MOST_SEEN and d_head <= MOST_WIDE
+    if library is None or graph or not alike or not fits:
         return None
-    z = torch.empty(q.shape, dtype=q.dtype) if out is None else out
-    if not _side_by_side(z):
-        return None
+    z = q.new_empty(q.shape)
     q = q if _side_by_side(q) else q.contiguous()
     pairs = [[_for_each_run(x, batch) for x in part] for part in zip(keys, values, strict=True)]
     sizes = (*([1, *batch][-2:]), n_queries, len(keys), n_heads, d_head)

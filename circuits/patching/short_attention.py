@@ -26,20 +26,16 @@ def attend(
     q: Float[Tensor, "*batch query n_heads d_head"],
     keys: Sequence[Float[Tensor, "... n_heads d_head"]],
     values: Sequence[Float[Tensor, "... n_heads d_head"]],
-    out: Float[Tensor, "*batch query n_heads d_head"] | None = None,
 ) -> Float[Tensor, "*batch query n_heads d_head"]:
     """Causal attention; one key and value per position, each broadcast against the batch.
 
-    Queries are the last positions of the sequence. The result is written to `out`, where that is
-    given.
+    Queries are the last positions of the sequence.
     """
-    z = strided_attention(q, keys, values, out)
-    return _attend_by_keys(q, keys, values, out) if z is None else z
+    z = strided_attention(q, keys, values)
+    return _attend_by_keys(q, keys, values) if z is None else z
 
 
-def _attend_by_keys(
-    q: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], out: Tensor | None
-) -> Tensor:
+def _attend_by_keys(q: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
     """In PyTorch's operations, for any device.
 
     The softmax runs over the first axis: over a last axis of three entries PyTorch's takes twenty
@@ -57,7 +53,7 @@ def _attend_by_keys(
         )
         torch.sum(asking * key.unsqueeze(-3), -1, out=into)
     weights = scores.mul_(1 / math.sqrt(q.shape[-1])).softmax(0).unsqueeze(-1).unbind(0)
-    z = torch.mul(weights[0], values[0].unsqueeze(-3), out=out)
+    z = weights[0] * values[0].unsqueeze(-3)
     for value, n_seen, weight in zip(values[1:], seen_by[1:], weights[1:], strict=True):
         if n_seen == n_queries:
             z.addcmul_(weight, value.unsqueeze(-3))
