@@ -73,7 +73,7 @@ def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
         "parameters": sum(p.numel() for p in model.parameters()),
         "device": group.device.type,
         "precision": precision,
-        "kernels": kernels_in_use(precision, group.device),
+        "kernels": kernels_in_use(config, precision, group.device),
         "threads": torch.get_num_threads(),
         "processes": group.world,
     }
@@ -155,7 +155,7 @@ def _what_differs(manifest: dict[str, Any], trainer: Trainer) -> list[str]:
     group = trainer.group
     now = {
         "device": group.device.type,
-        "kernels": kernels_in_use(trainer.precision, group.device),
+        "kernels": kernels_in_use(trainer.model.cfg, trainer.precision, group.device),
         "processes": group.world,
         "threads": torch.get_num_threads(),
     }

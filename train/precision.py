@@ -6,7 +6,8 @@ from typing import Literal
 
 import torch
 
-from circuits.cpu_path.kernels import kernels
+from circuits.config import ModelConfig
+from circuits.cpu_path.compiled_ops import CompiledOps, ops_for
 from circuits.fast_path import DTYPES, Precision
 
 
@@ -20,7 +21,10 @@ def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.dev
     return "bf16" if fast else "fp32"
 
 
-def kernels_in_use(precision: Precision, device: torch.device) -> Literal["compiled", "pytorch"]:
+def kernels_in_use(
+    cfg: ModelConfig, precision: Precision, device: torch.device
+) -> Literal["compiled", "pytorch"]:
     """What computes a step besides matrix products; the two round differently."""
-    own = device.type == "cpu" and kernels(DTYPES[precision]) is not None
-    return "compiled" if own else "pytorch"
+    by_hand = device.type == "cpu" and cfg.dropout == 0
+    compiled = by_hand and isinstance(ops_for(cfg, DTYPES[precision]), CompiledOps)
+    return "compiled" if compiled else "pytorch"

@@ -81,7 +81,7 @@ def attend_backward(
     """Gradients of q before its scaling, and of kv in fp32, since many rows add up there."""
     width = dz.shape[1]
     dq = dz.new_empty(len(dz) - queries.first, width)
-    dkv = torch.zeros(n_nodes, 2 * width)
+    dkv = torch.zeros(n_nodes, 2 * width, dtype=torch.float32)
     if queries.first:
         dv = dkv[:, width:]
         if isinstance(queries.rows, slice):
