@@ -11,6 +11,8 @@ import typer
 from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from analyses.walk import Plan
     from circuits.runs import Run
 
@@ -45,7 +47,6 @@ def analyze_command(
         return
     if run is None:
         raise HopscopeError("no run was named; give its folder, or --list for the analyses.")
-    from analyses.faithfulness import warnings_of
     from analyses.walk import analyze
     from circuits.runs import open_run
 
@@ -67,10 +68,17 @@ def analyze_command(
             again=again,
             **options,
         )
-        n = ", ".join(f"{s} {k}" for s, k in zip(result.split.values, result.n.values, strict=True))
-        typer.echo(f"{name}: {result.sizes['step']} checkpoints; examples: {n}")
-        for warning in warnings_of(result):
-            typer.echo(f"{name}: {warning}")
+        _tell(name, result)
+
+
+def _tell(name: str, result: xr.Dataset) -> None:
+    """How much was measured, and what to be warned of."""
+    from analyses.faithfulness import warnings_of
+
+    n = ", ".join(f"{s} {k}" for s, k in zip(result.split.values, result.n.values, strict=True))
+    typer.echo(f"{name}: {result.sizes['step']} checkpoints; examples: {n}")
+    for warning in warnings_of(result):
+        typer.echo(f"{name}: {warning}")
 
 
 def _checked(
