@@ -198,7 +198,8 @@ def test_models_learn_the_same_with_and_without_them(monkeypatch, dtype, changes
         found[name] = losses
     assert found["compiled"][0] == pytest.approx(found["pytorch"][0], rel=0.01)
     assert found["compiled"][-1] < 0.9 * found["compiled"][0]
-    assert found["compiled"][-1] == pytest.approx(found["pytorch"][-1], rel=0.2)
+    # 1 per cent of where they began: roundings make two courses of one run
+    assert found["compiled"][-1] == pytest.approx(found["pytorch"][-1], rel=0.2, abs=0.025)
 
 
 @needs_kernels
@@ -239,8 +240,28 @@ def test_without_a_compiler_pytorch_does_everything(no_library_yet, monkeypatch,
 @needs_kernels
 def test_a_compiler_that_fails_is_named_and_pytorch_does_everything(no_library_yet, monkeypatch):
     monkeypatch.setenv("CC", "false")
-    with pytest.warns(UserWarning, match=r"(?s)compiled kernels.*'false'.*HOPSCOPE_KERNELS"):
+    with pytest.warns(UserWarning, match=r"compiled kernels.*`false.*HOPSCOPE_KERNELS"):
         assert module.kernels(BF16) is None
+
+
+@needs_kernels
+def test_what_a_compiler_says_is_told(no_library_yet, monkeypatch):
+    monkeypatch.setenv("CC", "cc -include no-such-header.h")
+    with pytest.warns(UserWarning, match=r"no-such-header\.h: No such file"):
+        assert module.kernels(BF16) is None
+
+
+@needs_kernels
+@pytest.mark.parametrize("left", [0, 0.5, 0.99])
+def test_part_of_a_library_is_not_loaded_but_compiled_anew(no_library_yet, left):
+    assert module.kernels(BF16)
+    (whole,) = (no_library_yet / "cache" / "hopscope").iterdir()
+    content = whole.read_bytes()
+    whole.unlink()  # in use here, so the same file may not be cut short
+    whole.write_bytes(content[: int(left * len(content))])
+    module.kernels.cache_clear()
+    assert module.kernels(BF16)
+    assert whole.read_bytes() == content
 
 
 @needs_kernels

@@ -35,6 +35,25 @@ def test_it_equals_pytorch(batch, queries, seen, d_head):
 
 
 @needs_kernels
+@pytest.mark.parametrize("heads", [1, 12, 17, 33])
+def test_any_number_of_heads(heads):
+    given = _inputs((3, 7), 2, 4, heads, 16)
+    found = strided_attention(*given)
+    torch.testing.assert_close(found, _attend_by_keys(*given), rtol=1e-5, atol=1e-6)
+
+
+@needs_kernels
+def test_shares_are_exact_from_equal_scores_to_all_but_none():
+    """One query of 1 and keys of falling numbers: the share of each is e to their difference."""
+    falling = [torch.full((1, 1, 1), -float(x)) for x in (0, 1e-6, 0.3, 1, 20, 80, 86, 200, 1e30)]
+    exact = torch.cat(falling, 1).double().flatten().softmax(0)
+    for i, share in enumerate(exact):
+        values = [torch.full((1, 1, 1), float(i == j)) for j in range(len(falling))]
+        found = strided_attention(torch.ones(1, 1, 1, 1), falling, values)
+        torch.testing.assert_close(found.item(), share.item(), rtol=3e-7, atol=1e-37)
+
+
+@needs_kernels
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_cells_that_share_their_queries(n_threads):
     q, keys, values = _inputs((3, 7), 2, 3, 4, 8)
@@ -65,4 +84,4 @@ def test_gradients_and_other_dtypes_are_left_to_pytorch():
     assert strided_attention(q.double(), *doubles) is None
     mixed = [[x.bfloat16() for x in keys], values]
     assert strided_attention(q, *mixed) is None
-    assert strided_attention(*_inputs((2,), 1, 2, 1, 1025)) is None
+    assert strided_attention(*_inputs((2,), 1, 2, 1, 4097)) is None

@@ -17,7 +17,7 @@ from circuits.cpu_path.torch_ops import Rows, TorchOps
 
 def ops_for(cfg: ModelConfig, dtype: torch.dtype) -> TorchOps:
     """The fastest operations there are for a configuration on this machine."""
-    fits = cfg.n_ctx <= MOST_SEEN and cfg.d_head <= MOST_WIDE
+    fits = cfg.n_ctx <= MOST_SEEN and cfg.n_heads * cfg.d_head <= MOST_WIDE
     library = kernels(dtype) if fits else None
     return TorchOps(cfg, dtype) if library is None else CompiledOps(cfg, dtype, library)
 
@@ -27,7 +27,7 @@ class Kept(NamedTuple):
 
     q: Float[Tensor, "later width"]
     kv: Float[Tensor, "nodes two_widths"]
-    patterns: list[Float[Tensor, "n n_heads seen"]]
+    patterns: list[Float[Tensor, "n seen n_heads"]]
 
 
 class CompiledOps(TorchOps):
@@ -123,7 +123,7 @@ class CompiledOps(TorchOps):
         patterns = []
         for at in queries.lookups:
             n, seen = at.stop - at.start, at.position + 1
-            pattern = _floats(n, heads.n_heads, seen)
+            pattern = _floats(n, seen, heads.n_heads)
             arrays = (_at(x) for x in (q[at.start - first :], kv, at.seen, z[at.start :], pattern))
             self._kernels.attend(_threads(), n, seen, *heads, *arrays)
             patterns.append(pattern)

@@ -35,8 +35,8 @@ WIDE = ("-mprefer-vector-width=512",)
 DTYPES = {torch.bfloat16: (), torch.float32: ("-DFP32",)}
 MOST_SEEN = 64
 """Positions a query can attend to; `kernels.c` has room for that many scores."""
-MOST_WIDE = 1024
-"""Width of a head; `kernels.c` has a few of that many numbers on a thread's stack."""
+MOST_WIDE = 4096
+"""Width of all heads together; `kernels.c` has up to `MOST_SEEN` of them on a thread's stack."""
 SWITCH = "HOPSCOPE_KERNELS"
 """Environment variable; "off" leaves everything to PyTorch."""
 
@@ -105,23 +105,31 @@ def _compiled(compiler: list[str], openmp: Path, of_dtype: tuple[str, ...]) -> P
     """Path of the library, compiled if it is not there yet."""
     flags = FLAGS + of_dtype + (WIDE if platform.machine() == "x86_64" else ())
     folder = _folder()
-    target = folder / f"kernels-{_key(compiler, flags, openmp)}.so"
-    if target.exists():
-        return target
+    key = _key(compiler, flags, openmp)
+    for found in folder.glob(f"kernels-{key}-*.so"):
+        if found.name == _named(key, found):
+            return found
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         part, whole = Path(scratch) / "kernels.o", Path(scratch) / "kernels.so"
         _run(*compiler, *flags, "-c", str(SOURCE), "-o", str(part))
         _run(*compiler, "-shared", str(part), str(openmp), "-lm", "-o", str(whole))
-        with whole.open("rb") as written:
-            os.fsync(
-                written
-            )  # part of a library, left by a power cut, would crash whoever loads it
+        target = folder / _named(key, whole)
         whole.replace(target)  # whole at once: other processes may be looking for it
     return target
 
 
+def _named(key: str, library: Path) -> str:
+    """Its name in the cache, which holds its hash: to load part of a library is to crash."""
+    return f"kernels-{key}-{hashlib.sha256(library.read_bytes()).hexdigest()[:16]}.so"
+
+
 def _run(*command: str) -> bytes:
-    return subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
+    done = subprocess.run(command, capture_output=True, timeout=120)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        told = next((line for line in said if "error" in line), said[-1] if said else "nothing")
+        raise OSError(f"`{shlex.join(command)}` failed and said: {told}")
+    return done.stdout
 
 
 def _folder() -> Path:

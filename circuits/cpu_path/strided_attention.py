@@ -27,7 +27,8 @@ def strided_attention(
     library = kernels(q.dtype) if q.device.type == "cpu" else None
     graph = torch.is_grad_enabled() and any(x.requires_grad for x in (q, *keys, *values))
     alike = all(x.dtype == q.dtype and x.device == q.device for x in (*keys, *values))
-    fits = len(batch) in (1, 2) and len(keys) <= MOST_SEEN and d_head <= MOST_WIDE
+    few = len(keys) <= MOST_SEEN and n_heads * d_head <= MOST_WIDE
+    fits = len(batch) in (1, 2) and few
     if library is None or graph or not alike or not fits:
         return None
     z = q.new_empty(q.shape)
