@@ -10,6 +10,8 @@ import argparse
 import resource
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ GROWING: dict[str, dict[str, Any]] = {
 """Analyses whose cost by layers is measured, and their options."""
 ALL_EDGES_TO = 8
 """Layers up to which all edges are patched: they grow with the square of the depth."""
+LAYERS = (2, 4, 8, 16)
 SHAPE = {"d_model": 128, "n_heads": 4, "init_range": 0.02}
 
 
@@ -39,6 +42,7 @@ def main() -> None:
     if not given.growth:
         walk(given.checkpoints, given.jobs)
     grow()
+    grow_in_positions()
 
 
 def walk(checkpoints: int, jobs: int) -> None:
@@ -66,34 +70,73 @@ def walk(checkpoints: int, jobs: int) -> None:
 
 
 def grow() -> None:
-    """Seconds of one core per checkpoint by layers, and the power of the layers they grow with.
+    """What a checkpoint costs by layers: in seconds of one core, and in plain passes by cell.
 
-    A patch of one state is exact only if all blocks after it are run, so what patches every state
-    grows with the square of the layers: the power is 2 less what does not grow, not 1.
+    A cell is one state, S[layer, position]; a plain pass runs the same questions once, unpatched. A
+    patched cell is exact only if all blocks after it are run, so it costs some part of a pass: the
+    passes are to grow linearly in layers x positions. A pass takes as long as the model is deep.
     """
     from hand_wired import random_corpus, random_model
 
     from analyses.catalog import CATALOG
     from analyses.examples import draw_examples
+    from circuits.patching import PatchEngine
 
     torch.set_num_threads(1)
     corpus = random_corpus(217, 27)
     examples = draw_examples(corpus, "train_inferred")
+    tokens = examples.queries.tokens
+    models = {n: random_model(corpus, n_layers=n, **SHAPE) for n in LAYERS}
+    plain = {
+        n: seconds(partial(PatchEngine.trace, PatchEngine(m), tokens)) for n, m in models.items()
+    }
+    print("plain pass: " + ", ".join(f"{n} layers {t:.3f} s" for n, t in plain.items()))
     for name, given in GROWING.items():
         entry, took = CATALOG[name], {}
         options = entry.options(given)
-        for n_layers in (2, 4, 8, 16):
+        for n_layers, model in models.items():
             if name == "path_patching" and n_layers > ALL_EDGES_TO:
                 continue
-            model = random_model(corpus, n_layers=n_layers, **SHAPE)
-            if not took:
-                entry.run(model, examples, options)
-            start = time.process_time()
-            entry.run(model, examples, options)
-            took[n_layers] = time.process_time() - start
+            took[n_layers] = seconds(partial(entry.run, model, examples, options))
         power = np.polyfit(np.log(list(took)), np.log(list(took.values())), 1)[0]
-        each = ", ".join(f"{n} layers {t:.2f} s" for n, t in took.items())
-        print(f"{name}: {each}; power {power:.1f}", flush=True)
+        cells = {n: tokens.shape[1] * (n + 1) for n in took}
+        each = ", ".join(
+            f"{n} layers {t:.2f} s ({t / plain[n] / cells[n]:.2f})" for n, t in took.items()
+        )
+        print(f"{name} (passes by cell): {each}; power {power:.1f}", flush=True)
+
+
+def grow_in_positions() -> None:
+    """Grids of resid_pre by positions, likewise in plain passes of as many positions by cell."""
+    from circuits import HookedTransformer, ModelConfig, patch_grid
+    from circuits.patching import PatchEngine
+
+    n_layers, told = 8, []
+    for n_pos in (2, 3, 4, 6, 8):
+        model = HookedTransformer(ModelConfig(n_layers=n_layers, n_ctx=n_pos, d_vocab=244, **SHAPE))
+        generator = torch.Generator().manual_seed(0)
+        clean, corrupted = torch.randint(244, (2, 300, n_pos), generator=generator)
+        plain = seconds(partial(PatchEngine.trace, PatchEngine(model.eval()), clean))
+        grid = partial(patch_grid, model, clean, corrupted, "resid_pre", first_logit)
+        took = seconds(grid)
+        told.append(f"{n_pos} positions {took:.2f} s ({took / plain / n_layers / n_pos:.2f})")
+    print("patch_grid of 8 layers (passes by cell): " + ", ".join(told))
+
+
+def first_logit(logits: torch.Tensor) -> torch.Tensor:
+    """A metric that reads the last position only."""
+    return logits[:, -1, 0].mean()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Of one core, the least of three times, after one that does not count."""
+    work()
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from torch import Tensor
 from circuits.model import HookedTransformer
 
 COMPONENTS = ("resid_pre", "attn_out", "mlp_out", "z")
-HEADS_OF = {128: 4, 192: 12}
+HEADS_OF = {128: 4, 96: 12, 192: 12, 384: 12}
 LIBRARIES = ("TransformerLens", "Hopscope")
 
 
