@@ -10,9 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.config import ModelConfig
+from circuits.cpu_path.compiled_weights import CompiledWorkspace
 from circuits.cpu_path.kernels import MOST_SEEN, MOST_WIDE, kernels
 from circuits.cpu_path.prefix_sharing import Queries
 from circuits.cpu_path.torch_ops import Rows, TorchOps
+from circuits.cpu_path.weights import Workspace
 
 
 def ops_for(cfg: ModelConfig, dtype: torch.dtype) -> TorchOps:
@@ -36,6 +38,10 @@ class CompiledOps(TorchOps):
     def __init__(self, cfg: ModelConfig, dtype: torch.dtype, library: ctypes.CDLL) -> None:
         super().__init__(cfg, dtype)
         self._kernels, self._layer_norm = library, cfg.normalization_type == "LN"
+
+    def workspace(self) -> Workspace:
+        """One that is filled in one call."""
+        return CompiledWorkspace(self.cfg, self.dtype, self._kernels)
 
     def distinct(self, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Numbers go by first appearance."""

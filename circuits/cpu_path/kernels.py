@@ -49,6 +49,8 @@ _SIGNATURES = {
     "attend": (c_int, *[c_int64] * 4, *[_POINTER] * 5),
     "attend_backward": (c_int, *[c_int64] * 4, c_float, *[_POINTER] * 7),
     "attend_strided": (c_int, *[c_int64] * 6, c_float, *[_POINTER] * 7),
+    "cast_pieces": (c_int, c_int64, *[_POINTER] * 3),
+    "widen_pieces": (c_int, c_int64, *[_POINTER] * 3),
     "distinct": (c_int64, c_int64, *[_POINTER] * 4),
 }
 

@@ -35,7 +35,7 @@ def cpu_logits(
     names, parameters = zip(*model.named_parameters(), strict=True)
     ops = ops_for(model.cfg, dtype)
     tree = prefix_tree(tokens, predict_at, model.depth, ops.distinct)
-    job = _Job(model.cfg, tree, _workspace(model, dtype), names, model.b_U, ops)
+    job = _Job(model.cfg, tree, _workspace(model, ops), names, model.b_U, ops)
     # the kernels read plain rows of fp32, whatever a model was cast to or its checkpoint held
     plain = (parameter.float().contiguous() for parameter in parameters)
     return _Logits.apply(job, torch.is_grad_enabled(), *plain)
@@ -44,11 +44,11 @@ def cpu_logits(
 _workspaces: WeakKeyDictionary[nn.Module, dict[torch.dtype, Workspace]] = WeakKeyDictionary()
 
 
-def _workspace(model: HookedTransformer, dtype: torch.dtype) -> Workspace:
+def _workspace(model: HookedTransformer, ops: TorchOps) -> Workspace:
     of_model = _workspaces.setdefault(model, {})
-    if dtype not in of_model:
-        of_model[dtype] = Workspace(model.cfg, dtype)
-    return of_model[dtype]
+    if ops.dtype not in of_model:
+        of_model[ops.dtype] = ops.workspace()
+    return of_model[ops.dtype]
 
 
 class _Job:

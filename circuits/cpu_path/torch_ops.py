@@ -16,6 +16,7 @@ from circuits.config import ModelConfig
 from circuits.cpu_path import attention, pointwise
 from circuits.cpu_path.attention import Heads
 from circuits.cpu_path.prefix_sharing import Queries
+from circuits.cpu_path.weights import Workspace
 
 Rows = Tensor | slice
 
@@ -26,6 +27,10 @@ class TorchOps:
     def __init__(self, cfg: ModelConfig, dtype: torch.dtype) -> None:
         self.cfg, self.dtype = cfg, dtype
         self.heads = Heads(cfg.n_heads, cfg.d_head)
+
+    def workspace(self) -> Workspace:
+        """Where a model's cast weights and their gradients are kept."""
+        return Workspace(self.cfg, self.dtype)
 
     def distinct(
         self, keys: Int[Tensor, " n"]

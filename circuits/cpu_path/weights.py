@@ -71,6 +71,17 @@ class Packed:
         kv = rows[:, n : 3 * n].unflatten(1, (cfg.d_model, 2, cfg.n_heads, cfg.d_head))
         return q.transpose(1, 2), kv.permute(0, 2, 3, 1, 4)
 
+    def pieces(self) -> list[Float[Tensor, "outer inner length"]]:
+        """Each parameter's place in the rows, block by block, in the order of its own numbers."""
+        heads = (self.cfg.n_heads, self.cfg.d_head)
+        found = []
+        for block in self.blocks:
+            of_heads = (block.W_q, *block.W_kv.chunk(2, 1))
+            found += [w.unflatten(1, heads).transpose(0, 1) for w in of_heads]
+            plain = (block.b_q, *block.b_kv.chunk(2), *block[4:])
+            found += [part.reshape(1, 1, -1) for part in plain]
+        return found
+
 
 class Workspace:
     """Buffers kept between steps: the cast weights of every block, and their gradients.
