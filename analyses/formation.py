@@ -26,7 +26,7 @@ checkpoint at a time) but a function of the run: `formation(run)`. It computes n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,11 +84,16 @@ class Curve:
         return cls(value, value, value, np.tile(value, (resamples, 1)), 0)
 
 
-def formation(run: Run, split: str = "id_test") -> xr.Dataset:
+def formation(run: Run, split: str = "id_test", steps: Sequence[int] | None = None) -> xr.Dataset:
     """Curves (step, curve), their timings, edges' steps, phases and lag of a run.
 
     Each with `_low` and `_high`, and the number of questions behind it. `figure(formation(run))`
     draws them.
+
+    Args:
+        run: With results of `circuit_discovery` and perhaps of others.
+        split: Of which questions.
+        steps: Leave out all others; each must have a circuit.
 
     Raises:
         HopscopeError: if the run has no result of circuit_discovery for the split, or one step.
@@ -99,6 +104,8 @@ def formation(run: Run, split: str = "id_test") -> xr.Dataset:
             f"{run.path} has no circuits of several steps on {split!r}; run `hopscope analyze "
             f"{run.path} circuit_discovery` first."
         )
+    if steps is not None:
+        found = found.sel(step=list(steps))
     circuit = found.sel(split=split).transpose("step", ...)
     n, resamples = int(circuit["n"]), circuit.sizes["resample"]
     weights = resample_weights(n, resamples, json.loads(found.attrs["options"])["seed"])

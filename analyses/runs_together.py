@@ -2,7 +2,8 @@
 
 Single runs carry intervals over questions; these are over runs, and say what another seed (with its
 own split of the facts) would give. Circuits and swaps are those of the last step at which all of
-the runs were analyzed, so that no mean is over different steps. `seed_spread` is about numbers of
+the runs were analyzed, and dates are of the steps that all have, so that no mean is over different
+ones. `seed_spread` is about numbers of
 each run, `agreement_of_runs` about the circuits of pairs of runs. Nothing is computed on models:
 what has not been analyzed is missing.
 """
@@ -10,13 +11,13 @@ what has not been analyzed is missing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 
 from analyses.circuit_agreement import circuit_agreement
-from analyses.formation import can_date, formation
+from analyses.formation import formation
 from analyses.walk import stored_result
 from circuits.errors import HopscopeError
 from circuits.runs import Run
@@ -48,11 +49,15 @@ def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
     if len(runs) < 2:
         raise HopscopeError(f"{len(runs)} run cannot be compared; name at least two.")
     stored = {name: _stored(runs, name, split) for name in ("circuit_discovery", "bridge_patching")}
-    steps = {name: last_common_step(found) for name, found in stored.items() if found}
-    rows = [
-        _end_of(run, split, {a: f[name].sel(step=steps[a]) for a, f in stored.items() if name in f})
-        for name, run in runs.items()
-    ]
+    common = {name: common_steps(found) for name, found in stored.items() if found}
+    steps = {name: max(found) for name, found in common.items()}
+    rows = []
+    for name, run in runs.items():
+        results = {a: f[name].sel(step=steps[a]) for a, f in stored.items() if name in f}
+        row = _end_of(run, split, results)
+        if "circuit_discovery" in results and len(common["circuit_discovery"]) > 1:
+            row |= _dates_of(run, split, common["circuit_discovery"])
+        rows.append(row)
     table = np.array([[row.get(name, np.nan) for name in MEASURES] for row in rows], float)
     found = over_runs(table)
     bounds = np.stack([found.low, found.high])
@@ -77,8 +82,8 @@ def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
     )
 
 
-def last_common_step(results: Mapping[str, xr.Dataset]) -> int:
-    """The last step that all of these results hold."""
+def common_steps(results: Mapping[str, xr.Dataset]) -> list[int]:
+    """The steps that all of these results hold, rising."""
     common = set.intersection(*(set(ds["step"].values.tolist()) for ds in results.values()))
     if not common:
         analysis = next(iter(results.values())).attrs.get("analysis")
@@ -86,7 +91,7 @@ def last_common_step(results: Mapping[str, xr.Dataset]) -> int:
             f"{', '.join(results)} have no step in common at which {analysis} was run; run "
             f"`hopscope analyze RUN {analysis} --steps STEP` with the same step for each."
         )
-    return max(common)
+    return sorted(common)
 
 
 def _stored(runs: Mapping[str, Run], analysis: str, split: str) -> dict[str, xr.Dataset]:
@@ -109,7 +114,7 @@ def agreement_of_runs(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dat
                 f"{name} has no circuit yet; run `hopscope analyze {run.path} circuit_discovery`."
             )
         circuits[name] = found
-    step = last_common_step(circuits)
+    step = max(common_steps(circuits))
     ds = circuit_agreement(list(circuits.values()), list(runs), split=split, step=step)
     ds.attrs["step"] = step
     ds.attrs["provenance"] = _provenance(runs)
@@ -132,26 +137,29 @@ def _end_of(run: Run, split: str, at_step: Mapping[str, xr.Dataset]) -> dict[str
         if step is not None:
             found[name] = float(step)
     if "circuit_discovery" in at_step:
-        found |= _circuit_of(run, split, at_step["circuit_discovery"])
+        found |= _circuit_of(at_step["circuit_discovery"])
     if "bridge_patching" in at_step:
         found |= _swap_of(at_step["bridge_patching"])
     return found
 
 
-def _circuit_of(run: Run, split: str, now: xr.Dataset) -> dict[str, float]:
+def _circuit_of(now: xr.Dataset) -> dict[str, float]:
     accuracy = now["accuracy"]
-    found = {
+    return {
         "edges": float(now["n_edges"]),
         "alone": float(accuracy.sel(ablation="mean", variant="restricted")),
         "alone_interchange": float(accuracy.sel(ablation="interchange", variant="restricted")),
         "without": float(accuracy.sel(ablation="mean", variant="excluded")),
     }
-    if can_date(stored_result(run, "circuit_discovery"), split):
-        formed = formation(run, split)
-        found["circuit_halfway"] = float(formed["halfway"].sel(curve="circuit"))
-        found["accuracy_halfway"] = float(formed["halfway"].sel(curve="accuracy"))
-        found["lag"] = float(formed["lag"])
-    return found
+
+
+def _dates_of(run: Run, split: str, steps: Sequence[int]) -> dict[str, float]:
+    formed = formation(run, split, steps)
+    return {
+        "circuit_halfway": float(formed["halfway"].sel(curve="circuit")),
+        "accuracy_halfway": float(formed["halfway"].sel(curve="accuracy")),
+        "lag": float(formed["lag"]),
+    }
 
 
 def _swap_of(now: xr.Dataset) -> dict[str, float]:

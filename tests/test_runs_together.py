@@ -12,6 +12,7 @@ from hand_wired import hand_wired, save_as_run
 from typer.testing import CliRunner
 
 from analyses.figures import figure
+from analyses.formation import formation
 from analyses.runs_together import agreement_of_runs, seed_spread
 from analyses.walk import analyze
 from app.cli import cli
@@ -90,6 +91,25 @@ def test_circuits_are_compared_at_the_last_step_that_all_runs_have(tmp_path: Pat
     agreement = agreement_of_runs(runs)
     assert agreement["mean"].sel(measure="jaccard") == 1
     assert "step 10" in figure(agreement, "pairs").subtitle
+
+
+def test_dates_are_of_the_steps_that_all_runs_have(tmp_path: Path) -> None:
+    """One run has the circuit from step 10 on; another was analyzed at steps 0 and 20 only."""
+    whole, broken = hand_wired(), hand_wired()
+    with torch.no_grad():
+        broken.model.blocks[1].mlp.W_out.zero_()
+    dense = {0: broken.model, 10: whole.model, 20: whole.model}
+    runs = {
+        "dense": save_as_run(tmp_path / "dense", whole.corpus, dense),
+        "sparse": save_as_run(
+            tmp_path / "sparse", whole.corpus, {0: broken.model, 20: whole.model}
+        ),
+    }
+    for run in runs.values():
+        analyze(run, "circuit_discovery", progress=False)
+    assert float(formation(runs["dense"])["halfway"].sel(curve="circuit")) == 10
+    halfway = seed_spread(runs)["value"].sel(measure="circuit_halfway")
+    assert halfway.values.tolist() == [20, 20]
 
 
 def test_runs_without_a_common_step_are_refused(tmp_path: Path) -> None:
