@@ -149,6 +149,29 @@ def test_attention_and_its_gradients_are_those_of_pytorch(threads, dtype, shape,
 
 
 @needs_kernels
+@pytest.mark.parametrize("changes", [{}, {"n_passes": 2}, {"n_heads": 1}], ids=str)
+def test_weights_and_gradients_change_places_as_in_pytorch(threads, dtype, changes):
+    cfg = _config(**changes)
+    _, ours = _both(cfg, dtype)
+    exact, moved = TorchOps(cfg, dtype).workspace(), ours.workspace()
+    assert type(moved) is not type(exact)
+    torch.manual_seed(0)
+    weights = {n: torch.randn_like(p) for n, p in HookedTransformer(cfg).named_parameters()}
+    for workspace in (exact, moved):
+        workspace.fill(weights)
+    rows = exact._weights.rows
+    assert torch.equal(moved._weights.rows, rows)
+    for workspace in (exact, moved):
+        workspace._gradients.rows.copy_(rows.repeat(cfg.n_passes, 1) / 3)
+    expected, found = exact.parameter_gradients(), moved.parameter_gradients()
+    assert list(found) == list(expected)
+    for name, gradient in expected.items():
+        assert found[name].dtype == torch.float32
+        assert found[name].shape == weights[name].shape
+        assert torch.equal(found[name], gradient), name
+
+
+@needs_kernels
 @given(st.lists(st.integers(-(2**62), 2**62) | st.integers(0, 9), min_size=1, max_size=200))
 @settings(deadline=None)
 def test_numbers_of_distinct_keys_are_right_for_any_keys(keys):
