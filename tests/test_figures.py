@@ -116,6 +116,24 @@ def test_examples_without_a_corruption_do_not_count():
     assert panel.high[2, 1] - panel.values[2, 1] == pytest.approx(half, rel=1e-4)
 
 
+def test_a_question_with_fewer_corruptions_counts_with_its_own_number_of_them():
+    """Half of the questions flip by their only corruption, the others by one of two."""
+    ds = made.causal_tracing()
+    n, shape = made.N, ds["flip_example"].shape
+    flips = np.zeros(shape)
+    flips[-1] = 1  # at the last step each question flips once
+    drawn = np.where(np.arange(n) % 2, 1, 2)[None, :, None]
+    ds["flip_example"] = (ds["flip_example"].dims, flips)
+    ds["drawn_example"] = (
+        ("split", "example", "position"),
+        np.broadcast_to(drawn, (shape[1], n, shape[-1])),
+    )
+    panel = figure(ds, "strength_change", split="id_test").panels[0]
+    changes = np.where(np.arange(n) % 2, 1.0, 0.5)
+    half = 1.96 * changes.std(ddof=1) / np.sqrt(n)
+    assert panel.high[2, 1] - panel.values[2, 1] == pytest.approx(half, rel=1e-4)
+
+
 def test_each_lens_target_is_read_at_its_own_position(results):
     spec = figure(results["logit_lens"], "mrr_over_training")
     assert [p.title for p in spec.panels] == [

@@ -17,7 +17,6 @@ width is the net share of right answers lost, and 0 where nothing can be lost.
 
 A read edge is drawn if the 95% interval of the paired differences lies above zero. Colours are the
 logit lens: the target with the highest MRR, if that is at least `readable`.
-(The comparison task patches two positions at once; there the edges are an approximation.)
 """
 
 from __future__ import annotations
@@ -46,9 +45,8 @@ LEGEND = (
 
 def circuit_dataset(tracing: xr.Dataset, lens: xr.Dataset | None = None) -> xr.Dataset:
     """Causal tracing and logit lens as one result, at the steps, splits and states both have."""
-    kept = [
-        v for v in tracing.data_vars if str(v).startswith(("strength", "flip", "clean_accuracy"))
-    ]
+    wanted = ("strength", "flip", "drawn", "clean_accuracy")
+    kept = [v for v in tracing.data_vars if str(v).startswith(wanted)]
     parts = [tracing[kept + [v for v in ("n", "n_valid") if v in tracing]]]
     records = {"causal_tracing": tracing.attrs.get("provenance")}
     if lens is not None:

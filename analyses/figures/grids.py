@@ -153,11 +153,15 @@ def difference(end: xr.Dataset, start: xr.Dataset, variable: str) -> Interval:
 def flip_shares(ds: xr.Dataset) -> np.ndarray:
     """Share of each example's corruptions that flip its answer, [example, layer, position].
 
-    The result counts flips, -1 where no corruption could be drawn (NaN here). How many were drawn
-    is the same for all but a few examples: the largest count.
+    Causal tracing counts flips, -1 where no corruption could be drawn (NaN here), beside how many
+    were drawn; comparison tracing stores the shares.
     """
     flips = ds["flip_example"].transpose("example", "layer", "position").values.astype(float)
-    return np.where(flips < 0, np.nan, flips) / max(1.0, float(flips.max()))
+    flips = np.where(flips < 0, np.nan, flips)
+    if "drawn_example" not in ds:
+        return flips
+    drawn = ds["drawn_example"].transpose("example", "position").values[:, None]
+    return flips / np.where(drawn > 0, drawn, 1)
 
 
 def paired_bounds(mean: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
