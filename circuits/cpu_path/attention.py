@@ -2,7 +2,7 @@
 
 With 3 to 5 positions a batched matrix product or `scaled_dot_product_attention` spends its time on
 calls (measured: 5 to 10 times slower). Here keys and values are gathered to one row per (seen
-position, query), and everything is elementwise over those rows. `kernels.c` needs no such rows.
+position, query), and everything is elementwise over those rows. `c/attention.c` needs no such rows.
 """
 
 from __future__ import annotations

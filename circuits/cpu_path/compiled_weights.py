@@ -53,7 +53,7 @@ class CompiledWorkspace(Workspace):
 
 
 def _layout(shapes: Any, source_strides: Any, target_strides: Any) -> Any:
-    """Seven numbers for each piece; see `kernels.c`."""
+    """Seven numbers for each piece; see `c/layout.c`."""
     rows = zip(shapes, source_strides, target_strides, strict=True)
     numbers = [number for row in rows for part in row for number in part]
     return (c_int64 * len(numbers))(*numbers)

@@ -1,4 +1,4 @@
-"""Compiles `kernels.c` on this machine and loads it, once per processor, compiler and dtype.
+"""Compiles the files in `c/` on this machine and loads it, once per processor, compiler and dtype.
 
 Between a block's matrix products lie dozens of small elementwise operations. As PyTorch calls they
 were half of a training step. No library has them fused for a few tokens on a CPU, and Inductor,
@@ -27,16 +27,16 @@ from pathlib import Path
 
 import torch
 
-SOURCE = Path(__file__).with_name("kernels.c")
+SOURCES = Path(__file__).with_name("c")
 MAPS = Path("/proc/self/maps")
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
 WIDE = ("-mprefer-vector-width=512",)
 """For x86 only; elsewhere vectors have one width."""
 DTYPES = {torch.bfloat16: (), torch.float32: ("-DFP32",)}
 MOST_SEEN = 64
-"""Positions a query can attend to; `kernels.c` has room for that many scores."""
+"""Positions a query can attend to; `c/attention.c` has room for that many scores."""
 MOST_WIDE = 4096
-"""Width of all heads together; `kernels.c` has up to `MOST_SEEN` of them on a thread's stack."""
+"""Width of all heads together; `c/attention.c` has room for it on a thread's stack."""
 SWITCH = "HOPSCOPE_KERNELS"
 """Environment variable; "off" leaves everything to PyTorch."""
 
@@ -65,8 +65,10 @@ def kernels(dtype: torch.dtype) -> ctypes.CDLL | None:
         return None
     try:
         compiler, openmp = shlex.split(os.environ.get("CC", "cc")), _loaded_openmp()
-        if openmp is None or not compiler or shutil.which(compiler[0]) is None:
+        program = shutil.which(compiler[0]) if compiler else None
+        if openmp is None or program is None:
             return None
+        compiler[0] = str(Path(program).absolute())  # it is run in another folder
         return _declared(ctypes.CDLL(str(_compiled(compiler, openmp, DTYPES[dtype]))))
     except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         warnings.warn(
@@ -112,9 +114,12 @@ def _compiled(compiler: list[str], openmp: Path, of_dtype: tuple[str, ...]) -> P
         if found.name == _named(key, found):
             return found
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        part, whole = Path(scratch) / "kernels.o", Path(scratch) / "kernels.so"
-        _run(*compiler, *flags, "-c", str(SOURCE), "-o", str(part))
-        _run(*compiler, "-shared", str(part), str(openmp), "-lm", "-o", str(whole))
+        whole = Path(scratch) / "kernels.so"
+        files = [str(file) for file in sorted(SOURCES.glob("*.c"))]
+        _run(*compiler, *flags, "-c", *files, folder=scratch)
+        parts = [Path(file).with_suffix(".o").name for file in files]
+        linked = ("-shared", *parts, str(openmp), "-lm", "-o", whole.name)
+        _run(*compiler, *linked, folder=scratch)
         target = folder / _named(key, whole)
         whole.replace(target)  # whole at once: other processes may be looking for it
     return target
@@ -125,8 +130,8 @@ def _named(key: str, library: Path) -> str:
     return f"kernels-{key}-{hashlib.sha256(library.read_bytes()).hexdigest()[:16]}.so"
 
 
-def _run(*command: str) -> bytes:
-    done = subprocess.run(command, capture_output=True, timeout=120)
+def _run(*command: str, folder: str | None = None) -> bytes:
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         told = next((line for line in said if "error" in line), said[-1] if said else "nothing")
@@ -150,5 +155,6 @@ def _key(compiler: list[str], flags: tuple[str, ...], openmp: Path) -> str:
     first = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     processor = [line for line in first if line.startswith(("model name", "flags", "Features"))]
     settings = repr((compiler, flags, processor, platform.machine(), str(openmp))).encode()
-    parts = (SOURCE.read_bytes(), _run(*compiler, "--version"), settings)
+    sources = [file.read_bytes() for file in sorted(SOURCES.iterdir()) if file.is_file()]
+    parts = (*sources, _run(*compiler, "--version"), settings)
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
