@@ -11,8 +11,8 @@
 
 `reference` follows the paper to the letter: one corruption, drawn by its rules. By default there
 are several, and only such as have an answer of their own that differs from t. With `target_layer`
-the effect is traced to the state S[target_layer, last] instead: flipped is then a question whose
-top token under the logit lens of that state is not the clean run's.
+below the depth the effect is traced to the state S[target_layer, last] instead: all of the above
+is then read by the logit lens of that state, and in place of t stands the clean run's top token.
 """
 
 from __future__ import annotations
@@ -228,14 +228,18 @@ def _dataset(
     dims = ("layer", "position")
     flips = np.stack([outcome.flips for outcome in found], -1)
     flips = np.pad(flips, ((0, 0), (0, depth + 1 - layers), (0, 0)), constant_values=-1)
+    traced, wanted = "answer", "the answer"
+    if tracing.stop < depth:
+        traced = f"lens token at S[{tracing.stop}, last]"
+        wanted = f"the clean run's {traced}"
     shares = {
-        "strength": ("flipped", "share whose top token is no longer the answer"),
+        "strength": ("flipped", f"share whose top token is no longer {wanted}"),
         "changed": ("changed", "share whose top token is not the clean run's"),
-        "restored": ("restored", "share whose answer a clean state restores"),
+        "restored": ("restored", f"share whose {traced} a clean state restores"),
     }
     means = {
-        "probability": ("probability", "mean probability of the answer after patching", "1"),
-        "logit_diff": ("logit_diff", "logit of the answer minus the corrupted one's", "nats"),
+        "probability": ("probability", f"mean probability of {wanted} after patching", "1"),
+        "logit_diff": ("logit_diff", f"logit of {wanted} minus the corrupted answer's", "nats"),
     }
     variables: Variables = {}
     for name, (source, text) in shares.items():
@@ -245,12 +249,13 @@ def _dataset(
         attrs = {"long_name": text, "units": units}
         variables |= with_interval(name, dims, grid(source), attrs)
     right = (tracing.clean_top == tracing.answer).float().cpu().numpy()
-    attrs = {"long_name": "share answered rightly without patching", "units": "share"}
+    how = "answered rightly" if tracing.stop == depth else f"whose {traced} is the answer"
+    attrs = {"long_name": f"share {how} without patching", "units": "share"}
     variables |= with_interval("clean_accuracy", (), right, attrs, shares=True)
     own = np.stack([outcome.own_answer for outcome in found], -1)
-    attrs = {"long_name": "share of corrupted questions answered rightly", "units": "share"}
+    attrs = {"long_name": f"share of corrupted questions {how}", "units": "share"}
     variables |= with_interval("corrupted_accuracy", ("position",), own, attrs, shares=True)
-    about = {"long_name": "corruptions that flip the answer, -1 where none was drawn", "units": "1"}
+    about = {"long_name": f"corruptions that flip the {traced}, -1: none drawn", "units": "1"}
     variables["flip_example"] = (("example", *dims), flips.astype(np.int8), about)
     variables |= _counts(np.stack([outcome.drawn for outcome in found], -1))
     coords = {"layer": np.arange(depth + 1), "position": list(examples.queries.positions)}

@@ -116,6 +116,20 @@ def test_examples_without_a_corruption_do_not_count():
     assert panel.high[2, 1] - panel.values[2, 1] == pytest.approx(half, rel=1e-4)
 
 
+def test_tracing_to_a_middle_state_is_not_called_tracing_to_the_answer(results):
+    some = results["causal_tracing"].copy()
+    right = np.ones((some.sizes["step"], some.sizes["split"]))
+    some["clean_accuracy"] = (("step", "split"), right)
+    some.attrs = {**some.attrs, "options": json.dumps({"target_layer": 2})}
+    for name in ("strength", "strength_over_training", "strength_change"):
+        spec = figure(some, name)
+        assert "S[2, relation 2]" in spec.title.replace("\N{NO-BREAK SPACE}", " ")
+        assert "right" not in spec.subtitle
+    assert "lens token" in figure(some, "strength", split="id_test").value_label
+    some.attrs["options"] = json.dumps({"target_layer": made.DEPTH})  # the output itself
+    assert figure(some, "strength").title == "Which states the answer hangs on"
+
+
 def test_a_question_with_fewer_corruptions_counts_with_its_own_number_of_them():
     """Half of the questions flip by their only corruption, the others by one of two."""
     ds = made.causal_tracing()

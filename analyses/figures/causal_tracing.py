@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
 from analyses.figures import selection as pick
-from analyses.figures.grids import cell_map, curves_by_layer, difference, map_of
+from analyses.figures.grids import cell_map, curves_by_layer, difference, map_of, place
 from analyses.figures.labels import capital, words
 from analyses.figures.specs import HeatMap, Panels, Spec
 
 VALUE = "share no longer right"
 
 
+def _traced_to(ds: xr.Dataset) -> str:
+    """The middle state that was traced to (option `target_layer`), or "" for the answer."""
+    options = pick.provenance(ds, "strength")["options"]
+    layer = options.get("target_layer") if isinstance(options, Mapping) else None
+    if layer is None or layer == int(ds["layer"].values[-1]):
+        return ""
+    return place(layer, pick.names(ds, "position")[-1])
+
+
+def _value(ds: xr.Dataset) -> str:
+    traced = _traced_to(ds)
+    return f"share whose lens token at {traced} changes" if traced else VALUE
+
+
+def _what(ds: xr.Dataset) -> str:
+    return _traced_to(ds) or "the answer"
+
+
 def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
     """Strength of every state at one step, for one split or all of them side by side."""
     step = pick.chosen_step(ds, step)
     now = ds.sel(step=step)
-    title = "Which states the answer hangs on"
+    title, value = f"Which states {_what(ds)} hangs on", _value(ds)
     if split is not None or ds.sizes["split"] == 1:
         split = pick.chosen(ds, "split", split)
         one = now.sel(split=split)
@@ -29,11 +49,11 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
             subtitle=pick.subtitle(
                 words(split), pick.at_step(step), pick.number_of_examples(one), _unpatched(one)
             ),
-            value_label=VALUE,
+            value_label=value,
             provenance=pick.provenance(ds, "strength", step=step, split=split),
         )
     maps = tuple(
-        cell_map(now.sel(split=s), "strength", name=s, title=capital(words(s)), value_label=VALUE)
+        cell_map(now.sel(split=s), "strength", name=s, title=capital(words(s)), value_label=value)
         for s in pick.names(ds, "split")
     )
     return Panels(
@@ -48,7 +68,7 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
 
 def _unpatched(*at_steps: xr.Dataset) -> str:
     """How many were right without a patch, by split: the others count as strength everywhere."""
-    if "clean_accuracy" not in at_steps[0]:
+    if "clean_accuracy" not in at_steps[0] or _traced_to(at_steps[0]):
         return ""
     rows = [np.atleast_1d(ds["clean_accuracy"].values) for ds in at_steps]
     by_split = (" to ".join(f"{share:.0%}" for share in pair) for pair in zip(*rows, strict=True))
@@ -63,14 +83,14 @@ def strength_over_training(
     one = ds.sel(split=split)
     panels = tuple(
         curves_by_layer(
-            one.sel(position=p), "strength", name=p, title=capital(words(p)), y_label=VALUE,
+            one.sel(position=p), "strength", name=p, title=capital(words(p)), y_label=_value(ds),
             cursor=None if step is None else pick.chosen_step(ds, step),
         )
         for p in pick.names(ds, "position")
     )  # fmt: skip
     return Panels(
         name="strength_over_training",
-        title="How the answer comes to hang on each state",
+        title=f"How {_what(ds)} comes to hang on each state",
         subtitle=pick.subtitle(
             words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
         ),
@@ -109,6 +129,8 @@ def strength_change(
     source = pick.provenance(ds, "strength_change", step=step, start=start, split=split)
     maps = [_change(ds.sel(split=s), start, step, s) for s in splits]
     title = "Change in answers that a patch leaves not right"
+    if _traced_to(ds):
+        title = f"Change in how far {_what(ds)} hangs on each state"
     return Panels(
         name="strength_change",
         title=title,
@@ -126,7 +148,7 @@ def _change(ds: xr.Dataset, start: int, step: int, split: str) -> HeatMap:
         ordered,
         name=split,
         title=capital(words(split)),
-        value_label=f"change in {VALUE}",
+        value_label=f"change in {_value(ds)}",
         limits=(-1.0, 1.0),
         diverging=True,
     )
