@@ -253,6 +253,22 @@ def test_the_drawn_graph_has_exactly_the_wired_edges() -> None:
     assert labels[6, 2] == "h · r1 · r2"
 
 
+@pytest.mark.parametrize(("value", "low", "high"), [(0.2, -0.1, 0.4), (-0.2, -0.4, 0.1)])
+def test_an_interval_that_holds_zero_still_does_in_the_graph(
+    value: float, low: float, high: float
+) -> None:
+    ds = walked()
+    for end, part in (("", value), ("_low", low), ("_high", high)):
+        ds[f"strength{end}"] = ds[f"strength{end}"] * 0 + part
+    spec = figure(ds, "found_circuit", step=100)
+    assert isinstance(spec, CircuitDiagram)
+    edge = next(edge for edge in spec.edges if edge.shown)
+    assert (edge.sign * value, edge.strength) == pytest.approx((0.2, 0.2), rel=1e-3)
+    assert (edge.low, edge.high) == pytest.approx(
+        (-0.1, 0.4), rel=1e-3
+    )  # along the edge's own sign
+
+
 def test_a_step_without_a_circuit_draws_no_edge() -> None:
     spec = figure(walked(), "found_circuit", step=0)
     assert isinstance(spec, CircuitDiagram)

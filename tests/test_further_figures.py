@@ -40,3 +40,11 @@ def test_the_wired_heads_attention_stands_in_its_cell(run):
     at_last = spec.panels[-1]
     row, column = at_last.rows.index("1.1"), at_last.columns.index("relation 1")
     assert at_last.values[row, column] == pytest.approx(1.0)
+
+
+def test_mixing_is_set_beside_no_mixing_only_where_that_was_measured(run):
+    ds = analyze(run, "mixing", n_jobs=1, progress=False)
+    with_zero = [series.label for series in figure(ds, "gain_over_training").series]
+    assert "without mixing" in with_zero
+    without = figure(ds.sel(strength=[0.5, 1.0]), "gain_over_training")
+    assert [series.label for series in without.series] == with_zero[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -62,7 +63,8 @@ def _edges(now: xr.Dataset, positions: tuple[str, ...], depth: int) -> list[Edge
     for i, name in enumerate(pick.names(now, "edge")):
         sender, receiver = parsed_edge(name)
         strength = float(now["strength"].values[i])
-        bounds = sorted(abs(float(now[f"strength_{end}"].values[i])) for end in ("low", "high"))
+        sign: Literal[1, -1] = -1 if strength < 0 else 1
+        ends = sorted(sign * float(now[f"strength_{end}"].values[i]) for end in ("low", "high"))
         target = None
         if receiver[0] != "output":
             target = (_row(*receiver[:2]), positions.index(receiver[2]))
@@ -71,9 +73,9 @@ def _edges(now: xr.Dataset, positions: tuple[str, ...], depth: int) -> list[Edge
             source=(_row(*sender[:2]), positions.index(sender[2])),
             target=target,
             strength=abs(strength),
-            low=bounds[0],
-            high=bounds[1],
-            sign=-1 if strength < 0 else 1,
+            low=ends[0],
+            high=ends[1],
+            sign=sign,
             shown=bool(now["in_circuit"].values[i]),
         )
         key = (edge.source, edge.target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import xarray as xr
 
 from analyses.figures import selection as pick
@@ -59,8 +58,9 @@ def gain_over_training(
     one = ds.sel(split=split, layer=layer)
     x = ds["step"].values.astype(float)
     series = []
-    plain = float(ds["strength"].values[np.abs(ds["strength"].values).argmin()])
-    curves = [("decoded", plain, "without mixing", 3, "dot")]
+    curves = []
+    if 0.0 in ds["strength"].values:
+        curves = [("decoded", 0.0, "without mixing", 3, "dot")]
     curves += [
         (source, strength, label, i, "dash" if source == "random" else "solid")
         for i, (source, label) in enumerate(MIXED_IN.items())
