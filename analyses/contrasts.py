@@ -90,8 +90,9 @@ def same_answer_tokens(
 ) -> Int[np.ndarray, " n"]:
     """A token other than the question's own that leads to its answer; -1 where there is none.
 
-    A subject is drawn from all entities, a relation from those of ID facts of the entity that it
-    is applied to; by a hash of seed, question and candidate, as corruptions are.
+    A subject is drawn from those of ID facts of the question's relation 1, a relation from those
+    of ID facts of the entity that it is applied to; by a hash of seed, question and candidate, as
+    corruptions are.
     """
     n_entities, n_relations = known.object.shape
     size = n_entities if position == 0 else n_relations
