@@ -7,7 +7,7 @@ a placebo effect. An edge is kept if for some corrupted token
    test, two-sided), corrected for all edges and tokens together, at the rate `Rules.rate`; edges
    that a screen left unmeasured count in the correction, as tests that failed;
 2. the mean effect is in size at least `Rules.least_share` of what corrupting the token does as a
-   whole (an edge that speaks for the answer has a negative one);
+   whole (that of an edge that speaks against the answer is negative);
 3. corrupting the token as a whole lowers the answer at all (one-sided t test at the same rate).
 
 Everything is computed from sums over questions, so a bootstrap over questions is one matrix product
