@@ -101,6 +101,42 @@ def test_few_cells_are_written_out_and_missing_ones_stay_empty():
     assert sorted(t.get_text() for t in axes.texts) == ["0.00", "0.50", "1.00"]
 
 
+def large_maps(n_columns: int, rows: tuple[str, ...]) -> Panels:
+    values = np.linspace(-0.001, 28.34, len(rows) * n_columns).reshape(len(rows), n_columns)
+    columns = tuple(f"relation {i}" for i in range(n_columns))
+    maps = [
+        HeatMap(
+            name=name,
+            title=f"State after attention, {name}",
+            values=values,
+            rows=rows,
+            columns=columns,
+            limits=(0.0, 29.0),
+            value_label="fall (nats)",
+        )
+        for name in ("subject", "relation 1", "relation 2")
+    ]
+    return Panels(name="maps", title="Maps", panels=tuple(maps), columns=3)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [2.0, "column", "page"])
+@pytest.mark.parametrize("n_columns", [3, 9])
+@pytest.mark.parametrize("rows", [("0", "1"), ("MLP 0 at relation 1 to head 1.3 at relation 2",)])
+def test_words_of_maps_stay_in_their_place(width, n_columns, rows):
+    figure = to_matplotlib(large_maps(n_columns, rows), width)
+    *maps, bar = figure.axes
+    for ax in maps:
+        cell = ax.get_window_extent().width / n_columns
+        assert all(text.get_window_extent().width <= cell for text in ax.texts)
+        assert ax.title.get_window_extent().x1 <= bar.get_window_extent().x0 + 1
+        assert ax.get_tightbbox().x0 >= 0
+
+
+def test_values_of_ten_and_more_have_one_decimal_and_no_zero_has_a_sign():
+    axes = to_matplotlib(large_maps(3, ("0",)), "page").axes[0]
+    assert [t.get_text() for t in axes.texts] == ["0.0", "14.2", "28.3"]
+
+
 def test_panels_on_one_scale_share_one_colour_bar():
     spec = figure(made.causal_tracing(), "strength", step=0)
     assert len(to_matplotlib(spec, "page").axes) == 3 + 1

@@ -12,20 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analyses.figures.fonts import wrap
+from analyses.figures.matplotlib_room import (
+    MOST_ANNOTATED,
+    TICK,
+    VALUE,
+    map_width,
+    row_names,
+    value_text,
+    words_width,
+)
 from analyses.figures.specs import HeatMap
 from analyses.figures.style import Theme, diverging, ink_on, sequential, stop_at
-
-MOST_ANNOTATED = 60
-"""Cells up to which each value is also written out."""
-
-
-def value_text(value: float, signed: bool) -> str:
-    """A cell's value with two decimals; differences as +.25, to fit into narrow cells."""
-    if not signed:
-        text = f"{value:.2f}"
-    else:
-        text = f"{value:+.2f}".replace("0.", ".") if abs(value) >= 0.005 else "0"
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def tick_places(names: Sequence[str], most: int) -> list[int]:
@@ -62,22 +59,25 @@ def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> QuadMesh:
 def _ticks(ax: Axes, spec: HeatMap) -> None:
     figure = ax.get_figure()
     assert figure is not None
+    inches, height = figure.get_figwidth(), figure.get_figheight()  # type: ignore[union-attr]
     spec_ = ax.get_subplotspec()
     above, side_by_side = (1, 1) if spec_ is None else spec_.get_gridspec().get_geometry()
-    cell = 0.72 * figure.get_figwidth() / side_by_side / len(spec.columns)  # type: ignore[union-attr]
-    words = (1 + max(len(name) for name in spec.columns)) * 0.57 * 6.5 / 72
-    at = tick_places(spec.columns, 7 if len(spec.columns) > 12 else len(spec.columns))
-    turned = len(at) == len(spec.columns) and words > cell
+    width = map_width(spec, inches, side_by_side)
+    words = max(words_width(f"{name}0", TICK) for name in spec.columns)
+    fit = max(3, min(7, int(width / (1.3 * words))))
+    at = tick_places(spec.columns, fit if len(spec.columns) > 12 else len(spec.columns))
+    turned = len(at) == len(spec.columns) and words > width / len(spec.columns)
     ax.set_xticks(
         [i + 0.5 for i in at],
         [spec.columns[i] for i in at],
-        rotation=35 if turned else 0,
+        rotation=55 if turned else 0,
         ha="right" if turned else "center",
         rotation_mode="anchor",
     )
-    room = int(0.7 * figure.get_figheight() / above * 72 / 8)  # type: ignore[union-attr]
+    room = int(0.7 * height / above * 72 / 8)
     rows = tick_places(spec.rows, max(14, room))
-    ax.set_yticks([i + 0.5 for i in rows], [spec.rows[i] for i in rows])
+    names = row_names(spec, inches)
+    ax.set_yticks([i + 0.5 for i in rows], [names[i] for i in rows])
     ax.tick_params(length=0)
     ax.set_xlabel(spec.column_label)
     ax.set_ylabel(spec.row_label)
@@ -86,10 +86,18 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
 def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str]) -> None:
     for (row, column), value in np.ndenumerate(spec.values):
         if np.isfinite(value):
-            text = value_text(float(value), spec.diverging)
+            text = value_text(float(value), spec)
             colour = ink_on(stop_at(stops, float(value), spec.limits))
-            drawn = ax.text(column + 0.5, row + 0.5, text, size=5.5, color=colour)
+            drawn = ax.text(column + 0.5, row + 0.5, text, size=VALUE, color=colour)
             drawn.set(ha="center", va="center_baseline")
+
+
+def drop_values_that_overflow(ax: Axes, spec: HeatMap) -> None:
+    """Values are written into all cells of a map or, where one is too wide for its cell, none."""
+    cell = ax.get_window_extent().width / len(spec.columns)
+    if any(text.get_window_extent().width > cell for text in ax.texts):
+        for text in list(ax.texts):
+            text.remove()
 
 
 def colour_bar(

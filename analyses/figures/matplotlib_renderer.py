@@ -21,7 +21,7 @@ from analyses.figures.fact_specs import Neighbourhood, Table
 from analyses.figures.fonts import families_for, wrap
 from analyses.figures.matplotlib_circuit import draw_circuit
 from analyses.figures.matplotlib_facts import draw_neighbourhood, draw_table, facts_height
-from analyses.figures.matplotlib_heatmap import draw_heat_map
+from analyses.figures.matplotlib_heatmap import draw_heat_map, drop_values_that_overflow
 from analyses.figures.matplotlib_page import (
     LABEL,
     SUBTITLE,
@@ -32,6 +32,7 @@ from analyses.figures.matplotlib_page import (
     legend_rows,
     place_header,
 )
+from analyses.figures.matplotlib_room import map_columns, map_width, row_height
 from analyses.figures.specs import (
     Bars,
     CircuitDiagram,
@@ -126,7 +127,7 @@ def to_matplotlib(
         n_columns = _columns(spec, inches)
         n_rows = -(-len(panels) // n_columns)
         header = header_lines(spec, inches) if title else []
-        height = n_rows * max(_height(p, inches / n_columns) for p in panels)
+        height = n_rows * max(_height(p, inches, n_columns) for p in panels)
         height += header_height(header)
         height += 0.14 * max(legend_rows(p, inches) for p in panels)
         figure = Figure(figsize=(inches, height), layout="constrained")
@@ -136,6 +137,9 @@ def to_matplotlib(
         legend(figure, [ax for ax, _ in drawn])
         place_header(figure, header, page)
         figure.draw_without_rendering()  # settles the layout while our settings hold
+        for panel, (ax, _) in zip(panels, drawn, strict=True):
+            if isinstance(panel, HeatMap):
+                drop_values_that_overflow(ax, panel)
     return figure
 
 
@@ -171,15 +175,18 @@ def _columns(spec: Spec, inches: float) -> int:
     """How many panels stand side by side at this width."""
     if not isinstance(spec, Panels):
         return 1
-    least = 0.95 if all(isinstance(p, HeatMap) for p in spec.panels) else 1.9
-    return max(1, min(spec.columns, len(spec.panels), int(inches / least)))
+    maps = [p for p in spec.panels if isinstance(p, HeatMap)]
+    if len(maps) == len(spec.panels):
+        return map_columns(maps, spec.columns, inches)
+    return max(1, min(spec.columns, len(spec.panels), int(inches / 1.9)))
 
 
-def _height(spec: Spec, inches: float) -> float:
-    """Height of one picture that is `inches` wide, without header and legend, inches."""
+def _height(spec: Spec, figure_inches: float, n_columns: int) -> float:
+    """Height of one of `n_columns` pictures side by side, without header and legend, inches."""
+    inches = figure_inches / n_columns
     if isinstance(spec, HeatMap):
-        cell = max(0.16, min(0.26, 2.6 / len(spec.rows)))
-        return 0.75 + max(1.1, cell * len(spec.rows))  # room for the label of the colour bar
+        rows = row_height(spec, figure_inches) * len(spec.rows)
+        return 0.75 + max(1.1, rows)  # room for the label of the colour bar
     if isinstance(spec, CircuitDiagram):
         return 0.45 + (0.42 if inches < 4.5 else 0.56) * (spec.depth + 2.2)
     if isinstance(spec, Table | Neighbourhood):
@@ -196,23 +203,33 @@ def _same_rows(panels: Sequence[Spec]) -> bool:
     return False
 
 
+def _title_room(spec: Spec, figure_inches: float, n_columns: int) -> float:
+    """Inches above a panel that its title may take."""
+    if isinstance(spec, HeatMap):
+        return 1.06 * map_width(spec, figure_inches, n_columns)
+    return 0.85 * figure_inches / n_columns
+
+
 def _draw_panels(
     axes: Any, panels: Sequence[Spec], theme: Theme, captions: bool
 ) -> list[tuple[Axes, Any]]:
     """Each panel drawn into its axes; pairs of axes and what the drawing handed back."""
     drawn = []
-    inches = axes.flat[0].get_figure().get_figwidth() / axes.shape[1]
+    figure_inches, n_columns = axes.flat[0].get_figure().get_figwidth(), axes.shape[1]
     for i, ax in enumerate(axes.flat):
         if i >= len(panels):
             ax.set_axis_off()
             continue
         drawn.append((ax, DRAW[type(panels[i])](ax, panels[i], theme)))
         if captions:
-            ax.set_title(wrap(panels[i].title, inches * 0.85, LABEL), loc="left")
-        if i % axes.shape[1] and _same_rows(panels):
+            room = _title_room(panels[i], figure_inches, n_columns)
+            ax.set_title(wrap(panels[i].title, room, LABEL), loc="left")
+        if i % n_columns and _same_rows(panels):
             ax.set_ylabel("")
-        ax.set_ylabel(wrap(ax.get_ylabel(), _height(panels[i], inches) - 0.55, LABEL))
-        below = i + axes.shape[1] < len(panels)
+        ax.set_ylabel(
+            wrap(ax.get_ylabel(), _height(panels[i], figure_inches, n_columns) - 0.55, LABEL)
+        )
+        below = i + n_columns < len(panels)
         if below and isinstance(panels[i], Lines):
             ax.set_xlabel("")
     return drawn
