@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.views import comparing
-from app.views.compare import by_value
+from app.views.compare import _beside, by_value
 from circuits.runs import Run
 
 
@@ -66,6 +66,15 @@ def swept(phi: float, seed: int) -> Run:
 def test_the_runs_of_a_sweep_are_ordered_by_their_values() -> None:
     names = ["phi/phi=18_seed=0", "phi/phi=3.6_seed=1", "phi/phi=9_seed=0", "phi/phi=3.6_seed=0"]
     assert sorted(names, key=by_value) == [names[3], names[1], names[2], names[0]]
+
+
+def test_a_sweep_is_opened_whole_below_the_runs_folder_and_as_it() -> None:
+    sweep = ["phi=9_seed=1", "phi=18_seed=0", "phi=9_seed=0"]
+    expected = ["phi=9_seed=0", "phi=9_seed=1", "phi=18_seed=0"]
+    assert _beside("phi=9_seed=1", [*sweep, "demo"]) == expected
+    below = [f"mine/{name}" for name in sweep]
+    assert _beside(below[0], [*below, *sweep, "other"]) == [f"mine/{n}" for n in expected]
+    assert _beside("one", ["two", "one", *sweep]) == ["one", "two"]
 
 
 def test_a_sweep_becomes_a_phase_diagram_of_means_over_seeds() -> None:

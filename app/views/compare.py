@@ -28,6 +28,8 @@ READING = "Choose runs to lay over each other; runs that differ by seed alone be
 MOST_COLOURS = 7
 MOST_AT_FIRST = 24
 """Runs of a sweep that are shown before any was chosen."""
+OF_A_SWEEP = re.compile(r"(^|_)seed=\d+$")
+"""What `hopscope sweep` ends its runs' names with."""
 
 
 def page() -> None:
@@ -77,10 +79,14 @@ def _choose(first: str) -> tuple[list[str], comparing.Alignment]:
 
 
 def _beside(first: str, names: list[str]) -> list[str]:
-    """What is compared at first: the sweep that a run belongs to, or the run and another one."""
-    sweep, slash, _ = first.rpartition("/")
-    if slash:
-        found = [name for name in names if name.startswith(f"{sweep}/")]
+    """What is compared at first: the sweep that a run belongs to, or the run and another one.
+
+    A sweep is a folder of runs below the runs folder, or the runs folder itself.
+    """
+    folder = first.rpartition("/")[0]
+    if folder or OF_A_SWEEP.search(first):
+        found = [name for name in names if name.rpartition("/")[0] == folder]
+        found = [name for name in found if folder or OF_A_SWEEP.search(name)]
         return sorted(found[:MOST_AT_FIRST], key=by_value)
     return [first, *(n for n in names if n != first)][:2]
 
