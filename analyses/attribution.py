@@ -61,6 +61,9 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     cells = {c: measured[c][..., 0] for c in (*COMPONENTS, "z")}
     variables = _values(cells, guessed)
     variables |= _agreement(cells, guessed, options)
+    valid = np.array([contrast.valid.sum() for contrast in contrasts], np.int32)
+    words = {"long_name": "examples with a corruption", "units": "1", "per_step": False}
+    variables["n_valid"] = (("corrupted",), valid, words)
     positions = list(examples.queries.positions)
     coords = {
         "estimate": list(ESTIMATES),

@@ -164,6 +164,7 @@ _ENTRIES = (
         "Norms and effective ranks of all parameters, and the cosine between gradient and "
         "weights. A cosine near -1 says that training only scales the weights up.",
         "analyses.weights",
+        version=2,
         tasks=("composition", "comparison"),
         splits=("train_inferred",),
     ),
@@ -192,6 +193,7 @@ _ENTRIES = (
         "Predicts the effect of patching every component from gradients, at the cost of a few "
         "backward passes. Its correlation with real patching says how far the prediction holds.",
         "analyses.attribution",
+        version=2,
         splits=("id_test",),
         default_steps="last",
     ),
@@ -222,6 +224,7 @@ _ENTRIES = (
         "through it. A model that composes gives the new answers, one that has memorized keeps "
         "the old ones.",
         "analyses.edit_propagation",
+        version=2,
         splits=("id_test", "ood_test"),
         default_steps="last",
     ),

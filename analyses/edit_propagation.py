@@ -192,13 +192,17 @@ def measure_edit(
         table: Object of every (subject, relation), negative where there is not exactly one.
     """
     first = examples.corpus.vocab.first_relation
-    r2 = np.flatnonzero(
-        (table[edit.old] >= 0) & (table[edit.new] >= 0) & (table[edit.old] != table[edit.new])
-    )
+    follows = (table[edit.old] >= 0) & (table[edit.new] >= 0)
+    follows &= table[edit.old] != table[edit.new]
+    # a question that passes the fact twice has yet another answer
+    follows[edit.relation] &= edit.new != edit.subject
+    r2 = np.flatnonzero(follows)
     as_first = np.column_stack(
         [np.full_like(r2, edit.subject), np.full_like(r2, first + edit.relation), first + r2]
     )
-    h, r1 = np.nonzero(table == edit.subject)
+    to_subject = table == edit.subject
+    to_subject[edit.subject, edit.relation] = False
+    h, r1 = np.nonzero(to_subject)
     as_second = np.column_stack([h, first + r1, np.full_like(h, first + edit.relation)])
     fact = np.array([[edit.subject, first + edit.relation]])
     found = {"learned": _share(_top(after, fact) == edit.new)}

@@ -167,9 +167,14 @@ def _with_all(
     of_gradient: Float[np.ndarray, "*k groups"],
     of_weight: Float[np.ndarray, " groups"],
 ) -> Float[np.ndarray, "k groups_and_all"]:
-    """Cosines by group and, last, over all groups together; NaN where one of both is zero."""
+    """Cosines by group and, last, over all groups together; NaN where one of both is zero.
+
+    A gradient that is nothing beside the whole one is rounding: softmax sees no bias of keys.
+    """
     add = [
         np.concatenate([x, x.sum(-1, keepdims=True)], -1) for x in (inner, of_gradient, of_weight)
     ]
+    rounding = add[1] <= np.finfo(np.float32).eps ** 2 * add[1][..., -1:]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return add[0] / np.sqrt(np.maximum(add[1], 0) * add[2])
+        cosine = add[0] / np.sqrt(np.maximum(add[1], 0) * add[2])
+    return np.where(rounding, np.nan, cosine)

@@ -123,6 +123,14 @@ def test_attribution_equals_patching_on_a_linear_model() -> None:
     assert (ds.pearson.sel(of=["all", "resid_pre", "attn_out", "z"]) > 0.999).all()
 
 
+def test_attribution_says_how_many_questions_have_each_corruption() -> None:
+    ds = run("attribution")
+    assert ds.n_valid.values.tolist() == run("component_patching").n_valid.values.tolist()
+    one = joined_splits({"train_inferred": (ds, EXAMPLES)}, 5, {"analysis": "attribution"})
+    one["n_valid"][..., 1] = 3
+    assert "n = 3 to " in figure(one, "agreement").subtitle
+
+
 def test_integrated_gradients_predict_better_than_the_clean_gradient() -> None:
     model = random_model(WIRED.corpus, init_range=0.6)
     ds = run("attribution", model, steps=8)

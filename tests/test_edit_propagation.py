@@ -56,6 +56,19 @@ def test_two_hop_answers_follow_the_hop_that_was_edited(
     assert found["first_hop_chance"] == found["second_hop_chance"] == 0
 
 
+def test_a_question_that_passes_the_changed_fact_twice_is_not_asked() -> None:
+    """(s, r) -> s: the question (s, r, r) is answered by s now, not by what (s, r) was before."""
+    row, edit = next(
+        (row, Edit(s, r, o, s))
+        for row, (s, r, o) in enumerate(WIRED.corpus.graph.facts.tolist())
+        if s != o and TABLE[o, r] >= 0 and o != TABLE[o, r] != s
+    )
+    after = edited(WIRED, row, edit.new, (0, 1))
+    found = measure_edit(WIRED.model, after, EXAMPLES, edit, TABLE)
+    assert (found["first_hop_new"], found["first_hop_old"]) == (1, 0)
+    assert found["second_hop_new"] == 1
+
+
 def test_without_a_step_nothing_changes() -> None:
     found = EDITS.run(WIRED.model, EXAMPLES, EDITS.options({"max_steps": 0, "n_edits": 5}))
     share = {str(name): found.share.sel(measure=name).item() for name in found.measure.values}

@@ -56,6 +56,19 @@ def test_the_gradient_cosine_is_that_of_the_whole_batch() -> None:
         assert of.gradient_cosine_low < of.gradient_cosine < of.gradient_cosine_high
 
 
+def test_a_gradient_that_is_only_rounding_has_no_cosine() -> None:
+    """A bias of keys adds the same to all scores of a query, which softmax does not see."""
+    model = random_model(WIRED.corpus)
+    for block in model.blocks:
+        block.attn.b_K.data.fill_(0.5)
+        block.attn.b_Q.data.fill_(0.5)
+    found = WEIGHTS.run(model, EXAMPLES, WEIGHTS.options({}))
+    for end in ("", "_low", "_high"):
+        of = found[f"gradient_cosine{end}"]
+        assert of.sel(parameter="blocks.0.attn.b_K").isnull()
+        assert of.sel(parameter=["blocks.0.attn.b_Q", "blocks.0.attn.W_K", "all"]).notnull().all()
+
+
 def test_the_jackknife_is_that_of_gradients_with_one_batch_left_out() -> None:
     model = random_model(WIRED.corpus)
     found = WEIGHTS.run(model, EXAMPLES, WEIGHTS.options({"batches": 3})).sel(parameter="embed.W_E")
