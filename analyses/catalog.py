@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class AnalysisOptions(BaseModel):
     """Options that every analysis has; unknown ones are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     examples: int = Field(default=300, ge=5)
     """Examples per split, drawn once and the same for every checkpoint."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from circuits.errors import HopscopeError
+from circuits.errors import HopscopeError, unknown_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +22,9 @@ def analyze_command(
     names: Annotated[
         list[str] | None, typer.Argument(help="Analyses; the whole catalog if none is named.")
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Explain every analysis.")] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Explain every analysis, or those named, with options.")
+    ] = False,
     steps: Annotated[
         str | None, typer.Option(help="Checkpoints: 0,500,1000 or 0:2000; all by default.")
     ] = None,
@@ -43,7 +45,8 @@ def analyze_command(
 ) -> None:
     """Measure every checkpoint of RUN; what is stored already is not computed again."""
     if list_:
-        _explain()
+        first = [] if run is None or run.is_dir() else [str(run)]
+        _explain([*first, *(names or ())])
         return
     if run is None:
         raise HopscopeError("no run was named; give its folder, or --list for the analyses.")
@@ -100,15 +103,25 @@ def _checked(
     return {name: Plan.make(run, name, splits, options) for name in chosen}
 
 
-def _explain() -> None:
+def _explain(names: list[str]) -> None:
     from analyses.catalog import CATALOG
 
-    for entry in CATALOG.values():
+    for name in names:
+        if name not in CATALOG:
+            raise unknown_name("analysis", name, CATALOG)
+    for entry in [CATALOG[name] for name in names] or CATALOG.values():
         known = entry.options_type.model_fields
-        options = ", ".join(f"{key}={field.default!r}" for key, field in known.items())
         typer.echo(f"{entry.name} ({', '.join(entry.tasks)})")
         typer.echo(f"    {entry.about}")
-        typer.echo(f"    options: {options}\n")
+        if not names:
+            options = ", ".join(f"{key}={field.default!r}" for key, field in known.items())
+            typer.echo(f"    options: {options}\n")
+            continue
+        for key, field in known.items():
+            about = " ".join((field.description or "").split())
+            typer.echo(f"    --set {key}={field.default!r}: {about}".removesuffix(": "))
+    if not names:
+        typer.echo("hopscope analyze --list NAME explains the options of an analysis.")
 
 
 def _option(text: str) -> tuple[str, Any]:

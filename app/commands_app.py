@@ -17,7 +17,7 @@ def app_command(
     runs_dir: Annotated[
         Path | None, typer.Argument(help="Folder with runs, or one run; `runs` if not given.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Port on localhost.")] = 8501,
+    port: Annotated[int, typer.Option(help="Port on localhost.", min=1, max=65535)] = 8501,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
 ) -> None:
     """Open the dashboard in a browser; it goes on until Ctrl-C."""
@@ -30,6 +30,7 @@ def app_command(
         *(sys.executable, "-m", "streamlit", "run", str(main)),
         *("--server.address", "localhost", "--server.port", str(port)),
         *("--server.headless", str(not browser).lower()),
+        *("--server.showEmailPrompt", "false"),  # it would wait for an answer
         *("--server.fileWatcherType", "none"),
         *("--browser.gatherUsageStats", "false", "--runner.magicEnabled", "false"),
         *("--runner.postScriptGC", "false"),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from circuits.errors import HopscopeError, unknown_name
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 RUNS = Path("runs")
+SHOWN_OF_SWEEPS = ("accuracy/train_inferred", "accuracy/id_test", "accuracy/ood_test")
 
 
 def train_command(
@@ -82,8 +86,8 @@ def sweep_command(
     except KeyboardInterrupt:
         typer.echo(f"Stopped; the same command goes on with what is in {folder}.", err=True)
         raise typer.Exit(130) from None
-    typer.echo(table.to_string(index=False))
-    typer.echo(f"written to {folder / TABLE}")
+    typer.echo(_short(table).to_string(index=False, float_format="{:.3f}".format))
+    typer.echo(f"written, with more columns, to {folder / TABLE}; see hopscope app {folder}")
     if failed := int((table["error"] != "").sum()):
         typer.echo(
             f"{failed} of {len(table)} runs did not finish, the column error says why; "
@@ -91,6 +95,16 @@ def sweep_command(
             err=True,
         )
         raise typer.Exit(1)
+
+
+def _short(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a sweep's table that fit on a screen."""
+    left_out = {"run", "delay_ratio"} | (set() if table["error"].any() else {"error"})
+    names = [name for name in map(str, table.columns) if name not in left_out]
+    names = [n for n in names if not n.startswith("accuracy/") or n in SHOWN_OF_SWEEPS]
+    steps = {name: "Int64" for name in names if name == "step" or name.endswith("_step")}
+    short = table[names].astype(steps).rename(columns=lambda name: name.removeprefix("accuracy/"))
+    return short.astype(object).where(short.notna(), "-")
 
 
 def new_run_folder(recipe: Path) -> Path:
@@ -115,7 +129,7 @@ def summary(path: Path) -> list[str]:
         if key.startswith("accuracy/"):
             split = key.removeprefix("accuracy/")
             shortcuts = run.baselines.get(split, {})
-            beside = ", ".join(f"shortcut {n} {share:.3f}" for n, share in shortcuts.items())
+            beside = ", ".join(f"{n} {share:.3f}" for n, share in shortcuts.items())
             lines.append(
                 f"  {split:<16}{value:.3f}" + (f"   (shortcuts: {beside})" if beside else "")
             )
@@ -123,4 +137,6 @@ def summary(path: Path) -> list[str]:
     if grok.get("memorization_step") is not None:
         when = grok["grok_step"] if grok["grok_step"] is not None else "not yet"
         lines.append(f"  memorized at step {grok['memorization_step']}, generalized: {when}")
+    if run.state == "finished":
+        lines.append(f"next: hopscope analyze {run.path}; hopscope app {run.path.parent}")
     return lines

@@ -10,7 +10,9 @@ from rich.table import Table
 from circuits.report import GraphReport
 
 _PAIRS = 8  # relation pairs shown; JSON has more
+_RELATIONS = 40  # relations shown, those that are trained least; JSON has all
 _EXAMPLES = 5  # merged names shown
+_SPLITS_TITLE = "Splits, with what an answerer reaches that sees these parts of the question alone"
 
 Made = dict[str, Any]
 """`corpus` and `baselines` of the recipe, or `no_corpus` with the reason."""
@@ -96,7 +98,7 @@ def _relations(report: GraphReport, made: Made) -> Table:
     table.add_column("relation", overflow="fold")
     for column in ("facts", "inferred", "phi_r", "after augmentation", f">= {report.phi_g:g}"):
         table.add_column(column, justify="right")
-    for relation in report.relations:
+    for relation in report.relations[:_RELATIONS]:
         later = after.get(relation.name)
         final = relation.phi_r if later is None else later
         table.add_row(
@@ -107,6 +109,9 @@ def _relations(report: GraphReport, made: Made) -> Table:
             "" if later is None else f"{later:.2f}",
             "yes" if final >= report.phi_g else "no",
         )
+    if (rest := len(report.relations) - _RELATIONS) > 0:
+        highest = max(relation.phi_r for relation in report.relations)
+        table.caption = f"and {rest:,} more, phi_r up to {highest:.2f}; --json has all"
     return table
 
 
@@ -122,7 +127,7 @@ def _pairs(report: GraphReport) -> Table:
 
 def _splits(report: dict[str, Any], baselines: dict[str, dict[str, float]]) -> Table:
     shortcuts = sorted({name for rates in baselines.values() for name in rates})
-    table = Table(title="Splits, with what shortcuts reach on them", title_justify="left")
+    table = Table(title=_SPLITS_TITLE, title_justify="left")
     table.add_column("split")
     for column in ("queries", *shortcuts):
         table.add_column(column, justify="right")
@@ -176,7 +181,8 @@ def _print_notes(console: Console, notes: dict[str, Any]) -> None:
             f"{merged['surface_forms']:,} surface forms are {merged['entities']:,} entities "
             f"(by {merged['by']}; {merged['merged_groups']:,} merged)."
         )
-        lines += [f"{name} = {' = '.join(f)}" for name, f in merged["examples"][:_EXAMPLES]]
+        examples = merged["examples"][:_EXAMPLES]
+        lines += [" = ".join(dict.fromkeys((name, *forms))) for name, forms in examples]
     exact = notes.get("as_read")
     if exact:
         lines.append(

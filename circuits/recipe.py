@@ -182,6 +182,10 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except IsADirectoryError as error:
+        raise HopscopeError(
+            f"{path} is a folder, not a recipe; name a TOML file in it, recipe.toml if it is a run."
+        ) from error
     except OSError as error:
         raise HopscopeError(f"recipe {path} cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -104,7 +104,8 @@ def split_composition(
         raise HopscopeError(
             f"{graph.name}: no {section.hops}-hop path of ID facts, so composition cannot be "
             "trained. Give a graph in which some object is the subject of another fact, a "
-            "smaller splits.ood_share, or augmentation.modes that add facts."
+            "smaller splits.ood_share, or augmentation.modes that add facts; attributes are "
+            'compared with splits.task = "comparison".'
         )
     heldout, rest = _hold_out_real(graph, groups["II"], section, seed, real_questions)
     test, pool = _halve(rest, section.id_test_items, stream(seed, "id_test"))

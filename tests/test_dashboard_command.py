@@ -52,7 +52,16 @@ def test_its_options_are_those_of_the_configuration_file(monkeypatch: pytest.Mon
         assert command[command.index(f"--{key}") + 1] == expected
 
 
+def test_nothing_is_asked_before_the_dashboard_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = started(monkeypatch)
+    assert command[command.index("--server.showEmailPrompt") + 1] == "false"
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["app", str(tmp_path / "nothing")])
     assert isinstance(result.exception, HopscopeError)
     assert "is no folder" in str(result.exception)
+
+
+def test_an_impossible_port_is_refused() -> None:
+    assert CliRunner().invoke(cli, ["app", "--port", "99999"]).exit_code == 2

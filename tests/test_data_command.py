@@ -80,3 +80,10 @@ def test_a_wish_that_cannot_be_met_is_an_error():
         run.invoke(app, ["geonames", "--phi", "500"], catch_exceptions=False)
     with pytest.raises(HopscopeError, match="Did you mean 'geonames'"):
         run.invoke(app, ["geonmes"], catch_exceptions=False)
+
+
+def test_of_many_relations_the_least_trained_are_shown_and_the_rest_counted():
+    many = ["grokked_composition", "--set", "source.options.n_entities=200"]
+    many += ["--set", "source.options.n_relations=60", "--set", "source.options.out_degree=6"]
+    text = run.invoke(app, many, catch_exceptions=False).stdout
+    assert "and 20 more, phi_r up to" in text

@@ -251,6 +251,15 @@ def test_the_command_runs_analyses_and_explains_them(run: Run) -> None:
     assert "causal_tracing (composition)" in listed.output
 
 
+def test_named_analyses_are_listed_with_every_option_explained() -> None:
+    listed = CliRunner().invoke(cli, ["analyze", "--list", "causal_tracing", "mixing"]).output
+    assert "--set target_layer=None: Trace to S[target_layer, last position]" in listed
+    assert "mixing (composition)" in listed
+    assert "logit_lens" not in listed
+    refused = CliRunner().invoke(cli, ["analyze", "--list", "mixin"])
+    assert "Did you mean 'mixing'" in str(refused.exception)
+
+
 def test_the_command_refuses_before_it_computes(run: Run) -> None:
     refused = CliRunner().invoke(cli, ["analyze", str(run.path), "logit_lens", "tracing"])
     assert isinstance(refused.exception, HopscopeError)

@@ -59,6 +59,8 @@ def find_source(name_or_path: str | Path) -> tuple[Source, str | Path | None]:
         return source_of_file(Path(name_or_path)), name_or_path
     if str(name_or_path) in HUB_NAMES:
         return SOURCES["two_wiki"], name_or_path
+    if Path(name_or_path).is_dir():
+        raise HopscopeError(f"{name_or_path} is a folder; name the file in it that has the facts.")
     problem = unknown_name("source", str(name_or_path), SOURCES)
     raise HopscopeError(f"{problem} A path is allowed too, but there is no such file.")
 

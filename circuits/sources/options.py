@@ -19,7 +19,8 @@ def existing_file(path: str | Path | None, source: str) -> Path:
     """The path as a file that exists, or a `HopscopeError` that says what to give."""
     if path is None:
         raise HopscopeError(
-            f'source {source!r} reads a file and none is given; set source.path = "FILE".'
+            f"source {source!r} reads a file and none is given; name it as source.path in the "
+            "recipe (or in --set), or give `hopscope data` the file itself."
         )
     file = Path(path)
     if not file.exists():
