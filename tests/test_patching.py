@@ -195,6 +195,14 @@ def test_several_patches_at_once_equal_several_hooks() -> None:
     torch.testing.assert_close(patched, expected, atol=1e-5, rtol=1e-5)
 
 
+def test_indices_from_the_end_patch_what_they_name() -> None:
+    model, (clean, corrupted) = model_with(), prompts()
+    from_the_end = run_patched(model, corrupted, [Patch("z", (-1,), (-1,), heads=(-2,))], clean)
+    from_the_start = run_patched(model, corrupted, [Patch("z", (2,), (2,), heads=(1,))], clean)
+    torch.testing.assert_close(from_the_end, from_the_start)
+    assert not torch.allclose(from_the_end, model(corrupted)[:, -1])
+
+
 def test_traced_suffixes_equal_traced_prompts() -> None:
     model, (clean, _) = model_with(), prompts()
     engine = PatchEngine(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -34,10 +35,7 @@ def run_patched(
     """
     engine = PatchEngine(model)
     tokens = token_ids(model, prompts)
-    for patch in patches:
-        chosen("layer", patch.layers, model.depth)
-        chosen("position", patch.positions, tokens.shape[1])
-        chosen("head", patch.heads, model.cfg.n_heads)
+    patches = [_from_the_start(patch, model, tokens.shape[1]) for patch in patches]
     trace = None
     if source is not None:
         source_tokens = token_ids(model, source)
@@ -46,6 +44,16 @@ def run_patched(
     elif any(patch.source != "zero" for patch in patches):
         raise HopscopeError("only patches with source 'zero' need no source; give its prompts.")
     return _run(engine, tokens, patches, trace)
+
+
+def _from_the_start(patch: Patch, model: HookedTransformer, n_pos: int) -> Patch:
+    """The same patch with no index counted from the end; refused if something does not exist."""
+    return replace(
+        patch,
+        layers=chosen("layer", patch.layers, model.depth),
+        positions=chosen("position", patch.positions, n_pos),
+        heads=None if patch.heads is None else chosen("head", patch.heads, model.cfg.n_heads),
+    )
 
 
 @torch.no_grad()
