@@ -15,8 +15,9 @@
    over all other entities: low although the bridge is decodable is what DiscoLoop (arXiv
    2607.00341) reports.
 6. Maps of the examples' states with the most frequent bridges: on the two first principal
-   components of trained states (signs are fixed by the first bridge, so maps of steps can be
-   compared), and by multidimensional scaling of their distances (`analyses.state_map`).
+   components of trained states with these bridges (signs are fixed by the first bridge, so maps
+   of steps can be compared), and by multidimensional scaling of their distances
+   (`analyses.state_map`).
 """
 
 from __future__ import annotations

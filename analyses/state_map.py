@@ -1,6 +1,7 @@
 """Two-dimensional maps of bridge states: principal components of trained states, and MDS.
 
-Principal components show the directions of most variance and lose the others; metric
+Principal components are those of the trained states with the mapped bridges, not of all trained
+states: they show the directions of most variance among these and lose the others. Metric
 multidimensional scaling (SMACOF, de Leeuw 1977) places the examples' states so that their distances
 on the map are as near as possible to those in the model, whatever their directions. It starts from
 the principal components and is turned back onto them, so that maps can be compared.
@@ -53,13 +54,13 @@ def state_map(
     queries: Queries,
     options: MapOptions,
 ) -> tuple[Variables, Int[np.ndarray, " bridges"]]:
-    """The examples' states on the plane of most variance among trained states, and by MDS.
+    """The examples' states on the plane of most variance among the trained ones, and by MDS.
 
     Returns:
         Variables `map_state` and `map_mds` (map_bridge, map_point, axis), NaN where a bridge has
         fewer states; `map_centroid` (map_bridge, axis) of the trained states; `map_explained`
-        (axis), the share of variance; `map_stress`. And the token ids of the bridges, most
-        frequent first.
+        (axis), the share of variance among trained states with these bridges; `map_stress`. And
+        the token ids of the bridges, most frequent first.
     """
     bridges = _most_frequent(train.bridge.numpy(), options.bridges)
     x = there[options.layer, :, options.position].cpu()
@@ -85,7 +86,10 @@ def state_map(
         "map_explained": (
             ("axis",),
             explained,
-            {"long_name": "share of the trained states' variance", "units": "share"},
+            {
+                "long_name": "share of the variance of trained states with these bridges",
+                "units": "share",
+            },
         ),
     }
     return variables, bridges

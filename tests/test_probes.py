@@ -10,7 +10,7 @@ from analyses import probes
 from analyses.catalog import CATALOG
 from analyses.examples import draw_examples
 from analyses.state_map import multidimensional_scaling
-from analyses.states import row_keys
+from analyses.states import row_keys, states, trained_questions
 from circuits.errors import HopscopeError
 
 PROBES = CATALOG["probes"]
@@ -83,6 +83,17 @@ def test_scaling_keeps_the_distances_of_a_plane_that_the_start_does_not_show() -
     found, true = placed.reshape(20, 2)[:19], plane[:19]
     far = np.linalg.norm(true[:, None] - true, axis=-1)
     np.testing.assert_allclose(np.linalg.norm(found[:, None] - found, axis=-1), far, atol=0.1)
+
+
+def test_the_map_explains_the_variance_of_trained_states_with_its_bridges(found) -> None:
+    options = PROBES.options({})
+    train = trained_questions(WIRED.corpus, options.n_train, options.seed)
+    names = [WIRED.corpus.vocab.name(int(b)) for b in train.bridge]
+    mapped = np.isin(names, found.map_bridge.values)
+    assert 0 < mapped.sum() < len(names)  # other bridges are among the trained ones
+    x = states(WIRED.model, train.tokens)[WIRED.model.depth - 1, :, 1].numpy()[mapped]
+    spread = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2
+    np.testing.assert_allclose(found.map_explained, spread[:2] / spread.sum(), rtol=1e-3)
 
 
 def test_the_scaled_map_shows_the_states_of_the_other_one(found) -> None:

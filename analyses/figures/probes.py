@@ -168,7 +168,7 @@ def _scatter(ds: xr.Dataset, split: str) -> Scatter:
         title=words(split),
         subtitle=f"n = {sum(len(g.x) for g in groups)}",
         groups=groups,
-        x_label=f"component 1 ({explained[0]:.0%} of trained variance)",
+        x_label=f"component 1 ({explained[0]:.0%} of these bridges' variance)",
         y_label=f"component 2 ({explained[1]:.0%})",
         equal_axes=True,
     )
