@@ -1,8 +1,8 @@
 """Whether a found circuit is all of it, in a sentence where it clearly is not.
 
 Weak edges stand out from their placebos only on enough questions, and what a screen leaves
-unmeasured is never found: the demo's circuit of heads alone answers .86 when found on 300
-questions, .91 on 1,000 and .93 with all edges measured, the whole model .98. A circuit that lacks
+unmeasured is never found: the demo's circuit of heads alone answers .83 when found on 300
+questions, .96 on 1,000 and .97 with all edges measured, the whole model .98. A circuit that lacks
 edges is known by its own numbers, whatever its nodes are: alone it is right clearly less often.
 """
 
