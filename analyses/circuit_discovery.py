@@ -60,8 +60,8 @@ from circuits.model import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
 
 LEAST_SHARE = 0.05
-"""With .1 the demo's circuit alone is right on .92 of 700 held-out questions, with this on .96, as
-is the whole model; without any bound it has more edges and is no better."""
+"""With .1 the demo's circuit (16 edges) alone is right on .93 of 700 held-out questions, with this
+(20) on .95; without any bound (25) on .97, as is the whole model."""
 
 
 class Options(AnalysisOptions):
