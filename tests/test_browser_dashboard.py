@@ -251,6 +251,30 @@ def test_the_address_keeps_page_run_step_and_question_over_a_reload(
     assert "question=e_0%7Cr_0%7Cr_1" in page.url
 
 
+def test_the_address_keeps_the_split_and_what_the_circuit_shows(page: Any, address: str) -> None:
+    from playwright.sync_api import expect
+
+    def chosen(name: str) -> Any:
+        return expect(page.get_by_role("radio", name=name, exact=True))
+
+    go(page, address, "", "run=demo")
+    page.get_by_role("radio", name="Discovered edges").click()
+    page.get_by_role("radio", name="Trained", exact=True).click()
+    page.wait_for_url("**split=train_inferred**")
+    page.wait_for_url("**circuit=edges**")
+    page.reload()
+    ready(page, "formation")
+    chosen("Discovered edges").to_be_checked()
+    chosen("Trained").to_be_checked()
+    expect(page.locator(".found:visible")).not_to_have_count(0)
+    page.get_by_role("radio", name="States", exact=True).click()
+    page.get_by_role("radio", name="ID test", exact=True).click()
+    page.wait_for_url(lambda url: "circuit=" not in url and "split=" not in url)
+    go(page, address, "", "run=demo&circuit=%3Cb%3E&split=nonsense")  # of a stranger's making
+    chosen("States").to_be_checked()
+    chosen("ID test").to_be_checked()
+
+
 def test_a_click_on_a_neighbour_goes_on_from_there(page: Any, address: str) -> None:
     go(page, address, "data", "run=small&entity=e_0")
     page.locator(".page-around[data-entity=e_0]").wait_for()

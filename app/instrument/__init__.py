@@ -60,16 +60,25 @@ def mount(
     key: str,
     on_step: Callable[[], None] = _ignore,
     on_pick: Callable[[], None] = _ignore,
+    on_kept: Callable[[], None] = _ignore,
 ) -> Any:
     """Show the instrument; the result's `step` is where its timeline last came to rest.
 
     Args:
         header: Small JSON: `page`, `id` (of the payload: another id builds anew), `step` to begin
-            at, `split`, and `jump` (change it to move the timeline from Python).
+            at, `split`, `circuit` ("states" or "edges"), and `jump` (change it to go from Python
+            to another step, split or circuit).
         body: JSON of the run, cached by the caller; sent as it is.
         key: Streamlit's key; one instrument per key.
         on_step: Called before the rerun when the step has settled.
         on_pick: Called before the rerun when something was picked.
+        on_kept: Called before the rerun when the split or what the circuit shows was chosen.
     """
     data = json.dumps(header).encode() + b"\n" + body
-    return _component(key=key, data=data, on_step_change=on_step, on_pick_change=on_pick)
+    return _component(
+        key=key,
+        data=data,
+        on_step_change=on_step,
+        on_pick_change=on_pick,
+        on_kept_change=on_kept,
+    )

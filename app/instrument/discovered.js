@@ -11,18 +11,19 @@ class Discovered {
     const bar = html("div", { class: "views", role: "radiogroup", "aria-label": "What the circuit shows" }, circuit.parts.head);
     this.buttons = ["States", "Discovered edges"].map((text, i) => {
       const button = html("button", { role: "radio", text }, bar);
-      button.onclick = () => this.show(i === 1);
+      button.onclick = () => { this.show(i === 1); context.keep(); };
       return button;
     });
     this.stateNote = circuit.parts.note.textContent;
     context.playhead.follow((index) => this.draw(index));
-    this.show(false);
+    this.show(context.circuit === "edges");
   }
 
   get measured() { const split = this.data.bySplit[this.context.split]; return split ? split.discovered : null; }
 
   show(shown) {
     this.shown = shown;
+    this.context.circuit = shown ? "edges" : "states";
     this.circuit.canvas.style.display = shown ? "none" : "";
     this.canvas.style.display = shown ? "" : "none";
     this.buttons.forEach((button, i) => setAttributes(button, { "aria-checked": (i === 1) === shown }));

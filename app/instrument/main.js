@@ -31,11 +31,13 @@ class Instrument {
       root: this.root, data, playhead, metrics: data.metrics, phases: data.phases || [],
       axis: new Axis(data.steps, data.metrics),
       split: splits.some((s) => s.name === wanted) ? wanted : (splits[0] || data.splits[0]).name,
+      circuit: before ? before.context.circuit : header.circuit,
+      keep: () => this.component.setStateValue("kept", { split: this.context.split, circuit: this.context.circuit }),
       tooltip: new Tooltip(this.root),
       palette: new Palette(parent.host || parent, data.colours),
       rebuild: () => this.build(),
       send: (name, value) => this.component.setTriggerValue(name, value),
-      splitButtons: (bar) => this.splitButtons(bar, header.page === "formation" ? splits : []),
+      splitButtons: (bar) => { this.bar = bar; this.splitButtons(header.page === "formation" ? splits : []); },
     };
     if (before) this.takeOver(before);
     this.component = component;
@@ -73,16 +75,20 @@ class Instrument {
     if (free || button || scrolls) this.context.playhead.key(event);
   }
 
-  splitButtons(bar, splits) {
+  splitButtons(splits) {
     for (const split of splits) {
-      const button = html("button", { class: "split", role: "radio", "aria-checked": split.name === this.context.split, text: split.label, title: split.about }, bar);
-      button.onclick = () => {
-        this.context.split = split.name;
-        for (const other of bar.children) setAttributes(other, { "aria-checked": other === button });
-        this.page.splitChanged();
-        this.context.playhead.redraw();
-      };
+      const button = html("button", { class: "split", role: "radio", "data-split": split.name, "aria-checked": split.name === this.context.split, text: split.label, title: split.about }, this.bar);
+      button.onclick = () => { this.showSplit(split.name); this.context.keep(); };
     }
+  }
+
+  showSplit(name) {
+    const button = [...this.bar.children].find((other) => other.dataset.split === name);
+    if (!button || name === this.context.split) return;
+    this.context.split = name;
+    for (const other of this.bar.children) setAttributes(other, { "aria-checked": other === button });
+    this.page.splitChanged();
+    this.context.playhead.redraw();
   }
 
   settled(step) {
@@ -112,10 +118,15 @@ class Instrument {
     this.component = component;
     const background = getComputedStyle(this.parent.host || this.parent).getPropertyValue("--st-background-color");
     if (background !== this.background) { this.background = background; this.build(); }
-    if (header.jump !== this.header.jump && header.step !== null) {
-      this.context.playhead.to(this.context.playhead.nearest(header.step), false);
-    }
+    if (header.jump !== this.header.jump) this.goTo(header);
     this.header = header;
+  }
+
+  // The address was changed.
+  goTo({ step, split, circuit }) {
+    if (step !== null) this.context.playhead.to(this.context.playhead.nearest(step), false);
+    this.showSplit(split);
+    if (this.page.discovered) this.page.discovered.show(circuit === "edges");
   }
 
   remove() {

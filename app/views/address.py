@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-KEYS = ("run", "step", "question", "donor", "with", "entity")
+KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "entity")
 """Query parameters that pages understand; others are dropped."""
 LONGEST = 200
 """Characters of a value that are looked at."""

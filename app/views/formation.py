@@ -26,7 +26,7 @@ def page() -> None:
 
 def _formation(shown: frame.Shown) -> None:
     _, problems = results_of(shown.at)
-    show_instrument(shown, "formation", _payload(shown.at), split="id_test")
+    show_instrument(shown, "formation", _payload(shown.at))
     for problem in problems:
         st.warning(problem, icon=":material/query_stats:")
 

@@ -11,6 +11,10 @@ from app.instrument.payload import timeline_payload
 from app.views import address
 from app.views.frame import Shown
 from app.views.opened import Stamp, opened, results_of
+from circuits.runs import Run
+
+FIRST_SPLIT = "id_test"
+"""The split that is shown unless another is chosen."""
 
 
 def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **header: Any) -> Any:
@@ -45,7 +49,10 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
         if value is not None:
             st.session_state[f"picked_{page}"] = value
 
-    return mount(header, body, key=page, on_step=stepped, on_pick=picked_something)
+    def chosen() -> None:
+        address.write(**_kept(_state(page).get("kept"), shown.run))
+
+    return mount(header, body, key=page, on_step=stepped, on_pick=picked_something, on_kept=chosen)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
@@ -59,12 +66,21 @@ def picked(page: str) -> Any:
     return st.session_state.get(f"picked_{page}")
 
 
+def _kept(choices: Any, run: Run) -> dict[str, str | None]:
+    """What the address keeps of choices made in the instrument; nothing of what it begins with."""
+    split, circuit = (choices or {}).get("split"), (choices or {}).get("circuit")
+    return {
+        "split": split if split != FIRST_SPLIT and split in run.corpus.splits else None,
+        "circuit": circuit if circuit == "edges" else None,
+    }
+
+
 def _state(page: str) -> dict[str, Any]:
     return dict(st.session_state.get(page) or {})
 
 
 def _start(page: str, shown: Shown, content: str) -> dict[str, Any]:
-    """Header fields `step` and `jump`.
+    """Header fields `step`, `split`, `circuit` and `jump`.
 
     They stay the same while the user moves the timeline, so that the payload is not sent again,
     and change when the address was changed, another run or content chosen, or the page entered.
@@ -74,6 +90,9 @@ def _start(page: str, shown: Shown, content: str) -> dict[str, Any]:
     if st.session_state.get("instrument_shown") != page:
         known, st.session_state["instrument_shown"] = None, page
     if known is None or known[0] != cause:
-        known = (cause, {"step": shown.step, "jump": str(cause[:2])})
+        asked = _kept(address.read(), shown.run)
+        begin = {"step": shown.step, "jump": str(cause[:2])}
+        begin |= {"split": asked["split"] or FIRST_SPLIT, "circuit": asked["circuit"]}
+        known = (cause, begin)
         st.session_state[f"start_{page}"] = known
     return dict(known[1])
