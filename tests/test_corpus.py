@@ -232,6 +232,25 @@ def test_the_wild_recipes_state_data_that_can_be_built(name: str) -> None:
     assert len(built.queries("id_test")) >= 1000
 
 
+def test_the_ablation_of_true_facts_keeps_phi_and_asks_of_kept_facts_only() -> None:
+    recipe = RECIPES / "correct-share.toml"
+    none, every = (
+        build_corpus(load_recipe(recipe, [f"augmentation.correct_share={share}"]))
+        for share in (0, 1)
+    )
+    assert len(none.queries("train_inferred")) == len(every.queries("train_inferred"))
+    assert [c.graph.count("added_false") for c in (none, every)] == [693, 0]
+    assert [c.graph.count("added_true") for c in (none, every)] == [0, 693]
+    for corpus in (none, every):
+        graph, asked = corpus.graph, corpus.queries("heldout_real")
+        real = {tuple(fact) for fact in graph.facts[graph.provenance == 0].tolist()}
+        first, second = (asked.token_ids[:, i] - corpus.vocab.first_relation for i in (1, 2))
+        subject, bridge = asked.token_ids[:, 0], asked.bridge_ids[:, 0]
+        assert len(asked) == 200
+        assert real.issuperset(zip(subject, first, bridge, strict=True))
+        assert real.issuperset(zip(bridge, second, asked.answer_ids, strict=True))
+
+
 @pytest.mark.parametrize("name", ["grokked-composition", "grokked-comparison"])
 def test_the_grokked_recipes_are_valid(name: str) -> None:
     settings = load_recipe(RECIPES / f"{name}.toml")
