@@ -127,7 +127,8 @@ def geometry_over_training(
 
 def state_map(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
     """States of the most frequent bridges on two principal components, one map per split."""
-    return _maps(ds, "state_map", "Map of bridge states", _scatter, step, split)
+    note = "in brackets: share of the variance of these bridges' trained states"
+    return _maps(ds, "state_map", "Map of bridge states", _scatter, step, split, note)
 
 
 def state_map_mds(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
@@ -143,6 +144,7 @@ def _maps(
     draw: Callable[[xr.Dataset, str], Scatter],
     step: int | None,
     split: str | None,
+    note: str = "",
 ) -> Spec:
     step = pick.chosen_step(ds, step)
     splits = pick.names(ds, "split") if split is None else (pick.chosen(ds, "split", split),)
@@ -153,7 +155,7 @@ def _maps(
     return Panels(
         name=name,
         title=title,
-        subtitle=pick.subtitle(state, pick.at_step(step)),
+        subtitle=pick.subtitle(state, pick.at_step(step), note),
         panels=tuple(p for p in maps if p.frame().shape[0]) or maps[:1],
         columns=3,
         provenance=pick.provenance(ds, name, step=step, split=split),
@@ -168,7 +170,7 @@ def _scatter(ds: xr.Dataset, split: str) -> Scatter:
         title=words(split),
         subtitle=f"n = {sum(len(g.x) for g in groups)}",
         groups=groups,
-        x_label=f"component 1 ({explained[0]:.0%} of these bridges' variance)",
+        x_label=f"component 1 ({explained[0]:.0%})",
         y_label=f"component 2 ({explained[1]:.0%})",
         equal_axes=True,
     )
