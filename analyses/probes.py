@@ -5,6 +5,9 @@
    with the same (subject, relation_1), and a probe tested on a first hop that it was trained on
    would only recall it. First hops are dealt into folds; each example is judged by the probe
    trained on the other folds. First hops of OOD facts are in no trained question at all.
+   (At the subject's own position states are the same for all its first hops, and two of them may
+   have one bridge, in the demo's graph for a third of the questions: what is found there may be
+   recalled.)
 3. The probe is linear (ridge classifier, or logistic regression) from the state to the bridge. Its
    control is the same probe trained on bridges shuffled between first hops.
 4. Geometry (Ye et al., arXiv 2505.23653): cosine of a state to those of trained questions with the
