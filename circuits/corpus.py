@@ -64,6 +64,10 @@ class Corpus:
     report: dict[str, Any]
     """Counts, notes on small splits, what augmentation did: JSON values only."""
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(queries):,}" for name, queries in self.splits.items())
+        return f"Corpus({self.task} on {self.graph!r}: {sizes})"
+
     def queries(self, split: str) -> Queries:
         """The queries of a split, by name."""
         if split not in self.splits:

@@ -39,6 +39,9 @@ class Query:
     answer: int
     vocab: Vocab
 
+    def __repr__(self) -> str:
+        return f"Query({self.text!r})"
+
     @property
     def bridge(self) -> int:
         """Token id of the (first) bridge entity."""
@@ -83,6 +86,9 @@ class Queries(Sequence[Query]):
 
     def __len__(self) -> int:
         return len(self.token_ids)
+
+    def __repr__(self) -> str:
+        return f"Queries({self.kind}: {len(self):,} questions at {', '.join(self.positions)})"
 
     @overload
     def __getitem__(self, index: int) -> Query: ...

@@ -24,6 +24,9 @@ class Vocab:
     def __len__(self) -> int:
         return len(self.entities) + len(self.relations) + len(self.specials)
 
+    def __repr__(self) -> str:
+        return f"Vocab({len(self.entities):,} entities, {len(self.relations):,} relations)"
+
     @property
     def first_relation(self) -> int:
         """Token id of relation 0: relation r has token `first_relation + r`."""

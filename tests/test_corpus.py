@@ -251,8 +251,28 @@ def test_the_ablation_of_true_facts_keeps_phi_and_asks_of_kept_facts_only() -> N
         assert real.issuperset(zip(bridge, second, asked.answer_ids, strict=True))
 
 
+@pytest.mark.parametrize(("share", "seed"), [(0, 2), (0.5, 0), (0.75, 0)])
+def test_false_facts_are_drawn_again_where_they_leave_too_few_paths(share, seed) -> None:
+    """With these, the first draw is two to four paths short of phi."""
+    settings = [f"augmentation.correct_share={share}", f"seed={seed}"]
+    recipe = load_recipe(RECIPES / "correct-share.toml", settings)
+    built = build_corpus(recipe)
+    assert len(built.queries("train_inferred")) == round(6.3 * built.in_distribution.sum())
+    assert len(built.queries("id_test")) == 1000
+    false = built.graph.count("added_false")
+    assert false == round((1 - share) * (false + built.graph.count("added_true")))
+
+
 @pytest.mark.parametrize("name", ["grokked-composition", "grokked-comparison"])
 def test_the_grokked_recipes_are_valid(name: str) -> None:
     settings = load_recipe(RECIPES / f"{name}.toml")
     assert settings.source.name == name.replace("-", "_")
     assert settings.splits.task == name.split("-")[1]
+
+
+def test_a_notebook_shows_what_a_thing_is_and_not_its_numbers(corpus: Corpus) -> None:
+    queries = corpus.queries("id_test")
+    assert repr(queries) == "Queries(composition: 60 questions at subject, relation_1, relation_2)"
+    assert repr(queries[0]) == f"Query({queries[0].text!r})"
+    assert repr(corpus.vocab).startswith("Vocab(60 entities, 8 relations")
+    assert "id_test 60" in repr(corpus)
