@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from jaxtyping import Int
 
 from circuits.augmentation.additions import ADDED_FALSE, ADDED_TRUE
 from circuits.augmentation.capacity import Goal, capacity, in_distribution
@@ -19,6 +20,8 @@ from circuits.knowledge_graph import KnowledgeGraph
 from circuits.recipe import AugmentationSection, SplitsSection
 
 _STREAM = 1000  # apart from the streams of the splits, which have the same seed
+_DRAWS = 20
+"""False facts are drawn again, so many times at most, where they leave too few paths for phi."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +177,26 @@ def _mixed(
             f"source; the highest share here is {highest:g}. Lower it or augmentation.phi, put "
             "true_facts into augmentation.modes, or hold back more facts of the source."
         )
-    draw = np.random.default_rng([goal.seed, _STREAM - 1])
+    for attempt in range(_DRAWS):
+        stream = [goal.seed, _STREAM - 1, *([attempt] if attempt else [])]
+        mixed, notes = _with_false(progress, goal, true_rows, n_true, np.random.default_rng(stream))
+        if not goal.asks_for_phi or goal.shortfall(mixed) <= max(0, goal.shortfall(done)):
+            break
+    return mixed, notes
+
+
+def _with_false(
+    progress: _Progress,
+    goal: Goal,
+    true_rows: Int[np.ndarray, " n"],
+    n_true: int,
+    draw: np.random.Generator,
+) -> tuple[KnowledgeGraph, list[str]]:
+    """(graph, notes): all but so many of the rows made false.
+
+    Where objects had to be drawn anew the number of paths changes a little.
+    """
+    done = progress.graph
     rows = np.sort(draw.permutation(true_rows)[n_true:])
     mask = in_distribution(done, goal.splits, goal.seed)
     types = learn_types(done)
