@@ -127,7 +127,9 @@ def test_missing_results_leave_the_curves_and_say_what_to_run(runs: Path) -> Non
     shutil.rmtree(runs / "small" / "results")
     app = opened("formation")
     assert errors(app) == []
-    assert "hopscope analyze" in text_of(app)
+    (warning,) = app.warning
+    assert "Press Measure on the page Train" in warning.value
+    assert "small logit_lens causal_tracing bridge_patching`" in warning.value
 
 
 def test_results_of_another_version_are_refused_with_a_remedy(runs: Path) -> None:

@@ -26,9 +26,9 @@ def page() -> None:
 
 def _formation(shown: frame.Shown) -> None:
     _, problems = results_of(shown.at)
-    show_instrument(shown, "formation", _payload(shown.at))
     for problem in problems:
         st.warning(problem, icon=":material/query_stats:")
+    show_instrument(shown, "formation", _payload(shown.at))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})

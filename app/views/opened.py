@@ -120,18 +120,23 @@ def results_of(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
 def _results(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
+    folder = Path(at.path)
+    drawn = drawn_analyses(opened(at).corpus.task)
+    wanted = {**drawn, **{name: name for name in MORE_ANALYSES}}
+    there = {r: n for r, n in wanted.items() if (folder / "results" / f"{n}.json").is_file()}
     datasets, problems = {}, []
-    for role, name in drawn_analyses(opened(at).corpus.task).items():
+    for role, name in there.items():
         try:
-            datasets[role] = _stored(Path(at.path), name)
+            datasets[role] = _stored(folder, name)
         except HopscopeError as error:
             problems.append(str(error))
-    for name in MORE_ANALYSES:
-        try:
-            if (Path(at.path) / "results" / f"{name}.json").is_file():
-                datasets[name] = _stored(Path(at.path), name)
-        except HopscopeError as error:
-            problems.append(str(error))
+    if missing := [name for role, name in drawn.items() if role not in there]:
+        names = " ".join(missing)
+        problems.insert(
+            0,
+            f"Not measured yet, so not drawn: {', '.join(missing)}. Press Measure on the page "
+            f"Train, or run `hopscope analyze {folder} {names}` and reload.",
+        )
     return datasets, problems
 
 
@@ -143,10 +148,6 @@ def _stored(folder: Path, name: str) -> xr.Dataset:
     try:
         marker = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
         store = ResultStore(results, name, marker["settings"])
-    except FileNotFoundError:
-        raise HopscopeError(
-            f"{name} has not been run yet; run `hopscope analyze {folder} {name}` and reload."
-        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HopscopeError(
             f"{results / name}.json is damaged ({error}); delete it and analyze again."
