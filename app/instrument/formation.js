@@ -193,7 +193,7 @@ class Examples {
     const count = rows.filter((row) => row.changed).length, right = rows.filter((row) => row.drawn && !row.wrong).length;
     this.title.textContent = kind === "moved"
       ? `${position}, block ${l + 1}: ${count} of ${right} right answers stop depending on this position`
-      : `${position}, ${blocks(kind === "through" ? l + 1 : l)}: ${count} of ${right} right answers change when swapped`;
+      : `${position}, ${blocks(kind === "through" ? l + 1 : l)}: ${count} of ${right} right answers change when swapped, by at least one of the swaps tried`;
     rows.sort((a, b) => b.changed - a.changed || a.wrong - b.wrong);
     this.list.replaceChildren(...rows.slice(0, 80).map((row) => {
       const item = html("li", { class: row.changed ? "changed" : "kept" });

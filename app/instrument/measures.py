@@ -84,7 +84,7 @@ def _moved(tracing: xr.Dataset) -> dict[str, Any]:
 
 
 def _examples(tracing: xr.Dataset, lens: xr.Dataset | None) -> dict[str, Any]:
-    """Bits per question: is its answer not right at a state, was a swap found, was it right before?
+    """Bits per question: does any swap leave it not right, was one found, was it right before?
 
     Without the lens, what was right before is told by the last state of the first position, which
     nothing reads: a swap leaves the answer as it was.
