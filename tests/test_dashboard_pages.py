@@ -132,6 +132,17 @@ def test_missing_results_leave_the_curves_and_say_what_to_run(runs: Path) -> Non
     assert "small logit_lens causal_tracing bridge_patching`" in warning.value
 
 
+def test_the_address_of_a_large_sweep_keeps_all_its_runs_and_their_alignment(runs: Path) -> None:
+    names = [f"phi=3.5_weight_decay=0.1_learning_rate=0.001_seed={seed}" for seed in range(6)]
+    for name in names:
+        shutil.copytree(runs / "small", runs / name)
+    app = opened("compare", **{"with": ",".join(names), "by": "accuracy"})
+    assert errors(app) == []
+    assert app.multiselect[0].value == names
+    assert app.session_state["aligned"] == "accuracy"
+    assert app.query_params["by"] == "accuracy"
+
+
 def test_results_of_another_version_are_refused_with_a_remedy(runs: Path) -> None:
     marker = runs / "small" / "results" / "logit_lens.json"
     table = json.loads(marker.read_text())

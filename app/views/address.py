@@ -11,10 +11,10 @@ from typing import Any
 
 import streamlit as st
 
-KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "entity")
+KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "by", "entity")
 """Query parameters that pages understand; others are dropped."""
-LONGEST = 200
-"""Characters of a value that are looked at."""
+LONGEST = 8000
+"""Characters of a value that are looked at: the runs of a sweep have long names."""
 
 
 def read() -> dict[str, str]:

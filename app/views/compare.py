@@ -65,16 +65,17 @@ def _choose(first: str) -> tuple[list[str], comparing.Alignment]:
     if "compared" not in st.session_state:
         asked = [n for n in (address.read().get("with") or "").split(",") if n in names]
         st.session_state["compared"] = asked or _beside(first, names)
+        st.session_state["aligned"] = "accuracy" if address.read().get("by") else "step"
     chosen = left.multiselect("Runs", names, key="compared", label_visibility="collapsed")
     aligned: comparing.Alignment | None = right.segmented_control(
         "Aligned by",
         ["step", "accuracy"],
         format_func=lambda name: f"by {name}",
-        default="step",
         key="aligned",
         label_visibility="collapsed",
     )
-    address.write(**{"with": ",".join(chosen) or None})
+    by = "accuracy" if aligned == "accuracy" else None
+    address.write(**{"with": ",".join(chosen) or None, "by": by})
     return chosen, aligned or "step"
 
 

@@ -69,7 +69,7 @@ def page(
         right.caption(f"{facts_in_words(run)} {words}" if choosing else words)
         if run.state == "training":
             st.info(
-                "This run is still being trained; reload to see what has come since.",
+                f"{name} is still being trained; reload to see what has come since.",
                 icon=":material/model_training:",
             )
         figures = body(Shown(name, at, run, step)) or ()
