@@ -10,6 +10,7 @@ import synthetic_results as made
 
 from analyses.figures import circuit_dataset, figure, to_html, to_matplotlib, to_plotly
 from analyses.figures.fonts import BASE, families_for
+from analyses.figures.matplotlib_renderer import to_bytes
 from analyses.figures.specs import (
     Bars,
     BarSeries,
@@ -75,6 +76,11 @@ def test_plotly_draws_every_kind_in_every_theme(kind, theme):
     figure = to_plotly(SPECS[kind], theme=theme)
     assert len(figure.data) > 0
     assert figure.layout.paper_bgcolor == THEMES[theme].paper
+
+
+def test_a_notebook_shows_a_figure_as_the_picture_that_is_exported():
+    assert MAP._repr_png_() == to_bytes(MAP, "png", "page")
+    assert MAP._repr_png_().startswith(b"\x89PNG")
 
 
 def test_matplotlib_lines_have_the_specs_numbers():

@@ -32,6 +32,12 @@ class Spec:
         """Plain JSON data with a "type"; what is not a finite number becomes null."""
         return _plain(self)
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows of a figure: the picture that is exported, page wide."""
+        from analyses.figures.matplotlib_renderer import to_bytes
+
+        return to_bytes(self, "png", "page")
+
 
 def _plain(value: Any) -> Any:
     """`value` as JSON data; specs and their parts become objects, NaN and infinities null."""
