@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -141,6 +145,27 @@ def test_a_defect_in_one_run_leaves_the_others(
     monkeypatch.setattr(train.loop, "train", sometimes_broken)
     table = sweep(recipe, [], out=tmp_path / "out", seeds=2, n_jobs=1, progress=False)
     assert table["error"].tolist() == ["RuntimeError: a defect of ours", ""]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_sweep_that_is_told_to_stop_saves_its_run_and_begins_no_other(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    recipe, out = tmp_path / "long.toml", tmp_path / "out"
+    recipe.write_text(recipe_toml(tiny_recipe(training__steps=1_000_000)))
+    options = ["--seeds", "3", "--jobs", "1", "--out", str(out)]
+    command = [sys.executable, "-m", "app.cli", "sweep", str(recipe), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = out / "seed=0"
+    while not (first / "metrics.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert "3 of 3 runs did not finish" in said
+    assert open_run(first).state == "stopped"
+    assert sorted(path.name for path in out.iterdir()) == ["seed=0", "sweep.csv"]
 
 
 def test_values_that_share_a_folder_are_refused(recipe: Path, tmp_path: Path) -> None:

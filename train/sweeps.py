@@ -1,7 +1,8 @@
 """Sweeps: one recipe over a grid of values and several seeds, in parallel processes.
 
 Parallelism is joblib's: local processes by default, a Ray cluster with backend "ray".
-A sweep may be started again: finished runs are kept, stopped ones are resumed.
+A sweep may be started again: finished runs are kept, stopped ones are resumed. A process that is
+told to stop saves the run it is at and begins no other one of the sweep.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import joblib
 import pandas as pd
@@ -67,6 +69,7 @@ def sweep(
     runs = plan_sweep(recipe, grid, out=out, seeds=seeds, overrides=list(overrides))
     jobs = n_jobs or _default_jobs(runs[0].recipe)
     threads = max(1, joblib.cpu_count() // jobs)
+    name = uuid4().hex
     if backend == "ray":
         _register_ray()
     try:
@@ -76,7 +79,7 @@ def sweep(
     try:
         with joblib.parallel_config(backend=backend, n_jobs=jobs):
             rows = joblib.Parallel(verbose=5 if progress else 0)(
-                joblib.delayed(_train_one)(run, threads) for run in runs
+                joblib.delayed(_train_one)(run, threads, name) for run in runs
             )
     except BrokenProcessPool as error:
         raise HopscopeError(
@@ -144,13 +147,19 @@ def _default_jobs(recipe: Recipe) -> int:
     return joblib.cpu_count()
 
 
-def _train_one(run: SweepRun, threads: int) -> dict[str, Any]:
+_stopped: set[str] = set()
+"""Sweeps that this process, which may serve several, was told to stop."""
+
+
+def _train_one(run: SweepRun, threads: int, sweep_name: str) -> dict[str, Any]:
     import torch
 
     from train.loop import train
 
     torch.set_num_threads(threads)  # of this worker process
     row: dict[str, Any] = {**run.overrides, "seed": run.seed, "run": str(run.path), "error": ""}
+    if sweep_name in _stopped:
+        return row | {"error": "not begun, for the sweep was stopped; give its command again"}
     try:
         done = _existing(run)
         if done is None or done.state != "finished":
@@ -160,6 +169,7 @@ def _train_one(run: SweepRun, threads: int) -> dict[str, Any]:
     except Exception as error:  # not even a defect of ours takes the other runs with it
         return row | {"error": f"{type(error).__name__}: {error}"}
     if done.state != "finished":
+        _stopped.add(sweep_name)
         row["error"] = f"stopped by a signal; resume it with: hopscope train --resume {run.path}"
     last = done.rows()[-1]
     accuracies = {key: value for key, value in last.items() if key.startswith("accuracy/")}
