@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -97,6 +98,24 @@ def stored_result(
     """What is stored of an analysis, without computing anything; None if nothing is."""
     plan = Plan.make(run, name, splits, options)
     return plan.store.load() if plan.store.steps() else None
+
+
+def other_settings(run: Run, name: str) -> list[str]:
+    """Options and splits under which an analysis is stored besides the default ones, as typed."""
+    default = Plan.make(run, name, None, {})
+    options = default.options.model_dump(mode="json")
+    found = []
+    for marker in sorted(run.results_dir.glob(f"{name}-*.json")):
+        settings = json.loads(marker.read_text(encoding="utf-8"))["settings"]
+        words = [
+            f"--set {shlex.quote(f'{key}={json.dumps(value)}')}"
+            for key, value in settings["options"].items()
+            if options.get(key) != value
+        ]
+        if tuple(settings["splits"]) != default.splits:
+            words.append(f"--splits {','.join(settings['splits'])}")
+        found.append(" ".join(words))
+    return found
 
 
 class Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,7 +57,7 @@ def analyze_command(
     opened = open_run(run)
     wanted = _steps(steps, opened.steps)
     chosen_splits = [s.strip() for s in splits.split(",")] if splits else None
-    options = dict(map(_option, set_ or []))
+    options = dict(map(parse_option, set_ or []))
     chosen = _checked(opened, names, chosen_splits, options)
     for plan in chosen.values():
         plan.check(again, wanted is not None)
@@ -72,6 +73,13 @@ def analyze_command(
             **options,
         )
         _tell(name, result)
+        if set_ or splits:
+            typer.echo(f"figures: hopscope export {run} {name}{_as_typed(set_ or [], splits)}")
+
+
+def _as_typed(options: list[str], splits: str | None) -> str:
+    words = [f" --set {shlex.quote(option)}" for option in options]
+    return "".join([*words, f" --splits {shlex.quote(splits)}" if splits else ""])
 
 
 def _tell(name: str, result: xr.Dataset) -> None:
@@ -124,7 +132,8 @@ def _explain(names: list[str]) -> None:
         typer.echo("hopscope analyze --list NAME explains the options of an analysis.")
 
 
-def _option(text: str) -> tuple[str, Any]:
+def parse_option(text: str) -> tuple[str, Any]:
+    """Key and value of "option=value"; a value that is not TOML is a string."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise HopscopeError(f"--set {text!r} is not of the form option=value.")

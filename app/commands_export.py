@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands_analyze import parse_option
 from circuits.errors import HopscopeError, unknown_name
+
+if TYPE_CHECKING:
+    from analyses.figures.of_run import RunFigure
+    from circuits.runs import Run
 
 
 def export_command(
@@ -29,6 +34,15 @@ def export_command(
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     title: Annotated[bool, typer.Option(help="Title and subtitle in the picture.")] = True,
     list_: Annotated[bool, typer.Option("--list", help="Name the run's figures.")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="option=value that one analysis was run with.", metavar="OPTION"
+        ),
+    ] = None,
+    splits: Annotated[
+        str | None, typer.Option(help="Splits that one analysis was run with.")
+    ] = None,
 ) -> None:
     """Write figures of RUN, each with its data (.csv) and where it comes from (.json)."""
     from analyses.figures.export import FORMATS, export
@@ -42,21 +56,52 @@ def export_command(
     width_in_inches(width)
     theme_of(theme)
     opened = open_run(run)
-    results, missing = run_results(opened)
-    available = run_figures(opened, results)
+    if set_ or splits:
+        missing: list[str] = []
+        available = _with_settings(opened, figures or [], set_ or [], splits)
+    else:
+        results, missing = run_results(opened)
+        available = run_figures(opened, results)
     for name in figures or ():
         if name in missing:
-            raise HopscopeError(
-                f"{name} has not been run on {run}; run `hopscope analyze {run} {name}` first."
-            )
+            raise _not_run(opened, name)
     if list_:
         for found in available.values():
             typer.echo(f"{found.name}\n    {found.about}")
         return
-    folder = out or opened.figures_dir
+    folder = out or opened.figures_dir / ("other-settings" if set_ or splits else "")
     for found in chosen_figures(available, figures or ()):
         path = folder / f"{found.name}.{file_format}"
         export(found.make(step), path, width, theme=theme, title=title)
         typer.echo(str(path))
     if missing and not figures:
         typer.echo(f"not analyzed yet, so without figures: {', '.join(missing)}", err=True)
+
+
+def _with_settings(
+    run: Run, names: list[str], options: list[str], splits: str | None
+) -> dict[str, RunFigure]:
+    """Figures of the one analysis that is named, as run with these options and splits."""
+    from analyses.catalog import CATALOG
+    from analyses.figures.of_run import analysis_figures
+    from analyses.walk import stored_result
+
+    if len(names) != 1 or names[0] not in CATALOG:
+        raise HopscopeError("--set and --splits are for the figures of one analysis; name it.")
+    chosen = [s.strip() for s in splits.split(",")] if splits else None
+    found = stored_result(run, names[0], chosen, **dict(map(parse_option, options)))
+    if found is None:
+        raise _not_run(run, names[0], "like that ")
+    return analysis_figures(run, names[0], found)
+
+
+def _not_run(run: Run, name: str, how: str = "") -> HopscopeError:
+    from analyses.walk import other_settings
+
+    others = other_settings(run, name)
+    there = f", but there is: {'; '.join(others)}" if others else ""
+    return HopscopeError(
+        f"{name} has not been run {how or ('with its default options ' if others else '')}"
+        f"on {run.path}{there}; give export the same options as analyze, or run "
+        f"`hopscope analyze {run.path} {name}` first."
+    )

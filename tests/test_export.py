@@ -175,3 +175,21 @@ def test_a_wrong_request_is_refused_before_anything_is_written(run, tmp_path, ar
     assert isinstance(result.exception, HopscopeError)
     assert message in str(result.exception)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_run_with_other_options_is_exported_with_the_same(tmp_path):
+    wired = hand_wired()
+    run = save_as_run(tmp_path / "run", wired.corpus, {0: wired.model})
+    analyze(run, "logit_lens", splits=["id_test"], n_jobs=1, progress=False, examples=20)
+    command = ["export", str(run.path), "logit_lens", "--format", "csv"]
+    refused = CliRunner().invoke(cli, command)
+    assert "there is: --set examples=20 --splits id_test" in str(refused.exception)
+    given = ["--set", "examples=20", "--splits", "id_test"]
+    result = CliRunner().invoke(cli, [*command, *given])
+    assert result.exit_code == 0, result.output
+    written = run.figures_dir / "other-settings" / "logit_lens_mrr.json"
+    assert json.loads(written.read_text())["provenance"]["options"]["examples"] == 20
+    refused = CliRunner().invoke(cli, [*command, "--set", "examples=21"])
+    assert "has not been run like that" in str(refused.exception)
+    refused = CliRunner().invoke(cli, ["export", str(run.path), *given])
+    assert "for the figures of one analysis" in str(refused.exception)

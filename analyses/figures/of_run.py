@@ -63,13 +63,20 @@ def run_figures(run: Run, results: dict[str, xr.Dataset] | None = None) -> dict[
         every["formation"] = formation(run)
     # An analysis may be newer than its figures.
     every |= {name: ds for name, ds in results.items() if name in FIGURES}
-    made = {}
+    made: dict[str, RunFigure] = {}
     for analysis, ds in every.items():
-        for name, about in figures(ds).items():
-            full = name if name == analysis else f"{analysis}_{name}"
-            options = _start_of_grokking(run, ds) if name == "strength_change" else {}
-            make = partial(_make, ds, name, options)
-            made[full] = RunFigure(full, analysis, about, make)
+        made |= analysis_figures(run, analysis, ds)
+    return made
+
+
+def analysis_figures(run: Run, analysis: str, ds: xr.Dataset) -> dict[str, RunFigure]:
+    """Every figure of one result by name."""
+    made = {}
+    for name, about in figures(ds).items():
+        full = name if name == analysis else f"{analysis}_{name}"
+        options = _start_of_grokking(run, ds) if name == "strength_change" else {}
+        make = partial(_make, ds, name, options)
+        made[full] = RunFigure(full, analysis, about, make)
     return made
 
 
