@@ -143,6 +143,14 @@ def test_the_address_of_a_large_sweep_keeps_all_its_runs_and_their_alignment(run
     assert app.query_params["by"] == "accuracy"
 
 
+def test_a_measuring_that_ended_early_says_why(runs: Path) -> None:
+    for marker in (runs / "small" / "results").glob("*.json"):
+        table = json.loads(marker.read_text())
+        marker.write_text(json.dumps({**table, "steps": table["steps"][:1]}))
+    (runs / ".small.measuring.log").write_text("1/2\ncheckpoint 20 cannot be read.\n")
+    assert "checkpoints. checkpoint 20 cannot be read." in text_of(opened("training", run="small"))
+
+
 def test_results_of_another_version_are_refused_with_a_remedy(runs: Path) -> None:
     marker = runs / "small" / "results" / "logit_lens.json"
     table = json.loads(marker.read_text())

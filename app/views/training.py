@@ -243,6 +243,8 @@ def _say_what_is_measured(path: Path, run: Run, steps: list[int]) -> None:
         words = f"The circuit is measured meanwhile: {len(steps)} of {len(run.steps)} checkpoints."
     elif steps:
         words = f"The circuit is measured at {len(steps)} of {len(run.steps)} checkpoints."
+        if len(steps) < len(run.steps):  # why it ended
+            words += f" {jobs.log_tail(path, 1, jobs.MEASURING_LOG)}"
     else:
         words = "The circuit has not been measured: only accuracy and loss are drawn."
         words += f" {jobs.log_tail(path, 2, jobs.MEASURING_LOG)}"
