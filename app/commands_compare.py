@@ -51,7 +51,7 @@ def _show_spread(ds: xr.Dataset) -> None:
         if int(one["mean_n"]) == 0:
             continue
         digits = ".3f" if unit == "share" else ",.0f"
-        values = " ".join(f"{v:{digits}}" for v in one["value"].values)
+        values = " ".join("-" if v != v else f"{v:{digits}}" for v in one["value"].values)
         ends = [f"{float(one[f'mean_{end}']):{digits}}" for end in ("low", "high")]
         interval = f" [{', '.join(ends)}]" if "nan" not in ends else ""
         mean = f"{float(one['mean']):{digits}}{interval}, n = {int(one['mean_n'])} runs"
