@@ -58,7 +58,11 @@ def test_every_package_and_its_data_are_in_the_distribution() -> None:
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {path.parent.relative_to(ROOT) for path in SOURCES}
     assert set(setuptools["packages"]) == {".".join(folder.parts) for folder in folders}
-    for folder in folders:
-        suffixes = {p.suffix for p in (ROOT / folder).iterdir() if p.is_file()} - {".py"}
-        listed = setuptools["package-data"].get(".".join(folder.parts), [])
-        assert suffixes == {Path(pattern).suffix for pattern in listed}
+    data = {folder: set() for folder in folders}
+    for path in (p for top in {f.parts[0] for f in folders} for p in (ROOT / top).rglob("*.*")):
+        package = next((f for f in path.relative_to(ROOT).parents if f in folders), None)
+        if package and path.is_file() and path.suffix not in (".py", ".pyc"):
+            data[package].add(path)
+    for folder, files in data.items():
+        patterns = setuptools["package-data"].get(".".join(folder.parts), [])
+        assert files == {path for pattern in patterns for path in (ROOT / folder).glob(pattern)}
