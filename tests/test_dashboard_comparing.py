@@ -50,10 +50,10 @@ def test_each_panel_says_how_many_runs_its_means_are_over() -> None:
     grouped = {"same recipe": ["a", "b"]}
     assert _hint("ID accuracy", grouped, placed).startswith("mean and range, n = 2 seeds")
     assert _hint("swap", grouped, placed).startswith("mean and range, n = 1 seeds")
-    (line,) = _series("ID accuracy", grouped, placed, [0, 10])
+    (line,) = _series("ID accuracy", grouped, {}, placed, [0, 10])
     assert line["name"] == "same recipe (n = 2)"
     assert line["values"] == [0.1, 0.9]
-    (alone,) = _series("swap", grouped, placed, [0, 10])
+    (alone,) = _series("swap", grouped, {}, placed, [0, 10])
     assert "low" not in alone
 
 
@@ -75,6 +75,22 @@ def test_a_sweep_is_opened_whole_below_the_runs_folder_and_as_it() -> None:
     below = [f"mine/{name}" for name in sweep]
     assert _beside(below[0], [*below, *sweep, "other"]) == [f"mine/{n}" for n in expected]
     assert _beside("one", ["two", "one", *sweep]) == ["one", "two"]
+
+
+def test_levels_of_one_number_are_ordered_and_anything_else_is_not() -> None:
+    def placed(runs: dict[str, Run]) -> dict[str, float]:
+        return comparing.places(runs, comparing.groups(runs))
+
+    seeds = {f"{phi}/{seed}": swept(phi, seed) for phi in (9.0, 3.0, 5.0) for seed in (0, 1)}
+    assert placed(seeds) == {"phi 3.0": 0, "phi 5.0": 0.5, "phi 9.0": 1}
+    singles = {name: run for name, run in seeds.items() if name.endswith("/0")}
+    assert placed(singles) == {"9.0/0": 1, "3.0/0": 0, "5.0/0": 0.5}
+    two = {name: run for name, run in seeds.items() if not name.startswith("5")}
+    assert placed(two) == {}
+    from tiny_runs import tiny_recipe
+
+    other = Run(Path(), tiny_recipe(augmentation__phi=7.0, training__lr=0.1), {"checkpoints": {}})
+    assert placed(singles | {"other": other}) == {}
 
 
 def test_a_sweep_becomes_a_phase_diagram_of_means_over_seeds() -> None:

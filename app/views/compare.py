@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from analyses.figures.style import shade
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.payload import dump
@@ -49,7 +50,8 @@ def _compare(shown: frame.Shown) -> list[Spec]:
         return []
     placed = {name: comparing.on_axis(found, axis, aligned) for name, found in curves.items()}
     phases = phase_diagrams(runs, placed, axis)
-    body = _payload(comparing.groups(runs), placed, axis, aligned, phases)
+    grouped = comparing.groups(runs)
+    body = _payload(grouped, comparing.places(runs, grouped), placed, axis, aligned, phases)
     show_instrument(shown, "compare", body, hashlib.sha256(body).hexdigest()[:12])
     by_step = aligned == "step"
     return [
@@ -120,6 +122,7 @@ def _opened_curves(
 
 def _payload(
     grouped: dict[str, list[str]],
+    places: dict[str, float],
     placed: dict[str, dict[str, np.ndarray]],
     axis: list[int],
     aligned: comparing.Alignment,
@@ -132,7 +135,7 @@ def _payload(
         {
             "title": kind,
             "hint": _hint(kind, grouped, placed),
-            "series": _series(kind, grouped, placed, axis),
+            "series": _series(kind, grouped, places, placed, axis),
         }
         for kind in kinds
     ]
@@ -145,7 +148,7 @@ def _payload(
         "splits": [{"name": "id_test", "label": "ID test", "about": ""}],
         "baselines": {},
         "phases": [],
-        "colours": COLOURS,
+        "colours": COLOURS | {_ordered(place): shade(place) for place in places.values()},
         "measures": {},
         "compared": {"panels": panels, "aligned": aligned, "phases": phase_payload(phases)},
     }
@@ -163,9 +166,14 @@ def _hint(
     return f"mean and range, n = {n} seeds, where all have a value"
 
 
+def _ordered(place: float) -> str:
+    return f"at_{place:.3f}"
+
+
 def _series(
     kind: str,
     grouped: dict[str, list[str]],
+    places: dict[str, float],
     placed: dict[str, dict[str, np.ndarray]],
     axis: list[int],
 ) -> list[dict[str, Any]]:
@@ -175,10 +183,12 @@ def _series(
         if not members:
             continue
         mean, low, high = comparing.banded(members)
+        place = places.get(label)
         line = {
             "name": label,
-            "colour": f"run_{i % MOST_COLOURS}",
-            "dash": "6 4" if i >= MOST_COLOURS else None,
+            "colour": f"run_{i % MOST_COLOURS}" if place is None else _ordered(place),
+            "place": place,
+            "dash": "6 4" if place is None and i >= MOST_COLOURS else None,
             "steps": axis,
             "values": curve(comparing.between(axis, mean)),
         }

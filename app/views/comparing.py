@@ -148,6 +148,26 @@ def groups(runs: Mapping[str, Run]) -> dict[str, list[str]]:
     return dict(found)
 
 
+def places(runs: Mapping[str, Run], grouped: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """Where in 0..1 each group stands, where three or more levels of one number tell them apart.
+
+    Empty where something else does: then they are categories.
+    """
+    keys = differing(runs)
+    if len(keys) != 1:
+        return {}
+    values = {label: settings(runs[names[0]]).get(keys[0]) for label, names in grouped.items()}
+    levels = {
+        label: float(value)
+        for label, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    order = sorted(set(levels.values()))
+    if len(order) < 3 or len(levels) < len(values):
+        return {}
+    return {label: order.index(level) / (len(order) - 1) for label, level in levels.items()}
+
+
 def _order(values: Sequence[Any]) -> list[tuple[float, str]]:
     """Sorts numbers by size and the rest by name."""
     return [

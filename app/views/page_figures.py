@@ -178,7 +178,7 @@ def compare_figures(body: bytes, step: int, runs: list[str]) -> list[Spec]:
                 y=np.array(line["values"], float),
                 low=np.array(line["low"], float) if "low" in line else None,
                 high=np.array(line["high"], float) if "high" in line else None,
-                colour=i % 7,
+                colour=i % 7 if line["place"] is None else line["place"],
                 dash="dash" if line["dash"] else "solid",
             )
             for i, line in enumerate(panel["series"])
