@@ -1,4 +1,4 @@
-"""Whatever the README shows is executed: its Python, and its commands on a small run."""
+"""Whatever README and guide show is executed: their Python, and their commands on small runs."""
 
 import re
 import shlex
@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from circuits.runs import open_run
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MARK = "<!-- executed by tests/test_readme.py -->"
-EXECUTED = re.findall(MARK + r"\n```(\w+)\n(.*?)```", README, re.DOTALL)
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 
 
-def block(language: str) -> str:
-    """The README's executed block in this language."""
-    return next(text for found, text in EXECUTED if found == language)
+def block(language: str, page: str = README) -> str:
+    """A page's executed block in this language."""
+    executed = re.findall(MARK + r"\n```(\w+)\n(.*?)```", page, re.DOTALL)
+    return next(text for found, text in executed if found == language)
 
 
 def run(*command: str, cwd: Path) -> str:
@@ -36,10 +39,25 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 def test_the_commands_of_the_readme_run_on_a_short_training(tmp_path: Path) -> None:
+    run_commands(README, tmp_path)
+    assert list((tmp_path / "figures").glob("*.pdf"))
+
+
+def test_the_walk_through_of_the_guide_runs_on_a_short_training(tmp_path: Path) -> None:
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    run(sys.executable, "-c", block("python", GUIDE), cwd=tmp_path)
+    assert len((tmp_path / "facts.tsv").read_text(encoding="utf-8").splitlines()) == 555
+    run_commands(GUIDE, tmp_path)
+    assert open_run(tmp_path / "runs" / "facts").graph.count("real") == 555
+    assert list((tmp_path / "figures").glob("*.pdf"))
+
+
+def run_commands(page: str, tmp_path: Path) -> None:
+    """Run a page's commands in a folder, with little training and little to analyze."""
     short = ["--set", "training.steps=3", "--set", "checkpoints.dense_every=3"]
     short += ["--set", "splits.id_test_items=20", "--set", "evaluation.items=20"]
     (tmp_path / "train").symlink_to(ROOT / "train")
-    for line in block("sh").splitlines():
+    for line in block("sh", page).splitlines():
         words = shlex.split(line, comments=True)
         assert words[0] == "hopscope"
         if words[1] == "app":
@@ -47,9 +65,8 @@ def test_the_commands_of_the_readme_run_on_a_short_training(tmp_path: Path) -> N
         if words[1] == "train":
             words += short
         if words[1] == "analyze":
-            words += ["logit_lens", "causal_tracing"]
+            words = [*words[:3], "logit_lens", "causal_tracing"]
         run(sys.executable, "-m", "app.cli", *words[1:], cwd=tmp_path)
-    assert list((tmp_path / "figures").glob("*.pdf"))
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)]+)\)", README))
