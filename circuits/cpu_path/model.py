@@ -20,6 +20,7 @@ from circuits.cpu_path.compiled_ops import ops_for
 from circuits.cpu_path.prefix_sharing import PrefixTree, prefix_tree
 from circuits.cpu_path.torch_ops import TorchOps
 from circuits.cpu_path.weights import Workspace
+from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
     from circuits.model import HookedTransformer
@@ -33,6 +34,12 @@ def cpu_logits(
 ) -> Float[Tensor, "batch d_vocab"]:
     """Logits at one position per row, matrix products in dtype. Dropout is not applied."""
     names, parameters = zip(*model.named_parameters(), strict=True)
+    if away := [parameter.device for parameter in parameters if not parameter.is_cpu]:
+        # not left to the kernels, which take any address for one of the host's
+        raise HopscopeError(
+            f"the tokens are on the CPU but the model is on {away[0]}; "
+            "give tokens.to(model.device)."
+        )
     ops = ops_for(model.cfg, dtype)
     tree = prefix_tree(tokens, predict_at, model.depth, ops.distinct)
     job = _Job(model.cfg, tree, _workspace(model, ops), names, model.b_U, ops)
