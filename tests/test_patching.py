@@ -286,6 +286,16 @@ def test_what_does_not_exist_is_named() -> None:
         run_patched(model, clean, [Patch("v", (0,), (9,))], clean)
 
 
+def test_one_number_and_one_patch_need_no_brackets() -> None:
+    assert Patch("z", 1, torch.tensor(2), heads=[0, 3]) == Patch("z", (1,), (2,), (0, 3))
+    model, (tokens, _) = model_with(), prompts()
+    one = Patch("mlp_out", 0, 1, source="zero")
+    assert torch.equal(run_patched(model, tokens, one), run_patched(model, tokens, [one]))
+    for wrong in ("relation_1", 0.5, ["subject"]):
+        with pytest.raises(HopscopeError, match=r"positions = .* are no numbers"):
+            Patch("z", 0, wrong)
+
+
 def test_a_patch_survives_json() -> None:
     patch = Patch("z", (0, 1), (2,), heads=(1,), source="mean")
     assert Patch.from_json(patch.to_json()) == patch

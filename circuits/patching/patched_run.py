@@ -21,7 +21,7 @@ from circuits.queries import Queries
 def run_patched(
     model: HookedTransformer,
     prompts: Queries | Int[Tensor, "batch pos"],
-    patches: Sequence[Patch],
+    patches: Patch | Sequence[Patch],
     source: Queries | Int[Tensor, "batch pos"] | None = None,
 ) -> Float[Tensor, "batch d_vocab"]:
     """Logits at the last position with all these patches applied in one run.
@@ -29,13 +29,15 @@ def run_patched(
     Args:
         model: In eval mode.
         prompts: What is run.
-        patches: Applied in order of computation, those of one activation in the order given.
+        patches: One or several, applied in order of computation, those of one activation in the
+            order given.
         source: Prompts whose activations are written, row i into row i; patches with source
             "zero" need none.
     """
     engine = PatchEngine(model)
     tokens = token_ids(model, prompts)
-    patches = [_from_the_start(patch, model, tokens.shape[1]) for patch in patches]
+    several = [patches] if isinstance(patches, Patch) else patches
+    patches = [_from_the_start(patch, model, tokens.shape[1]) for patch in several]
     trace = None
     if source is not None:
         source_tokens = token_ids(model, source)

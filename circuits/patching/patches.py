@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from operator import index
+from typing import Any, Literal, get_args
 
 from circuits.errors import HopscopeError, unknown_name
 
@@ -24,8 +25,11 @@ class Patch:
     """What is overwritten, and by what."""
 
     component: Component
+    """Which activation."""
     layers: tuple[int, ...]
+    """Blocks; one number or several, negative ones counted from the end."""
     positions: tuple[int, ...]
+    """Likewise: 0 is the subject."""
     heads: tuple[int, ...] | None = None
     """Attention heads; None: all, and the only choice for components that have no heads."""
     source: Source = "cache"
@@ -39,7 +43,7 @@ class Patch:
         for name in ("layers", "positions", "heads"):
             given = getattr(self, name)
             if given is not None:
-                object.__setattr__(self, name, tuple(int(i) for i in given))
+                object.__setattr__(self, name, _indices(name, given))
         if self.heads is not None and self.component not in HEAD_COMPONENTS:
             raise HopscopeError(
                 f"component {self.component!r} has no heads; give heads=None, or one of "
@@ -58,6 +62,17 @@ class Patch:
             return cls(**table)
         except (json.JSONDecodeError, TypeError) as error:
             raise HopscopeError(f"{text!r} is not a patch: {error}.") from error
+
+
+def _indices(name: str, given: Any) -> tuple[int, ...]:
+    """One number, or several, as a tuple."""
+    one = hasattr(given, "__index__") and not getattr(given, "ndim", 0)
+    try:
+        return (index(given),) if one else tuple(map(index, given))
+    except TypeError:
+        raise HopscopeError(
+            f"a patch's {name} = {given!r} are no numbers; give one or several, e.g. (0, 1)."
+        ) from None
 
 
 def chosen(kind: str, given: Sequence[int] | None, size: int) -> tuple[int, ...]:
