@@ -61,18 +61,14 @@ def analyze_command(
     chosen = _checked(opened, names, chosen_splits, options)
     for plan in chosen.values():
         plan.check(again, wanted is not None)
+    how: dict[str, Any] = {
+        "steps": wanted,
+        "splits": chosen_splits,
+        "n_jobs": jobs,
+        "follow": follow,
+    }
     for name in chosen:
-        result = analyze(
-            opened,
-            name,
-            steps=wanted,
-            splits=chosen_splits,
-            n_jobs=jobs,
-            follow=follow,
-            again=again,
-            **options,
-        )
-        _tell(name, result)
+        _tell(name, analyze(opened, name, **how, again=again, **options))
         if set_ or splits:
             typer.echo(f"figures: hopscope export {run} {name}{_as_typed(set_ or [], splits)}")
 

@@ -46,7 +46,7 @@ def export_command(
 ) -> None:
     """Write figures of RUN, each with its data (.csv) and where it comes from (.json)."""
     from analyses.figures.export import FORMATS, export
-    from analyses.figures.of_run import chosen_figures, run_figures, run_results
+    from analyses.figures.of_run import chosen_figures
     from analyses.figures.style import theme_of, width_in_inches
     from circuits.runs import open_run
 
@@ -56,15 +56,7 @@ def export_command(
     width_in_inches(width)
     theme_of(theme)
     opened = open_run(run)
-    if set_ or splits:
-        missing: list[str] = []
-        available = _with_settings(opened, figures or [], set_ or [], splits)
-    else:
-        results, missing = run_results(opened)
-        available = run_figures(opened, results)
-    for name in figures or ():
-        if name in missing:
-            raise _not_run(opened, name)
+    available, missing = _available(opened, figures or [], set_ or [], splits)
     if list_:
         for found in available.values():
             typer.echo(f"{found.name}\n    {found.about}")
@@ -76,6 +68,21 @@ def export_command(
         typer.echo(str(path))
     if missing and not figures:
         typer.echo(f"not analyzed yet, so without figures: {', '.join(missing)}", err=True)
+
+
+def _available(
+    run: Run, names: list[str], options: list[str], splits: str | None
+) -> tuple[dict[str, RunFigure], list[str]]:
+    """Figures that can be drawn, and analyses that have not been run and were not asked for."""
+    from analyses.figures.of_run import run_figures, run_results
+
+    if options or splits:
+        return _with_settings(run, names, options, splits), []
+    results, missing = run_results(run)
+    for name in names:
+        if name in missing:
+            raise _not_run(run, name)
+    return run_figures(run, results), missing
 
 
 def _with_settings(
