@@ -8,12 +8,12 @@ from typing import Any
 # Imported on first use: listing the catalog must not wait for the model's libraries.
 _HOME = {
     "CATALOG": "analyses.catalog",
-    "agreement_of_runs": "analyses.runs_together",
+    "agreement_of_runs": "analyses.over_training.seeds",
     "analyze": "analyses.walk",
-    "edge_questions": "analyses.edge_examples",
+    "edge_questions": "analyses.circuits.edge_questions",
     "export": "analyses.figures.export",
     "figure": "analyses.figures.registry",
-    "seed_spread": "analyses.runs_together",
+    "seed_spread": "analyses.over_training.seeds",
     "stored_result": "analyses.walk",
 }
 

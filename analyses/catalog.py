@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from circuits.errors import HopscopeError, unknown_name
-from circuits.recipe import Task
+from circuits.recipes.schema import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import xarray as xr
 
-    from analyses.examples import Examples
-    from circuits.model import HookedTransformer
+    from analyses.questions.examples import Examples
+    from circuits.model.transformer import HookedTransformer
 
 
 class AnalysisOptions(BaseModel):
@@ -88,14 +88,14 @@ _ENTRIES = (
         "Decodes every residual state with the final norm and the unembedding and ranks the "
         "bridge, the later relations and the answer. A mean reciprocal rank near 1 says that the "
         "token can be read off there.",
-        "analyses.logit_lens",
+        "analyses.readouts.logit_lens",
     ),
     Analysis(
         "causal_tracing",
         "Causal tracing",
         "Overwrites one residual state with its value for a corrupted question, and the other way "
         "round. The share of answers that flip is the strength of the path from that state.",
-        "analyses.causal_tracing",
+        "analyses.interventions.causal_tracing",
         version=2,
     ),
     Analysis(
@@ -103,14 +103,14 @@ _ENTRIES = (
         "Bridge patching",
         "Writes a state of one question into another with a different bridge and counts how often "
         "the answer becomes the other bridge's. Placebo donors show what patching does by itself.",
-        "analyses.bridge_patching",
+        "analyses.interventions.bridge_patching",
     ),
     Analysis(
         "trace_classes",
         "Trace classes",
         "Sorts questions by whether the bridge is decoded on the way and whether the answer is "
         "right. Right answers without the bridge are the mark of fake grokking.",
-        "analyses.trace_classes",
+        "analyses.readouts.trace_classes",
         version=2,
         splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test"),
     ),
@@ -120,7 +120,7 @@ _ENTRIES = (
         "Trains a linear probe for the bridge at every state and judges it on first hops it has "
         "not seen, beside shuffled labels. Cosines say how alike states with the same bridge "
         "are, and how close to its embedding.",
-        "analyses.probes",
+        "analyses.readouts.probes",
         version=2,
     ),
     Analysis(
@@ -129,7 +129,7 @@ _ENTRIES = (
         "The logit lens after an affine translator per layer that is trained at each "
         "checkpoint. It reads what a state would become, where the plain lens assumes the last "
         "layer's basis.",
-        "analyses.tuned_lens",
+        "analyses.readouts.tuned_lens",
         version=2,
     ),
     Analysis(
@@ -138,7 +138,7 @@ _ENTRIES = (
         "Writes a late state of a question into an earlier layer of the same question. Wrong "
         "answers that it mends, beyond what another question's state mends, were computed too "
         "late.",
-        "analyses.back_patching",
+        "analyses.interventions.back_patching",
         tasks=("composition", "comparison"),
     ),
     Analysis(
@@ -147,7 +147,7 @@ _ENTRIES = (
         "Adds the embedding of the decoded bridge to the state at relation 1 and asks for the "
         "answer. If accuracy rises more than with a random entity, hop two lacked the bridge in "
         "that form.",
-        "analyses.mixing",
+        "analyses.interventions.mixing",
     ),
     Analysis(
         "attention",
@@ -155,7 +155,7 @@ _ENTRIES = (
         "How much every head attends from each position to each other, and what its output adds "
         "to the logit of the bridge and of the answer. A head of the circuit reads the subject "
         "at relation 1, or relation 1 at the last position.",
-        "analyses.attention",
+        "analyses.readouts.attention",
         tasks=("composition", "comparison"),
     ),
     Analysis(
@@ -163,7 +163,7 @@ _ENTRIES = (
         "Weights and gradients",
         "Norms and effective ranks of all parameters, and the cosine between gradient and "
         "weights. A cosine near -1 says that training only scales the weights up.",
-        "analyses.weights",
+        "analyses.readouts.weights",
         version=2,
         tasks=("composition", "comparison"),
         splits=("train_inferred",),
@@ -174,7 +174,7 @@ _ENTRIES = (
         "Overwrites the output of one attention layer, head or MLP at one position with its value "
         "for a corrupted question. How far the answer's logit falls says which token of the "
         "question that component carries there.",
-        "analyses.component_patching",
+        "analyses.interventions.component_patching",
         splits=("id_test",),
     ),
     Analysis(
@@ -183,7 +183,7 @@ _ENTRIES = (
         "Lets what one component writes for a corrupted question reach one single later "
         "component, all others staying as they were. The fall of the answer's logit is what runs "
         "along that edge.",
-        "analyses.path_patching",
+        "analyses.circuits.path_patching",
         splits=("id_test",),
         default_steps="last",
     ),
@@ -192,7 +192,7 @@ _ENTRIES = (
         "Attribution patching",
         "Predicts the effect of patching every component from gradients, at the cost of a few "
         "backward passes. Its correlation with real patching says how far the prediction holds.",
-        "analyses.attribution",
+        "analyses.interventions.attribution",
         version=2,
         splits=("id_test",),
         default_steps="last",
@@ -203,7 +203,7 @@ _ENTRIES = (
         "Finds the edges between components that carry the answer, by path patching against "
         "placebo patches. Restricted to a faithful circuit the model answers as before, and "
         "without a complete one it cannot.",
-        "analyses.circuit_discovery",
+        "analyses.circuits.discovery",
         version=3,
         splits=("train_inferred", "id_test"),
     ),
@@ -213,7 +213,7 @@ _ENTRIES = (
         "Cuts every edge past the bridge, or every edge that carries the bridge, at all steps "
         "alike. Accuracy and loss of the two models say how much of the answer composes and how "
         "much is shortcut.",
-        "analyses.route_ablation",
+        "analyses.circuits.route_ablation",
         version=3,
         splits=("train_inferred", "id_test"),
     ),
@@ -223,7 +223,7 @@ _ENTRIES = (
         "Changes one atomic fact by a small fine-tune and asks the two-hop questions that go "
         "through it. A model that composes gives the new answers, one that has memorized keeps "
         "the old ones.",
-        "analyses.edit_propagation",
+        "analyses.interventions.edit_propagation",
         version=2,
         splits=("id_test", "ood_test"),
         default_steps="last",
@@ -234,7 +234,7 @@ _ENTRIES = (
         "Overwrites one state with its value for a question whose attribute or entity was "
         "replaced so that the label changes. The share of answers that are then not right is the "
         "strength of that state; beside it the accuracy without a patch.",
-        "analyses.comparison_tracing",
+        "analyses.interventions.comparison_tracing",
         tasks=("comparison",),
     ),
     Analysis(
@@ -242,7 +242,7 @@ _ENTRIES = (
         "Logit lens of comparisons",
         "Ranks the two compared values and the label at every state. A value that is readable "
         "at its entity's position has been looked up there.",
-        "analyses.comparison_lens",
+        "analyses.readouts.comparison_lens",
         tasks=("comparison",),
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Num
 
-from analyses.examples import with_interval
+from analyses.questions.examples import with_interval
 
 Variables = dict[str, tuple[tuple[str, ...], Any, dict[str, Any]]]
 """Variables of an xarray dataset: (dims, values, attrs) by name."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from analyses.examples import Examples
+from analyses.questions.examples import Examples
 
 
 def joined_splits(

@@ -25,15 +25,15 @@ import joblib
 
 from analyses.catalog import Analysis, AnalysisOptions, catalog_entry
 from circuits.errors import HopscopeError, unknown_name
-from circuits.results import ResultStore
-from circuits.runs import Run, describe_steps, open_run
+from circuits.runs.results import ResultStore
+from circuits.runs.run import Run, describe_steps, open_run
 
 if TYPE_CHECKING:  # both take a second to import
     import xarray as xr
     from rich.progress import Progress
 
-    from analyses.examples import Examples
-    from circuits.corpus import Corpus
+    from analyses.questions.examples import Examples
+    from circuits.corpus.corpus import Corpus
 
 LEAST_FOR_PROCESSES = 12
 """Fewer missing steps than this are faster in this process: workers take seconds to start."""
@@ -279,7 +279,7 @@ def _one_step(
 
 @lru_cache(maxsize=16)
 def _examples(path: str, created: str, split: str, n: int, seed: int) -> Examples:
-    from analyses.examples import draw_examples
+    from analyses.questions.examples import draw_examples
 
     return draw_examples(_corpus(path, created), split, n, seed)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.views.importing import MODELS, is_loaded, load
+from app.shell.importing import MODELS, is_loaded, load
 
 
 def formation() -> None:

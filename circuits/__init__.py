@@ -8,24 +8,24 @@ from typing import Any
 # Names are imported on first use: TransformerLens alone takes seconds to import, and reading a
 # knowledge graph or a result must not pay for it.
 _HOME = {
-    "Corpus": "circuits.corpus",
-    "HookedTransformer": "circuits.model",
+    "Corpus": "circuits.corpus.corpus",
+    "HookedTransformer": "circuits.model.transformer",
     "HopscopeError": "circuits.errors",
-    "KnowledgeGraph": "circuits.knowledge_graph",
-    "ModelConfig": "circuits.config",
+    "KnowledgeGraph": "circuits.graph.knowledge_graph",
+    "ModelConfig": "circuits.model.config",
     "Patch": "circuits.patching",
-    "Queries": "circuits.queries",
-    "Query": "circuits.queries",
-    "Recipe": "circuits.recipe",
-    "Run": "circuits.runs",
-    "Vocab": "circuits.vocab",
-    "build_corpus": "circuits.corpus",
-    "load_recipe": "circuits.recipe",
-    "load_source": "circuits.sources",
-    "open_run": "circuits.runs",
+    "Queries": "circuits.corpus.queries",
+    "Query": "circuits.corpus.queries",
+    "Recipe": "circuits.recipes.schema",
+    "Run": "circuits.runs.run",
+    "Vocab": "circuits.corpus.vocab",
+    "build_corpus": "circuits.corpus.corpus",
+    "load_recipe": "circuits.recipes.schema",
+    "load_source": "circuits.graph.sources",
+    "open_run": "circuits.runs.run",
     "patch_grid": "circuits.patching",
     "run_patched": "circuits.patching",
-    "to_bridge": "circuits.bridge",
+    "to_bridge": "circuits.model.transformer_lens_4",
 }
 
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from circuits.runs import open_run
+from circuits.runs.run import open_run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def run_commands(page: str, tmp_path: Path) -> None:
         words = shlex.split(line, comments=True)
         assert words[0] == "hopscope"
         if words[1] == "app":
-            continue  # opens a server; tests/test_browser_dashboard.py does so
+            continue  # opens a server; tests/app/test_browser_dashboard.py does so
         if words[1] == "train":
             words += short
         if words[1] == "analyze":

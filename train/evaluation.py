@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from circuits.corpus import Corpus
-from circuits.fast_path import Precision
-from circuits.metrics import TRAIN_SPLIT, zero_loss_share
-from circuits.model import HookedTransformer
+from circuits.corpus.corpus import Corpus
+from circuits.model.hook_free import Precision
+from circuits.model.transformer import HookedTransformer
+from circuits.runs.grok import TRAIN_SPLIT, zero_loss_share
 from train.batches import Batch
 from train.losses import SampleLoss
 

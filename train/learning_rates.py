@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from circuits.recipe import TrainingSection
+from circuits.recipes.schema import TrainingSection
 
 
 def learning_rate(training: TrainingSection, step: int) -> float:

@@ -10,15 +10,15 @@ from typing import Any
 
 import torch
 
-from circuits.checkpoints import checkpoint_bytes
-from circuits.config import ModelConfig
-from circuits.corpus import Corpus, build_corpus
+from circuits.corpus.corpus import Corpus, build_corpus
 from circuits.errors import HopscopeError
-from circuits.model import HookedTransformer
-from circuits.recipe import Recipe
-from circuits.run_reading import MANIFEST
-from circuits.run_writer import RunWriter
-from circuits.runs import RECIPE, RESUME, Run, open_run
+from circuits.model.config import ModelConfig
+from circuits.model.transformer import HookedTransformer
+from circuits.recipes.schema import Recipe
+from circuits.runs.checkpoints import checkpoint_bytes
+from circuits.runs.reading import MANIFEST
+from circuits.runs.run import RECIPE, RESUME, Run, open_run
+from circuits.runs.writer import RunWriter
 from train.distributed import Group, LostProcess, process_group
 from train.evaluation import Evaluator
 from train.memory import fitting_model

@@ -15,7 +15,7 @@ from einops import rearrange
 from torch import Tensor
 
 from circuits.errors import HopscopeError
-from circuits.recipe import TrainingSection
+from circuits.recipes.schema import TrainingSection
 from train.gradients import GrokfastEMA, project_orthogonally
 
 _EMBEDDINGS = ("W_E", "W_pos", "W_U")

@@ -6,9 +6,9 @@ from typing import Literal
 
 import torch
 
-from circuits.config import ModelConfig
-from circuits.cpu_path.compiled_ops import CompiledOps, ops_for
-from circuits.fast_path import DTYPES, Precision
+from circuits.model.config import ModelConfig
+from circuits.model.cpu.compiled_ops import CompiledOps, ops_for
+from circuits.model.hook_free import DTYPES, Precision
 
 
 def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from circuits.metrics import ID_SPLIT
+from circuits.runs.grok import ID_SPLIT
 
 REFRESH_S = 0.2
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from circuits.errors import HopscopeError
-from circuits.recipe import CheckpointsSection
+from circuits.recipes.schema import CheckpointsSection
 
 MOST_CHECKPOINTS = 1_000_000
 

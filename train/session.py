@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from circuits.errors import CannotWrite, HopscopeError
-from circuits.metrics import (
+from circuits.recipes.schema import Recipe
+from circuits.runs.grok import (
     ID_SPLIT,
     gradient_weight_cosine,
     grok_summary_of_rows,
     weight_norms,
 )
-from circuits.recipe import Recipe
-from circuits.run_writer import RunWriter
-from circuits.runs import RESUME
+from circuits.runs.run import RESUME
+from circuits.runs.writer import RunWriter
 from train.distributed import tells_of_a_lost_process
 from train.evaluation import Evaluator
 from train.interrupts import StopRequest, stop_requests

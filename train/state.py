@@ -16,10 +16,10 @@ from typing import Any
 
 from torch import Tensor
 
-from circuits.checkpoints import load_tensors, save_tensors, write_atomically
 from circuits.errors import HopscopeError
-from circuits.run_reading import MANIFEST
-from circuits.runs import RESUME
+from circuits.runs.checkpoints import load_tensors, save_tensors, write_atomically
+from circuits.runs.reading import MANIFEST
+from circuits.runs.run import RESUME
 
 KEPT = 2
 _NAME = re.compile(r"state_(\d{8,12})\.json")

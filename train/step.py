@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils._triton import has_triton
 
-from circuits.fast_path import Precision
-from circuits.model import HookedTransformer
-from circuits.recipe import TrainingSection
+from circuits.model.hook_free import Precision
+from circuits.model.transformer import HookedTransformer
+from circuits.recipes.schema import TrainingSection
 from train.batches import Batch
 from train.distributed import Group
 from train.losses import LOSSES, SampleLoss

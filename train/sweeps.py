@@ -19,11 +19,11 @@ from uuid import uuid4
 import joblib
 import pandas as pd
 
-from circuits.checkpoints import write_atomically
 from circuits.errors import CannotWrite, HopscopeError
-from circuits.recipe import Recipe, load_recipe
-from circuits.run_reading import MANIFEST
-from circuits.runs import Run, open_run
+from circuits.recipes.schema import Recipe, load_recipe
+from circuits.runs.checkpoints import write_atomically
+from circuits.runs.reading import MANIFEST
+from circuits.runs.run import Run, open_run
 
 Backend = Literal["loky", "ray"]
 TABLE = "sweep.csv"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from circuits.errors import HopscopeError
-from circuits.recipe import Recipe
+from circuits.recipes.schema import Recipe
 
 Report = Callable[[Mapping[str, float]], None]
 

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from circuits.corpus import Corpus
+from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
-from circuits.fast_path import Precision
-from circuits.model import HookedTransformer
-from circuits.recipe import Recipe
+from circuits.model.hook_free import Precision
+from circuits.model.transformer import HookedTransformer
+from circuits.recipes.schema import Recipe
 from train.batches import Batch, Batches
 from train.distributed import Group
 from train.learning_rates import learning_rate

@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import Any
 
 # `export` must be bound here and now: later the submodule of that name would take its place.
-from analyses.figures.circuit import circuit_dataset
+from analyses.figures.builders.circuit import circuit_dataset
+from analyses.figures.builders.training import training_dataset, training_of
 from analyses.figures.export import export
 from analyses.figures.registry import FIGURES, figure, figures, frames
-from analyses.figures.specs import Spec
-from analyses.figures.training import training_dataset, training_of
+from analyses.figures.specs.charts import Spec
 
 __all__ = [
     "FIGURES",
@@ -29,9 +29,9 @@ __all__ = [
 
 # matplotlib and plotly are imported on first use: who only reads specs need not wait for them.
 _RENDERERS = {
-    "to_html": "analyses.figures.plotly_renderer",
-    "to_matplotlib": "analyses.figures.matplotlib_renderer",
-    "to_plotly": "analyses.figures.plotly_renderer",
+    "to_html": "analyses.figures.renderers.plotly.renderer",
+    "to_matplotlib": "analyses.figures.renderers.matplotlib.renderer",
+    "to_plotly": "analyses.figures.renderers.plotly.renderer",
 }
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from analyses.figures.specs import Spec
+from analyses.figures.specs.charts import Spec
 from circuits.errors import HopscopeError
 
 WRITTEN_BY = "hopscope export"
@@ -23,7 +23,7 @@ WRITTEN_BY = "hopscope export"
 
 def _print(file_format: str) -> Callable[[Spec, str | float, str, bool], bytes]:
     def render(spec: Spec, width: str | float, theme: str, title: bool) -> bytes:
-        from analyses.figures.matplotlib_renderer import to_bytes
+        from analyses.figures.renderers.matplotlib.renderer import to_bytes
 
         return to_bytes(spec, file_format, width, theme=theme, title=title)
 
@@ -31,7 +31,7 @@ def _print(file_format: str) -> Callable[[Spec, str | float, str, bool], bytes]:
 
 
 def _html(spec: Spec, _width: str | float, theme: str, title: bool) -> bytes:
-    from analyses.figures.plotly_renderer import to_html
+    from analyses.figures.renderers.plotly.renderer import to_html
 
     return to_html(spec, theme=theme, title=title).encode()
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import xarray as xr
 
-from analyses.figures import (
+from analyses.figures.builders import (
     attention,
     back_patching,
     bridge_patching,
     causal_tracing,
     circuit,
     circuit_discovery,
-    comparison,
+    comparison_lens,
     component_patching,
     edit_propagation,
     formation,
@@ -23,13 +23,13 @@ from analyses.figures import (
     logit_lens,
     mixing,
     probes,
-    runs_together,
+    seeds,
     trace_classes,
     training,
     tuned_lens,
     weights,
 )
-from analyses.figures.specs import Spec
+from analyses.figures.specs.charts import Spec
 from circuits.errors import HopscopeError, unknown_name
 
 Builder = Callable[..., Spec]
@@ -59,8 +59,8 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "divergence": tuned_lens.divergence,
     },
     "comparison_lens": {
-        "mrr": comparison.mrr,
-        "mrr_over_training": comparison.mrr_over_training,
+        "mrr": comparison_lens.mrr,
+        "mrr_over_training": comparison_lens.mrr_over_training,
     },
     "causal_tracing": _TRACING,
     "comparison_tracing": _TRACING,
@@ -77,8 +77,8 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "attribution": {"agreement": component_patching.agreement},
     "formation": {"curves": formation.curves, "edge_steps": formation.edge_steps},
     "circuit_agreement": {
-        "pairs": runs_together.pairs,
-        "shared_edges": runs_together.shared_edges,
+        "pairs": seeds.pairs,
+        "shared_edges": seeds.shared_edges,
     },
     "route_ablation": {"route": circuit_discovery.faithfulness_of_route},
     "circuit_discovery": {

@@ -45,7 +45,7 @@ def _source(name: str) -> str:
 _component = st.components.v2.component(
     "hopscope_instrument",
     css=_source("style.css"),
-    js="\n".join(_source(name) for name in SCRIPTS),
+    js="\n".join(_source(f"js/{name}") for name in SCRIPTS),
 )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Int
 
-from analyses.computational_graph import parsed_edge
+from analyses.circuits.nodes_and_edges import parsed_edge
 from app.instrument.packing import pack, pack_bits, pack_integers, pack_measure
 
 SYMBOLS = {

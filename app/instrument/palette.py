@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyses.figures.style import CATEGORIES
+from analyses.figures.renderers.style import CATEGORIES
 
 BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BROWN = CATEGORIES
 

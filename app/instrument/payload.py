@@ -14,7 +14,7 @@ from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.phases import phases
-from circuits.runs import Run
+from circuits.runs.run import Run
 
 SPLITS = {
     "train_inferred": ("Trained", "compositions the model is trained on"),

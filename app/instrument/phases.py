@@ -1,8 +1,9 @@
-"""Phases of training to mark on the timeline, by the rules of `analyses.timings`.
+"""Phases of training to mark on the timeline, by the rules of `analyses.over_training.dating`.
 
 Where the circuit was discovered at several steps they are the very phases of
-`analyses.formation.formation`. A run that is being trained has no discovered circuit yet: there
-the rise of bridge swaps stands for it, timed in the same way, and is called by its own name.
+`analyses.over_training.formation.formation`. A run that is being trained has no discovered circuit
+yet: there the rise of bridge swaps stands for it, timed in the same way, and is called by its own
+name.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from analyses.timings import PHASES, circuit_curve, edge_steps, timing
-from analyses.timings import phases as dated
+from analyses.over_training.dating import PHASES, circuit_curve, edge_steps, timing
+from analyses.over_training.dating import phases as dated
 
 LEAST_SUCCESS = 0.2
 """Final success of bridge swaps below which their rise is not marked."""

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from analyses.figures.style import shade
+from analyses.figures.renderers.style import shade
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.payload import dump
-from app.views import address, comparing, frame
-from app.views.folders import find_runs
-from app.views.opened import opened, results_of, stamp
-from app.views.page_figures import compare_figures
-from app.views.phase_diagram import PhaseDiagram, phase_diagrams, phase_figures, phase_payload
-from app.views.stage import show_instrument
+from app.logic import run_curves as comparing
+from app.logic.phase_diagram import PhaseDiagram, phase_diagrams, phase_figures, phase_payload
+from app.shell import address, frame
+from app.shell.folders import find_runs
+from app.shell.opened import opened, results_of, stamp
+from app.shell.page_figures import compare_figures
+from app.shell.stage import show_instrument
 from circuits.errors import HopscopeError
-from circuits.runs import Run
+from circuits.runs.run import Run
 
 if TYPE_CHECKING:
-    from analyses.figures.specs import Spec
+    from analyses.figures.specs.charts import Spec
 
 READING = "Choose runs to lay over each other; runs that differ by seed alone become one band."
 MOST_COLOURS = 7

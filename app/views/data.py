@@ -10,16 +10,16 @@ import streamlit as st
 
 from app.instrument import mount
 from app.instrument.payload import dump
-from app.views import address, frame
-from app.views.data_tables import facts_table, matching, relations_table, splits_table
-from app.views.neighbourhood import ORIGINS, around_payload, neighbourhood
-from app.views.stage import show_instrument, timeline_of
-from circuits.knowledge_graph import PROVENANCES, KnowledgeGraph
-from circuits.runs import Run
+from app.logic.data_tables import facts_table, matching, relations_table, splits_table
+from app.logic.neighbourhood import ORIGINS, around_payload, neighbourhood
+from app.shell import address, frame
+from app.shell.stage import show_instrument, timeline_of
+from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
+from circuits.runs.run import Run
 
 if TYPE_CHECKING:
-    from analyses.figures.fact_specs import Table
-    from analyses.figures.specs import Spec
+    from analyses.figures.specs.charts import Spec
+    from analyses.figures.specs.facts import Table
 
 READING = (
     "What the run was trained on: click a name in the graph to go on from there; phi_r is the "

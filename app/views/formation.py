@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from app.instrument.payload import formation_payload
-from app.views import frame
-from app.views.opened import Stamp, opened, results_of
-from app.views.stage import show_instrument
+from app.shell import frame
+from app.shell.opened import Stamp, opened, results_of
+from app.shell.stage import show_instrument
 
 READING = (
     "Move along training with the timeline, the arrow keys or play: discs show what can be read "

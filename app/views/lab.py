@@ -9,16 +9,16 @@ import streamlit as st
 
 from app.instrument.packing import pack
 from app.instrument.payload import POSITIONS, described, dump, label_of
-from app.views import frame
-from app.views.choosing import book_of, choose_donor, choose_question
-from app.views.opened import model_of
-from app.views.page_figures import lab_figures
-from app.views.question_book import QuestionBook
-from app.views.stage import picked, show_instrument, timeline_of
+from app.logic.question_book import QuestionBook
+from app.shell import frame
+from app.shell.choosing import book_of, choose_donor, choose_question
+from app.shell.opened import model_of
+from app.shell.page_figures import lab_figures
+from app.shell.stage import picked, show_instrument, timeline_of
 
 if TYPE_CHECKING:
-    from analyses.figures.specs import Spec
-    from app.views.patch_lab import Operation, Outcome
+    from analyses.figures.specs.charts import Spec
+    from app.logic.patch_lab import Operation, Outcome
 
 READING = (
     "Click cells to write the donor's activations there into the question's run; each cell says "
@@ -65,7 +65,7 @@ def _lab(shown: frame.Shown) -> list[Spec]:
 
 
 def _choose_operation(n_heads: int, depth: int, n_positions: int) -> Operation:
-    from app.views.patch_lab import Operation
+    from app.logic.patch_lab import Operation
     from circuits.patching import COMPONENTS, HEAD_COMPONENTS
 
     left, middle, right = st.columns([2, 2, 5], vertical_alignment="bottom")
@@ -97,7 +97,7 @@ def _patched(
     operation: Operation,
 ) -> tuple[bytes, int, float]:
     """Payload of the instrument, the token that is watched, and its probability afterwards."""
-    from app.views import patch_lab
+    from app.logic import patch_lab
 
     model = model_of(shown.at, shown.step)
     asked = book.asked(receiver)
@@ -138,7 +138,7 @@ def _answers(
 
 
 def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None:
-    from app.views import patch_lab
+    from app.logic import patch_lab
 
     splits = [s for s in ("id_test", "train_inferred", "ood_test") if s in book.corpus.splits]
     choice, button = st.columns([2, 2], vertical_alignment="bottom")
@@ -172,7 +172,7 @@ def _script(
     target: int,
     after: float,
 ) -> None:
-    from app.views import patch_lab
+    from app.logic import patch_lab
 
     with st.expander("Copy as script", icon=":material/code:"):
         if not operation.cells:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.instrument.payload import dump
-from app.views import frame
-from app.views.choosing import book_of, choose_donor, choose_question
-from app.views.importing import MODELS, load
-from app.views.opened import Stamp, one_thread, opened
-from app.views.page_figures import question_figures
-from app.views.question_trace import trace_question
-from app.views.stage import show_instrument, timeline_of
+from app.logic.question_trace import trace_question
+from app.shell import frame
+from app.shell.choosing import book_of, choose_donor, choose_question
+from app.shell.importing import MODELS, load
+from app.shell.opened import Stamp, one_thread, opened
+from app.shell.page_figures import question_figures
+from app.shell.stage import show_instrument, timeline_of
 
 if TYPE_CHECKING:
-    from analyses.figures.specs import Spec
-    from circuits.model import HookedTransformer
+    from analyses.figures.specs.charts import Spec
+    from circuits.model.transformer import HookedTransformer
 
 READING = (
     "Choose a question; every state shows the name it would answer with, green the right answer, "

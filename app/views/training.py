@@ -9,15 +9,16 @@ from typing import Any
 import streamlit as st
 
 import train.recipes
+from app.background import jobs
 from app.instrument import mount
 from app.instrument.measures import Datasets
 from app.instrument.payload import formation_payload
-from app.views import address, frame, jobs
-from app.views.folders import find_runs, runs_folder
-from app.views.opened import CORE_ANALYSES, Stamp, opened, results_of, stamp
+from app.shell import address, frame
+from app.shell.folders import find_runs, runs_folder
+from app.shell.opened import CORE_ANALYSES, Stamp, opened, results_of, stamp
 from circuits.errors import HopscopeError
-from circuits.recipe import Recipe, load_recipe
-from circuits.runs import Run
+from circuits.recipes.schema import Recipe, load_recipe
+from circuits.runs.run import Run
 
 READING = (
     "Choose a recipe, change its main settings and start; the training goes on when you close "

@@ -2,7 +2,7 @@
 
 Numbers equal the hooked model's to rounding (tests hold both against each other). Sequences have
 three to five tokens, where batched matrix products of attention are slower than a loop over keys.
-`circuits.patching.sweep` runs patched prompts from what `trace` keeps of unpatched ones.
+`circuits.patching.batched_runs` runs patched prompts from what `trace` keeps of unpatched ones.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from circuits.components import plain_norm
 from circuits.errors import HopscopeError
-from circuits.fast_path import keep_freed_memory
-from circuits.model import HookedTransformer
+from circuits.model.components import plain_norm
+from circuits.model.hook_free import keep_freed_memory
+from circuits.model.transformer import HookedTransformer
+from circuits.patching.cores import Result, each_on_a_core, n_cores
 from circuits.patching.fused_linear import FusedLinear
 from circuits.patching.short_attention import attend, pattern
-from circuits.threads import Result, each_on_a_core, n_cores
 
 __all__ = ["CHUNK_ELEMENTS", "PatchEngine", "Trace", "pattern"]
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits.components import ACTIVATIONS
+from circuits.model.components import ACTIVATIONS
 
 _FUSED = {  # our names: oneDNN's name and form
     "relu": ("relu", ""),

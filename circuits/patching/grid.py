@@ -18,8 +18,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
-from circuits.model import HookedTransformer
+from circuits.model.transformer import HookedTransformer
+from circuits.patching.batched_runs import PlannedSweep, plan_sweep, plan_sweep_after
+from circuits.patching.cores import cores_for_jobs
 from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.patched_run import (
     check_pair,
@@ -28,9 +31,6 @@ from circuits.patching.patched_run import (
 )
 from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch, chosen
 from circuits.patching.short_attention import pattern
-from circuits.patching.sweep import PlannedSweep, plan_sweep, plan_sweep_after
-from circuits.queries import Queries
-from circuits.threads import cores_for_jobs
 
 if TYPE_CHECKING:  # xarray takes a second to import
     import xarray as xr

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
-from circuits.model import HookedTransformer
+from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.patches import Component, Patch, chosen
 from circuits.patching.short_attention import pattern
-from circuits.queries import Queries
 
 
 def run_patched(

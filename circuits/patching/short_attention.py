@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits.cpu_path.strided_attention import strided_attention
+from circuits.model.cpu.strided_attention import strided_attention
 
 
 def pattern(

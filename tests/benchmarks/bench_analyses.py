@@ -79,7 +79,7 @@ def grow() -> None:
     from hand_wired import random_corpus, random_model
 
     from analyses.catalog import CATALOG
-    from analyses.examples import draw_examples
+    from analyses.questions.examples import draw_examples
     from circuits.patching import PatchEngine
 
     torch.set_num_threads(1)
@@ -142,5 +142,5 @@ def seconds(work: Callable[[], object]) -> float:
 if __name__ == "__main__":
     import sys
 
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
     main()

@@ -18,8 +18,8 @@ RECIPES = Path(__file__).parents[2] / "train" / "recipes"
 
 def build(recipe: Path) -> str:
     """Build the corpus of one recipe: a line with time, memory and sizes."""
-    from circuits.corpus import build_corpus
-    from circuits.recipe import load_recipe
+    from circuits.corpus.corpus import build_corpus
+    from circuits.recipes.schema import load_recipe
 
     start = time.perf_counter()
     corpus = build_corpus(load_recipe(recipe))

@@ -43,8 +43,11 @@ class Part:
 
 def parts(folder: str) -> list[Part]:
     """All parts; `folder` takes the run of the last one."""
-    tests = ["gpu_readiness", "training", "fast_path", "optimizers", "resume"]
-    files = [f"tests/test_{name}.py" for name in tests]
+    tests = ["gpu_readiness", "training", "optimizers", "resume"]
+    files = [
+        *(f"tests/train/test_{name}.py" for name in tests),
+        "tests/circuits/model/test_hook_free.py",
+    ]
     grok = [sys.executable, str(HERE / "bench_time_to_grok.py"), RECIPE, *UNTIL_GENERAL]
     found = [
         Part(1, "Tests", [sys.executable, "-m", "pytest", "-q", "-rs", *files]),

@@ -19,10 +19,10 @@ import numpy as np
 
 def grokked() -> str:
     """The full composition graph: generate, enumerate, split."""
-    from circuits.corpus import build_corpus
-    from circuits.paths import two_hop_paths
-    from circuits.recipe import parse_recipe
-    from circuits.sources import load_source
+    from circuits.corpus.corpus import build_corpus
+    from circuits.graph.paths import two_hop_paths
+    from circuits.graph.sources import load_source
+    from circuits.recipes.schema import parse_recipe
 
     start = time.perf_counter()
     graph = load_source("grokked_composition")
@@ -42,8 +42,8 @@ def grokked() -> str:
 
 def million() -> str:
     """A skewed random graph of 1,000,000 triples, as a TSV file."""
-    from circuits.report import graph_report
-    from circuits.sources import load_source
+    from circuits.graph.report import graph_report
+    from circuits.graph.sources import load_source
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "million.tsv"

@@ -23,7 +23,7 @@ import torch
 from patching_sides import N_EXAMPLES, N_LAYERS, N_POS, THEIR_HEADS, model_of, prompts
 from torch import Tensor
 
-from circuits.model import HookedTransformer
+from circuits.model.transformer import HookedTransformer
 
 COMPONENTS = ("resid_pre", "attn_out", "mlp_out", "z")
 HEADS_OF = {128: 4, 96: 12, 192: 12, 384: 12}
@@ -112,7 +112,7 @@ def compare_tracing(args: argparse.Namespace) -> None:
     from hand_wired import random_corpus
 
     from analyses.catalog import CATALOG
-    from analyses.examples import draw_examples
+    from analyses.questions.examples import draw_examples
 
     clock = time.process_time if args.cpu_time else time.perf_counter
     model = model_of(4, 128)
@@ -170,5 +170,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
     main()

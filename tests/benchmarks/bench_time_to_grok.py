@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
-from circuits.metrics import GENERALIZED
-from circuits.recipe import load_recipe
+from circuits.recipes.schema import load_recipe
+from circuits.runs.grok import GENERALIZED
 from train.loop import train
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from circuits.model import HookedTransformer, ModelConfig
+from circuits.model.transformer import HookedTransformer, ModelConfig
 
 N_LAYERS, N_EXAMPLES, N_POS, D_VOCAB = 8, 300, 3, 244
 THEIR_HEADS = 2
@@ -55,7 +55,7 @@ def their_grid(model: HookedTransformer) -> Callable[[str], Tensor]:
     import pandas as pd
     from transformer_lens import patching
 
-    from circuits.bridge import to_bridge
+    from circuits.model.transformer_lens_4 import to_bridge
 
     bridge = to_bridge(model)
     clean, corrupted = prompts()

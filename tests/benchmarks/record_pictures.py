@@ -15,11 +15,11 @@ from typing import Any
 
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from dashboard_browser import browser_page, dashboard, ready
 
-from circuits.runs import open_run
+from circuits.runs.run import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAME_MS, LAST_MS = 110, 2500

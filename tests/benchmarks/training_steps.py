@@ -58,8 +58,8 @@ def plain_step(
 
 def hopscope(shape: dict, data: Data, bf16: bool) -> Step:
     """Our training path; on a GPU with the step that training takes, compiled and captured."""
-    from circuits.config import ModelConfig
-    from circuits.model import HookedTransformer
+    from circuits.model.config import ModelConfig
+    from circuits.model.transformer import HookedTransformer
 
     device, precision = data[0].device, "bf16" if bf16 else "fp32"
     model = HookedTransformer(ModelConfig(**shape)).to(device)
@@ -71,7 +71,7 @@ def hopscope(shape: dict, data: Data, bf16: bool) -> Step:
 
 
 def _captured_step(model: torch.nn.Module, data: Data, precision: str) -> Step:
-    from circuits.recipe import TrainingSection
+    from circuits.recipes.schema import TrainingSection
     from train.batches import Batch
     from train.distributed import Group
     from train.step import TrainingStep

@@ -1,0 +1,93 @@
+"""Head scores, and what single heads look at over training."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from analyses.figures.builders import pick
+from analyses.figures.builders.pick import interval, names
+from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
+from analyses.figures.words import words
+
+
+def head_scores(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """What every head adds to the logits of the bridge and of the answer."""
+    step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split)
+    # the same scale at every step, or a timeline would flicker
+    end = float(np.nanmax(np.abs(ds["score"].sel(split=split).values))) or 1.0
+    return Panels(
+        name="head_scores",
+        title="What each head writes towards the bridge and the answer",
+        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        panels=tuple(_scores(now.sel(target=t), t, end) for t in names(ds, "target")),
+        columns=2,
+        provenance=pick.provenance(ds, "head_scores", step=step, split=split),
+    )
+
+
+def _scores(ds: xr.Dataset, target: str, end: float) -> HeatMap:
+    found = interval(ds.transpose("layer", "head", ...), "score")
+    return HeatMap(
+        name=target,
+        title=f"towards the {words(target)}",
+        values=found.value,
+        low=found.low,
+        high=found.high,
+        rows=names(ds, "layer"),
+        columns=names(ds, "head"),
+        row_label="block",
+        column_label="head",
+        value_label="logits",
+        limits=(-end, end),
+        diverging=True,
+    )
+
+
+def attention_over_training(
+    ds: xr.Dataset,
+    *,
+    step: int | None = None,
+    split: str | None = None,
+    query: str | None = None,
+    key: str | None = None,
+    heads: int = 6,
+) -> Spec:
+    """Attention from one position to another over training, for the heads that pay most at the end.
+
+    By default the last position looks (query) at the one before it (key).
+    """
+    split = pick.chosen(ds, "split", split)
+    places = names(ds, "query")
+    query = places[-1] if query is None else pick.chosen(ds, "query", query)
+    before = places[max(0, places.index(query) - 1)]
+    key = before if key is None else pick.chosen(ds, "key", key)
+    one = ds.sel(split=split, query=query, key=key).stack(unit=("layer", "head"))
+    found = interval(one.transpose("unit", "step", ...), "pattern")
+    x = ds["step"].values.astype(float)
+    series = []
+    for i, row in enumerate(np.argsort(-found.value[:, -1], kind="stable")[:heads]):
+        layer, head = one["unit"].values[row]
+        series.append(
+            Series(
+                label=f"head {layer}.{head}", x=x, y=found.value[row], colour=i,
+                low=None if found.low is None else found.low[row],
+                high=None if found.high is None else found.high[row],
+            )
+        )  # fmt: skip
+    return Lines(
+        name="attention_over_training",
+        title=f"Attention from {words(query)} to {words(key)}",
+        subtitle=pick.subtitle(
+            words(split), pick.number_of_examples(ds.sel(split=split)),
+            "the heads that pay most at the last step",
+        ),
+        series=tuple(series),
+        y_label="attention paid",
+        y_limits=(0.0, 1.0),
+        cursor=None if step is None else pick.chosen_step(ds, step),
+        provenance=pick.provenance(
+            ds, "attention_over_training", split=split, query=query, key=key
+        ),
+    )  # fmt: skip

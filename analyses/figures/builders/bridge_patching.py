@@ -1,0 +1,110 @@
+"""Figures of bridge patching: whether a transplanted bridge is what hop two then works on."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from analyses.figures.builders import pick
+from analyses.figures.builders.grids import cell_map, place
+from analyses.figures.specs.charts import Lines, Panels, Series, Spec
+from analyses.figures.words import CONTROLS, words
+
+VALUE = "share following the donor's bridge"
+
+
+def success(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None, control: str | None = None
+) -> Spec:
+    """Share of answers that follow the donor's bridge, by patched state, with the controls."""
+    step = pick.chosen_step(ds, step)
+    split = pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split)
+    shown = pick.names(ds, "control")
+    if control is not None:
+        shown = (pick.chosen(ds, "control", control),)
+    return Panels(
+        name="success",
+        title="Does the answer follow a transplanted bridge?",
+        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        panels=tuple(
+            cell_map(
+                now.sel(control=c),
+                "success",
+                name=c,
+                title=donor(c),
+                value_label=VALUE,
+            )
+            for c in shown
+        ),
+        columns=len(shown),
+        provenance=pick.provenance(ds, "success", step=step, split=split, control=control),
+    )
+
+
+def success_over_training(
+    ds: xr.Dataset,
+    *,
+    step: int | None = None,
+    split: str | None = None,
+    layer: int | None = None,
+    position: str | None = None,
+) -> Spec:
+    """Success and controls over training at one state.
+
+    Without `layer` and `position` it is the state with the highest success at the last step; the
+    subtitle names it, since choosing the best cell favours it a little.
+    """
+    split = pick.chosen(ds, "split", split)
+    one = ds.sel(split=split)
+    layer, position, how = _state(one, layer, position)
+    cell = one.sel(layer=layer, position=position)
+    x = ds["step"].values.astype(float)
+    series = []
+    for i, c in enumerate(pick.names(ds, "control")):
+        found = pick.interval(cell.sel(control=c).transpose("step", ...), "success")
+        series.append(
+            Series(
+                label=donor(c),
+                x=x,
+                y=found.value,
+                low=found.low,
+                high=found.high,
+                colour=(0, 4, 3)[i % 3],
+                dash="solid" if i == 0 else "dash",
+            )
+        )
+    return Lines(
+        name="success_over_training",
+        title=f"Transplanting the bridge at {place(layer, position)}",
+        subtitle=pick.subtitle(
+            words(split), pick.number_of_examples(one), how, "bands: 95% intervals"
+        ),
+        series=tuple(series),
+        y_label=VALUE,
+        y_limits=(0.0, 1.0),
+        cursor=None if step is None else pick.chosen_step(ds, step),
+        provenance=pick.provenance(
+            ds, "success_over_training", split=split, layer=int(layer), position=position
+        ),
+    )
+
+
+def _state(ds: xr.Dataset, layer: int | None, position: str | None) -> tuple[int, str, str]:
+    """The state to show and how it was chosen."""
+    if layer is not None and position is not None:
+        return pick.chosen(ds, "layer", layer), pick.chosen(ds, "position", position), ""
+    last = ds["success"].isel(step=-1).sel(control=pick.names(ds, "control")[0])
+    if layer is not None:
+        last = last.sel(layer=[pick.chosen(ds, "layer", layer)])
+    if position is not None:
+        last = last.sel(position=[pick.chosen(ds, "position", position)])
+    last = last.transpose("layer", "position")
+    best = np.unravel_index(np.nan_to_num(last.values, nan=-1.0).argmax(), last.shape)
+    how = "the state with the highest success at the last step"
+    return int(last["layer"].values[best[0]]), str(last["position"].values[best[1]]), how
+
+
+def donor(control: str) -> str:
+    """What kind of donor a control is, in words."""
+    return CONTROLS.get(control, words(control))

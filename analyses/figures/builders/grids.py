@@ -1,0 +1,176 @@
+"""Pieces that figures share: a layer x position map, curves by layer, a layer x step map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from analyses.figures.builders.pick import Z_95, Interval, in_words, interval, names
+from analyses.figures.specs.charts import HeatMap, Lines, Series
+from analyses.figures.words import words
+
+LAYER = "layer"
+"""Number of blocks before the state, 0 to the depth of the model."""
+
+
+def cell_map(
+    ds: xr.Dataset,
+    variable: str,
+    *,
+    name: str,
+    title: str,
+    value_label: str,
+    subtitle: str = "",
+    limits: tuple[float, float] = (0.0, 1.0),
+    provenance: Mapping[str, Any] | None = None,
+) -> HeatMap:
+    """Map of `variable` over (layer, position); all other dimensions must be picked already."""
+    ordered = ds.transpose("layer", "position", ...)
+    found = interval(ordered, variable)
+    return map_of(
+        found,
+        ordered,
+        name=name,
+        title=title,
+        value_label=value_label,
+        subtitle=subtitle,
+        limits=limits,
+        diverging=limits[0] < 0,  # a scale with two sides
+        provenance=provenance,
+    )
+
+
+def map_of(found: Interval, ds: xr.Dataset, **fields: Any) -> HeatMap:
+    """Map of values that were computed over the layers and positions of `ds`."""
+    return HeatMap(
+        values=found.value,
+        low=found.low,
+        high=found.high,
+        rows=names(ds, "layer"),
+        columns=in_words(names(ds, "position")),
+        row_label=LAYER,
+        **{**fields, "provenance": fields.get("provenance") or {}},
+    )
+
+
+def two_way_map(ds: xr.Dataset, variable: str, rows: str, columns: str, **fields: str) -> HeatMap:
+    """Map of a variable over any two of its dimensions."""
+    found = interval(ds.transpose(rows, columns, ...), variable)
+    return HeatMap(
+        values=found.value,
+        low=found.low,
+        high=found.high,
+        rows=names(ds, rows),
+        columns=in_words(names(ds, columns)),
+        name=fields["name"],
+        title=fields["title"],
+        row_label=fields.get("row_label", words(rows)),
+        column_label=fields.get("column_label", words(columns)),
+        value_label=fields["value_label"],
+    )
+
+
+def curves_by_layer(
+    ds: xr.Dataset,
+    variable: str,
+    *,
+    name: str,
+    title: str,
+    y_label: str,
+    cursor: float | None = None,
+    y_limits: tuple[float, float] | None = (0.0, 1.0),
+) -> Lines:
+    """One curve over training per layer, from light (low) to dark (high layers)."""
+    ordered = ds.transpose("layer", "step", ...)
+    found = interval(ordered, variable)
+    layers = names(ordered, "layer")
+    x = ordered["step"].values.astype(float)
+    series = tuple(
+        Series(
+            label=f"layer {layer}",
+            x=x,
+            y=found.value[i],
+            low=None if found.low is None else found.low[i],
+            high=None if found.high is None else found.high[i],
+            colour=i / max(1, len(layers) - 1),
+        )
+        for i, layer in enumerate(layers)
+    )
+    return Lines(
+        name=name,
+        title=title,
+        series=series,
+        y_label=y_label,
+        y_limits=y_limits,
+        cursor=cursor,
+    )
+
+
+def map_over_training(
+    ds: xr.Dataset,
+    variable: str,
+    *,
+    name: str,
+    title: str,
+    value_label: str,
+    step: int | None = None,
+) -> HeatMap:
+    """Map of `variable` over (layer, step), the current step marked."""
+    ordered = ds.transpose("layer", "step", ...)
+    found = interval(ordered, variable)
+    steps = [int(s) for s in ordered["step"].values]
+    return HeatMap(
+        name=name,
+        title=title,
+        values=found.value,
+        low=found.low,
+        high=found.high,
+        rows=names(ordered, "layer"),
+        columns=tuple(f"{s:,}" for s in steps),
+        row_label=LAYER,
+        column_label="training step",
+        value_label=value_label,
+        cursor=steps.index(step) if step in steps else None,
+    )
+
+
+def place(layer: Any, position: str) -> str:
+    """A state in the notation of *Grokked*: "S[2, relation 1]"."""
+    return f"S[{int(layer)}, {words(position)}]".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def difference(end: xr.Dataset, start: xr.Dataset, variable: str) -> Interval:
+    """end - start with the 95% interval of the paired per-example differences where kept."""
+    value = end[variable].values.astype(float) - start[variable].values.astype(float)
+    if variable != "strength" or "flip_example" not in end:
+        return Interval(value, None, None)
+    return Interval(value, *paired_bounds(value, flip_shares(end) - flip_shares(start)))
+
+
+def flip_shares(ds: xr.Dataset) -> np.ndarray:
+    """Share of each example's corruptions that flip its answer, [example, layer, position].
+
+    Causal tracing counts flips, -1 where no corruption could be drawn (NaN here), beside how many
+    were drawn; comparison tracing stores the shares.
+    """
+    flips = ds["flip_example"].transpose("example", "layer", "position").values.astype(float)
+    flips = np.where(flips < 0, np.nan, flips)
+    if "drawn_example" not in ds:
+        return flips
+    drawn = ds["drawn_example"].transpose("example", "position").values[:, None]
+    return flips / np.where(drawn > 0, drawn, 1)
+
+
+def paired_bounds(mean: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95% bounds of `mean`, the mean of per-example changes [example, ...] (normal approximation).
+
+    Changes are NaN where an example has no value.
+    """
+    n = np.isfinite(change).sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        squares = np.nansum((change - np.nansum(change, 0) / n) ** 2, 0)
+        error = np.sqrt(squares / (n - 1) / n)
+    return mean - Z_95 * error, mean + Z_95 * error

@@ -1,0 +1,88 @@
+"""Figures of the logit lens: what can be read where, and from which step on."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from analyses.figures.builders import pick
+from analyses.figures.builders.grids import cell_map, curves_by_layer, map_over_training
+from analyses.figures.specs.charts import Panels, Spec
+from analyses.figures.words import READ_AT, capital, words
+
+VALUE = "mean reciprocal rank (MRR)"
+
+
+def mrr(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None, target: str | None = None
+) -> Spec:
+    """MRR of the bridge, of relation 2 and of the answer at every state, at one step."""
+    step = pick.chosen_step(ds, step)
+    split = pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split)
+    targets = pick.names(ds, "target") if target is None else (pick.chosen(ds, "target", target),)
+    return Panels(
+        name="mrr",
+        title="What can be read from each state",
+        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        panels=tuple(
+            cell_map(now.sel(target=t), "mrr", name=t, title=capital(words(t)), value_label=VALUE)
+            for t in targets
+        ),
+        columns=len(targets),
+        provenance=pick.provenance(ds, "mrr", step=step, split=split, target=target),
+    )
+
+
+def mrr_over_training(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """MRR of each target at its own position over training, one curve per layer."""
+    split = pick.chosen(ds, "split", split)
+    one = ds.sel(split=split)
+    cursor = None if step is None else pick.chosen_step(ds, step)
+    panels = tuple(
+        curves_by_layer(
+            one.sel(target=t, position=read_at(ds, t)), "mrr", name=t,
+            title=f"{capital(words(t))}, read at {words(read_at(ds, t))}", y_label="MRR",
+            cursor=cursor,
+        )
+        for t in pick.names(ds, "target")
+    )  # fmt: skip
+    return Panels(
+        name="mrr_over_training",
+        title="When the bridge, relation 2 and the answer become readable",
+        subtitle=pick.subtitle(
+            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+        ),
+        panels=panels,
+        columns=3,
+        provenance=pick.provenance(ds, "mrr_over_training", split=split),
+    )
+
+
+def mrr_map_over_training(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None
+) -> Spec:
+    """The same as maps of layer x step, which stay readable with many layers."""
+    split = pick.chosen(ds, "split", split)
+    one = ds.sel(split=split)
+    return Panels(
+        name="mrr_map_over_training",
+        title="Where and when each target becomes readable",
+        subtitle=pick.subtitle(words(split), pick.number_of_examples(one)),
+        panels=tuple(
+            map_over_training(
+                one.sel(target=t, position=read_at(ds, t)), "mrr", name=t,
+                title=f"{capital(words(t))}, read at {words(read_at(ds, t))}",
+                value_label=VALUE, step=step,
+            )
+            for t in pick.names(ds, "target")
+        ),
+        columns=1,
+        provenance=pick.provenance(ds, "mrr_map_over_training", split=split),
+    )  # fmt: skip
+
+
+def read_at(ds: xr.Dataset, target: str) -> str:
+    """The position at which a target is read: its own, the last one for any other target."""
+    positions = pick.names(ds, "position")
+    wanted = READ_AT.get(target, positions[-1])
+    return wanted if wanted in positions else positions[-1]

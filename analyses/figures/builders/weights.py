@@ -1,0 +1,75 @@
+"""Ranks of the weights and the angle between gradient and weights, over training."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from analyses.figures.builders import pick
+from analyses.figures.builders.pick import interval, names
+from analyses.figures.specs.charts import Lines, Panels, Series, Spec
+
+MAIN = ("all", "embed.W_E", "unembed.W_U")
+
+
+def effective_ranks(ds: xr.Dataset, *, step: int | None = None) -> Spec:
+    """Effective rank of every matrix over training, a panel per kind, a curve per block."""
+    cursor = None if step is None else pick.chosen_step(ds, step)
+    kinds: dict[str, list[str]] = {}
+    for matrix in names(ds, "matrix"):
+        kinds.setdefault(matrix.rpartition(".")[2], []).append(matrix)
+    one = ds.isel(split=0)
+    return Panels(
+        name="effective_ranks",
+        title="Effective rank of the weights over training",
+        subtitle="exp of the entropy of the singular values",
+        panels=tuple(_ranks(one, kind, of, cursor) for kind, of in kinds.items()),
+        columns=4,
+        provenance=pick.provenance(ds, "effective_ranks"),
+    )
+
+
+def _ranks(ds: xr.Dataset, kind: str, matrices: list[str], cursor: float | None) -> Lines:
+    highest = float(ds["full_rank"].sel(matrix=matrices).max())
+    return Lines(
+        name=kind,
+        title=kind,
+        subtitle=f"of at most {highest:.0f}",
+        series=tuple(
+            Series(
+                label=matrix.removesuffix(f".{kind}"),
+                x=ds["step"].values.astype(float),
+                y=ds["effective_rank"].sel(matrix=matrix).values.astype(float),
+                colour=i / max(1, len(matrices) - 1),
+            )
+            for i, matrix in enumerate(matrices)
+        ),
+        y_label="effective rank",
+        cursor=cursor,
+    )
+
+
+def gradient_cosines(
+    ds: xr.Dataset, *, step: int | None = None, parameters: tuple[str, ...] | None = None
+) -> Spec:
+    """Cosine of the loss's gradient and the weights over training; -1 only scales weights up."""
+    present = names(ds, "parameter")
+    wanted = parameters or tuple(p for p in MAIN if p in present)
+    one = ds.isel(split=0)
+    series = []
+    for i, parameter in enumerate(wanted):
+        of = one.sel(parameter=pick.chosen(ds, "parameter", parameter))
+        found = interval(of.transpose("step", ...), "gradient_cosine")
+        label = "all weights" if parameter == "all" else parameter
+        x = ds["step"].values.astype(float)
+        series.append(
+            Series(label=label, x=x, y=found.value, low=found.low, high=found.high, colour=i)
+        )
+    return Lines(
+        name="gradient_cosines",
+        title="Cosine of gradient and weights over training",
+        subtitle=pick.subtitle(pick.number_of_examples(ds), "bands: 95% intervals, jackknife"),
+        series=tuple(series),
+        y_label="cosine",
+        cursor=None if step is None else pick.chosen_step(ds, step),
+        provenance=pick.provenance(ds, "gradient_cosines", parameters=parameters),
+    )

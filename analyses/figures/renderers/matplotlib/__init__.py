@@ -1,0 +1,1 @@
+"""Paper figures: vector PDF and SVG, exact column widths, embedded fonts."""

@@ -1,0 +1,133 @@
+"""Lines, stacked areas, bars and scatter plots drawn into matplotlib axes."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from analyses.figures.renderers.style import Theme, category, series_colour
+from analyses.figures.specs.charts import Bars, Lines, Reference, Scatter, StackedArea
+
+DASHES = {"solid": "-", "dash": (0, (3, 1.5)), "dot": (0, (1, 1.5))}
+
+
+def plain_number(value: float, _position: int | None = None) -> str:
+    """Ticks as people write them: 3,000 and 0.25, with a true minus sign."""
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> None:
+    """Curves, bands, reference levels, events and the cursor."""
+    for s in spec.series:
+        # A logarithmic axis has no place for step 0.
+        keep = s.x > 0 if spec.x_log else np.full(len(s.x), True)
+        colour = series_colour(s.colour, theme.name)
+        if s.low is not None and s.high is not None:
+            ax.fill_between(
+                s.x[keep], s.low[keep], s.high[keep], color=colour, alpha=0.22, linewidth=0
+            )
+        ax.plot(s.x[keep], s.y[keep], color=colour, label=s.label, linewidth=1.3, ls=DASHES[s.dash])
+    _references(ax, spec.references, theme)
+    if spec.x_log:
+        ax.set_xscale("log")
+    if spec.y_log:
+        ax.set_yscale("log")
+    if spec.y_limits is not None:
+        ax.set_ylim(*_padded(spec.y_limits))
+    _tidy(ax, spec.x_label, spec.y_label, theme)
+    for event in spec.events:
+        ax.axvline(event.x, color=theme.faint, linewidth=0.6, ls=DASHES["dot"], zorder=0)
+        ax.annotate(
+            event.label, (event.x, 1), xycoords=("data", "axes fraction"), xytext=(0, 1),
+            textcoords="offset points", size=5.5, color=theme.faint, ha="center", va="bottom",
+        )  # fmt: skip
+    _cursor(ax, spec.cursor, theme)
+
+
+def _padded(limits: tuple[float, float]) -> tuple[float, float]:
+    """A little air, so that a curve at 1.0 is not cut in half by the frame."""
+    air = 0.03 * (limits[1] - limits[0])
+    return limits[0] - air, limits[1] + air
+
+
+def _references(ax: Axes, references: tuple[Reference, ...], theme: Theme) -> None:
+    for r in references:
+        colour = theme.faint if r.colour is None else category(r.colour, theme.name)
+        ax.axhline(r.value, color=colour, lw=0.8, ls=DASHES["dash"], label=r.label, zorder=1)
+
+
+def _cursor(ax: Axes, cursor: float | None, theme: Theme) -> None:
+    if cursor is not None:
+        ax.axvline(cursor, color=theme.ink, linewidth=0.9, zorder=4)
+
+
+def _tidy(ax: Axes, x_label: str, y_label: str, theme: Theme) -> None:
+    """Labels, light grid, plain ticks, no frame above and to the right."""
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    ax.grid(True, axis="y", color=theme.grid, linewidth=0.5)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    for axis, scale in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
+        if scale == "log":
+            axis.set_major_locator(LogLocator(numticks=6))
+            axis.set_minor_formatter(NullFormatter())
+        else:
+            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(plain_number))
+
+
+def draw_stacked_area(ax: Axes, spec: StackedArea, theme: Theme) -> None:
+    """Shares on top of each other, the first one at the bottom."""
+    colours = spec.colours or tuple(range(len(spec.labels)))
+    ax.stackplot(
+        spec.x,
+        spec.shares,
+        labels=spec.labels,
+        colors=[category(c, theme.name) for c in colours],
+        edgecolor=theme.paper,
+        linewidth=0.4,
+    )
+    _tidy(ax, spec.x_label, spec.y_label, theme)
+    ax.set_xlim(float(spec.x[0]), float(spec.x[-1]))
+    ax.set_ylim(0, 1)
+    ax.grid(False)
+    _cursor(ax, spec.cursor, theme)
+
+
+def draw_bars(ax: Axes, spec: Bars, theme: Theme) -> None:
+    """Groups of bars with their intervals."""
+    width = 0.8 / len(spec.series)
+    places = np.arange(len(spec.categories))
+    for i, s in enumerate(spec.series):
+        x = places + (i - (len(spec.series) - 1) / 2) * width
+        ax.bar(x, s.values, 0.92 * width, color=category(s.colour, theme.name), label=s.label)
+        if s.low is not None and s.high is not None:
+            ax.vlines(x, s.low, s.high, color=theme.ink, linewidth=0.8)
+    _references(ax, spec.references, theme)
+    _tidy(ax, spec.x_label, spec.y_label, theme)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    longest = (1 + max(map(len, spec.categories))) * 0.57 * 6.5 / 72
+    ax.set_xticks(places, spec.categories)
+    if longest * len(places) > 0.8 * figure.get_figwidth():
+        ax.tick_params(axis="x", rotation=35)
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+    if spec.y_limits is not None:
+        ax.set_ylim(spec.y_limits[0], spec.y_limits[1] + 0.03 * np.ptp(spec.y_limits))
+
+
+def draw_scatter(ax: Axes, spec: Scatter, theme: Theme) -> None:
+    """Points by group."""
+    for g in spec.groups:
+        colour = series_colour(g.colour, theme.name)
+        ax.scatter(g.x, g.y, s=7, color=colour, label=g.label, linewidths=0, alpha=0.8)
+    _tidy(ax, spec.x_label, spec.y_label, theme)
+    ax.grid(True, color=theme.grid, linewidth=0.5)
+    if spec.equal_axes:
+        ax.set_aspect("equal", adjustable="datalim")
+    if spec.diagonal:
+        ax.axline((0, 0), slope=1, color=theme.faint, linewidth=0.7, ls=DASHES["dash"])

@@ -1,0 +1,112 @@
+"""Heat maps drawn into matplotlib axes: vector cells, fixed colour scale, values in few cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from analyses.figures.renderers.fonts import wrap
+from analyses.figures.renderers.matplotlib.fit import (
+    MOST_ANNOTATED,
+    TICK,
+    VALUE,
+    map_width,
+    row_names,
+    value_text,
+    words_width,
+)
+from analyses.figures.renderers.style import Theme, diverging, ink_on, sequential, stop_at
+from analyses.figures.specs.charts import HeatMap
+
+
+def tick_places(names: Sequence[str], most: int) -> list[int]:
+    """Indices of at most `most` evenly spaced names, the first one among them."""
+    stride = max(1, -(-len(names) // most))
+    return list(range(0, len(names), stride))
+
+
+def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> QuadMesh:
+    """Cells from the bottom row up; not measured cells stay grey."""
+    stops = diverging(theme.name) if spec.diverging else sequential(theme.name)
+    colours = LinearSegmentedColormap.from_list("hopscope", list(stops), N=256)
+    ax.set_facecolor(theme.grid)
+    # The edge in the cell's own colour closes the hair lines that PDF viewers show between cells.
+    mesh = ax.pcolormesh(
+        np.ma.masked_invalid(spec.values),
+        cmap=colours,
+        norm=Normalize(*spec.limits),
+        edgecolors="face",
+        linewidth=0.15,
+    )
+    _ticks(ax, spec)
+    for spine in ax.spines.values():
+        spine.set_color(theme.faint)
+    if spec.values.size <= MOST_ANNOTATED:
+        _annotate(ax, spec, stops)
+    if spec.cursor is not None:
+        box = Rectangle((spec.cursor, 0), 1, len(spec.rows), fill=False, clip_on=False)
+        box.set(edgecolor=theme.ink, linewidth=1.0)
+        ax.add_patch(box)
+    return mesh
+
+
+def _ticks(ax: Axes, spec: HeatMap) -> None:
+    figure = ax.get_figure()
+    assert figure is not None
+    inches, height = figure.get_figwidth(), figure.get_figheight()  # type: ignore[union-attr]
+    spec_ = ax.get_subplotspec()
+    above, side_by_side = (1, 1) if spec_ is None else spec_.get_gridspec().get_geometry()
+    width = map_width(spec, inches, side_by_side)
+    words = max(words_width(f"{name}0", TICK) for name in spec.columns)
+    fit = max(3, min(7, int(width / (1.3 * words))))
+    at = tick_places(spec.columns, fit if len(spec.columns) > 12 else len(spec.columns))
+    turned = len(at) == len(spec.columns) and words > width / len(spec.columns)
+    ax.set_xticks(
+        [i + 0.5 for i in at],
+        [spec.columns[i] for i in at],
+        rotation=55 if turned else 0,
+        ha="right" if turned else "center",
+        rotation_mode="anchor",
+    )
+    room = int(0.7 * height / above * 72 / 8)
+    rows = tick_places(spec.rows, max(14, room))
+    names = row_names(spec, inches)
+    ax.set_yticks([i + 0.5 for i in rows], [names[i] for i in rows])
+    ax.tick_params(length=0)
+    ax.set_xlabel(spec.column_label)
+    ax.set_ylabel(spec.row_label)
+
+
+def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str]) -> None:
+    for (row, column), value in np.ndenumerate(spec.values):
+        if np.isfinite(value):
+            text = value_text(float(value), spec)
+            colour = ink_on(stop_at(stops, float(value), spec.limits))
+            drawn = ax.text(column + 0.5, row + 0.5, text, size=VALUE, color=colour)
+            drawn.set(ha="center", va="center_baseline")
+
+
+def drop_values_that_overflow(ax: Axes, spec: HeatMap) -> None:
+    """Values are written into all cells of a map or, where one is too wide for its cell, none."""
+    cell = ax.get_window_extent().width / len(spec.columns)
+    if any(text.get_window_extent().width > cell for text in ax.texts):
+        for text in list(ax.texts):
+            text.remove()
+
+
+def colour_bar(
+    figure: Figure, spec: HeatMap, mesh: QuadMesh, axes: Sequence[Axes], theme: Theme
+) -> None:
+    """The labelled scale of `axes`, to their right."""
+    bar = figure.colorbar(mesh, ax=list(axes), fraction=0.06, pad=0.02, aspect=18)
+    bar.set_label(wrap(spec.value_label, max(1.1, 0.24 * len(spec.rows)), 7))
+    if bar.solids is not None:  # by default a picture; ours stays vectors like the rest
+        bar.solids.set(rasterized=False, edgecolor="face")
+    bar.outline.set_edgecolor(theme.faint)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.6)  # type: ignore[operator]

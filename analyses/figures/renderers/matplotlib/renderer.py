@@ -1,0 +1,235 @@
+"""Specs as matplotlib figures, for print: vector output, exact widths, embedded fonts.
+
+No pyplot and no global figure: a `Figure` is built and handed back. matplotlib's settings are
+global to the process, so drawing and saving happen under one lock (the dashboard has threads).
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analyses.figures.renderers.fonts import families_for, wrap
+from analyses.figures.renderers.matplotlib import charts
+from analyses.figures.renderers.matplotlib.circuit import draw_circuit
+from analyses.figures.renderers.matplotlib.facts import draw_neighbourhood, draw_table, facts_height
+from analyses.figures.renderers.matplotlib.fit import map_columns, map_width, row_height
+from analyses.figures.renderers.matplotlib.heatmap import draw_heat_map, drop_values_that_overflow
+from analyses.figures.renderers.matplotlib.page import (
+    LABEL,
+    SUBTITLE,
+    colour_bars,
+    header_height,
+    header_lines,
+    legend,
+    legend_rows,
+    place_header,
+)
+from analyses.figures.renderers.style import Theme, theme_of, width_in_inches
+from analyses.figures.specs.charts import (
+    Bars,
+    CircuitDiagram,
+    HeatMap,
+    Lines,
+    Panels,
+    Scatter,
+    Spec,
+    StackedArea,
+)
+from analyses.figures.specs.facts import Neighbourhood, Table
+
+_SETTINGS_LOCK = threading.RLock()
+
+PNG_DPI = 300
+
+METADATA: dict[str, dict[str, Any]] = {
+    "pdf": {"CreationDate": None, "Creator": "Hopscope"},
+    "svg": {"Date": None, "Creator": "Hopscope"},
+    "png": {"Software": "Hopscope"},
+}
+"""What a file says of itself: no time of writing, so that equal figures are equal files."""
+
+DRAW: dict[type[Spec], Callable[[Axes, Any, Theme], Any]] = {
+    Lines: charts.draw_lines,
+    StackedArea: charts.draw_stacked_area,
+    Bars: charts.draw_bars,
+    Scatter: charts.draw_scatter,
+    HeatMap: draw_heat_map,
+    CircuitDiagram: draw_circuit,
+    Table: draw_table,
+    Neighbourhood: draw_neighbourhood,
+}
+
+
+@contextmanager
+def settings(theme: Theme, families: Sequence[str]) -> Iterator[None]:
+    """matplotlib's settings for our figures while the block runs, in this thread alone."""
+    with (
+        _SETTINGS_LOCK,
+        matplotlib.rc_context(
+            {
+                "font.family": list(families),
+                "font.size": LABEL,
+                "axes.labelsize": LABEL,
+                "axes.titlesize": LABEL,
+                "xtick.labelsize": SUBTITLE,
+                "ytick.labelsize": SUBTITLE,
+                "legend.fontsize": SUBTITLE,
+                "legend.frameon": False,
+                "text.color": theme.ink,
+                "text.parse_math": False,  # a name may hold dollar signs
+                "axes.labelcolor": theme.ink,
+                "axes.edgecolor": theme.faint,
+                "axes.facecolor": theme.paper,
+                "axes.linewidth": 0.6,
+                "axes.unicode_minus": True,
+                "xtick.color": theme.faint,
+                "ytick.color": theme.faint,
+                "xtick.labelcolor": theme.ink,
+                "ytick.labelcolor": theme.ink,
+                "xtick.major.width": 0.6,
+                "ytick.major.width": 0.6,
+                "xtick.major.size": 2.5,
+                "ytick.major.size": 2.5,
+                "figure.facecolor": theme.paper,
+                "savefig.facecolor": theme.paper,
+                "pdf.fonttype": 42,
+                "svg.fonttype": "path",
+                "svg.hashsalt": "hopscope",
+            }
+        ),
+    ):
+        yield
+
+
+def to_matplotlib(
+    spec: Spec, width: str | float = "column", *, theme: str = "light", title: bool = True
+) -> Figure:
+    """The figure of `spec`, exactly `width` wide.
+
+    Args:
+        spec: What to show.
+        width: "column", "page" or inches.
+        theme: "light" or "dark".
+        title: Whether title and subtitle stand above the picture (a paper's caption may).
+    """
+    page = theme_of(theme)
+    inches = width_in_inches(width)
+    with settings(page, families_for(_texts(spec.to_json()))):
+        panels = spec.panels if isinstance(spec, Panels) else (spec,)
+        n_columns = _columns(spec, inches)
+        n_rows = -(-len(panels) // n_columns)
+        header = header_lines(spec, inches) if title else []
+        height = n_rows * max(_height(p, inches, n_columns) for p in panels)
+        height += header_height(header)
+        height += 0.14 * max(legend_rows(p, inches) for p in panels)
+        figure = Figure(figsize=(inches, height), layout="constrained")
+        axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey=_same_rows(panels))
+        drawn = _draw_panels(axes, panels, page, captions=isinstance(spec, Panels))
+        colour_bars(figure, panels, drawn, page)
+        legend(figure, [ax for ax, _ in drawn])
+        place_header(figure, header, page)
+        figure.draw_without_rendering()  # settles the layout while our settings hold
+        for panel, (ax, _) in zip(panels, drawn, strict=True):
+            if isinstance(panel, HeatMap):
+                drop_values_that_overflow(ax, panel)
+    return figure
+
+
+def to_bytes(
+    spec: Spec,
+    file_format: str,
+    width: str | float = "column",
+    *,
+    theme: str = "light",
+    title: bool = True,
+) -> bytes:
+    """The figure as a "pdf", "svg" or "png" file; the same bytes for the same spec."""
+    out = io.BytesIO()
+    with settings(theme_of(theme), families_for(_texts(spec.to_json()))):
+        figure = to_matplotlib(spec, width, theme=theme, title=title)
+        figure.savefig(out, format=file_format, dpi=PNG_DPI, metadata=METADATA[file_format])
+    return out.getvalue()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every string in a spec's JSON form, and the signs that renderers add."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _columns(spec: Spec, inches: float) -> int:
+    """How many panels stand side by side at this width."""
+    if not isinstance(spec, Panels):
+        return 1
+    maps = [p for p in spec.panels if isinstance(p, HeatMap)]
+    if len(maps) == len(spec.panels):
+        return map_columns(maps, spec.columns, inches)
+    return max(1, min(spec.columns, len(spec.panels), int(inches / 1.9)))
+
+
+def _height(spec: Spec, figure_inches: float, n_columns: int) -> float:
+    """Height of one of `n_columns` pictures side by side, without header and legend, inches."""
+    inches = figure_inches / n_columns
+    if isinstance(spec, HeatMap):
+        rows = row_height(spec, figure_inches) * len(spec.rows)
+        return 0.75 + max(1.1, rows)  # room for the label of the colour bar
+    if isinstance(spec, CircuitDiagram):
+        return 0.45 + (0.42 if inches < 4.5 else 0.56) * (spec.depth + 2.2)
+    if isinstance(spec, Table | Neighbourhood):
+        return facts_height(spec)
+    return min(max(0.58 * inches, 1.75), 2.6)
+
+
+def _same_rows(panels: Sequence[Spec]) -> bool:
+    """Whether panels can share their vertical axis."""
+    if all(isinstance(p, HeatMap) for p in panels):
+        return len({p.rows for p in panels if isinstance(p, HeatMap)}) == 1
+    if all(isinstance(p, Lines) and p.y_limits for p in panels):
+        return len({p.y_limits for p in panels if isinstance(p, Lines)}) == 1
+    return False
+
+
+def _title_room(spec: Spec, figure_inches: float, n_columns: int) -> float:
+    """Inches above a panel that its title may take."""
+    if isinstance(spec, HeatMap):
+        return 1.06 * map_width(spec, figure_inches, n_columns)
+    return 0.85 * figure_inches / n_columns
+
+
+def _draw_panels(
+    axes: Any, panels: Sequence[Spec], theme: Theme, captions: bool
+) -> list[tuple[Axes, Any]]:
+    """Each panel drawn into its axes; pairs of axes and what the drawing handed back."""
+    drawn = []
+    figure_inches, n_columns = axes.flat[0].get_figure().get_figwidth(), axes.shape[1]
+    for i, ax in enumerate(axes.flat):
+        if i >= len(panels):
+            ax.set_axis_off()
+            continue
+        drawn.append((ax, DRAW[type(panels[i])](ax, panels[i], theme)))
+        if captions:
+            room = _title_room(panels[i], figure_inches, n_columns)
+            ax.set_title(wrap(panels[i].title, room, LABEL), loc="left")
+        if i % n_columns and _same_rows(panels):
+            ax.set_ylabel("")
+        ax.set_ylabel(
+            wrap(ax.get_ylabel(), _height(panels[i], figure_inches, n_columns) - 0.55, LABEL)
+        )
+        below = i + n_columns < len(panels)
+        if below and isinstance(panels[i], Lines):
+            ax.set_xlabel("")
+    return drawn

@@ -1,0 +1,1 @@
+"""Screen figures: interactive HTML for notebooks and export."""

@@ -1,0 +1,57 @@
+"""What every figure specification has."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spec:
+    """What every figure has."""
+
+    name: str
+    """Name within its analysis, also the stem of exported files."""
+    title: str
+    subtitle: str = ""
+    """Questions, step, n: what must stand beside the numbers."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Analysis, options, run, seed, step, versions."""
+
+    def frame(self) -> pd.DataFrame:
+        """The numbers shown, one observation per row."""
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data with a "type"; what is not a finite number becomes null."""
+        return _plain(self)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows of a figure: the picture that is exported, page wide."""
+        from analyses.figures.renderers.matplotlib.renderer import to_bytes
+
+        return to_bytes(self, "png", "page")
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON data; specs and their parts become objects, NaN and infinities null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields} if isinstance(value, Spec) else fields
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -1,0 +1,108 @@
+"""The specifications of what a graph holds: a table, and the facts around one entity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from analyses.figures.specs.base import Spec
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table(Spec):
+    """Rows below each other; a picture shows the first `shown` of them, the data all."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    formats: tuple[str, ...]
+    """One format specification per column, e.g. ",", ".2f" or ".1%"; "" for text."""
+    shown: int = 40
+
+    def frame(self) -> pd.DataFrame:
+        """The table itself, numbers as they are."""
+        return pd.DataFrame(list(self.rows), columns=list(self.columns))
+
+    def texts(self) -> list[list[str]]:
+        """The shown rows as they are read; "–" where there is nothing."""
+        return [
+            [
+                "–" if cell is None else format(cell, kind)
+                for cell, kind in zip(row, self.formats, strict=True)
+            ]
+            for row in self.rows[: self.shown]
+        ]
+
+    @property
+    def rest(self) -> str:
+        """What is said of the rows that the picture leaves out."""
+        hidden = len(self.rows) - self.shown
+        return f"and {hidden:,} more rows, in the CSV file" if hidden > 0 else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """One fact of an entity, seen from it."""
+
+    name: str
+    """The entity at the other end."""
+    relation: str
+    side: Literal["in", "out"]
+    """in: the fact leads to the entity in the middle; out: it is one of its own."""
+    provenance: str
+    """Word for where the fact comes from, "real" for a real one."""
+
+    def text(self, letters: int = 200) -> str:
+        """What stands beside the point; where room lacks, the relation is cut."""
+        room = max(6, letters - len(self.name) - 3)
+        relation = self.relation
+        if len(relation) > room:
+            relation = relation[: room - 1] + "…"
+        words = (relation, self.name) if self.side == "out" else (self.name, relation)
+        return " · ".join(words)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Neighbourhood(Spec):
+    """An entity in the middle, facts that lead to it on the left, its own on the right."""
+
+    entity: str
+    facts: tuple[Neighbour, ...]
+    most: int = 18
+    """Facts that a picture shows on each side."""
+
+    def side(self, side: Literal["in", "out"]) -> tuple[Neighbour, ...]:
+        """The facts that are drawn on a side, from top to bottom."""
+        return tuple(fact for fact in self.facts if fact.side == side)[: self.most]
+
+    def places(self, side: Literal["in", "out"]) -> Float[np.ndarray, " facts"]:
+        """Heights of the facts of a side, 1 at the top to -1."""
+        n = len(self.side(side))
+        return np.linspace(1, -1, n) if n > 1 else np.zeros(n)
+
+    @property
+    def rows(self) -> int:
+        """Facts of the longer side."""
+        return max(1, len(self.side("in")), len(self.side("out")))
+
+    def heading(self, side: Literal["in", "out"]) -> str:
+        """What stands above a side, with how many facts it leaves out."""
+        n = sum(fact.side == side for fact in self.facts)
+        hidden = n - len(self.side(side))
+        words = f"{n} lead here" if side == "in" else f"{n} of its own"
+        return words + (f", {hidden} not drawn" if hidden else "")
+
+    def frame(self) -> pd.DataFrame:
+        """Columns: subject, relation, object, provenance; every fact, drawn or not."""
+        rows = [
+            (f.name, f.relation, self.entity) if f.side == "in" else
+            (self.entity, f.relation, f.name)
+            for f in self.facts
+        ]  # fmt: skip
+        table = pd.DataFrame(rows, columns=["subject", "relation", "object"])
+        return table.assign(provenance=[f.provenance for f in self.facts])

@@ -1,0 +1,196 @@
+"""Attribution patching: the cheap screen for component patching, and how far it can be trusted.
+
+1. To first order, writing a corrupted activation a' over the clean a changes the logit difference
+   by gradient . (a' - a): one backward pass for all components at once (Nanda 2023, "Attribution
+   Patching"; Syed et al., arXiv 2310.10348). `attribution` is its negative, the predicted fall.
+2. `integrated`: the gradient is averaged over questions between the clean and the corrupted one,
+   embeddings mixed in `steps` equal steps (midpoints; Hanna et al., arXiv 2403.17806), which helps
+   where the clean gradient is flat.
+3. Both are held against what patching really does (`analyses.interventions.component_patching`),
+   over all places that the corrupted token reaches: Pearson's and Spearman's correlation of the
+   mean effects, with intervals from resampled questions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from pydantic import Field
+from scipy.stats import rankdata
+from torch import Tensor
+
+from analyses.catalog import AnalysisOptions
+from analyses.circuits.path_patching import contrast_traces
+from analyses.estimates import Variables
+from analyses.interventions.component_patching import patched_components
+from analyses.precision import half_precision
+from analyses.questions.contrasts import Contrast, draw_contrasts
+from analyses.questions.examples import Examples, with_interval
+from analyses.resampling import correlation, resampled_means
+from circuits.model.transformer import HookedTransformer
+from circuits.patching import Component, activation
+from circuits.patching.engine import PatchEngine, Trace
+
+ESTIMATES = ("gradient", "integrated")
+COMPONENTS: tuple[Component, ...] = ("resid_pre", "attn_out", "mlp_out")
+"""Those without heads; z is attributed head by head."""
+
+
+class Options(AnalysisOptions):
+    """Options of attribution patching."""
+
+    steps: int = Field(default=4, ge=1, le=100)
+    """Points between clean and corrupted question at which gradients are integrated."""
+    resamples: int = Field(default=200, ge=20, le=5000)
+    """Bootstrap resamples of the questions, for the intervals of correlations."""
+
+
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Attributions of one checkpoint, beside real patching."""
+    engine = PatchEngine(model)
+    contrasts = draw_contrasts(examples, options.seed)
+    clean, sources = contrast_traces(engine, examples, contrasts)
+    real = patched_components(engine, examples, contrasts, clean, sources, (*COMPONENTS, "z"))
+    guessed = {
+        estimate: attributions(model, engine, examples, contrasts, clean, sources, steps)
+        for estimate, steps in zip(ESTIMATES, (0, options.steps), strict=True)
+    }
+    measured = {**real.states, **real.heads}
+    cells = {c: measured[c][..., 0] for c in (*COMPONENTS, "z")}
+    variables = _values(cells, guessed)
+    variables |= _agreement(cells, guessed, options)
+    valid = np.array([contrast.valid.sum() for contrast in contrasts], np.int32)
+    words = {"long_name": "examples with a corruption", "units": "1", "per_step": False}
+    variables["n_valid"] = (("corrupted",), valid, words)
+    positions = list(examples.queries.positions)
+    coords = {
+        "estimate": list(ESTIMATES),
+        "component": list(COMPONENTS),
+        "corrupted": positions,
+        "layer": np.arange(model.depth),
+        "position": positions,
+        "head": np.arange(model.cfg.n_heads),
+        "of": ["all", *COMPONENTS, "z"],
+    }
+    return half_precision(xr.Dataset(variables, coords))
+
+
+def attributions(
+    model: HookedTransformer,
+    engine: PatchEngine,
+    examples: Examples,
+    contrasts: tuple[Contrast, ...],
+    clean: Trace,
+    sources: list[Trace],
+    steps: int,
+) -> dict[str, Float[np.ndarray, "n corrupted layer position *head"]]:
+    """Predicted fall of the logit difference; steps = 0 takes the gradient at the clean question.
+
+    NaN where a question has no corruption, and before the corrupted position.
+    """
+    components: tuple[Component, ...] = (*COMPONENTS, "z")
+    answer = examples.queries.answer.to(engine.device)
+    found: dict[str, list[np.ndarray]] = {c: [] for c in components}
+    for contrast, source in zip(contrasts, sources, strict=False):
+        gradients = _gradients(model, contrast, answer, clean.resid[0], source.resid[0], steps)
+        for component in components:
+            by_layer = []
+            for layer in range(engine.depth):
+                ours, theirs = (activation(engine, t, component, layer) for t in (clean, source))
+                by_layer.append((gradients[component][layer] * (ours - theirs)).sum(-1))
+            values = torch.stack(by_layer, 1).cpu().numpy()
+            values[~contrast.valid] = np.nan
+            values[:, :, : contrast.position] = np.nan
+            found[component].append(values)
+    return {component: np.stack(parts, 1) for component, parts in found.items()}
+
+
+def _gradients(
+    model: HookedTransformer,
+    contrast: Contrast,
+    answer: Tensor,
+    clean: Float[Tensor, "n pos d_model"],
+    corrupted: Float[Tensor, "n pos d_model"],
+    steps: int,
+) -> dict[str, list[Tensor]]:
+    """Gradient of the logit difference by every activation, averaged over the steps."""
+    names = {c: [_hook_name(c, i) for i in range(model.depth)] for c in (*COMPONENTS, "z")}
+    places = [0.0] if steps == 0 else [(k + 0.5) / steps for k in range(steps)]
+    total: dict[str, Tensor] = {}
+    for place in places:
+        kept: dict[str, Tensor] = {}
+
+        def keep(value: Tensor, hook, kept: dict[str, Tensor] = kept) -> None:  # type: ignore[no-untyped-def]
+            kept[hook.name] = value
+
+        start = (clean + place * (corrupted - clean)).detach().requires_grad_()
+        wanted = [name for part in names.values() for name in part]
+        with torch.enable_grad(), model.hooks([(name, keep) for name in wanted]):
+            logits = model(start, start_at_layer=0)[:, -1]
+            metric = contrast.logit_difference(logits, answer).sum()
+            # what stands at a place where nothing reads it has no gradient
+            found = torch.autograd.grad(metric, [kept[n] for n in wanted], allow_unused=True)
+        for name, gradient in zip(wanted, found, strict=True):
+            if gradient is None:
+                gradient = torch.zeros_like(kept[name])
+            total[name] = total.get(name, 0) + gradient / len(places)
+    return {component: [total[n] for n in part] for component, part in names.items()}
+
+
+def _hook_name(component: str, layer: int) -> str:
+    inside = "attn." if component == "z" else ""
+    return f"blocks.{layer}.{inside}hook_{component}"
+
+
+def _values(cells: dict, guessed: dict) -> Variables:
+    """Means of attributed and measured effects with their intervals."""
+    fall = "fall of the logit difference between t and t'"
+    dims = ("corrupted", "layer", "position")
+    found: Variables = {}
+    for prefix, members, axes in (
+        ("", COMPONENTS, ("component", *dims)),
+        ("head_", ("z",), (*dims, "head")),
+    ):
+
+        def table(values: dict, members: tuple = members) -> np.ndarray:
+            return values["z"] if members == ("z",) else np.stack([values[c] for c in members], 1)
+
+        attributed = np.stack([table(guessed[estimate]) for estimate in ESTIMATES], 1)
+        attrs = {"long_name": f"{fall}, predicted from gradients", "units": "nats"}
+        found |= with_interval(f"{prefix}attribution", ("estimate", *axes), attributed, attrs)
+        attrs = {"long_name": f"{fall}, measured", "units": "nats"}
+        found |= with_interval(f"{prefix}patched", axes, table(cells), attrs)
+    return found
+
+
+def _agreement(cells: dict, guessed: dict, options: Options) -> Variables:
+    """Correlations over places between predicted and measured mean effects."""
+    every: tuple[Component, ...] = (*COMPONENTS, "z")
+    groups: dict[str, tuple[Component, ...]] = {"all": every, **{c: (c,) for c in every}}
+    n = len(cells["z"])
+    rng = np.random.default_rng([options.seed, n])
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=options.resamples)
+    weights = np.concatenate([np.ones((1, n)), weights])
+    table = np.empty((2, len(ESTIMATES), len(groups), len(weights)))
+    for m, estimate in enumerate(ESTIMATES):
+        for g, members in enumerate(groups.values()):
+            one, other = (
+                np.concatenate([resampled_means(values[c], weights) for c in members], 1)
+                for values in (cells, guessed[estimate])
+            )
+            here = np.isfinite(one).all(0) & np.isfinite(other).all(0)
+            one, other = one[:, here], other[:, here]
+            table[0, m, g] = correlation(one, other)
+            table[1, m, g] = correlation(rankdata(one, axis=1), rankdata(other, axis=1))
+    found: Variables = {}
+    for name, values in zip(("pearson", "spearman"), table, strict=True):
+        # NaN where all effects of a kind are equal, in some or all resamples
+        low, high = np.percentile(values[..., 1:], [2.5, 97.5], axis=-1)
+        text = f"{name.capitalize()} correlation of predicted and measured effects over places"
+        for suffix, part in (("", values[..., 0]), ("_low", low), ("_high", high)):
+            interval = " (95% bootstrap interval over examples)" if suffix else ""
+            attrs = {"long_name": text + interval, "units": "1"}
+            found[name + suffix] = (("estimate", "of"), part, attrs)
+    return found

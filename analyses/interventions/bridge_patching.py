@@ -1,0 +1,216 @@
+"""Cross-query bridge patching (Ye et al., arXiv 2505.23653), with placebo donors.
+
+1. Question B = (h, r1, r2) has bridge b. Its donor A has another bridge b' to which r2 applies.
+2. S[layer, position] of B is overwritten by A's state at the same place.
+3. Success: B's top token becomes r2(b'), the answer for A's bridge and B's second relation.
+
+Questions of more hops have several bridges, of which `bridge` chooses one; the target is where B's
+later relations lead from A's.
+
+Donors are drawn so that success can only come from the bridge: A shares neither subject nor r1
+with B, its own answer is not the target, and B with any one of A's tokens, or with another one of
+A's bridges, does not lead there.
+Two controls count the same event (the target is that of the real donor): `same_bridge`, a donor
+whose bridge is b, which should leave the answer alone (`kept`), and `random`, a donor with a third
+bridge that does not lead to the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Bool, Float, Int, Integer
+from pydantic import Field
+from torch import Tensor
+
+from analyses.catalog import AnalysisOptions
+from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
+from analyses.questions.examples import Examples, with_interval
+from circuits.errors import HopscopeError
+from circuits.model.transformer import HookedTransformer
+from circuits.patching.batched_runs import sweep, sweep_after
+from circuits.patching.engine import PatchEngine, Trace
+
+Control = Literal["bridge", "same_bridge", "random"]
+CONTROLS: tuple[Control, ...] = ("bridge", "same_bridge", "random")
+
+_POOL = 20_000  # donors are sought among at most this many queries of the split
+_PAIRS_AT_ONCE = 2_000_000
+OTHER, SUCCESS, KEPT, NO_DONOR = 0, 1, 2, -1
+
+
+class Options(AnalysisOptions):
+    """Options of bridge patching."""
+
+    controls: tuple[Control, ...] = CONTROLS
+    """Kinds of donor."""
+    bridge: int = Field(default=1, ge=1)
+    """Which bridge is swapped: the first, or a later one of questions with more hops."""
+
+
+@dataclass(frozen=True)
+class Donors:
+    """A donor per example and control."""
+
+    tokens: Int[np.ndarray, "control n pos"]
+    """Token ids; the question's own where there is no donor."""
+    rows: Int[np.ndarray, "control n"]
+    """Row of the donor in its split, -1 where there is none."""
+    target: Int[np.ndarray, " n"]
+    """Token id of r2(b'), where B's later relations lead from A's bridge."""
+
+
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Share of answers that become the donor bridge's, for every state of one checkpoint."""
+    n_bridges = examples.queries.bridge_ids.shape[1]
+    if options.bridge > n_bridges:
+        raise HopscopeError(
+            f"bridge = {options.bridge} is refused: the questions of {examples.split!r} have "
+            f"{n_bridges or 'no'} bridge{'' if n_bridges == 1 else 's'}; choose another split, or "
+            "a bridge that there is."
+        )
+    donors = examples.once(("donors", options), lambda: draw_donors(examples, options))
+    outcome = _outcomes(PatchEngine(model), examples, donors)
+    here = (donors.rows >= 0).T  # example, control
+    dims = ("control", "layer", "position")
+
+    def share(kind: int) -> Float[np.ndarray, "n control layer position"]:
+        return np.where(here[..., None, None], outcome == kind, np.nan)
+
+    success = {"long_name": "share of answers that become the donor bridge's", "units": "share"}
+    kept = {
+        "long_name": "share of answers that are the question's own, right one",
+        "units": "share",
+    }
+    return xr.Dataset(
+        {
+            **with_interval("success", dims, share(SUCCESS), success, shares=True),
+            **with_interval("kept", dims, share(KEPT), kept, shares=True),
+            "outcome_example": (
+                ("example", *dims),
+                np.where(here[..., None, None], outcome, NO_DONOR).astype(np.int8),
+                {"long_name": "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor"},
+            ),
+            "donor_row": (
+                ("example", "control"),
+                donors.rows.T.astype(np.int32),
+                {"long_name": "row of the donor in the split, -1 for none", "per_step": False},
+            ),
+            "n_valid": (
+                ("control",),
+                here.sum(0).astype(np.int32),
+                {"long_name": "examples with a donor", "units": "1", "per_step": False},
+            ),
+        },
+        {
+            "control": list(options.controls),
+            "layer": np.arange(model.depth + 1),
+            "position": list(examples.queries.positions),
+        },
+    )
+
+
+def _outcomes(
+    engine: PatchEngine, examples: Examples, donors: Donors
+) -> Int[np.ndarray, "n control layer position"]:
+    n_controls, n, n_pos = donors.tokens.shape
+    device = engine.device
+    base = engine.trace(examples.queries.tokens.to(device))
+    flat = torch.from_numpy(donors.tokens.astype(np.int64)).flatten(0, 1).to(device)
+    given = engine.trace(flat)
+    answer = examples.queries.answer.to(device)
+    target = torch.from_numpy(donors.target.astype(np.int64)).to(device)
+    found = np.empty((n, n_controls, engine.depth + 1, n_pos), np.int8)
+    for p in range(n_pos):
+        for layer, logits in _patched(engine, base, given, p).items():
+            found[:, :, layer, p] = _judged(logits.argmax(-1), answer, target).T.cpu().numpy()
+    return found
+
+
+def _patched(
+    engine: PatchEngine, base: Trace, given: Trace, p: int
+) -> dict[int, Float[Tensor, "control n d_vocab"]]:
+    """Logits with S[layer, p] of the donors in the questions, by layer."""
+    n_controls = given.n // base.n
+    if p == 0:  # nothing comes before the subject, so runs agree there
+        found = sweep_after(engine, base, given, p, range(engine.depth), engine.depth)
+        unpatched = engine.logits(base.resid[-1][:, -1])
+        return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}
+    states = given.resid[:, :, p, None].unflatten(1, (n_controls, -1))
+    return sweep(engine, base, p, dict(enumerate(states)))
+
+
+def _judged(
+    top: Int[Tensor, "control n"], answer: Int[Tensor, " n"], target: Int[Tensor, " n"]
+) -> Int[Tensor, "control n"]:
+    kept = torch.where(top == answer, KEPT, OTHER)
+    return torch.where(top == target, SUCCESS, kept)
+
+
+def draw_donors(examples: Examples, options: Options) -> Donors:
+    """Draw donors from the split of the examples, by a hash of seed, question and donor."""
+    pool = examples.corpus.queries(examples.split)
+    rows = np.arange(len(pool))
+    if len(pool) > _POOL:
+        rows = np.sort(np.random.default_rng([options.seed, 1]).permutation(rows)[:_POOL])
+        pool = pool.take(rows)
+    table = FactTable.of(examples.corpus.graph)
+    ours, donor = Chains.of(examples.queries), Chains.of(pool)
+    step = max(1, _PAIRS_AT_ONCE // max(1, len(pool)))
+    parts = [
+        _draw(ours.rows(slice(i, i + step)), donor, table, options)
+        for i in range(0, len(examples), step)
+    ]
+    chosen = np.concatenate([part[0] for part in parts], 1)
+    target = np.concatenate([part[1] for part in parts])
+    tokens = np.where(chosen[..., None] >= 0, pool.token_ids[chosen], examples.queries.token_ids)
+    return Donors(tokens, np.where(chosen >= 0, rows[chosen], -1), target)
+
+
+def _draw(
+    ours: Chains, donor: Chains, table: FactTable, options: Options
+) -> tuple[Int[np.ndarray, "control n"], Int[np.ndarray, " n"]]:
+    """Index into the pool (-1: none) per control, and the target of the real donor."""
+    at, then = ours.stops.T[..., None], ours.relations.T[..., None]  # [hop, n, 1]
+    its_at, its_then = donor.stops.T, donor.relations.T
+    hops = len(then)
+    question = hashed(options.seed, at[0], *then)
+    priority = hashed(question, its_at[0], *its_then)
+    unlike = (its_at[0] != at[0]) & (its_then[0] != then[0])
+    # where the later relations lead from each of the donor's stops; the first is its subject
+    swapped = [table.follow(its_at[k], [*then[k:]]) for k in range(hops)]
+    leads_to = swapped.pop(options.bridge)
+    elsewhere = [  # answers that the patched question gets in another way than by this bridge
+        donor.answer,
+        *swapped,
+        *(table.follow(at[j], [its_then[j], *then[j + 1 :]]) for j in range(hops)),
+    ]
+
+    def only_by_bridge(wanted: np.ndarray) -> np.ndarray:
+        return unlike & np.logical_and.reduce([answer != wanted for answer in elsewhere])
+
+    other = its_at[options.bridge] != at[options.bridge]
+    new = (leads_to >= 0) & (leads_to != ours.answer[:, None])
+    real = only_by_bridge(leads_to) & other & new
+    chosen = _least(priority, real)
+    target = np.where(chosen >= 0, leads_to[np.arange(len(leads_to)), chosen], NO_FACT)
+    placebo = only_by_bridge(target[:, None])
+    allowed = {
+        "bridge": real,
+        "same_bridge": placebo & ~other,
+        "random": placebo & other & (leads_to != target[:, None]),
+    }
+    found = [_least(priority, allowed[control]) for control in options.controls]
+    return np.where(chosen >= 0, np.stack(found), -1), target
+
+
+def _least(
+    priority: Integer[np.ndarray, "n donor"], allowed: Bool[np.ndarray, "n donor"]
+) -> Int[np.ndarray, " n"]:
+    masked = np.where(allowed, priority, np.iinfo(np.uint64).max)
+    first = masked.argmin(1)
+    return np.where(allowed[np.arange(len(first)), first], first, -1)

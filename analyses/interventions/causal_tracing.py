@@ -1,0 +1,274 @@
+"""Causal tracing by interchange (*Grokked Transformers*, section 4; methods section 4).
+
+1. Each question gets corrupted versions in which one token is replaced
+   (`analyses.questions.corruptions`).
+2. Noising: in the run of the clean question, S[layer, position] is overwritten by its value for
+   the corrupted one, at the position of the replaced token. `strength` is the share of questions
+   whose top token is then no longer the answer t; `changed` the share whose top token is not the
+   clean run's (before the model answers well, the first is high by itself).
+3. Denoising: in the run of the corrupted question the clean state is written; `restored` is the
+   share whose top token is t again.
+4. `logit_diff` is the logit of t minus that of the corrupted question's own answer, after noising.
+
+`reference` follows the paper to the letter: one corruption, drawn by its rules. By default there
+are several, and only such as have an answer of their own that differs from t. With `target_layer`
+below the depth the effect is traced to the state S[target_layer, last] instead: all of the above
+is then read by the logit lens of that state, and in place of t stands the clean run's top token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Bool, Float, Int, Shaped
+from pydantic import Field
+from torch import Tensor
+
+from analyses.catalog import AnalysisOptions
+from analyses.estimates import Variables
+from analyses.questions.corruptions import Corruptions, draw_corruptions
+from analyses.questions.examples import Examples, with_interval
+from circuits.errors import HopscopeError
+from circuits.model.transformer import HookedTransformer
+from circuits.patching.batched_runs import sweep_after
+from circuits.patching.engine import PatchEngine, Trace
+
+NOISE_SCALE = 3.0
+"""Standard deviations of the token embeddings (Meng et al., arXiv 2202.05262, section 2.1)."""
+
+
+class Options(AnalysisOptions):
+    """Options of causal tracing."""
+
+    reference: bool = False
+    """One corruption per question, drawn by the rules of *Grokked Transformers*."""
+    corruptions: int = Field(default=2, ge=1, le=50)
+    """Different corruptions per question and position, where there are as many."""
+    corruption: Literal["interchange", "noise"] = "interchange"
+    """Another token, or Gaussian noise of three standard deviations on the token's embedding."""
+    denoise: bool = True
+    """Also write the clean state into the (first) corrupted run."""
+    target_layer: int | None = Field(default=None, ge=1)
+    """Trace to S[target_layer, last position] instead of the output."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Effects per example, averaged over its corruptions; NaN where it has none."""
+
+    flipped: Float[np.ndarray, "n layer"]
+    changed: Float[np.ndarray, "n layer"]
+    probability: Float[np.ndarray, "n layer"]
+    logit_diff: Float[np.ndarray, "n layer"]
+    restored: Float[np.ndarray, "n layer"]
+    flips: Int[np.ndarray, "n layer"]
+    """Number of corruptions that flip; -1 for none drawn."""
+    drawn: Int[np.ndarray, " n"]
+    own_answer: Float[np.ndarray, " n"]
+    """Share of corrupted questions that the model answers with their own answer."""
+
+
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Strength of every state of one checkpoint."""
+    engine = PatchEngine(model)
+    stop = options.target_layer or model.depth
+    if stop > model.depth:
+        raise HopscopeError(
+            f"target_layer = {stop} does not exist; this model's states are 1 to {model.depth}."
+        )
+    tracing = _Tracing(engine, examples, options, stop)
+    found = [tracing.position(p) for p in range(examples.queries.token_ids.shape[1])]
+    return _dataset(found, tracing, model.depth, examples)
+
+
+class _Tracing:
+    """What the positions of one checkpoint have in common: the clean run."""
+
+    def __init__(
+        self, engine: PatchEngine, examples: Examples, options: Options, stop: int
+    ) -> None:
+        self.engine, self.examples, self.options, self.stop = engine, examples, options, stop
+        self.tokens = examples.queries.tokens.to(engine.device)
+        self.answer = examples.queries.answer.to(engine.device)
+        self.last = self.tokens.shape[1] - 1
+        self.clean = engine.trace(self.tokens)
+        self.clean_logits = self.read(self.clean)
+        self.clean_top = self.clean_logits.argmax(-1)
+        self.target = self.answer if stop == engine.depth else self.clean_top
+
+    def read(self, trace: Trace) -> Float[Tensor, "n d_vocab"]:
+        """Logits at the last position of the state that is traced to."""
+        return self.engine.logits(trace.resid[self.stop][:, -1])
+
+    def position(self, p: int) -> _Outcome:
+        """Trace all states at position p."""
+        drawn = self.examples.once(("corruptions", p, self.options), lambda: self._draw(p))
+        n_drawn = len(drawn.tokens)
+        corrupted = self.engine.trace(self._corrupted_start(p, drawn), past=self.clean)
+        alone = self.read(corrupted).unflatten(0, (n_drawn, -1))
+        noised = self._noised(p, corrupted, alone)
+        restored = self._restored(p, corrupted, alone) if self.options.denoise else None
+        return self._outcome(drawn, noised, alone, restored)
+
+    def _draw(self, p: int) -> Corruptions:
+        options, corpus = self.options, self.examples.corpus
+        draws = 1 if options.reference else options.corruptions
+        if options.corruption == "noise":
+            own = np.repeat(self.examples.queries.token_ids[None, :, p], draws, 0)
+            return Corruptions(own, np.ones(own.shape, bool), np.full(own.shape, -1))
+        return draw_corruptions(
+            self.examples.queries,
+            corpus.graph,
+            corpus.in_distribution,
+            p,
+            draws=draws,
+            reference=options.reference,
+            seed=options.seed,
+        )
+
+    def _corrupted_start(self, p: int, drawn: Corruptions) -> Float[Tensor, "runs suffix d_model"]:
+        n_drawn = len(drawn.tokens)
+        tokens = self.tokens.repeat(n_drawn, 1)
+        tokens[:, p] = torch.from_numpy(drawn.tokens.astype(np.int64)).flatten().to(tokens.device)
+        start = self.engine.embed(tokens)[:, p:]
+        if self.options.corruption == "noise":
+            generator = torch.Generator().manual_seed(self.options.seed * 1009 + p)
+            noise = torch.randn(start[:, 0].shape, generator=generator).to(start)
+            start[:, 0] += NOISE_SCALE * self.engine.embedding_std * noise
+        return start
+
+    def _noised(
+        self, p: int, corrupted: Trace, alone: Float[Tensor, "draw n d_vocab"]
+    ) -> list[Float[Tensor, "draw n d_vocab"]]:
+        """Logits by layer. S[0, p] is the corrupted prompt; after `stop` nothing is left to do."""
+        middle = self._swept(self.clean, corrupted, p) or [alone] * (self.stop - 1)
+        at_stop = alone if p == self.last else self.clean_logits.expand_as(alone)
+        return [alone, *middle, at_stop]
+
+    def _swept(self, base: Trace, source: Trace, p: int) -> list[Float[Tensor, "draw n d_vocab"]]:
+        """Logits with S[layer, p] of `source` in `base` for 0 < layer < stop.
+
+        The runs differ at p only. At the last position nothing is left of base then: the outcome
+        is source's, whatever the layer, and the list is empty.
+        """
+        if p == self.last:
+            return []
+        found = sweep_after(self.engine, base, source, p, range(1, self.stop), self.stop)
+        return list(found.values())
+
+    def _restored(
+        self, p: int, corrupted: Trace, alone: Float[Tensor, "draw n d_vocab"]
+    ) -> Bool[Tensor, "layer n"]:
+        """Whether the target is the top token again, by layer; the first corruption only."""
+        base = corrupted.rows(slice(0, len(self.tokens)))
+        middle = [logits[0] for logits in self._swept(base, self.clean, p)]
+        middle = middle or [self.clean_logits] * (self.stop - 1)
+        at_stop = self.clean_logits if p == self.last else alone[0]
+        logits = torch.stack([self.clean_logits, *middle, at_stop])
+        return logits.argmax(-1) == self.target
+
+    def _outcome(
+        self,
+        drawn: Corruptions,
+        noised: list[Tensor],
+        alone: Tensor,
+        restored: Bool[Tensor, "layer n"] | None,
+    ) -> _Outcome:
+        valid = torch.from_numpy(drawn.valid).to(alone.device)
+        own = torch.from_numpy(drawn.answer.astype(np.int64)).to(alone.device)
+        has_own = valid & (own >= 0)
+        target = self.target.expand(len(own), -1)
+        parts: dict[str, list[Tensor]] = {"flip": [], "changed": [], "p": [], "diff": []}
+        for logits in noised:
+            top = logits.argmax(-1)
+            good = logits.gather(-1, target[..., None])[..., 0]
+            bad = logits.gather(-1, own.clamp(min=0)[..., None])[..., 0]
+            parts["flip"].append(top != target)
+            parts["changed"].append(top != self.clean_top)
+            parts["p"].append((good - logits.logsumexp(-1)).exp())
+            parts["diff"].append(good - bad)
+        flip, changed, probability, diff = (torch.stack(part, -1) for part in parts.values())
+        counted = torch.where(valid[..., None], flip, False).sum(0)
+        flips = torch.where(valid.any(0)[:, None], counted, -1)
+        nothing = torch.full((len(self.target), len(noised)), torch.nan)
+        answered = (alone.argmax(-1) == own).float()
+        return _Outcome(
+            flipped=_mean(flip, valid),
+            changed=_mean(changed, valid),
+            probability=_mean(probability, valid),
+            logit_diff=_mean(diff, has_own),
+            restored=nothing.numpy() if restored is None else _mean(restored.T[None], valid[:1]),
+            flips=flips.cpu().numpy(),
+            drawn=valid.sum(0).cpu().numpy(),
+            own_answer=_mean(answered[..., None], has_own)[:, 0],
+        )
+
+
+def _mean(
+    values: Shaped[Tensor, "draw n layer"], valid: Bool[Tensor, "draw n"]
+) -> Float[np.ndarray, "n layer"]:
+    """Mean over the valid draws, NaN where there is none."""
+    kept = torch.where(valid[..., None], values.float(), 0.0).sum(0)
+    return (kept / valid.sum(0)[:, None]).cpu().numpy()  # 0 / 0 is NaN
+
+
+def _dataset(
+    found: list[_Outcome], tracing: _Tracing, depth: int, examples: Examples
+) -> xr.Dataset:
+    layers = len(found[0].flipped[0])
+
+    def grid(name: str) -> np.ndarray:
+        """[n, layer 0..depth, position]; NaN beyond the state that is traced to."""
+        whole = np.stack([getattr(outcome, name) for outcome in found], -1).astype(np.float32)
+        return np.pad(whole, ((0, 0), (0, depth + 1 - layers), (0, 0)), constant_values=np.nan)
+
+    dims = ("layer", "position")
+    flips = np.stack([outcome.flips for outcome in found], -1)
+    flips = np.pad(flips, ((0, 0), (0, depth + 1 - layers), (0, 0)), constant_values=-1)
+    traced, wanted = "answer", "the answer"
+    if tracing.stop < depth:
+        traced = f"lens token at S[{tracing.stop}, last]"
+        wanted = f"the clean run's {traced}"
+    shares = {
+        "strength": ("flipped", f"share whose top token is no longer {wanted}"),
+        "changed": ("changed", "share whose top token is not the clean run's"),
+        "restored": ("restored", f"share whose {traced} a clean state restores"),
+    }
+    means = {
+        "probability": ("probability", f"mean probability of {wanted} after patching", "1"),
+        "logit_diff": ("logit_diff", f"logit of {wanted} minus the corrupted answer's", "nats"),
+    }
+    variables: Variables = {}
+    for name, (source, text) in shares.items():
+        attrs = {"long_name": text, "units": "share"}
+        variables |= with_interval(name, dims, grid(source), attrs, shares=True)
+    for name, (source, text, units) in means.items():
+        attrs = {"long_name": text, "units": units}
+        variables |= with_interval(name, dims, grid(source), attrs)
+    right = (tracing.clean_top == tracing.answer).float().cpu().numpy()
+    how = "answered rightly" if tracing.stop == depth else f"whose {traced} is the answer"
+    attrs = {"long_name": f"share {how} without patching", "units": "share"}
+    variables |= with_interval("clean_accuracy", (), right, attrs, shares=True)
+    own = np.stack([outcome.own_answer for outcome in found], -1)
+    attrs = {"long_name": f"share of corrupted questions {how}", "units": "share"}
+    variables |= with_interval("corrupted_accuracy", ("position",), own, attrs, shares=True)
+    about = {"long_name": f"corruptions that flip the {traced}, -1: none drawn", "units": "1"}
+    variables["flip_example"] = (("example", *dims), flips.astype(np.int8), about)
+    variables |= _counts(np.stack([outcome.drawn for outcome in found], -1))
+    coords = {"layer": np.arange(depth + 1), "position": list(examples.queries.positions)}
+    return xr.Dataset(variables, coords)
+
+
+def _counts(drawn: Int[np.ndarray, "n position"]) -> Variables:
+    """How many corruptions stand behind a question, and how many questions have one."""
+    once = {"units": "1", "per_step": False}
+    each = {"long_name": "corruptions drawn for the question", **once}
+    n_valid = (drawn > 0).sum(0).astype(np.int32)
+    return {
+        "drawn_example": (("example", "position"), drawn.astype(np.int8), each),
+        "n_valid": (("position",), n_valid, {"long_name": "examples with a corruption", **once}),
+    }

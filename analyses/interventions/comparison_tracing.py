@@ -1,0 +1,117 @@
+"""Causal tracing of the comparison task (*Grokked Transformers*, arXiv 2405.15071, section 4).
+
+A question (attribute, entity 1, entity 2) is corrupted at one place, so that its label changes:
+
+| position  | replaced by, uniformly                                                               |
+|-----------|--------------------------------------------------------------------------------------|
+| attribute | another compared attribute of which both entities have a value                       |
+| entity_1  | an entity, ID for the attribute, whose value is v2 (if v1 = v2: the next value up or |
+|           | down; where values have no order, any other value)                                   |
+| entity_2  | the same with v1                                                                     |
+
+The clean run's state S[l, position] is overwritten by its value in the corrupted run; later blocks
+are recomputed. Strength is the share of answers whose top token is not (or no longer) the label,
+`changed` the share whose top token is not the clean run's: before the model answers well, the first
+is high by itself. Draws are seeded by the example, so a corruption is the same at every checkpoint.
+Unlike in the paper several corruptions are drawn per example, each truly with another label. Its
+five positions are three here: see `circuits.corpus.comparison`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from analyses.catalog import AnalysisOptions
+from analyses.estimates import Variables, estimated
+from analyses.questions.comparison_corruptions import corruptions
+from analyses.questions.examples import Examples
+from circuits.model.transformer import HookedTransformer
+from circuits.patching.batched_runs import sweep
+from circuits.patching.engine import PatchEngine, Trace
+
+
+class Options(AnalysisOptions):
+    """How many corruptions, and which examples count."""
+
+    n_corruptions: int = Field(default=3, ge=1)
+    """Corruptions per example and position; their flips are averaged."""
+    only_right: bool = False
+    """Leave out examples that the model gets wrong without a patch."""
+
+
+@torch.no_grad()
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Share of answers that flip when one state is taken from a corrupted question.
+
+    Returns:
+        strength, changed, probability_drop (layer, position) and clean_accuracy (scalar) with
+        intervals and numbers of examples; flip_example: each example's share of corruptions that
+        flip it.
+    """
+    queries = examples.queries
+    engine = PatchEngine(model)
+    base = engine.trace(queries.tokens.to(model.device))
+    answer = queries.answer.to(model.device)
+    clean = engine.logits(base.resid[-1][:, -1])
+    chance = clean.softmax(-1).gather(-1, answer[:, None])[:, 0]
+    k, seed = options.n_corruptions, options.seed
+    tokens, valid = examples.once((k, seed), lambda: corruptions(examples, k, seed))
+    n_layers, n_pos = model.depth + 1, len(queries.positions)
+    flips, changes, drops = (np.full((len(queries), n_layers, n_pos), np.nan) for _ in range(3))
+    right = (clean.argmax(-1) == answer).cpu().numpy()
+    for p in range(n_pos):
+        logits = _patched(engine, base, tokens[p].to(model.device), p)
+        index = answer.expand(logits.shape[:-1])
+        top = logits.argmax(-1)
+        drop = chance - logits.softmax(-1).gather(-1, index[..., None])[..., 0]
+        for store, values in (
+            (flips, top != index),
+            (changes, top != clean.argmax(-1)),
+            (drops, drop),
+        ):
+            store[:, :, p] = _mean_over_valid(values.float().cpu().numpy(), valid[p]).T
+    if options.only_right:
+        flips[~right] = changes[~right] = drops[~right] = np.nan
+    variables = _variables(flips, changes, drops, right)
+    coords = {"layer": np.arange(n_layers), "position": list(queries.positions)}
+    return xr.Dataset(variables, coords)
+
+
+def _variables(
+    flips: Float[np.ndarray, "n layer position"],
+    changes: Float[np.ndarray, "n layer position"],
+    drops: Float[np.ndarray, "n layer position"],
+    right: Bool[np.ndarray, " n"],
+) -> Variables:
+    at = ("layer", "position")
+    words = {"long_name": "share of the example's corruptions that flip it", "units": "share"}
+    variables: Variables = {"flip_example": (("example", *at), flips.astype(np.float32), words)}
+    for name, values, dims, text in (
+        ("strength", flips, at, "answers that flip"),
+        ("changed", changes, at, "answers that are not the clean run's"),
+        ("clean_accuracy", right.astype(float), (), "accuracy without a patch"),
+    ):
+        variables |= estimated(name, values, dims, text, shares=True, keep=False)
+    return variables | estimated("probability_drop", drops, at, "fall of the label's probability")
+
+
+def _patched(
+    engine: PatchEngine, base: Trace, tokens: Int[Tensor, "k n pos"], position: int
+) -> Float[Tensor, "layer k n d_vocab"]:
+    """Logits with S[l, position] taken from each corrupted run, for every layer."""
+    corrupted = [engine.trace(some).resid[:, :, position, None] for some in tokens]
+    found = sweep(engine, base, position, dict(enumerate(torch.stack(corrupted, 1))))
+    return torch.stack(list(found.values()))
+
+
+def _mean_over_valid(
+    values: Float[np.ndarray, "layer k n"], valid: np.ndarray
+) -> Float[np.ndarray, "layer n"]:
+    count = valid.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(valid, values, 0).sum(1) / count

@@ -1,0 +1,183 @@
+"""Component patching: which part of which block carries which token of the question.
+
+1. The corrupted questions are those of causal tracing (`analyses.questions.contrasts`): one token
+   is replaced so that the question has another answer t'.
+2. In the clean run one activation is overwritten by its value in the corrupted run (Wang et al.,
+   arXiv 2211.00593, section 3; names as in TransformerLens). It may stand at the corrupted position
+   or at any later one: attention at relation_1 carries the subject, for example.
+3. `effect` is how far the logit difference between t and t' falls, `probability` that of t after
+   the patch, `flipped` the share of questions whose top token is no longer the clean run's.
+   `total` is the effect of corrupting the whole question.
+
+Components with heads are patched head by head. All cells of one position are one sweep of
+`circuits.patching.engine`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from analyses.catalog import AnalysisOptions
+from analyses.circuits.path_patching import contrast_traces
+from analyses.estimates import Variables
+from analyses.precision import half_precision
+from analyses.questions.contrasts import Contrast, draw_contrasts
+from analyses.questions.examples import Examples, with_interval
+from circuits.model.transformer import HookedTransformer
+from circuits.patching import HEAD_COMPONENTS, Component, Patch, patched_logits
+from circuits.patching.engine import PatchEngine, Trace
+
+MEASURES = ("effect", "probability", "flipped")
+
+
+class Options(AnalysisOptions):
+    """Options of component patching."""
+
+    components: tuple[Component, ...] = ("resid_mid", "attn_out", "mlp_out", "z")
+    """Any of resid_pre, resid_mid, resid_post, attn_out, mlp_out, z, q, k, v, pattern."""
+
+    @property
+    def of_states(self) -> tuple[Component, ...]:
+        """Those without heads."""
+        return tuple(c for c in self.components if c not in HEAD_COMPONENTS)
+
+    @property
+    def of_heads(self) -> tuple[Component, ...]:
+        """Those with heads."""
+        return tuple(c for c in self.components if c in HEAD_COMPONENTS)
+
+
+@dataclass(frozen=True)
+class PatchedComponents:
+    """Outcomes per question, NaN before the corrupted position and where there is no corruption.
+
+    The last axis is `MEASURES`.
+    """
+
+    states: dict[Component, Float[np.ndarray, "n corrupted layer position measure"]]
+    heads: dict[Component, Float[np.ndarray, "n corrupted layer position head measure"]]
+    total: Float[np.ndarray, "n corrupted"]
+
+
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Effects of all components of one checkpoint."""
+    engine = PatchEngine(model)
+    contrasts = draw_contrasts(examples, options.seed)
+    clean, sources = contrast_traces(engine, examples, contrasts)
+    found = patched_components(engine, examples, contrasts, clean, sources, options.components)
+    coords: dict = {
+        "corrupted": list(examples.queries.positions),
+        "layer": np.arange(model.depth),
+        "position": list(examples.queries.positions),
+    }
+    variables: Variables = {}
+    if options.of_states:
+        coords["component"] = list(options.of_states)
+        dims: tuple[str, ...] = ("component", "corrupted", "layer", "position")
+        variables |= _measured("", dims, np.stack([found.states[c] for c in options.of_states], 1))
+    if options.of_heads:
+        coords |= {"head_component": list(options.of_heads), "head": np.arange(model.cfg.n_heads)}
+        dims = ("head_component", "corrupted", "layer", "position", "head")
+        table = np.stack([found.heads[c] for c in options.of_heads], 1)
+        variables |= _measured("head_", dims, table)
+    about = {"long_name": "fall when the token itself is corrupted", "units": "nats"}
+    variables |= with_interval("total", ("corrupted",), found.total, about)
+    valid = np.array([c.valid.sum() for c in contrasts], np.int32)
+    counted = {"long_name": "examples with a corruption", "units": "1", "per_step": False}
+    variables["n_valid"] = (("corrupted",), valid, counted)
+    return half_precision(xr.Dataset(variables, coords))
+
+
+@torch.no_grad()
+def patched_components(
+    engine: PatchEngine,
+    examples: Examples,
+    contrasts: tuple[Contrast, ...],
+    clean: Trace,
+    sources: list[Trace],
+    components: tuple[Component, ...],
+) -> PatchedComponents:
+    """Patch every component at every place that a corrupted token can reach."""
+    n, n_pos, n_heads = len(examples), clean.pos, engine.cfg.n_heads
+    shape = (n, len(contrasts), engine.depth, n_pos)
+    with_heads = {c: c in HEAD_COMPONENTS for c in components}
+    tables = {
+        c: np.full((*shape, *((n_heads,) if heads else ()), len(MEASURES)), np.nan, np.float32)
+        for c, heads in with_heads.items()
+    }
+    total = np.full((n, len(contrasts)), np.nan, np.float32)
+    answer = examples.queries.answer.to(engine.device)
+    logits = engine.logits(clean.resid[-1][:, -1])
+    for index, (contrast, source) in enumerate(zip(contrasts, sources, strict=False)):
+        judge = _Judge(contrast, answer, logits)
+        total[:, index] = judge(engine.logits(source.resid[-1][:, -1])[None])[0, :, 0].cpu()
+        for p in range(contrast.position, n_pos):
+            for (component, layer), found in _cells(engine, source, clean, components, p, judge):
+                table = tables[component]
+                values = found.movedim(0, 1).cpu().numpy()  # n cell measure
+                table[:, index, layer, p] = values if with_heads[component] else values[:, 0]
+        for table in (*tables.values(), total[..., None]):
+            table[~contrast.valid, index] = np.nan
+    return PatchedComponents(
+        {c: table for c, table in tables.items() if not with_heads[c]},
+        {c: table for c, table in tables.items() if with_heads[c]},
+        total,
+    )
+
+
+class _Judge:
+    """From logits of patched runs to `MEASURES`."""
+
+    def __init__(self, contrast: Contrast, answer: Tensor, clean: Tensor) -> None:
+        self.contrast, self.answer = contrast, answer
+        self.before = contrast.logit_difference(clean, answer)
+        self.top = clean.argmax(-1)
+
+    def __call__(
+        self, logits: Float[Tensor, "cells n d_vocab"]
+    ) -> Float[Tensor, "cells n measure"]:
+        fall = self.before - self.contrast.logit_difference(logits, self.answer)
+        good = logits.gather(-1, self.answer.expand(logits.shape[:-1])[..., None])[..., 0]
+        flipped = (logits.argmax(-1) != self.top).float()
+        return torch.stack([fall, (good - logits.logsumexp(-1)).exp(), flipped], -1)
+
+
+def _cells(
+    engine: PatchEngine,
+    source: Trace,
+    base: Trace,
+    components: tuple[Component, ...],
+    position: int,
+    judge: _Judge,
+) -> list[tuple[tuple[Component, int], Float[Tensor, "cells n measure"]]]:
+    """All components of all layers at one position."""
+    layers = tuple(range(engine.depth))
+    all_heads = tuple(range(engine.cfg.n_heads))
+    measured = []
+    for component in components:
+        heads = all_heads if component in HEAD_COMPONENTS else None
+        patch = Patch(component, layers, (position,), heads)
+        found = patched_logits(engine, source, base, patch)
+        measured += [((component, layer), judge(found[layer, position])) for layer in layers]
+    return measured
+
+
+def _measured(prefix: str, dims: tuple[str, ...], table: np.ndarray) -> Variables:
+    about = {
+        "effect": ("fall of the logit difference between t and t'", "nats"),
+        "probability": ("probability of the answer after patching", "1"),
+        "flipped": ("share whose top token is no longer the clean run's", "share"),
+    }
+    found: Variables = {}
+    for i, name in enumerate(MEASURES):
+        text, units = about[name]
+        attrs = {"long_name": text, "units": units}
+        shares = name == "flipped"
+        found |= with_interval(prefix + name, dims, table[..., i], attrs, shares=shares)
+    return found

@@ -1,0 +1,234 @@
+"""Edit propagation: one atomic fact is changed by a small fine-tune; do its two-hop answers follow?
+
+A model that composes reads each hop from one place, so a changed fact must change every question
+that goes through it. A model that has memorized the questions keeps the old answers.
+
+1. Facts to change are hop-one facts (s, r) -> o of the examples. The new object is drawn from the
+   other objects of r, so that the changed fact is of the same kind.
+2. A copy of the model is fine-tuned (AdamW) on the changed fact, together with trained questions
+   that do not go through it, until it gives the new object with probability `sure`.
+3. Asked, before and after: the fact itself; all (s, r, r2) as hop one, whose answers become those
+   of the new object; all (h, r1, r) with (h, r1) -> s as hop two, whose answer becomes the new
+   object; and questions not through the fact (bystanders) that were right before.
+4. Shares are per edit; intervals are over edits.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Bool, Int
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from analyses.catalog import AnalysisOptions
+from analyses.estimates import estimated
+from analyses.questions.corruptions import FactTable
+from analyses.questions.examples import Examples
+from circuits.corpus.corpus import Corpus
+from circuits.corpus.queries import Queries
+from circuits.errors import HopscopeError
+from circuits.model.transformer import HookedTransformer
+from circuits.statistics import LEAST_EXAMPLES
+
+MEASURES = {
+    "learned": "the changed fact is answered with its new object",
+    "first_hop_before": "hop-one questions answered right before the edit",
+    "first_hop_new": "hop-one questions answered with the new answer after it",
+    "first_hop_old": "hop-one questions answered with the old answer after it",
+    "first_hop_chance": "hop-one questions answered with the new answer before it",
+    "second_hop_before": "hop-two questions answered right before the edit",
+    "second_hop_new": "hop-two questions answered with the new answer after it",
+    "second_hop_old": "hop-two questions answered with the old answer after it",
+    "second_hop_chance": "hop-two questions answered with the new answer before it",
+    "bystanders_kept": "right answers to other questions that stay right",
+}
+
+PARTS = ("subject", "relation", "old", "new")
+
+
+class Options(AnalysisOptions):
+    """How many facts are changed, and how gently."""
+
+    n_edits: int = Field(default=8, ge=LEAST_EXAMPLES)
+    max_steps: int = Field(default=60, ge=0)
+    """Most optimizer steps per edit."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    sure: float = Field(default=0.9, gt=0, lt=1)
+    """Probability of the new object at which the fine-tune stops."""
+    retained: int = Field(default=128, ge=1)
+    """Trained questions not through the fact per step, atomic and inferred."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A changed fact. Entities and relations are graph indices."""
+
+    subject: int
+    relation: int
+    old: int
+    new: int
+
+
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Share of two-hop answers that follow a changed fact, and of others that stay.
+
+    Returns:
+        share (measure) with intervals over edits; share_edit (edit, measure); steps_edit, the
+        optimizer steps each edit took; fact_edit (edit, part), token ids of the changed facts.
+        Where fewer than n_edits facts could be changed the rest is NaN or -1.
+    """
+    if examples.queries.token_ids.shape[1] != 3:
+        raise HopscopeError(
+            "edit_propagation asks two-hop questions and this run's have "
+            f"{examples.queries.token_ids.shape[1] - 1} hops; use a run with splits.hops = 2."
+        )
+    table = FactTable.of(examples.corpus.graph).object
+    edits = _draw_edits(examples.queries, table, options)
+    found, steps = [], []
+    for number, edit in enumerate(edits):
+        edited, n_steps = _fine_tuned(model, examples.corpus, edit, options, number)
+        found.append(measure_edit(model, edited, examples, edit, table))
+        steps.append(n_steps)
+    values = np.full((options.n_edits, len(MEASURES)), np.nan)
+    values[: len(edits)] = [[row[name] for name in MEASURES] for row in found]
+    variables = estimated("share", values, ("measure",), "share of answers", over="edit")
+    first = examples.corpus.vocab.first_relation
+    facts = np.full((options.n_edits, len(PARTS)), -1)
+    facts[: len(edits)] = [(e.subject, first + e.relation, e.old, e.new) for e in edits]
+    took = np.full(options.n_edits, -1)
+    took[: len(edits)] = steps
+    variables["steps_edit"] = (("edit",), took, {"long_name": "optimizer steps of the edit"})
+    variables["fact_edit"] = (("edit", "part"), facts, {"long_name": "changed fact, token ids"})
+    coords = {
+        "measure": list(MEASURES),
+        "part": list(PARTS),
+        "edit": np.arange(options.n_edits),
+    }
+    return xr.Dataset(variables, coords)
+
+
+def _draw_edits(
+    queries: Queries, table: Int[np.ndarray, "entity relation"], options: Options
+) -> list[Edit]:
+    rng = np.random.default_rng([options.seed, 6])
+    first = queries.vocab.first_relation
+    facts = np.unique(queries.token_ids[:, :2] - [0, first], axis=0)
+    edits: list[Edit] = []
+    for subject, relation in rng.permutation(facts).tolist():
+        old = int(table[subject, relation])
+        others = np.unique(table[:, relation])
+        others = others[(others >= 0) & (others != old)]
+        # the new object must lead somewhere else by some relation, or nothing could follow
+        differs = (table[others] >= 0) & (table[old] >= 0) & (table[others] != table[old])
+        differs = differs.any(1)
+        if old < 0 or not differs.any():
+            continue
+        edits.append(Edit(subject, relation, old, int(rng.choice(others[differs]))))
+        if len(edits) == options.n_edits:
+            break
+    if len(edits) < LEAST_EXAMPLES:
+        raise HopscopeError(
+            f"{len(edits)} facts can be changed, at least {LEAST_EXAMPLES} are needed for an "
+            "interval; raise n_edits, or use more examples or a split with other first hops."
+        )
+    return edits
+
+
+def _fine_tuned(
+    model: HookedTransformer, corpus: Corpus, edit: Edit, options: Options, number: int
+) -> tuple[HookedTransformer, int]:
+    """A changed copy of the model, and the optimizer steps it took."""
+    edited = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(edited.parameters(), options.learning_rate, weight_decay=0.0)
+    rng = np.random.default_rng([options.seed, 7, number])
+    fact = torch.tensor([[edit.subject, corpus.vocab.first_relation + edit.relation]])
+    fact, new = fact.to(model.device), torch.tensor([edit.new], device=model.device)
+    pools = [corpus.queries("train_inferred"), corpus.queries("atomic_id")]
+    keep = [np.flatnonzero(~_through(pool, edit)) for pool in pools]
+    for step in range(options.max_steps):
+        with torch.enable_grad():
+            own = cross_entropy(edited.fast_logits(fact), new)
+            if own.item() < -np.log(options.sure):
+                return edited, step
+            loss = own
+            for pool, rows in zip(pools, keep, strict=True):
+                some = pool.take(rng.choice(rows, min(options.retained, len(rows)), replace=False))
+                logits = edited.fast_logits(some.tokens.to(model.device))
+                loss = loss + cross_entropy(logits, some.answer.to(model.device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return edited, options.max_steps
+
+
+def _through(queries: Queries, edit: Edit) -> Bool[np.ndarray, " n"]:
+    """Questions any of whose hops is the changed fact."""
+    tokens, relation = queries.token_ids, queries.vocab.first_relation + edit.relation
+    subjects = np.column_stack([tokens[:, :1], queries.bridge_ids])
+    return ((subjects == edit.subject) & (tokens[:, 1:] == relation)).any(1)
+
+
+@torch.no_grad()
+def measure_edit(
+    before: HookedTransformer,
+    after: HookedTransformer,
+    examples: Examples,
+    edit: Edit,
+    table: Int[np.ndarray, "entity relation"],
+) -> dict[str, float]:
+    """Each of `MEASURES` for one edit; NaN where no question is concerned.
+
+    Args:
+        before: The model as trained.
+        after: The model with the changed fact.
+        examples: The bystanders.
+        edit: What was changed.
+        table: Object of every (subject, relation), negative where there is not exactly one.
+    """
+    first = examples.corpus.vocab.first_relation
+    follows = (table[edit.old] >= 0) & (table[edit.new] >= 0)
+    follows &= table[edit.old] != table[edit.new]
+    # a question that passes the fact twice has yet another answer
+    follows[edit.relation] &= edit.new != edit.subject
+    r2 = np.flatnonzero(follows)
+    as_first = np.column_stack(
+        [np.full_like(r2, edit.subject), np.full_like(r2, first + edit.relation), first + r2]
+    )
+    to_subject = table == edit.subject
+    to_subject[edit.subject, edit.relation] = False
+    h, r1 = np.nonzero(to_subject)
+    as_second = np.column_stack([h, first + r1, np.full_like(h, first + edit.relation)])
+    fact = np.array([[edit.subject, first + edit.relation]])
+    found = {"learned": _share(_top(after, fact) == edit.new)}
+    for name, tokens, old, new in (
+        ("first_hop", as_first, table[edit.old, r2], table[edit.new, r2]),
+        ("second_hop", as_second, np.full(len(h), edit.old), np.full(len(h), edit.new)),
+    ):
+        was, now = _top(before, tokens), _top(after, tokens)
+        for measure, hit in (
+            ("before", was == old), ("new", now == new), ("old", now == old), ("chance", was == new)
+        ):  # fmt: skip
+            found[f"{name}_{measure}"] = _share(hit)
+    others = examples.queries.take(np.flatnonzero(~_through(examples.queries, edit)))
+    was_right = _top(before, others.token_ids) == others.answer_ids
+    still = _top(after, others.token_ids) == others.answer_ids
+    return {**found, "bystanders_kept": _share(still[was_right])}
+
+
+def _top(model: HookedTransformer, tokens: Int[np.ndarray, "n pos"]) -> Int[np.ndarray, " n"]:
+    """Token answered to each question."""
+    if not len(tokens):
+        return np.empty(0, np.int64)
+    given: Tensor = torch.from_numpy(tokens.astype(np.int64)).to(model.device)
+    return model.fast_logits(given).argmax(-1).cpu().numpy()
+
+
+def _share(hit: Bool[np.ndarray, " n"]) -> float:
+    """Share that is true; NaN of nothing."""
+    return float(hit.mean()) if len(hit) else float("nan")

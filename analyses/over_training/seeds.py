@@ -1,0 +1,172 @@
+"""What several runs of one recipe have in common: numbers at their end, dates, and the circuit.
+
+Single runs carry intervals over questions; these are over runs, and say what another seed (with its
+own split of the facts) would give. Circuits and swaps are those of the last step at which all of
+the runs were analyzed, and dates are of the steps that all have, so that no mean is over different
+ones. `seed_spread` is about numbers of
+each run, `agreement_of_runs` about the circuits of pairs of runs. Nothing is computed on models:
+what has not been analyzed is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from analyses.circuits.agreement import circuit_agreement
+from analyses.over_training.formation import formation
+from analyses.walk import stored_result
+from circuits.errors import HopscopeError
+from circuits.runs.run import Run
+from circuits.statistics import over_runs
+
+MEASURES = {
+    "accuracy_id": ("ID-test accuracy at the end", "share"),
+    "accuracy_ood": ("OOD-test accuracy at the end", "share"),
+    "edges": ("edges of the circuit", "1"),
+    "alone": ("accuracy of the circuit alone, mean-ablated", "share"),
+    "alone_interchange": ("accuracy of the circuit alone, interchange-ablated", "share"),
+    "without": ("accuracy without the circuit, mean-ablated", "share"),
+    "swap": ("bridge swaps that succeed, at their best state", "share"),
+    "swap_random": ("the same with a random donor", "share"),
+    "memorized": ("memorized at step", "step"),
+    "generalized": ("generalized at step", "step"),
+    "circuit_halfway": ("circuit halfway at step", "step"),
+    "accuracy_halfway": ("accuracy halfway at step", "step"),
+    "lag": ("accuracy behind the circuit by steps", "step"),
+}
+"""What each is, and its unit."""
+
+
+def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
+    """`value` (measure, run); `mean` with `mean_low`, `mean_high` and `mean_n` (measure).
+
+    NaN where a run has no such result: not analyzed, or it never happened.
+    """
+    if len(runs) < 2:
+        raise HopscopeError(f"{len(runs)} run cannot be compared; name at least two.")
+    stored = {name: _stored(runs, name, split) for name in ("circuit_discovery", "bridge_patching")}
+    common = {name: common_steps(found) for name, found in stored.items() if found}
+    steps = {name: max(found) for name, found in common.items()}
+    rows = []
+    for name, run in runs.items():
+        results = {a: f[name].sel(step=steps[a]) for a, f in stored.items() if name in f}
+        row = _end_of(run, split, results)
+        if "circuit_discovery" in results and len(common["circuit_discovery"]) > 1:
+            row |= _dates_of(run, split, common["circuit_discovery"])
+        rows.append(row)
+    table = np.array([[row.get(name, np.nan) for name in MEASURES] for row in rows], float)
+    found = over_runs(table)
+    bounds = np.stack([found.low, found.high])
+    shares = np.array([unit == "share" for _, unit in MEASURES.values()])
+    low, high = np.where(shares, np.clip(bounds, 0, 1), bounds)
+    interval = {"long_name": "95% interval over runs (Student)"}
+    return xr.Dataset(
+        {
+            "value": (("run", "measure"), table, {"long_name": "of each run"}),
+            "mean": ("measure", found.mean, {"long_name": "mean over runs"}),
+            "mean_low": ("measure", low, interval),
+            "mean_high": ("measure", high, interval),
+            "mean_n": ("measure", found.n, {"long_name": "runs with a value"}),
+        },
+        {"measure": list(MEASURES), "run": list(runs)},
+        {
+            "analysis": "seed_spread",
+            "split": split,
+            "steps": json.dumps(steps),
+            "provenance": _provenance(runs),
+        },
+    )
+
+
+def common_steps(results: Mapping[str, xr.Dataset]) -> list[int]:
+    """The steps that all of these results hold, rising."""
+    common = set.intersection(*(set(ds["step"].values.tolist()) for ds in results.values()))
+    if not common:
+        analysis = next(iter(results.values())).attrs.get("analysis")
+        raise HopscopeError(
+            f"{', '.join(results)} have no step in common at which {analysis} was run; run "
+            f"`hopscope analyze RUN {analysis} --steps STEP` with the same step for each."
+        )
+    return sorted(common)
+
+
+def _stored(runs: Mapping[str, Run], analysis: str, split: str) -> dict[str, xr.Dataset]:
+    """What is stored of an analysis for a split, by run; runs without it are left out."""
+    found = {name: stored_result(run, analysis) for name, run in runs.items()}
+    return {
+        name: ds.sel(split=split)
+        for name, ds in found.items()
+        if ds is not None and split in ds["split"].values
+    }
+
+
+def agreement_of_runs(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
+    """How alike the circuits of these runs are at their last common step (`circuit_agreement`)."""
+    circuits = {}
+    for name, run in runs.items():
+        found = stored_result(run, "circuit_discovery")
+        if found is None:
+            raise HopscopeError(
+                f"{name} has no circuit yet; run `hopscope analyze {run.path} circuit_discovery`."
+            )
+        circuits[name] = found
+    step = max(common_steps(circuits))
+    ds = circuit_agreement(list(circuits.values()), list(runs), split=split, step=step)
+    ds.attrs["step"] = step
+    ds.attrs["provenance"] = _provenance(runs)
+    return ds
+
+
+def _provenance(runs: Mapping[str, Run]) -> str:
+    return json.dumps({"runs": {name: {"seed": run.recipe.seed} for name, run in runs.items()}})
+
+
+def _end_of(run: Run, split: str, at_step: Mapping[str, xr.Dataset]) -> dict[str, float]:
+    table = run.metrics()
+    found: dict[str, float] = {}
+    for name, column in (("accuracy_id", "id_test"), ("accuracy_ood", "ood_test")):
+        values = table.get(f"accuracy/{column}")
+        if values is not None and len(values.dropna()):
+            found[name] = float(values.dropna().iloc[-1])
+    for name in ("memorized", "generalized"):
+        step = run.grok.get({"memorized": "memorization_step", "generalized": "grok_step"}[name])
+        if step is not None:
+            found[name] = float(step)
+    if "circuit_discovery" in at_step:
+        found |= _circuit_of(at_step["circuit_discovery"])
+    if "bridge_patching" in at_step:
+        found |= _swap_of(at_step["bridge_patching"])
+    return found
+
+
+def _circuit_of(now: xr.Dataset) -> dict[str, float]:
+    accuracy = now["accuracy"]
+    return {
+        "edges": float(now["n_edges"]),
+        "alone": float(accuracy.sel(ablation="mean", variant="restricted")),
+        "alone_interchange": float(accuracy.sel(ablation="interchange", variant="restricted")),
+        "without": float(accuracy.sel(ablation="mean", variant="excluded")),
+    }
+
+
+def _dates_of(run: Run, split: str, steps: Sequence[int]) -> dict[str, float]:
+    formed = formation(run, split, steps)
+    return {
+        "circuit_halfway": float(formed["halfway"].sel(curve="circuit")),
+        "accuracy_halfway": float(formed["halfway"].sel(curve="accuracy")),
+        "lag": float(formed["lag"]),
+    }
+
+
+def _swap_of(now: xr.Dataset) -> dict[str, float]:
+    success = now["success"]
+    best = success.sel(control="bridge").fillna(-1).argmax(("layer", "position"))
+    cell = success.isel({dim: int(place) for dim, place in best.items()})
+    return {
+        "swap": float(cell.sel(control="bridge")),
+        "swap_random": float(cell.sel(control="random")),
+    }

@@ -1,0 +1,109 @@
+"""Corrupted comparison questions whose true label differs from the original one's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from analyses.questions.corruptions import FactTable
+from analyses.questions.examples import Examples
+from circuits.corpus.comparison import SAME_LABELS, value_ranks
+from circuits.corpus.corpus import Corpus
+from circuits.errors import HopscopeError
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What the compared attributes say, by graph index."""
+
+    table: Int[np.ndarray, "entity relation"]
+    """Value of every entity and attribute, negative where it has not exactly one."""
+    known: Bool[np.ndarray, "entity relation"]
+    """ID facts."""
+    attributes: Int[np.ndarray, " a"]
+    neighbours: dict[int, dict[int, list[int]]]
+    """By attribute and value: the values that a changed entity may have where v1 = v2."""
+
+    def entities_with(self, attribute: int, values: list[int]) -> Int[np.ndarray, " k"]:
+        """ID entities whose value is one of these."""
+        column = np.isin(self.table[:, attribute], values) & self.known[:, attribute]
+        return np.flatnonzero(column)
+
+
+def corruptions(
+    examples: Examples, k: int, seed: int
+) -> tuple[Int[Tensor, "position k n pos"], Bool[np.ndarray, "position k n"]]:
+    """k corrupted questions per example and position, and which of them exist.
+
+    Where there are fewer than k candidates some repeat; without any the original question stands
+    and is not valid.
+    """
+    queries = examples.queries
+    if queries.kind != "comparison":
+        raise HopscopeError(
+            f"the questions of {examples.split!r} are of kind {queries.kind!r}; this analysis is "
+            "for the comparison task. Use a question split of a comparison run."
+        )
+    values, first = _values(examples.corpus), queries.vocab.first_relation
+    n_pos = queries.token_ids.shape[1]
+    tokens = np.tile(queries.token_ids.astype(np.int64), (n_pos, k, 1, 1))
+    valid = np.zeros((n_pos, k, len(queries)), bool)
+    for i, row in enumerate(queries.token_ids.tolist()):
+        rng = np.random.default_rng([seed, *row])
+        for p, candidates in enumerate(_candidates(values, row[0] - first, row[1], row[2])):
+            if len(candidates):
+                drawn = rng.choice(candidates, k, replace=len(candidates) < k)
+                tokens[p, :, i, p] = drawn + (first if p == 0 else 0)
+                valid[p, :, i] = True
+    return torch.from_numpy(tokens), valid
+
+
+def _candidates(
+    values: Values, attribute: int, entity_1: int, entity_2: int
+) -> list[Int[np.ndarray, " k"]]:
+    """What may stand at each position instead, as graph indices; never an entity beside itself."""
+    table = values.table
+    v1, v2 = int(table[entity_1, attribute]), int(table[entity_2, attribute])
+    others = values.attributes[values.attributes != attribute]
+    has_both = (table[[entity_1, entity_2]][:, others] >= 0).all(0)
+    others = others[has_both]
+    if not values.neighbours:  # yes and no are shared by all attributes: the label must differ
+        agree = table[entity_1, others] == table[entity_2, others]
+        others = others[agree != (v1 == v2)]
+    if v1 != v2:
+        like_2, like_1 = (values.entities_with(attribute, [v]) for v in (v2, v1))
+        return [others, like_2[like_2 != entity_2], like_1[like_1 != entity_1]]
+    if values.neighbours:
+        changed = values.entities_with(attribute, values.neighbours[attribute][v1])
+    else:
+        column = table[:, attribute]
+        changed = np.flatnonzero((column >= 0) & (column != v1) & values.known[:, attribute])
+    return [others, changed, changed]
+
+
+@lru_cache(maxsize=4)
+def _values(corpus: Corpus) -> Values:
+    graph = corpus.graph
+    table = FactTable.of(graph).object
+    known = np.zeros(table.shape, bool)
+    subject, relation, _ = graph.facts[corpus.in_distribution].T
+    known[subject, relation] = True
+    asked = corpus.queries("train_inferred").token_ids[:, 0]
+    attributes = np.unique(asked).astype(np.int64) - corpus.vocab.first_relation
+    neighbours: dict[int, dict[int, list[int]]] = {}
+    if corpus.vocab.specials != SAME_LABELS:
+        rank = value_ranks(graph, attributes)
+        for attribute in attributes.tolist():
+            present = np.unique(table[:, attribute])
+            present = present[present >= 0]
+            ordered = present[np.argsort(rank[present], kind="stable")].tolist()
+            neighbours[attribute] = {
+                value: ordered[max(0, i - 1) : i] + ordered[i + 1 : i + 2]
+                for i, value in enumerate(ordered)
+            }
+    return Values(table, known, attributes, neighbours)

@@ -1,0 +1,72 @@
+"""The questions an analysis looks at: drawn once per split, the same for every checkpoint."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from jaxtyping import Int
+
+from circuits.corpus.corpus import Corpus
+from circuits.corpus.queries import Queries
+from circuits.statistics import Interval, bootstrap
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Some queries of one split."""
+
+    split: str
+    queries: Queries
+    """The drawn queries."""
+    rows: Int[np.ndarray, " n"]
+    """Their rows in the split, rising."""
+    corpus: Corpus
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """What does not depend on the checkpoint is made once and kept with the examples."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
+
+
+def draw_examples(corpus: Corpus, split: str, n: int = 300, seed: int = 0) -> Examples:
+    """Draw `n` queries of a split without replacement; all of them where there are fewer."""
+    queries = corpus.queries(split)
+    rng = np.random.default_rng([seed, zlib.crc32(split.encode())])
+    rows = np.sort(rng.permutation(len(queries))[:n])
+    return Examples(split, queries.take(rows), rows, corpus)
+
+
+def with_interval(
+    name: str, dims: tuple[str, ...], values: np.ndarray, attrs: dict[str, Any], **options: Any
+) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]:
+    """Variables `name`, `name_low` and `name_high`: mean over examples with a 95% interval.
+
+    Args:
+        name: Of the mean.
+        dims: Dims without the leading example axis.
+        values: Per example [n, *dims]; NaN where an example has no value.
+        attrs: `long_name` and `units` of the mean.
+        options: For `circuits.statistics.bootstrap`.
+    """
+    found: Interval = bootstrap(values, **options)
+    parts = (("", found.mean), ("_low", found.low), ("_high", found.high))
+    interval = " (95% bootstrap interval over examples)"
+    return {
+        name + suffix: (
+            dims,
+            part.astype(np.float32),
+            {**attrs, "long_name": attrs["long_name"] + (interval if suffix else "")},
+        )
+        for suffix, part in parts
+    }

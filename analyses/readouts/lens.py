@@ -1,0 +1,37 @@
+"""What is read from lens logits: rank, reciprocal rank and probability of target tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from analyses.estimates import Variables, estimated
+
+AT = ("target", "layer", "position")
+
+
+def lens_variables(
+    logits: Float[Tensor, "layer n pos d_vocab"], targets: dict[str, Int[Tensor, " n"]]
+) -> Variables:
+    """mrr and probability (target, layer, position) with intervals, and rank_example.
+
+    Ranks are 0-based, ties count as better, as in `analyses.readouts.logit_lens`; MRR is the mean
+    of 1 / (rank + 1).
+    """
+    log_p = logits.log_softmax(-1)
+    ranks, chances = [], []
+    for token in targets.values():
+        index = token.to(logits.device)[None, :, None, None]
+        own = log_p.gather(-1, index.expand(len(logits), -1, logits.shape[2], 1))
+        ranks.append((log_p >= own).sum(-1).transpose(0, 1) - 1)
+        chances.append(own[..., 0].exp().transpose(0, 1))
+    rank = torch.stack(ranks, 1).cpu().numpy()
+    variables = estimated("mrr", 1 / (rank + 1), AT, "mean reciprocal rank", keep=False)
+    variables |= estimated(
+        "probability", torch.stack(chances, 1).cpu().numpy(), AT, "probability", keep=False
+    )
+    words = {"long_name": "rank of the target, 0 is best", "units": "1"}
+    variables["rank_example"] = (("example", *AT), rank.astype(np.int32), words)
+    return variables

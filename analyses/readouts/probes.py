@@ -1,0 +1,275 @@
+"""Probes and geometry of the bridge: what each state S[l, p] holds, linearly.
+
+1. Trained inferred questions are drawn once; their states are what the probes learn from.
+2. Held out by *first hop*: attention is causal, so S[., relation_1] is the same for all questions
+   with the same (subject, relation_1), and a probe tested on a first hop that it was trained on
+   would only recall it. First hops are dealt into folds; each example is judged by the probe
+   trained on the other folds. First hops of OOD facts are in no trained question at all.
+   (At the subject's own position states are the same for all its first hops, and two of them may
+   have one bridge, in the demo's graph for a third of the questions: what is found there may be
+   recalled.)
+3. The probe is linear (ridge classifier, or logistic regression) from the state to the bridge. Its
+   control is the same probe trained on bridges shuffled between first hops.
+4. Geometry (Ye et al., arXiv 2505.23653): cosine of a state to those of trained questions with the
+   same bridge but another first hop: pairwise (`cohesion`) and to their centroid (`alignment`),
+   both beside the same number for other bridges. States are taken relative to the mean of the
+   trained states, since all share a large common part.
+5. Cosine of the state itself to the bridge's embedding (W_E) and unembedding (W_U), beside the mean
+   over all other entities: low although the bridge is decodable is what DiscoLoop (arXiv
+   2607.00341) reports.
+6. Maps of the examples' states with the most frequent bridges: on the two first principal
+   components of trained states with these bridges (signs are fixed by the first bridge, so maps
+   of steps can be compared), and by multidimensional scaling of their distances
+   (`analyses.readouts.state_map`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from analyses.catalog import AnalysisOptions
+from analyses.estimates import Variables, estimated
+from analyses.questions.examples import Examples
+from analyses.readouts.state_map import MapOptions, state_map
+from analyses.readouts.states import row_keys, states, trained_questions
+from circuits.corpus.queries import Queries
+from circuits.model.transformer import HookedTransformer
+
+LABELS = ("bridge", "shuffled")
+
+
+class Options(AnalysisOptions):
+    """What to train, and what to draw."""
+
+    classifier: Literal["ridge", "logistic"] = "ridge"
+    """`logistic` is the stricter and far slower one."""
+    penalty: float = Field(default=1.0, gt=0)
+    """L2 penalty, for states scaled to unit variance."""
+    n_train: int = Field(default=2000, ge=20)
+    """Trained questions that the probes learn from."""
+    n_folds: int = Field(default=3, ge=2)
+    """Parts into which the first hops are dealt."""
+    map_layer: int | None = None
+    """State to map; None: the last one that another block still reads, depth - 1."""
+    map_position: str = "relation_1"
+    map_bridges: int = Field(default=6, ge=1)
+    """Bridges on the map: the most frequent ones."""
+    map_points: int = Field(default=30, ge=1)
+    """Most states per bridge on the map."""
+
+
+@torch.no_grad()
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Probe accuracy, cohesion, alignment and cosines at every state, and a map of one.
+
+    Returns:
+        accuracy (labels, layer, position): share of held-out examples whose bridge the probe
+        names; cohesion, alignment, cosine_embedding, cosine_unembedding (layer, position), each
+        with its `_other` baseline; map_state (map_bridge, map_point, axis).
+    """
+    queries = examples.queries
+    train = trained_questions(examples.corpus, options.n_train, options.seed)
+    here, there = states(model, queries.tokens), states(model, train.tokens)
+    folds = deal_folds(train, queries, options)
+    guessed = _guesses(there, here, train, queries, folds, options)
+    right = np.where(
+        np.isnan(guessed), np.nan, guessed == queries.bridge.numpy()[:, None, None, None]
+    )
+    at = ("layer", "position")
+    variables = estimated(
+        "accuracy", right, ("labels", *at), "held-out accuracy of the bridge probe", shares=True
+    )
+    for name, values, words in _geometry(there, here, train, queries, folds):
+        variables |= estimated(name, values, at, words, keep=not name.endswith("_other"))
+    for name, weight in (("embedding", model.W_E), ("unembedding", model.W_U.T)):
+        variables |= _cosines(name, here, queries, weight[: len(queries.vocab.entities)])
+    mapped, bridges = state_map(there, here, train, queries, _map_options(model, queries, options))
+    coords = {
+        "labels": list(LABELS),
+        "layer": np.arange(len(here)),
+        "position": list(queries.positions),
+        "axis": [0, 1],
+        "map_bridge": [queries.vocab.name(int(b)) for b in bridges],
+    }
+    return xr.Dataset(variables | mapped, coords)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Which fold's probe judges an example, and which first hops it was not trained on."""
+
+    train: Int[np.ndarray, " n_train"]
+    examples: Int[np.ndarray, " n"]
+
+    def used(self) -> list[int]:
+        """Folds that judge at least one example."""
+        return np.unique(self.examples).tolist()
+
+
+def deal_folds(train: Queries, queries: Queries, options: Options) -> Folds:
+    """Deal first hops into folds; those of no trained question go to fold 0."""
+    base = len(train.vocab)
+    keys = row_keys(train.token_ids[:, :2], base)
+    first_hops = np.unique(keys)
+    dealt = np.random.default_rng([options.seed, 1]).permutation(len(first_hops)) % options.n_folds
+    wanted = row_keys(queries.token_ids[:, :2], base)
+    at = np.minimum(np.searchsorted(first_hops, wanted), len(first_hops) - 1)
+    known = first_hops[at] == wanted
+    return Folds(dealt[np.searchsorted(first_hops, keys)], np.where(known, dealt[at], 0))
+
+
+def _guesses(
+    there: Float[Tensor, "layer n_train pos d_model"],
+    here: Float[Tensor, "layer n pos d_model"],
+    train: Queries,
+    queries: Queries,
+    folds: Folds,
+    options: Options,
+) -> Float[np.ndarray, "n labels layer pos"]:
+    """Bridge named for every example; NaN where its bridge is in no question of the other folds."""
+    bridge, shuffled = train.bridge.numpy(), _shuffled_bridges(train, options.seed)
+    depth, n, pos, _ = here.shape
+    found = np.full((n, len(LABELS), depth, pos), np.nan)
+    for fold in folds.used():
+        learn = folds.train != fold
+        judge = (folds.examples == fold) & np.isin(queries.bridge.numpy(), bridge[learn])
+        if not judge.any():
+            continue
+        for layer, p in product(range(depth), range(pos)):
+            x, y = (
+                part[layer, torch.from_numpy(mask), p].cpu().numpy()
+                for part, mask in ((there, learn), (here, judge))
+            )
+            scale = x.std() + 1e-12
+            labels = [bridge[learn], shuffled[learn]]
+            found[judge, :, layer, p] = _fit_and_guess(x / scale, labels, y / scale, options).T
+    return found
+
+
+def _fit_and_guess(
+    x: Float[np.ndarray, "n d"],
+    labels: list[Int[np.ndarray, " n"]],
+    held_out: Float[np.ndarray, "m d"],
+    options: Options,
+) -> Int[np.ndarray, "labels m"]:
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    if options.classifier == "logistic":
+        probe = LogisticRegression(C=1 / options.penalty, max_iter=300)
+        return np.stack([probe.fit(x, y).predict(held_out) for y in labels])
+    # a ridge classifier for each labelling; both share one factorization of the same states
+    classes = [np.unique(y) for y in labels]
+    targets = [
+        np.where(y[:, None] == c, 1.0, -1.0).astype(x.dtype)
+        for y, c in zip(labels, classes, strict=True)
+    ]
+    ridge = Ridge(alpha=options.penalty, solver="cholesky").fit(x, np.concatenate(targets, 1))
+    scores = ridge.predict(held_out)
+    split = np.split(scores, [len(classes[0])], axis=1)
+    return np.stack([c[s.argmax(1)] for c, s in zip(classes, split, strict=True)])
+
+
+def _shuffled_bridges(train: Queries, seed: int) -> Int[np.ndarray, " n"]:
+    """Bridges dealt anew among first hops; questions of one first hop stay together."""
+    keys = row_keys(train.token_ids[:, :2], len(train.vocab))
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return np.random.default_rng([seed, 2]).permutation(train.bridge.numpy()[first])[inverse]
+
+
+def _geometry(
+    there: Float[Tensor, "layer n_train pos d_model"],
+    here: Float[Tensor, "layer n pos d_model"],
+    train: Queries,
+    queries: Queries,
+    folds: Folds,
+) -> list[tuple[str, Float[np.ndarray, "n layer pos"], str]]:
+    """Cosines to states with the same bridge and with others, by example."""
+    names = ("cohesion", "alignment")
+    found = {
+        f"{n}{o}": torch.full(_by_example(here), torch.nan) for n in names for o in ("", "_other")
+    }
+    centre = there.mean(1, keepdim=True)
+    unit_there, here = _unit(there - centre), here - centre
+    bridges = torch.unique(train.bridge)
+    place = torch.full((len(train.vocab),), -1)
+    place[bridges] = torch.arange(len(bridges))
+    for fold in folds.used():
+        learn, judge = (torch.from_numpy(m) for m in (folds.train != fold, folds.examples == fold))
+        member = torch.nn.functional.one_hot(place[train.bridge[learn]], len(bridges)).to(there)
+        count = member.sum(0)
+        own = place[queries.bridge[judge]].to(there.device)
+        for name, source in (("cohesion", unit_there), ("alignment", there - centre)):
+            means = torch.einsum("lnpd,nb->lpbd", source[:, learn], member) / count[:, None]
+            means = _unit(means) if name == "alignment" else means
+            cosines = torch.einsum("lnpd,lpbd->nlpb", _unit(here[:, judge]), means)
+            same, other = _own_and_others(cosines, own, count > 0)
+            found[name][judge], found[f"{name}_other"][judge] = same.cpu(), other.cpu()
+    words = {
+        "cohesion": "cosine to states with the same bridge, other first hop",
+        "alignment": "cosine to the centroid of trained states with the same bridge",
+    }
+    return [
+        (name, v.numpy(), words[name.removesuffix("_other")] + _suffix(name))
+        for name, v in found.items()
+    ]
+
+
+def _own_and_others(
+    cosines: Float[Tensor, "n layer pos bridge"],
+    own: Int[Tensor, " n"],
+    present: Tensor,
+) -> tuple[Float[Tensor, "n layer pos"], Float[Tensor, "n layer pos"]]:
+    """Value at the example's own bridge (NaN: absent) and mean over all others."""
+    known = (own >= 0) & present[own.clamp_min(0)]
+    index = own.clamp_min(0)[:, None, None, None].expand(*cosines.shape[:3], 1)
+    same = cosines.gather(3, index)[..., 0]
+    same = torch.where(known[:, None, None], same, torch.nan)
+    total = torch.where(present, cosines, 0.0).sum(-1)
+    others = (total - torch.nan_to_num(same)) / (present.sum() - known.long())[:, None, None]
+    return same, others
+
+
+def _cosines(
+    name: str,
+    here: Float[Tensor, "layer n pos d_model"],
+    queries: Queries,
+    weight: Float[Tensor, "entity d_model"],
+) -> Variables:
+    """Cosine of states to their bridge's row of `weight`, and to the mean other row."""
+    rows, unit = _unit(weight), _unit(here)
+    own = torch.einsum("lnpd,nd->nlp", unit, rows[queries.bridge.to(rows.device)])
+    total = torch.einsum("lnpd,d->nlp", unit, rows.sum(0))
+    other, words = (total - own) / (len(rows) - 1), f"cosine of the state to the bridge's {name}"
+    at, name = ("layer", "position"), f"cosine_{name}"
+    return estimated(name, own.cpu().numpy(), at, words) | estimated(
+        f"{name}_other", other.cpu().numpy(), at, words + _suffix("_other"), keep=False
+    )
+
+
+def _map_options(model: HookedTransformer, queries: Queries, options: Options) -> MapOptions:
+    layer = model.depth - 1 if options.map_layer is None else options.map_layer
+    return MapOptions.checked(
+        layer, options.map_position, options.map_bridges, options.map_points, model.depth, queries
+    )
+
+
+def _unit(x: Float[Tensor, "*shape d"]) -> Float[Tensor, "*shape d"]:
+    return torch.nn.functional.normalize(x, dim=-1)
+
+
+def _by_example(here: Float[Tensor, "layer n pos d_model"]) -> tuple[int, int, int]:
+    layers, n, pos, _ = here.shape
+    return n, layers, pos
+
+
+def _suffix(name: str) -> str:
+    return "; mean over other bridges" if name.endswith("_other") else ""

@@ -1,0 +1,155 @@
+"""Two-dimensional maps of bridge states: principal components of trained states, and MDS.
+
+Principal components are those of the trained states with the mapped bridges, not of all trained
+states: they show the directions of most variance among these and lose the others. Metric
+multidimensional scaling (SMACOF, de Leeuw 1977) places the examples' states so that their distances
+on the map are as near as possible to those in the model, whatever their directions. It starts from
+the principal components and is turned back onto them, so that maps can be compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from analyses.estimates import Variables
+from circuits.corpus.queries import Queries
+from circuits.errors import HopscopeError, unknown_name
+
+LEAST_ON_MAP = 3
+"""Fewer states than this lie in a plane anyhow."""
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """Which states are on the map."""
+
+    layer: int
+    position: int
+    bridges: int
+    points: int
+
+    @classmethod
+    def checked(
+        cls, layer: int, position: str, bridges: int, points: int, depth: int, queries: Queries
+    ) -> MapOptions:
+        """With the position's name resolved; `HopscopeError` for states that do not exist."""
+        if not 0 <= layer <= depth:
+            raise HopscopeError(
+                f"map_layer = {layer} does not exist; states are S[0] to S[{depth}]."
+            )
+        if position not in queries.positions:
+            raise unknown_name("map_position", position, queries.positions)
+        return cls(layer, queries.positions.index(position), bridges, points)
+
+
+def state_map(
+    there: Float[Tensor, "layer n_train pos d_model"],
+    here: Float[Tensor, "layer n pos d_model"],
+    train: Queries,
+    queries: Queries,
+    options: MapOptions,
+) -> tuple[Variables, Int[np.ndarray, " bridges"]]:
+    """The examples' states on the plane of most variance among the trained ones, and by MDS.
+
+    Returns:
+        Variables `map_state` and `map_mds` (map_bridge, map_point, axis), NaN where a bridge has
+        fewer states; `map_centroid` (map_bridge, axis) of the trained states; `map_explained`
+        (axis), the share of variance among trained states with these bridges; `map_stress`. And
+        the token ids of the bridges, most frequent first.
+    """
+    bridges = _most_frequent(train.bridge.numpy(), options.bridges)
+    x = there[options.layer, :, options.position].cpu()
+    owner = train.bridge.numpy()
+    chosen = x[torch.from_numpy(np.isin(owner, bridges))]
+    mean = chosen.mean(0)
+    _, sizes, axes = torch.linalg.svd(chosen - mean, full_matrices=False)
+    first = (x[torch.from_numpy(owner == bridges[0])].mean(0) - mean) @ axes[:2].T
+    axes = axes[:2] * torch.where(first < 0, -1.0, 1.0)[:, None]
+    asked = here[options.layer, :, options.position].cpu()
+    placed = ((asked - mean) @ axes.T).numpy()
+    centroids = np.stack(
+        [((x[torch.from_numpy(owner == b)].mean(0) - mean) @ axes.T).numpy() for b in bridges]
+    )
+    explained = (sizes[:2] ** 2 / (sizes**2).sum().clamp_min(1e-30)).numpy()
+    variables: Variables = {
+        **_of_examples(asked.numpy(), placed, bridges, queries, options),
+        "map_centroid": (
+            ("map_bridge", "axis"),
+            centroids,
+            {"long_name": "centroids of trained states on the map"},
+        ),
+        "map_explained": (
+            ("axis",),
+            explained,
+            {
+                "long_name": "share of the variance of trained states with these bridges",
+                "units": "share",
+            },
+        ),
+    }
+    return variables, bridges
+
+
+def _of_examples(
+    asked: Float[np.ndarray, "n d_model"],
+    placed: Float[np.ndarray, "n axis"],
+    bridges: Int[np.ndarray, " bridges"],
+    queries: Queries,
+    options: MapOptions,
+) -> Variables:
+    """Places of the first examples of each bridge: on the components, and by scaling."""
+    on_map = np.full((len(bridges), options.points), -1)
+    for i, bridge in enumerate(bridges):
+        rows = np.flatnonzero(queries.bridge.numpy() == bridge)[: options.points]
+        on_map[i, : len(rows)] = rows
+    points = np.where(on_map[..., None] >= 0, placed[on_map], np.nan).astype(np.float32)
+    mds, stress = multidimensional_scaling(asked, placed, on_map)
+    where = {"layer": str(options.layer), "position": queries.positions[options.position]}
+    dims = ("map_bridge", "map_point", "axis")
+    text = "states of the examples"
+    spent = {"long_name": "normalized stress of the scaling, 0: distances are kept", "units": "1"}
+    return {
+        "map_mds": (dims, mds, {"long_name": f"{text} by multidimensional scaling", **where}),
+        "map_stress": ((), stress, spent),
+        "map_state": (dims, points, {"long_name": f"{text} on two principal components", **where}),
+    }
+
+
+def multidimensional_scaling(
+    states: Float[np.ndarray, "n d_model"],
+    start: Float[np.ndarray, "n axis"],
+    on_map: Int[np.ndarray, "bridge point"],
+) -> tuple[Float[np.ndarray, "bridge point axis"], float]:
+    """Places of the chosen states, NaN for none (-1), and normalized stress (Kruskal's stress-1).
+
+    Args:
+        states: All examples' states.
+        start: Where the scaling starts, and the axes it is turned back to.
+        on_map: Rows of the chosen ones.
+    """
+    from scipy.linalg import orthogonal_procrustes
+    from scipy.spatial.distance import cdist
+    from sklearn.manifold import smacof
+
+    here = on_map >= 0
+    rows = on_map[here]
+    placed = np.full((*on_map.shape, start.shape[1]), np.nan, np.float32)
+    if len(rows) < LEAST_ON_MAP:
+        return placed, float("nan")
+    chosen, first = states[rows].astype(float), start[rows].astype(float)
+    found, stress = smacof(
+        cdist(chosen, chosen), init=first, n_init=1, random_state=0, normalized_stress=True
+    )
+    turn, _ = orthogonal_procrustes(found - found.mean(0), first - first.mean(0))
+    placed[here] = (found - found.mean(0)) @ turn + first.mean(0)
+    return placed, float(stress)
+
+
+def _most_frequent(bridge: Int[np.ndarray, " n"], at_most: int) -> Int[np.ndarray, " k"]:
+    values, counts = np.unique(bridge, return_counts=True)
+    return values[np.argsort(-counts, kind="stable")][:at_most]

@@ -1,0 +1,89 @@
+"""States S[i, p] of many prompts, and the queries that a measurement learns from."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from circuits.corpus.corpus import Corpus
+from circuits.corpus.queries import Queries
+from circuits.errors import HopscopeError
+from circuits.model.transformer import HookedTransformer
+from circuits.patching.engine import PatchEngine
+
+CHUNK = 512
+"""Prompts run at once, which bounds what a trace holds besides the states."""
+
+LEAST_TO_LEARN_FROM = 20
+"""Fewer trained questions than this teach a probe or a lens nothing."""
+
+SEEN = "first hop among those that the lens learned from; 0: held out"
+"""What `lens_seen` is, in words."""
+
+
+def states(
+    model: HookedTransformer, tokens: Int[Tensor, "n pos"]
+) -> Float[Tensor, "layer n pos d_model"]:
+    """S[i, p] for i from 0 to depth (layer axis) of every prompt."""
+    engine = PatchEngine(model)
+    parts = tokens.to(model.device).split(CHUNK)
+    return torch.cat([engine.trace(part).resid for part in parts], 1)
+
+
+def trained_questions(
+    corpus: Corpus, at_most: int, seed: int, leave_out: Queries | None = None
+) -> Queries:
+    """Trained inferred questions drawn once, the same at every checkpoint.
+
+    First hops are drawn from in turn, so that as many different ones as possible are among them.
+
+    Args:
+        corpus: Where they are from.
+        at_most: How many to draw.
+        seed: Of the draw.
+        leave_out: Questions whose first hops are not to be drawn, unless hardly any other was
+            trained. Attention is causal: whatever shares their first two tokens shares their
+            states there, and what is learned from it has seen them.
+    """
+    trained = corpus.queries("train_inferred")
+    rows = np.arange(len(trained))
+    if leave_out is not None:
+        others = rows[~_occurs_in(trained.token_ids[:, :2], leave_out.token_ids[:, :2])]
+        rows = others if len(others) >= LEAST_TO_LEARN_FROM else rows
+    if len(rows) < LEAST_TO_LEARN_FROM:
+        raise HopscopeError(
+            f"{len(rows)} trained questions are too few to learn from; at least "
+            f"{LEAST_TO_LEARN_FROM} are needed. Use a run with more inferred facts."
+        )
+    drawn = np.random.default_rng([seed, 7]).permutation(rows)
+    turn = _occurrence(row_keys(trained.token_ids[drawn, :2], len(trained.vocab)))
+    return trained.take(np.sort(drawn[np.argsort(turn, kind="stable")][:at_most]))
+
+
+def first_hops_seen(train: Queries, asked: Queries) -> Bool[np.ndarray, " n"]:
+    """Which of the questions asked share their first hop with a question learned from."""
+    return _occurs_in(asked.token_ids[:, :2], train.token_ids[:, :2])
+
+
+def row_keys(table: Int[np.ndarray, "n k"], base: int) -> Int[np.ndarray, " n"]:
+    """One number per row of ids below `base`; equal rows have equal numbers."""
+    keys = np.zeros(len(table), np.int64)
+    for column in table.T:
+        keys = keys * base + column
+    return keys
+
+
+def _occurs_in(table: Int[np.ndarray, "n k"], other: Int[np.ndarray, "m k"]) -> np.ndarray:
+    base = int(max(table.max(initial=0), other.max(initial=0))) + 1
+    return np.isin(row_keys(table, base), row_keys(other, base))
+
+
+def _occurrence(keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """How many equal keys stand before each."""
+    order = np.argsort(keys, kind="stable")
+    _, first, inverse = np.unique(keys[order], return_index=True, return_inverse=True)
+    turn = np.empty(len(keys), np.int64)
+    turn[order] = np.arange(len(keys)) - first[inverse]
+    return turn

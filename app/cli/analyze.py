@@ -1,0 +1,164 @@
+"""`hopscope analyze`: run analyses over the checkpoints of a run."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from circuits.errors import HopscopeError, unknown_name
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from analyses.walk import Plan
+    from circuits.runs.run import Run
+
+
+def analyze_command(
+    run: Annotated[Path | None, typer.Argument(help="Run folder, e.g. runs/demo.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Analyses; the whole catalog if none is named.")
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Explain every analysis, or those named, with options.")
+    ] = False,
+    steps: Annotated[
+        str | None, typer.Option(help="Checkpoints: 0,500,1000 or 0:2000; all by default.")
+    ] = None,
+    splits: Annotated[
+        str | None, typer.Option(help="Splits, e.g. train_inferred,id_test,ood_test.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="option=value, e.g. --set reference=true.", metavar="OPTION"),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes; one per core by default.", min=1)
+    ] = None,
+    follow: Annotated[bool, typer.Option(help="Go on while the run is being trained.")] = False,
+    again: Annotated[
+        bool, typer.Option(help="Compute anew what is stored, of --steps alone if they are named.")
+    ] = False,
+) -> None:
+    """Measure every checkpoint of RUN; what is stored already is not computed again."""
+    if list_:
+        first = [] if run is None or run.is_dir() else [str(run)]
+        _explain([*first, *(names or ())])
+        return
+    if run is None:
+        raise HopscopeError("no run was named; give its folder, or --list for the analyses.")
+    from analyses.walk import analyze
+    from circuits.runs.run import open_run
+
+    opened = open_run(run)
+    wanted = _steps(steps, opened.steps)
+    chosen_splits = [s.strip() for s in splits.split(",")] if splits else None
+    options = dict(map(parse_option, set_ or []))
+    chosen = _checked(opened, names, chosen_splits, options)
+    for plan in chosen.values():
+        plan.check(again, wanted is not None)
+    how: dict[str, Any] = {
+        "steps": wanted,
+        "splits": chosen_splits,
+        "n_jobs": jobs,
+        "follow": follow,
+    }
+    for name in chosen:
+        _tell(name, analyze(opened, name, **how, again=again, **options))
+        if set_ or splits:
+            typer.echo(f"figures: hopscope export {run} {name}{_as_typed(set_ or [], splits)}")
+
+
+def _as_typed(options: list[str], splits: str | None) -> str:
+    words = [f" --set {shlex.quote(option)}" for option in options]
+    return "".join([*words, f" --splits {shlex.quote(splits)}" if splits else ""])
+
+
+def _tell(name: str, result: xr.Dataset) -> None:
+    """How much was measured, and what to be warned of."""
+    from analyses.circuits.faithfulness import warnings_of
+
+    n = ", ".join(f"{s} {k}" for s, k in zip(result.split.values, result.n.values, strict=True))
+    typer.echo(f"{name}: {result.sizes['step']} checkpoints; examples: {n}")
+    for warning in warnings_of(result):
+        typer.echo(f"{name}: {warning}")
+
+
+def _checked(
+    run: Run,
+    names: list[str] | None,
+    splits: list[str] | None,
+    options: dict[str, Any],
+) -> dict[str, Plan]:
+    """The analyses to run, by name; refuses before the first of them has run for minutes."""
+    from analyses.catalog import CATALOG, catalog_entry
+    from analyses.walk import Plan
+
+    task = run.corpus.task
+    chosen = names or [name for name, entry in CATALOG.items() if task in entry.tasks]
+    if options and len(chosen) != 1:
+        raise HopscopeError(f"--set is for one analysis at a time; name one of {_listed(chosen)}.")
+    for name in chosen:
+        catalog_entry(name, task)
+    return {name: Plan.make(run, name, splits, options) for name in chosen}
+
+
+def _explain(names: list[str]) -> None:
+    from analyses.catalog import CATALOG
+
+    for name in names:
+        if name not in CATALOG:
+            raise unknown_name("analysis", name, CATALOG)
+    for entry in [CATALOG[name] for name in names] or CATALOG.values():
+        known = entry.options_type.model_fields
+        typer.echo(f"{entry.name} ({', '.join(entry.tasks)})")
+        typer.echo(f"    {entry.about}")
+        if not names:
+            options = ", ".join(f"{key}={field.default!r}" for key, field in known.items())
+            typer.echo(f"    options: {options}\n")
+            continue
+        for key, field in known.items():
+            about = " ".join((field.description or "").split())
+            typer.echo(f"    --set {key}={field.default!r}: {about}".removesuffix(": "))
+    if not names:
+        typer.echo("hopscope analyze --list NAME explains the options of an analysis.")
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """Key and value of "option=value"; a value that is not TOML is a string."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise HopscopeError(f"--set {text!r} is not of the form option=value.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()  # a bare word is a string
+
+
+def _steps(text: str | None, there: list[int]) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        if ":" in text:
+            first, last = (int(part) if part.strip() else None for part in text.split(":"))
+            low, high = first or 0, there[-1] if last is None else last
+            chosen = [step for step in there if low <= step <= high]
+        else:
+            chosen = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise HopscopeError(
+            f"--steps {text!r} is not understood; give steps as 0,500,1000 or a range as 0:2000."
+        ) from None
+    if not chosen:
+        raise HopscopeError(
+            f"--steps {text!r} selects none of the run's checkpoints, {there[0]} to {there[-1]}."
+        )
+    return chosen
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,47 @@
+"""`hopscope app [RUNS_DIR]`: open the dashboard."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from circuits.errors import HopscopeError
+
+
+def app_command(
+    runs_dir: Annotated[
+        Path | None, typer.Argument(help="Folder with runs, or one run; `runs` if not given.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on localhost.", min=1, max=65535)] = 8501,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Open the dashboard in a browser; it goes on until Ctrl-C."""
+    if runs_dir is not None and not runs_dir.is_dir():
+        raise HopscopeError(
+            f"{runs_dir} is no folder; give one with runs in it, or none for `runs` and the demo."
+        )
+    main = Path(__file__).resolve().parents[1] / "main.py"
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", str(main)),
+        *("--server.address", "localhost", "--server.port", str(port)),
+        *("--server.headless", str(not browser).lower()),
+        *("--server.showEmailPrompt", "false"),  # it would wait for an answer
+        *("--server.fileWatcherType", "none"),
+        *("--browser.gatherUsageStats", "false", "--runner.magicEnabled", "false"),
+        *("--runner.postScriptGC", "false"),
+        *("--client.toolbarMode", "minimal", "--client.showErrorDetails", "none"),
+        *("--theme.light.primaryColor", "#0072B2", "--theme.dark.primaryColor", "#3D9BD6"),
+        *("--theme.baseFontSize", "15"),
+    ]
+    if runs_dir is not None:
+        command += ["--", str(runs_dir)]
+    try:
+        code = subprocess.run(command, env={**os.environ}, check=False).returncode
+    except KeyboardInterrupt:
+        code = 0
+    raise typer.Exit(code)

@@ -1,0 +1,71 @@
+"""`hopscope compare`: what several runs have in common, and how far they spread."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from circuits.errors import HopscopeError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def compare_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, e.g. of several seeds.")],
+    split: Annotated[str, typer.Option(help="Questions of the circuit and of swaps.")] = "id_test",
+    out: Annotated[Path | None, typer.Option(help="Folder for figures of the agreement.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="pdf, svg, png, html or csv.")] = "pdf",
+) -> None:
+    """Spread of results over RUNS with 95% intervals, and whether they form the same circuit."""
+    from analyses.figures.export import export
+    from analyses.figures.registry import figure, figures
+    from analyses.over_training.seeds import agreement_of_runs, seed_spread
+    from circuits.runs.run import open_run
+
+    names = [path.resolve().name for path in runs]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in runs]
+    if len(set(names)) < len(names):
+        raise HopscopeError("a run is named twice; name different runs.")
+    opened = dict(zip(names, (open_run(path) for path in runs), strict=True))
+    _show_spread(seed_spread(opened, split))
+    agreement = agreement_of_runs(opened, split)
+    _show_agreement(agreement)
+    for name in figures(agreement) if out else ():
+        path = out / f"circuit_agreement_{name}.{format_.lower().removeprefix('.')}"  # type: ignore[operator]
+        export(figure(agreement, name), path, "page")
+        typer.echo(str(path))
+
+
+def _show_spread(ds: xr.Dataset) -> None:
+    from analyses.over_training.seeds import MEASURES
+
+    for analysis, step in json.loads(ds.attrs["steps"]).items():
+        typer.echo(f"{analysis}: at step {step:,}, the last at which all runs have it")
+    for name, (text, unit) in MEASURES.items():
+        one = ds.sel(measure=name)
+        if int(one["mean_n"]) == 0:
+            continue
+        digits = ".3f" if unit == "share" else ",.0f"
+        values = " ".join("-" if v != v else f"{v:{digits}}" for v in one["value"].values)
+        ends = [f"{float(one[f'mean_{end}']):{digits}}" for end in ("low", "high")]
+        interval = f" [{', '.join(ends)}]" if "nan" not in ends else ""
+        mean = f"{float(one['mean']):{digits}}{interval}, n = {int(one['mean_n'])} runs"
+        typer.echo(f"{text}: {mean}; of each: {values}")
+
+
+def _show_agreement(ds: xr.Dataset) -> None:
+    for measure, text in (("jaccard", "Jaccard index of edges"),
+                          ("rank_correlation", "rank correlation of strengths")):  # fmt: skip
+        one = ds.sel(measure=measure)
+        mean, low, high = (float(one[f"mean{end}"]) for end in ("", "_low", "_high"))
+        interval = f" [{low:.2f}, {high:.2f}]" if low == low else ""
+        typer.echo(f"circuits, {text}: {mean:.2f}{interval}, n = {ds.attrs['n']} runs")
+    share = ds["edge_share"].values
+    typer.echo(
+        f"edges in all circuits: {(share == 1).sum()}, in some: {((share > 0) & (share < 1)).sum()}"
+    )

@@ -1,0 +1,110 @@
+"""`hopscope data`: what a source offers, and what a recipe would make of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from circuits.errors import HopscopeError
+
+if TYPE_CHECKING:
+    from circuits.graph.knowledge_graph import KnowledgeGraph
+    from circuits.recipes.schema import Recipe
+
+SPLIT_UP_TO = 5_000_000
+"""Two-hop paths up to which splits are computed without being asked for by a recipe."""
+
+
+def data_command(
+    source: Annotated[
+        str, typer.Argument(help="A source (geonames, ...), a file, or a recipe (.toml).")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON to standard output.")] = False,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe whose augmentation and splits are to be shown.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, may be repeated.")
+    ] = None,
+    phi: Annotated[
+        float | None, typer.Option(help="Show what augmentation to this phi would add.")
+    ] = None,
+    phi_g: Annotated[
+        float, typer.Option(help="phi from which the architecture is taken to grok.")
+    ] = 3.6,
+) -> None:
+    """Report on a source: phi per relation, shortcuts, splits, what augmentation would add."""
+    from circuits.graph.report import graph_report
+    from circuits.graph.sources import load_source
+
+    chosen = chosen_recipe(source, recipe, list(settings or ()), phi)
+    graph = load_source(
+        chosen.source.name,
+        path=chosen.source.path,
+        multi_valued=chosen.source.multi_valued,
+        options=chosen.source.options,
+    )
+    report = graph_report(graph, phi_g)
+    asked = bool(recipe or settings or phi is not None or source.endswith(".toml"))
+    made = _corpus(chosen, graph, report.inferred, asked)
+    if as_json:
+        print(json.dumps({"graph": report.to_json(), **made}, ensure_ascii=False, indent=2))
+        return
+    from app.cli.tables import print_corpus, print_graph
+
+    print_graph(report, made)
+    print_corpus(made)
+
+
+def chosen_recipe(
+    source: str, recipe: Path | None, settings: list[str], phi: float | None
+) -> Recipe:
+    """The recipe with the source put in: its own options are kept where it is the same source."""
+    from circuits.graph.sources import find_source
+    from circuits.recipes.schema import load_recipe, parse_recipe
+
+    if phi is not None:
+        settings.append(f"augmentation.phi={phi}")
+    if source.endswith(".toml"):
+        if recipe is not None:
+            raise HopscopeError(f"{source} is a recipe already; leave out --recipe {recipe}.")
+        return load_recipe(Path(source), settings)
+    named, path = find_source(source)
+    if recipe is None:
+        table: dict[str, Any] = {"source": {"name": named.name}}
+        if path is not None:
+            table["source"]["path"] = str(path)
+        return parse_recipe(table, "the command line", settings)
+    loaded = load_recipe(recipe, settings)
+    if path is None and loaded.source.name == named.name:
+        return loaded
+    same = loaded.source.name == named.name
+    section = loaded.source.model_copy(
+        update={
+            "name": named.name,
+            "path": None if path is None else str(path),
+            "options": loaded.source.options if same else {},
+        }
+    )
+    return loaded.model_copy(update={"source": section})
+
+
+def _corpus(recipe: Recipe, graph: KnowledgeGraph, inferred: int, asked: bool) -> dict[str, Any]:
+    """What the recipe makes of the graph, or why nothing; a wish that cannot be met is an error."""
+    if inferred > SPLIT_UP_TO and not asked:
+        return {
+            "no_corpus": f"Splits of {inferred:,} two-hop paths are computed only when a recipe is "
+            "given (--recipe)."
+        }
+    from circuits.corpus.corpus import build_corpus
+
+    try:
+        corpus = build_corpus(recipe, graph)
+    except HopscopeError as error:
+        if asked:
+            raise
+        return {"no_corpus": f"With the default recipe there are no splits: {error}"}
+    return {"corpus": corpus.report, "baselines": corpus.baselines()}

@@ -1,0 +1,114 @@
+"""`hopscope export`: figures of a run as files for a paper or a talk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.analyze import parse_option
+from circuits.errors import HopscopeError, unknown_name
+
+if TYPE_CHECKING:
+    from analyses.figures.run_figures import RunFigure
+    from circuits.runs.run import Run
+
+
+def export_command(
+    run: Annotated[Path, typer.Argument(help="Run folder, e.g. runs/demo.")],
+    figures: Annotated[
+        list[str] | None,
+        typer.Argument(help="Figures or analyses; every figure if none is named. See --list."),
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", help="pdf, svg, png, html or csv.")] = "pdf",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; RUN/figures if not given.")
+    ] = None,
+    width: Annotated[str, typer.Option(help="column (3.25 in), page (6.75 in) or inches.")] = (
+        "column"
+    ),
+    step: Annotated[
+        int | None, typer.Option(help="Checkpoint to show; the last one if not given.")
+    ] = None,
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    title: Annotated[bool, typer.Option(help="Title and subtitle in the picture.")] = True,
+    list_: Annotated[bool, typer.Option("--list", help="Name the run's figures.")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="option=value that one analysis was run with.", metavar="OPTION"
+        ),
+    ] = None,
+    splits: Annotated[
+        str | None, typer.Option(help="Splits that one analysis was run with.")
+    ] = None,
+) -> None:
+    """Write figures of RUN, each with its data (.csv) and where it comes from (.json)."""
+    from analyses.figures.export import FORMATS, export
+    from analyses.figures.renderers.style import theme_of, width_in_inches
+    from analyses.figures.run_figures import chosen_figures
+    from circuits.runs.run import open_run
+
+    file_format = format_.lower().removeprefix(".")
+    if file_format not in FORMATS:
+        raise unknown_name("format", format_, FORMATS)
+    width_in_inches(width)
+    theme_of(theme)
+    opened = open_run(run)
+    available, missing = _available(opened, figures or [], set_ or [], splits)
+    if list_:
+        for found in available.values():
+            typer.echo(f"{found.name}\n    {found.about}")
+        return
+    folder = out or opened.figures_dir / ("other-settings" if set_ or splits else "")
+    for found in chosen_figures(available, figures or ()):
+        path = folder / f"{found.name}.{file_format}"
+        export(found.make(step), path, width, theme=theme, title=title)
+        typer.echo(str(path))
+    if missing and not figures:
+        typer.echo(f"not analyzed yet, so without figures: {', '.join(missing)}", err=True)
+
+
+def _available(
+    run: Run, names: list[str], options: list[str], splits: str | None
+) -> tuple[dict[str, RunFigure], list[str]]:
+    """Figures that can be drawn, and analyses that have not been run and were not asked for."""
+    from analyses.figures.run_figures import run_figures, run_results
+
+    if options or splits:
+        return _with_settings(run, names, options, splits), []
+    results, missing = run_results(run)
+    for name in names:
+        if name in missing:
+            raise _not_run(run, name)
+    return run_figures(run, results), missing
+
+
+def _with_settings(
+    run: Run, names: list[str], options: list[str], splits: str | None
+) -> dict[str, RunFigure]:
+    """Figures of the one analysis that is named, as run with these options and splits."""
+    from analyses.catalog import CATALOG
+    from analyses.figures.run_figures import analysis_figures
+    from analyses.walk import stored_result
+
+    if len(names) != 1 or names[0] not in CATALOG:
+        raise HopscopeError("--set and --splits are for the figures of one analysis; name it.")
+    chosen = [s.strip() for s in splits.split(",")] if splits else None
+    found = stored_result(run, names[0], chosen, **dict(map(parse_option, options)))
+    if found is None:
+        raise _not_run(run, names[0], "like that ")
+    return analysis_figures(run, names[0], found)
+
+
+def _not_run(run: Run, name: str, how: str = "") -> HopscopeError:
+    from analyses.walk import other_settings
+
+    others = other_settings(run, name)
+    there = f", but there is: {'; '.join(others)}" if others else ""
+    return HopscopeError(
+        f"{name} has not been run {how or ('with its default options ' if others else '')}"
+        f"on {run.path}{there}; give export the same options as analyze, or run "
+        f"`hopscope analyze {run.path} {name}` first."
+    )

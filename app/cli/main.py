@@ -1,0 +1,47 @@
+"""The `hopscope` command: one sub-command per thing a user wants done.
+
+Each command lives in its own `app/commands_*.py` and imports what is heavy only when it runs, so
+that `hopscope --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from app.cli.analyze import analyze_command
+from app.cli.app import app_command
+from app.cli.compare import compare_command
+from app.cli.data import data_command
+from app.cli.export import export_command
+from app.cli.train import sweep_command, train_command
+from circuits.errors import HopscopeError
+
+cli = typer.Typer(
+    name="hopscope",
+    help="Watch the circuit for two-hop reasoning form while a transformer groks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli.command("data")(data_command)
+cli.command("train")(train_command)
+cli.command("sweep")(sweep_command)
+cli.command("analyze")(analyze_command)
+cli.command("compare")(compare_command)
+cli.command("export")(export_command)
+cli.command("app")(app_command)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence on stderr and exit code 2."""
+    try:
+        cli()
+    except HopscopeError as error:
+        print(f"hopscope: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""`hopscope train` and `hopscope sweep`."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from circuits.errors import HopscopeError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUNS = Path("runs")
+SHOWN_OF_SWEEPS = ("accuracy/train_inferred", "accuracy/id_test", "accuracy/ood_test")
+
+
+def train_command(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe, e.g. train/recipes/demo.toml.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New run folder; runs/<recipe>-<time> if not given.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, may be repeated.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="A stopped run to go on with.")] = None,
+) -> None:
+    """Train a recipe into a run folder, or go on with a stopped run."""
+    if (recipe is None) == (resume is None):
+        raise HopscopeError(
+            "give either a recipe (hopscope train RECIPE) or a run (hopscope train --resume RUN)."
+        )
+    from circuits.recipes.schema import load_recipe
+    from train.loop import train
+
+    if resume is not None:
+        if out is not None or settings:
+            raise HopscopeError("--resume goes on with a run as it is; leave out --out and --set.")
+        run = train(None, resume, resume=True)
+    else:
+        assert recipe is not None
+        resolved = load_recipe(recipe, settings or ())
+        if out is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise HopscopeError("under torchrun give --out, so that all processes agree on it.")
+        run = train(resolved, out or new_run_folder(recipe))
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo("\n".join(summary(run.path)))
+    if run.state == "stopped":
+        raise typer.Exit(130)
+
+
+def sweep_command(
+    recipe: Annotated[Path, typer.Argument(help="The recipe to vary.")],
+    grid: Annotated[
+        list[str] | None, typer.Option(help="section.key=a,b,c, may be repeated.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds per combination.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for all runs.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value for all runs.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="loky (this machine) or ray (a cluster).")] = "loky",
+    jobs: Annotated[int | None, typer.Option(help="Processes at once.")] = None,
+) -> None:
+    """Train a recipe over a grid of values and several seeds."""
+    from train.sweeps import TABLE, sweep
+
+    if backend not in ("loky", "ray"):
+        raise unknown_name("backend", backend, ["loky", "ray"])
+    folder = out or RUNS / f"sweep-{recipe.stem}"
+    try:
+        table = sweep(
+            recipe,
+            grid or [],
+            out=folder,
+            seeds=seeds,
+            overrides=settings or (),
+            backend=backend,  # type: ignore[arg-type]  # checked above
+            n_jobs=jobs,
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped; the same command goes on with what is in {folder}.", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(_short(table).to_string(index=False, float_format="{:.3f}".format))
+    typer.echo(f"written, with more columns, to {folder / TABLE}; see hopscope app {folder}")
+    if failed := int((table["error"] != "").sum()):
+        typer.echo(
+            f"{failed} of {len(table)} runs did not finish, the column error says why; "
+            "the same command tries these again and leaves the others.",
+            err=True,
+        )
+        raise typer.Exit(1)
+
+
+def _short(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a sweep's table that fit on a screen."""
+    left_out = {"run", "delay_ratio"} | (set() if table["error"].any() else {"error"})
+    names = [name for name in map(str, table.columns) if name not in left_out]
+    names = [n for n in names if not n.startswith("accuracy/") or n in SHOWN_OF_SWEEPS]
+    steps = {name: "Int64" for name in names if name == "step" or name.endswith("_step")}
+    short = table[names].astype(steps).rename(columns=lambda name: name.removeprefix("accuracy/"))
+    return short.astype(object).where(short.notna(), "-")
+
+
+def new_run_folder(recipe: Path) -> Path:
+    """runs/<recipe>-<time>, with a number behind it where that exists."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = RUNS / f"{recipe.stem}-{stamp}"
+    number = 2
+    while folder.exists():
+        folder = RUNS / f"{recipe.stem}-{stamp}-{number}"
+        number += 1
+    return folder
+
+
+def summary(path: Path) -> list[str]:
+    """What a run came to, in a few lines: accuracies beside what a shortcut reaches."""
+    from circuits.runs.run import open_run
+
+    run = open_run(path)
+    rows = run.rows()
+    lines = [f"{run.path}: {run.state} at step {rows[-1]['step']}, {len(run.steps)} checkpoints"]
+    for key, value in rows[-1].items():
+        if key.startswith("accuracy/"):
+            split = key.removeprefix("accuracy/")
+            shortcuts = run.baselines.get(split, {})
+            beside = ", ".join(f"{n} {share:.3f}" for n, share in shortcuts.items())
+            lines.append(
+                f"  {split:<16}{value:.3f}" + (f"   (shortcuts: {beside})" if beside else "")
+            )
+    grok = run.grok
+    if grok.get("memorization_step") is not None:
+        when = grok["grok_step"] if grok["grok_step"] is not None else "not yet"
+        lines.append(f"  memorized at step {grok['memorization_step']}, generalized: {when}")
+    if run.state == "finished":
+        lines.append(f"next: hopscope analyze {run.path}; hopscope app {run.path.parent}")
+    return lines

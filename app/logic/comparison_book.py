@@ -1,0 +1,95 @@
+"""The questions of a comparison run by name: (attribute, entity 1, entity 2) -> label.
+
+What a composition's bridge is there, the first entity's value is here: it is looked up at its own
+position, and a donor that lends it (same attribute, another value) changes what the answer is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from app.logic.question_book import SEPARATOR, QuestionBook
+from app.logic.question_trace import Asked
+from circuits.corpus.comparison import ORDERS, SAME_LABELS
+from circuits.errors import HopscopeError
+
+
+class ComparisonBook(QuestionBook):
+    """The comparisons of a corpus and what its graph knows about any other."""
+
+    lent = "the first entity's value"
+    watched = (
+        ("the first entity's value", "its position"),
+        ("the second entity's value", "its position"),
+    )
+
+    @cached_property
+    def _alike(self) -> bool:
+        """Whether the questions are "same or not" rather than "more or less"."""
+        return SAME_LABELS[0] in self.vocab.specials
+
+    @cached_property
+    def parts(self) -> list[tuple[str, Sequence[int]]]:
+        """Label and tokens of each place of a composed question."""
+        queries = self.corpus.queries("train_inferred").token_ids
+        attributes, entities = set(queries[:, 0].tolist()), set(queries[:, 1:].ravel().tolist())
+        return [
+            ("Attribute", sorted(attributes)),
+            ("First entity", sorted(entities)),
+            ("Second entity", sorted(entities)),
+        ]
+
+    def _row_text(self, tokens: Sequence[int], stops: Sequence[int]) -> str:
+        first, second, label = stops
+        return self._said(tokens, first, second, label)
+
+    def _said(
+        self, tokens: Sequence[int], first: int | None, second: int | None, label: int | None
+    ) -> str:
+        attribute, *entities = (self.vocab.name(token) for token in tokens)
+        values = ("?" if v is None else self.vocab.name(v) for v in (first, second))
+        sides = " ? ".join(f"{e} [{v}]" for e, v in zip(entities, values, strict=True))
+        return f"{attribute}: {sides} -> {'?' if label is None else self.vocab.name(label)}"
+
+    def asked(self, tokens: Sequence[int]) -> Asked:
+        """The question with both values and the label, None where the graph has none."""
+        attribute, *entities = tokens
+        first, second = (self.fact.get((entity, attribute)) for entity in entities)
+        return Asked(tuple(tokens), (first, second), self._label(attribute, first, second))
+
+    def _label(self, attribute: int, first: int | None, second: int | None) -> int | None:
+        if first is None or second is None:
+            return None
+        if self._alike:
+            return self.vocab.special(SAME_LABELS[int(first != second)])
+        v1, v2 = (float(self.vocab.name(value)) for value in (first, second))
+        order = ORDERS[(v1 > v2) - (v1 < v2) + 1]
+        name = f"{self.vocab.name(attribute)} {order}"
+        return self.vocab.special(name) if name in self.vocab.specials else None
+
+    def swapped_answer(self, asked: Asked, donor: Asked) -> int | None:
+        """The label with the donor's first value; None if that is of another attribute."""
+        attribute = asked.tokens[0]
+        if donor.tokens[0] != attribute:
+            return None
+        return self._label(attribute, donor.values[0], asked.values[1])
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """A question as people read it, with "?" for what the graph does not know."""
+        asked = self.asked(tokens)
+        first, second = asked.values
+        return self._said(tokens, first, second, asked.answer)
+
+    def parse(self, names: str) -> tuple[int, ...]:
+        """Token ids of a question as the address has it.
+
+        Raises:
+            HopscopeError: if it has not the form or a name is not known.
+        """
+        attribute, *entities = names.split(SEPARATOR)
+        if len(entities) != 2:
+            raise HopscopeError(
+                f"question {names[:60]!r} is not of the form attribute|entity|entity."
+            )
+        return (self.vocab.relation(attribute), *(self.vocab.entity(e) for e in entities))

@@ -1,0 +1,178 @@
+"""What the patching lab computes: before and after, the grid, a batch, and the same as a script."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from app.logic.question_book import QuestionBook
+from circuits.model.transformer import HookedTransformer
+from circuits.patching import HEAD_COMPONENTS, Component, Patch, patch_grid, run_patched
+from circuits.statistics import wilson
+
+Cell = tuple[int, int]
+"""(layer, position)."""
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is written into the receiver's run."""
+
+    component: Component
+    cells: tuple[Cell, ...]
+    heads: tuple[int, ...] | None
+    source: str
+
+    def patches(self) -> list[Patch]:
+        """One patch per layer, with that layer's positions."""
+        rows: dict[int, list[int]] = defaultdict(list)
+        for layer, position in sorted(self.cells):
+            rows[layer].append(position)
+        heads = self.heads if self.component in HEAD_COMPONENTS else None
+        return [
+            Patch(self.component, (layer,), tuple(positions), heads, self.source)  # type: ignore[arg-type]
+            for layer, positions in rows.items()
+        ]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Probabilities of all tokens at the last position."""
+
+    before: Float[Tensor, " d_vocab"]
+    after: Float[Tensor, " d_vocab"]
+
+
+def outcome(
+    model: HookedTransformer, receiver: Tokens, donor: Tokens, operation: Operation
+) -> Outcome:
+    """The receiver's answer as it is and with the operation applied."""
+    tokens, source = torch.tensor([receiver]), torch.tensor([donor])
+    with torch.no_grad():
+        before = model.fast_logits(tokens)[0].softmax(-1)
+    if not operation.cells:
+        return Outcome(before, before)
+    after = run_patched(model, tokens, operation.patches(), source)[0].softmax(-1)
+    return Outcome(before, after)
+
+
+def grid(
+    model: HookedTransformer,
+    receiver: Tokens,
+    donor: Tokens,
+    operation: Operation,
+    target: int,
+) -> Float[np.ndarray, "layer position"]:
+    """Probability of `target` with the donor's activation written into one cell at a time.
+
+    With chosen heads, the mean over single-head patches of these.
+    """
+
+    def probability(logits: Float[Tensor, "batch pos d_vocab"]) -> Tensor:
+        return logits[:, -1].softmax(-1)[0, target]
+
+    heads = operation.heads if operation.component in HEAD_COMPONENTS else None
+    with torch.no_grad():
+        cells = patch_grid(
+            model,
+            torch.tensor([donor]),
+            torch.tensor([receiver]),
+            operation.component,
+            probability,
+            heads=heads or None,
+        )
+    return (cells.mean("head") if "head" in cells.dims else cells).values
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """Shares over a split, with 95% Wilson intervals."""
+
+    n: int
+    changed: tuple[float, float, float]
+    """Top answer differs from the one before: share, low, high."""
+    n_swappable: int
+    swapped: tuple[float, float, float] | None
+    """Top answer is what the question's relations give for the donor's bridge."""
+
+
+def batch(
+    model: HookedTransformer,
+    book: QuestionBook,
+    split: str,
+    operation: Operation,
+    n: int,
+    seed: int,
+) -> BatchOutcome:
+    """The operation on `n` questions of a split, each with another one as its donor."""
+    queries = book.corpus.queries(split)
+    order = np.random.default_rng(seed).permutation(len(queries))[:n]
+    receivers = queries.take(order)
+    donors = queries.take(np.roll(order, 1))
+    with torch.no_grad():
+        before = model.fast_logits(receivers.tokens).argmax(-1)
+    after = run_patched(model, receivers, operation.patches(), donors).argmax(-1)
+    wanted = _swapped_answers(book, receivers.token_ids.tolist(), donors.token_ids.tolist())
+    answers = receivers.answer.tolist()
+    usable = [w is not None and w != a for w, a in zip(wanted, answers, strict=True)]
+    hits = [a == w for a, w, use in zip(after.tolist(), wanted, usable, strict=True) if use]
+    return BatchOutcome(
+        n=len(order),
+        changed=_share(int((before != after).sum()), len(order)),
+        n_swappable=len(hits),
+        swapped=_share(sum(hits), len(hits)) if hits else None,
+    )
+
+
+def _swapped_answers(
+    book: QuestionBook, receivers: Sequence[Sequence[int]], donors: Sequence[Sequence[int]]
+) -> list[int | None]:
+    return [
+        book.swapped_answer(book.asked(receiver), book.asked(donor))
+        for receiver, donor in zip(receivers, donors, strict=True)
+    ]
+
+
+def _share(successes: int, n: int) -> tuple[float, float, float]:
+    low, high = wilson(np.array(successes), np.array(n))
+    return successes / n, float(low), float(high)
+
+
+def script(
+    run_path: Path,
+    step: int,
+    receiver: Tokens,
+    donor: Tokens,
+    operation: Operation,
+    target: int,
+    name: str,
+) -> str:
+    """A Python script that prints the probability of `target` after the operation."""
+    patches = "".join(f"    Patch.from_json('{p.to_json()}'),\n" for p in operation.patches())
+    return f"""import torch
+
+from circuits import Patch, open_run, run_patched
+
+run = open_run({str(run_path)!r})
+model = run.model(step={step})
+receiver = torch.tensor([{list(receiver)}])  # {_spoken(name)}
+donor = torch.tensor([{list(donor)}])
+patches = [
+{patches}]
+logits = run_patched(model, receiver, patches, donor)
+print(run.vocab.name({target}), float(logits[0].softmax(-1)[{target}]))
+"""
+
+
+def _spoken(text: str) -> str:
+    """Text that stays on the comment's line."""
+    return " ".join(text.split())

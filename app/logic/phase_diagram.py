@@ -1,0 +1,126 @@
+"""Phase diagrams: a setting in which runs differ x training -> accuracy or circuit strength."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from analyses.figures.specs.charts import HeatMap
+from app.instrument.packing import pack
+from app.logic import run_curves as comparing
+from circuits.runs.run import Run
+
+
+@dataclass(frozen=True)
+class PhaseDiagram:
+    """The mean over runs at every level of one setting."""
+
+    setting: str
+    """Recipe key, e.g. augmentation.phi."""
+    levels: tuple[float, ...]
+    """Its values, rising."""
+    n_runs: tuple[int, ...]
+    """Runs at each level."""
+    tables: dict[str, Float[np.ndarray, "level place"]]
+    """By what is shown, e.g. "ID accuracy"; NaN where nothing was measured."""
+
+    @property
+    def name(self) -> str:
+        """The setting without its section."""
+        return self.setting.rpartition(".")[2]
+
+
+def phase_diagrams(
+    runs: Mapping[str, Run],
+    placed: Mapping[str, Mapping[str, np.ndarray]],
+    axis: Sequence[int],
+) -> list[PhaseDiagram]:
+    """One diagram for every setting that is a number and differs between the runs.
+
+    Args:
+        runs: The runs by name.
+        placed: Of each run, every curve at the places of the common axis.
+        axis: These places. A mean is over all runs of a level that have the quantity, and stands
+            where all of them were measured; between two such places it is interpolated.
+    """
+    tables = {name: comparing.settings(run) for name, run in runs.items()}
+    found = []
+    for key in comparing.differing(runs):
+        values = {name: table.get(key) for name, table in tables.items()}
+        if all(_is_number(value) for value in values.values()):
+            found.append(_diagram(key, values, placed, axis))
+    return found
+
+
+def _diagram(
+    key: str,
+    values: Mapping[str, Any],
+    placed: Mapping[str, Mapping[str, np.ndarray]],
+    axis: Sequence[int],
+) -> PhaseDiagram:
+    levels = sorted(set(values.values()))
+    members = [[placed[name] for name in values if values[name] == level] for level in levels]
+    kinds = list(dict.fromkeys(kind for curves in placed.values() for kind in curves))
+    nothing = np.full(len(axis), np.nan)
+    tables = {}
+    for kind in kinds:
+        rows = [[curves[kind] for curves in group if kind in curves] for group in members]
+        means = (comparing.banded(row or [nothing])[0] for row in rows)
+        tables[kind] = np.stack([comparing.between(axis, mean) for mean in means])
+    return PhaseDiagram(key, tuple(levels), tuple(map(len, members)), tables)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def phase_payload(diagrams: Sequence[PhaseDiagram]) -> list[dict[str, Any]]:
+    """What the instrument draws of them."""
+    return [
+        {
+            "setting": diagram.name,
+            "levels": [f"{level:g}" for level in diagram.levels],
+            "n_runs": list(diagram.n_runs),
+            "kinds": list(diagram.tables),
+            "tables": [pack(table) for table in diagram.tables.values()],
+        }
+        for diagram in diagrams
+    ]
+
+
+def phase_figures(
+    diagrams: Sequence[PhaseDiagram], axis: Sequence[int], by_step: bool, step: int
+) -> list[HeatMap]:
+    """Every diagram and quantity as a figure."""
+    place = int(np.abs(np.asarray(axis) - step).argmin()) if by_step else None
+    return [
+        HeatMap(
+            name=f"compare_phase_{diagram.name}_{file_name(kind)}",
+            title=f"{kind} by {diagram.name} and {'step' if by_step else 'ID accuracy'}",
+            subtitle=f"mean over {_counts(diagram.n_runs)} at each {diagram.name}",
+            provenance={"setting": diagram.setting, "runs_per_level": list(diagram.n_runs)},
+            values=table,
+            rows=tuple(f"{level:g}" for level in diagram.levels),
+            columns=tuple(f"{at:,}" for at in axis),
+            row_label=diagram.name,
+            column_label="training step" if by_step else "ID accuracy reached (%)",
+            value_label=kind.partition(" (")[0],
+            cursor=place,
+        )
+        for diagram in diagrams
+        for kind, table in diagram.tables.items()
+    ]
+
+
+def _counts(n_runs: Sequence[int]) -> str:
+    low, high = min(n_runs), max(n_runs)
+    return f"{low} run{'s' * (high > 1)}" if low == high else f"{low} to {high} runs"
+
+
+def file_name(title: str) -> str:
+    """The title's words before any bracket, as part of a file's name."""
+    return "_".join(title.partition(" (")[0].lower().split())

@@ -1,0 +1,172 @@
+"""All questions of a run by name: to search, to compose, to find donors for; no Streamlit here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from app.logic.question_trace import Asked
+from circuits.corpus.corpus import Corpus
+from circuits.errors import HopscopeError
+
+SEARCHED = ("id_test", "train_inferred", "ood_test", "io_test", "oi_test")
+"""Splits whose questions can be searched, in the order in which hits are shown."""
+SEPARATOR = "|"
+"""Between the names of a question in the address: "Lyon|country|currency"."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A question that was found."""
+
+    split: str
+    row: int
+    text: str
+
+
+class QuestionBook:
+    """The compositions of a corpus and what its graph knows about any other."""
+
+    lent = "the bridge"
+    """What a donor's state at position 1 lends."""
+    watched: tuple[tuple[str, str], ...] = (("the bridge", "the first-relation position"),)
+    """What has to be looked up on the way, and where: value i of a question at position i + 1."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.vocab = corpus.vocab
+
+    @property
+    def example(self) -> str:
+        """Words to search for."""
+        return "e.g. France currency" if "France" in self.vocab.entities else "names in it"
+
+    @cached_property
+    def fact(self) -> dict[tuple[int, int], int]:
+        """Object of each (subject, relation), as token ids."""
+        first = self.vocab.first_relation
+        return {(int(s), int(r) + first): int(o) for s, r, o in self.corpus.graph.facts}
+
+    @cached_property
+    def hits(self) -> list[Hit]:
+        """Every question of the searched splits."""
+        found = []
+        for split in SEARCHED:
+            if split not in self.corpus.splits:
+                continue
+            queries = self.corpus.queries(split)
+            rows = zip(
+                queries.token_ids.tolist(),
+                queries.bridge_ids.tolist(),
+                queries.answer_ids.tolist(),
+                strict=True,
+            )
+            for row, (tokens, bridges, answer) in enumerate(rows):
+                found.append(Hit(split, row, self._row_text(tokens, (*bridges, answer))))
+        return found
+
+    def _row_text(self, tokens: Sequence[int], stops: Sequence[int]) -> str:
+        name = self._names.__getitem__
+        hops = zip(tokens[1:], stops, strict=True)
+        return name(tokens[0]) + "".join(f" -{name(r)}-> {name(stop)}" for r, stop in hops)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [self.vocab.name(token) for token in range(len(self.vocab))]
+
+    @cached_property
+    def parts(self) -> list[tuple[str, Sequence[int]]]:
+        """Label and tokens of each place of a composed question."""
+        relations = range(self.vocab.first_relation, self.vocab.first_special)
+        places = ("First relation", "Second relation", "Third relation")
+        return [("Subject", range(len(self.vocab.entities))), *((p, relations) for p in places)]
+
+    def search(self, words: str, limit: int = 60) -> list[Hit]:
+        """Questions that contain every word, upper and lower case alike; those of ID test first."""
+        wanted = words.casefold().replace("->", " ").replace(" -", " ").split()
+        found = []
+        for hit, text in zip(self.hits, self._folded, strict=True):
+            if all(word in text for word in wanted):
+                found.append(hit)
+                if len(found) == limit:
+                    break
+        return found
+
+    @cached_property
+    def first(self) -> Hit:
+        """A question to begin with: ID test if there is one, passing three different entities."""
+        for hit in self.hits:
+            asked = self.asked(self.tokens_of(hit))
+            if len({asked.tokens[0], asked.values[0], asked.answer}) == 3:
+                return hit
+        return self.hits[0]
+
+    @cached_property
+    def _folded(self) -> list[str]:
+        return [hit.text.casefold() for hit in self.hits]
+
+    def tokens_of(self, hit: Hit) -> tuple[int, ...]:
+        """Token ids of a question that was found."""
+        return tuple(self.corpus.queries(hit.split).token_ids[hit.row].tolist())
+
+    def asked(self, tokens: Sequence[int]) -> Asked:
+        """The question with bridge and answer as the graph has them, None where it has none."""
+        bridge = self.fact.get((tokens[0], tokens[1]))
+        stop = bridge
+        for relation in tokens[2:]:
+            stop = None if stop is None else self.fact.get((stop, relation))
+        return Asked(tuple(tokens), (bridge,), stop)
+
+    def swapped_answer(self, asked: Asked, donor: Asked) -> int | None:
+        """The answer that the question has from the donor's bridge on."""
+        stop = donor.values[0]
+        for relation in asked.tokens[2:]:
+            stop = None if stop is None else self.fact.get((stop, relation))
+        return stop
+
+    def donors(self, asked: Asked, limit: int = 60) -> list[tuple[int, ...]]:
+        """Questions whose bridge (or first value), lent to this one, gives another answer."""
+        split = "id_test" if len(self.corpus.queries("id_test")) else "train_inferred"
+        queries = self.corpus.queries(split)
+        order = np.random.default_rng(sum(asked.tokens)).permutation(len(queries))
+        found = []
+        for row in order.tolist():
+            tokens = tuple(queries.token_ids[row].tolist())
+            if len(tokens) != len(asked.tokens) or tokens == asked.tokens:
+                continue
+            answer = self.swapped_answer(asked, self.asked(tokens))
+            if answer is not None and answer != asked.answer:
+                found.append(tokens)
+                if len(found) == limit:
+                    break
+        return found
+
+    def names(self, tokens: Sequence[int]) -> str:
+        """A question as the address has it."""
+        return SEPARATOR.join(self.vocab.name(t) for t in tokens)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """A question as people read it, with "?" for what the graph does not know."""
+        words, stop = self.vocab.name(tokens[0]), tokens[0]
+        known: int | None = stop
+        for relation in tokens[1:]:
+            known = None if known is None else self.fact.get((known, relation))
+            words += f" -{self.vocab.name(relation)}-> "
+            words += "?" if known is None else self.vocab.name(known)
+        return words
+
+    def parse(self, names: str) -> tuple[int, ...]:
+        """Token ids of a question as the address has it.
+
+        Raises:
+            HopscopeError: if it has not the form or a name is not known.
+        """
+        subject, *relations = names.split(SEPARATOR)
+        if not 2 <= len(relations) <= 3:
+            raise HopscopeError(
+                f"question {names[:60]!r} is not of the form subject|relation|relation."
+            )
+        return (self.vocab.entity(subject), *(self.vocab.relation(r) for r in relations))

@@ -1,0 +1,139 @@
+"""Choosing questions of a run: by searching, by composing, and donors for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.instrument.payload import label_of
+from app.logic.comparison_book import ComparisonBook
+from app.logic.question_book import QuestionBook
+from app.shell import address
+from app.shell.opened import Stamp, opened
+from circuits.errors import HopscopeError
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the questions ...", hash_funcs={Stamp: str})
+def book_of(at: Stamp) -> QuestionBook:
+    """The questions of a run."""
+    corpus = opened(at).corpus
+    return ComparisonBook(corpus) if corpus.task == "comparison" else QuestionBook(corpus)
+
+
+def choose_question(
+    book: QuestionBook, parameter: str, label: str, places: Sequence[DeltaGenerator]
+) -> tuple[int, ...] | None:
+    """Search or compose a question; the choice is in the address under `parameter`.
+
+    Args:
+        book: The run's questions.
+        parameter: Name in the address and of the widgets.
+        label: What the question is called on the page.
+        places: Where the search, the found questions and the switch to composing go.
+    """
+    search, found, switch = places
+    composing = switch.toggle("Compose", key=f"{parameter}_composing")
+    wanted = _from_address(book, parameter)
+    if composing:
+        with found:
+            tokens: tuple[int, ...] | None = _compose(book, parameter, wanted)
+    else:
+        words = search.text_input(
+            f"Search {label}", key=f"{parameter}_words", placeholder=book.example
+        )
+        tokens = _pick(book, parameter, label, words, wanted, found)
+    if tokens is not None:
+        address.write(**{parameter: book.names(tokens)})
+    return tokens
+
+
+def _from_address(book: QuestionBook, parameter: str) -> tuple[int, ...] | None:
+    names = address.read().get(parameter)
+    if names is None:
+        return None
+    try:
+        return book.parse(names)
+    except HopscopeError as error:
+        st.warning(f"The address asks for something else: {error}")
+        return None
+
+
+def _pick(
+    book: QuestionBook,
+    parameter: str,
+    label: str,
+    words: str,
+    wanted: tuple[int, ...] | None,
+    column: DeltaGenerator,
+) -> tuple[int, ...] | None:
+    hits = book.search(words)
+    if not hits:
+        column.info(f"No question contains all of {words!r}; try fewer words, or compose one.")
+        return wanted
+    options = {book.tokens_of(hit): f"{label_of(hit.split)}: {hit.text}" for hit in hits}
+    if wanted is not None and wanted not in options and not words:
+        options = {wanted: book.text(wanted), **options}
+    key = f"{parameter}_hit"
+    chosen = st.session_state.get(key)
+    if chosen not in options:
+        first = book.tokens_of(book.first)
+        start = wanted if wanted in options else first
+        chosen = start if start in options else next(iter(options))
+    _keep(key, chosen)
+    return column.selectbox(
+        f"{label.capitalize()} ({len(options)} of {len(book.hits):,} shown)",
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+    )
+
+
+def _compose(book: QuestionBook, parameter: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
+    vocab = book.vocab
+    start = wanted or book.tokens_of(book.first)
+    columns = st.columns(len(start), vertical_alignment="bottom")
+    tokens = []
+    for i, (column, (name, options)) in enumerate(zip(columns, book.parts, strict=False)):
+        key = f"{parameter}_part_{i}"
+        chosen = st.session_state.get(key)
+        _keep(key, chosen if chosen in options else start[i])
+        tokens.append(column.selectbox(name, options, format_func=vocab.name, key=key))
+    return tuple(tokens)
+
+
+def _keep(key: str, value: Any) -> None:
+    """Set a widget's value, also where it is the same: on another page the widget of that key is
+    a new one to Streamlit, and would begin with its first option."""
+    st.session_state[key] = value
+
+
+def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...] | None:
+    """A question whose bridge or value can be lent to this one; the choice is in the address."""
+    asked = book.asked(tokens)
+    donors = book.donors(asked)
+    wanted = _from_address(book, "donor")
+    if wanted is not None and len(wanted) == len(tokens) and wanted != tokens:
+        donors = [wanted, *(d for d in donors if d != wanted)]
+    if not donors:
+        st.caption(f"No other question can lend {book.lent} to this one, so nothing is swapped.")
+        return None
+    key = "donor_choice"
+    chosen = st.session_state.get(key)
+    _keep(key, chosen if chosen in donors else donors[0])
+
+    def described(donor: tuple[int, ...]) -> str:
+        answer = book.swapped_answer(asked, book.asked(donor))
+        then = "?" if answer is None else book.vocab.name(answer)
+        return f"{then} ⇐ {book.text(donor)}"
+
+    donor = st.selectbox(
+        f"Donor of states, after the answer that {book.lent.replace('the ', 'its ', 1)} would give",
+        donors,
+        format_func=described,
+        key=key,
+    )
+    address.write(donor=book.names(donor))
+    return donor

@@ -1,0 +1,119 @@
+"""Export: any figure of page and run in a paper's size, and all of them as a ZIP.
+
+The files are those that `hopscope export` writes, made by the same function in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.shell.importing import MODELS, load
+from app.shell.opened import Stamp, opened
+
+if TYPE_CHECKING:
+    from analyses.figures.run_figures import RunFigure
+    from analyses.figures.specs.charts import Spec
+
+MIME = {
+    "pdf": "application/pdf",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "html": "text/html",
+    "csv": "text/csv",
+    "zip": "application/zip",
+}
+WIDTHS = {"column": "column, 3.25 in", "page": "page, 6.75 in"}
+EVERYTHING = "all figures of the run (ZIP)"
+THIS_PAGE = "all figures of this page (ZIP)"
+
+
+def export_popover(at: Stamp, step: int, shown: Sequence[Spec] = ()) -> None:
+    """The button with everything that can be exported.
+
+    Args:
+        at: The run.
+        step: Where its timeline stands.
+        shown: What the page shows besides the run's own figures.
+    """
+    with st.popover("Export", icon=":material/download:", width="stretch"):
+        if not st.toggle("Show the figures", key="export_open"):
+            st.caption("Figures as PDF, SVG, PNG, HTML or CSV in the size of a paper's column.")
+            return
+        own = {spec.name: _of_page(spec) for spec in shown}
+        available = {**own, **_figures(at)}
+        together = {THIS_PAGE: list(own)} if own else {}
+        together[EVERYTHING] = list(_figures(at))
+        name = st.selectbox("Figure", [*together, *available], key="export_figure")
+        left, right = st.columns(2)
+        file_format = left.selectbox("Format", list(MIME)[:-1], key="export_format")
+        width = right.selectbox(
+            "Width", list(WIDTHS), format_func=WIDTHS.__getitem__, key="export_width"
+        )
+        if name not in together:
+            st.caption(available[name].about)
+        chosen = together.get(name, [name])
+        content = tuple(f"{spec.name}: {spec.subtitle}" for spec in shown)
+        wanted = (at.id, step, tuple(chosen), file_format, width, content)
+        if st.button("Make", key="export_make", type="primary"):
+            with st.spinner("Drawing ..."):
+                figures = [available[stem] for stem in chosen]
+                files = _files(figures, step, file_format, width)
+                st.session_state["exported"] = (wanted, files)
+        made = st.session_state.get("exported")
+        if made and made[0] == wanted:
+            _download(made[1], name in together)
+
+
+def _download(files: dict[str, bytes], many: bool) -> None:
+    if many:
+        st.download_button(
+            f"Save {len(files)} files",
+            _zipped(files),
+            "figures.zip",
+            MIME["zip"],
+            on_click="ignore",
+        )
+        return
+    for file, content in files.items():
+        kind = Path(file).suffix.removeprefix(".")
+        st.download_button(f"Save {file}", content, file, MIME.get(kind), on_click="ignore")
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
+def _figures(at: Stamp) -> dict[str, RunFigure]:
+    load(MODELS)  # of which the analyses make use
+    return load("analyses.figures.run_figures").run_figures(opened(at))
+
+
+def _of_page(spec: Spec) -> RunFigure:
+    from analyses.figures.run_figures import RunFigure
+
+    return RunFigure(spec.name, "page", f"{spec.title}: {spec.subtitle}", lambda step: spec)
+
+
+def _files(
+    figures: Sequence[RunFigure], step: int, file_format: str, width: str
+) -> dict[str, bytes]:
+    """File name -> content, exactly as `hopscope export --step STEP` would write them."""
+    from analyses.figures.export import export
+
+    with tempfile.TemporaryDirectory() as folder:
+        for figure in figures:
+            export(figure.make(step), Path(folder) / f"{figure.name}.{file_format}", width)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def _zipped(files: dict[str, bytes]) -> bytes:
+    """The files as a ZIP without times, so that equal files give equal archives."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()

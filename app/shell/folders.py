@@ -1,0 +1,94 @@
+"""Which runs there are: those in the runs folder, and the demo that comes with the checkout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from circuits.runs.reading import MANIFEST
+
+ENVIRONMENT = "HOPSCOPE_RUNS"
+"""Environment variable that names the runs folder; an argument after `--` does too."""
+
+DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
+DEEPEST = 2
+"""A sweep keeps its runs one folder further down."""
+
+
+@dataclass(frozen=True)
+class RunFolders:
+    """Run folders by the names under which pages and addresses know them."""
+
+    paths: dict[str, Path]
+    problems: list[str]
+    """Sentences on what could not be looked into."""
+
+
+def runs_folder() -> Path:
+    """The folder whose runs are shown: argument, environment, or `runs` in the working folder."""
+    return Path(_given() or "runs")
+
+
+def is_chosen() -> bool:
+    """Whether someone named the runs folder (then the demo is only shown beside it)."""
+    return _given() is not None
+
+
+def _given() -> str | None:
+    """What was named after `streamlit run app/main.py --`, or else in the environment."""
+    if Path(sys.argv[0]).name == "main.py" and len(sys.argv) > 1:
+        return sys.argv[1]
+    return os.environ.get(ENVIRONMENT)
+
+
+def find_runs() -> RunFolders:
+    """All run folders, newest first, the demo last; a folder that is a run itself counts alone."""
+    root = runs_folder()
+    problems: list[str] = []
+    found: list[tuple[str, Path]] = []
+    if (root / MANIFEST).is_file():
+        found = [(root.name, root)]
+    elif root.is_dir():
+        found = _inside(root, problems)
+    elif is_chosen():
+        problems.append(f"The runs folder {root} does not exist; give another one.")
+    found.sort(key=lambda item: _modified(item[1]), reverse=True)
+    if (DEMO / MANIFEST).is_file() and all(path.resolve() != DEMO for _, path in found):
+        found.append(("demo", DEMO))
+    return RunFolders(dict(found), problems)
+
+
+def _inside(root: Path, problems: list[str], depth: int = 1) -> list[tuple[str, Path]]:
+    found: list[tuple[str, Path]] = []
+    try:
+        children = sorted(p for p in root.iterdir() if p.is_dir() and not p.is_symlink())
+    except OSError as error:
+        problems.append(f"The folder {root} cannot be looked into ({error.strerror}).")
+        return found
+    for child in children:
+        if child.name.startswith("."):
+            continue
+        if _looks_like_a_run(child, problems):
+            found.append((child.name, child))
+        elif depth < DEEPEST:
+            deeper = _inside(child, problems, depth + 1)
+            found += [(f"{child.name}/{name}", path) for name, path in deeper]
+    return found
+
+
+def _looks_like_a_run(folder: Path, problems: list[str]) -> bool:
+    """A folder with a manifest, or with a recipe alone (half written: its page says so)."""
+    try:
+        return (folder / MANIFEST).is_file() or (folder / "recipe.toml").is_file()
+    except OSError as error:
+        problems.append(f"The folder {folder} cannot be looked into ({error.strerror}).")
+        return False
+
+
+def _modified(folder: Path) -> float:
+    try:
+        return (folder / MANIFEST).stat().st_mtime
+    except OSError:
+        return 0.0

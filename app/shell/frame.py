@@ -1,0 +1,163 @@
+"""What every page has: the run's name, what is known about its facts, and plain words on errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.shell import address
+from app.shell.exporting import export_popover
+from app.shell.folders import RunFolders, find_runs, runs_folder
+from app.shell.opened import Stamp, opened, stamp
+from circuits.errors import HopscopeError
+from circuits.graph.knowledge_graph import PROVENANCES
+from circuits.runs.run import Run
+
+if TYPE_CHECKING:
+    from analyses.figures.specs.charts import Spec
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The run that a page shows and where on the timeline it begins."""
+
+    name: str
+    at: Stamp
+    run: Run
+    step: int
+    """The checkpoint that the address names."""
+
+
+def page(
+    reading: str | Callable[[Run], str],
+    body: Callable[[Shown], Sequence[Spec] | None],
+    *,
+    choosing: bool = True,
+) -> None:
+    """Show the frame and then `body`; every error a user can meet becomes a sentence.
+
+    Args:
+        reading: One sentence on how to read the page, or what makes it of the run.
+        body: Draws the page for the chosen run; returns what it shows besides the run's own
+            figures, to be exported.
+        choosing: Whether the page is of one run, which is chosen here and spoken of.
+    """
+    parameters = address.read()
+    folders = find_runs()
+    *first, right, corner = st.columns(
+        [2, 8, 1.2] if choosing else [10, 1.2], vertical_alignment="center"
+    )
+    name = _choose(folders, parameters.get("run"), first[0] if first else None)
+    for problem in folders.problems:
+        st.warning(problem, icon=":material/folder_off:")
+    if name is None:
+        _no_runs()
+        return
+    try:
+        at = stamp(folders.paths[name])
+        run = opened(at)
+        if not run.steps:
+            raise HopscopeError("this run has no checkpoint yet; wait a moment and reload.")
+        step = address.step_near(parameters.get("step"), run.steps)
+        address.write(run=name, step=step)
+        words = reading if isinstance(reading, str) else reading(run)
+        right.caption(f"{facts_in_words(run)} {words}" if choosing else words)
+        if run.state == "training":
+            st.info(
+                f"{name} is still being trained; reload to see what has come since.",
+                icon=":material/model_training:",
+            )
+        figures = body(Shown(name, at, run, step)) or ()
+        with corner:
+            export_popover(at, step, figures)
+    except HopscopeError as error:
+        st.error(f"{error}", icon=":material/error:")
+        st.caption("Choose another run above, or mend this one and reload the page.")
+    except OSError as error:
+        _unreadable(error, folders.paths[name])
+
+
+def _unreadable(error: OSError, run: Path) -> None:
+    st.error(
+        f"{error.filename or run} cannot be read ({error.strerror}): was the run moved or deleted "
+        "while it was open? Reload the page or choose another run.",
+        icon=":material/error:",
+    )
+
+
+def plain_page(reading: str, body: Callable[[], None]) -> None:
+    """The frame of a page that shows no single run.
+
+    Args:
+        reading: One sentence on how to read the page.
+        body: Draws the page.
+    """
+    parameters = address.read()
+    folders = find_runs()
+    st.caption(reading)
+    for problem in folders.problems:
+        st.warning(problem, icon=":material/folder_off:")
+    if parameters.get("run") in folders.paths:
+        address.write()
+    try:
+        body()
+    except HopscopeError as error:
+        st.error(f"{error}", icon=":material/error:")
+    except OSError as error:
+        st.error(f"{error.filename} cannot be used ({error.strerror}).", icon=":material/error:")
+
+
+def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | None) -> str | None:
+    """The run's name; a place to choose it goes into the column, if there is one."""
+    names = list(folders.paths)
+    if not names:
+        return None
+    if wanted is not None and wanted not in names:
+        shown = wanted.encode("unicode_escape").decode()[:60]
+        st.warning(f"There is no run called {shown!r} here; showing {names[0]!r} instead.")
+    chosen = wanted if wanted in names else names[0]
+    if column is None:
+        return chosen
+    key = "run_choice"
+    if st.session_state.get(key) not in names or st.session_state.get("run_shown") != chosen:
+        st.session_state[key] = chosen
+    column.selectbox("Run", names, key=key, label_visibility="collapsed", on_change=_run_changed)
+    st.session_state["run_shown"] = chosen
+    return chosen
+
+
+def _run_changed() -> None:
+    address.read()
+    chosen = st.session_state["run_choice"]
+    address.write(run=chosen, step=None, question=None, donor=None)
+
+
+def _no_runs() -> None:
+    st.info(
+        f"There is no run in {runs_folder()} yet. Train one with "
+        "`hopscope train train/recipes/demo.toml` (or on the Train page), then reload; a folder "
+        "with runs is named by `hopscope app FOLDER`.",
+        icon=":material/school:",
+    )
+
+
+def facts_in_words(run: Run) -> str:
+    """How many facts the graph has and how many of them are real."""
+    graph = run.graph
+    counts = {origin: graph.count(origin) for origin in PROVENANCES}
+    total, real = len(graph), counts["real"]
+    if real == total:
+        words = f"All {total:,} facts are real ({graph.name})."
+    elif real == 0:
+        words = f"None of the {total:,} facts is real ({graph.name})."
+    else:
+        words = f"{real:,} of {total:,} facts are real ({graph.name})."
+    added = counts["added_true"] + counts["added_false"]
+    if added:
+        words += f" {added:,} were added, {counts['added_true']:,} of them true."
+    return words

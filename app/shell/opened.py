@@ -1,0 +1,155 @@
+"""Runs, models and results that are open, kept while their files do not change.
+
+Every cache key holds the path and the time of the manifest, so that a run that is being trained is
+read again when it has grown, and models add the step.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.shell.importing import MODELS, load
+from circuits.errors import HopscopeError
+from circuits.runs.reading import MANIFEST
+from circuits.runs.run import Run, open_run
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from circuits.corpus.corpus import Corpus
+    from circuits.model.transformer import HookedTransformer
+
+CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
+"""The analyses that the instrument draws of a composition run."""
+COMPARISON_ANALYSES = {"logit_lens": "comparison_lens", "causal_tracing": "comparison_tracing"}
+"""What stands for them in a comparison run."""
+MORE_ANALYSES = ("circuit_discovery",)
+"""What it draws besides, where there is a result."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A run folder at one moment: the key of everything that is cached of it."""
+
+    path: str
+    manifest: int
+    results: tuple[tuple[str, int], ...]
+
+    @property
+    def id(self) -> str:
+        """Text that changes whenever the folder does."""
+        return f"{self.path}:{self.manifest}:{hash(self.results)}"
+
+
+def stamp(folder: Path) -> Stamp:
+    """Times of a run's manifest and results, nanoseconds.
+
+    Raises:
+        HopscopeError: if the folder is gone or not a run.
+    """
+    try:
+        manifest = (folder / MANIFEST).stat().st_mtime_ns
+    except OSError:
+        open_run(folder)  # says what is wrong with it
+        raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
+    times = []
+    for name in (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES):
+        marker = folder / "results" / f"{name}.json"
+        if marker.is_file():
+            times.append((name, marker.stat().st_mtime_ns))
+    return Stamp(str(folder), manifest, tuple(times))
+
+
+def opened(at: Stamp) -> Run:
+    """The run of a stamp, with its corpus loaded once."""
+    return _opened(at.path, at.manifest)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Opening the run ...")
+def _opened(path: str, manifest: int) -> Run:
+    run = open_run(path)
+    # The corpus stays as it is while checkpoints come in, and is the largest part to read.
+    run.__dict__["corpus"] = _corpus(path, str(run.manifest.get("created")))
+    return run
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the facts ...")
+def _corpus(path: str, created: str) -> Corpus:
+    from circuits.corpus.corpus import Corpus
+
+    return Corpus.load(Path(path))
+
+
+def model_of(at: Stamp, step: int) -> HookedTransformer:
+    """The model at a checkpoint, on the CPU."""
+    return _model(at.path, at.manifest, step)
+
+
+@st.cache_resource(max_entries=12, show_spinner="Loading the checkpoint ...")
+def _model(path: str, manifest: int, step: int) -> HookedTransformer:
+    load(MODELS)
+    one_thread()
+    return _opened(path, manifest).model(step)
+
+
+def one_thread() -> None:
+    """Compute on one thread: single questions are too small for two, whose threads would only
+    wait for each other, twenty times as long while anything else runs on the machine."""
+    import torch
+
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
+def drawn_analyses(task: str) -> dict[str, str]:
+    """Which analysis stands for each of the core ones in a run of this task."""
+    if task == "comparison":
+        return COMPARISON_ANALYSES
+    return {name: name for name in CORE_ANALYSES}
+
+
+def results_of(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
+    """Stored results by core analysis, and sentences on those that cannot be used."""
+    return _results(at)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
+def _results(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
+    folder = Path(at.path)
+    drawn = drawn_analyses(opened(at).corpus.task)
+    wanted = {**drawn, **{name: name for name in MORE_ANALYSES}}
+    there = {r: n for r, n in wanted.items() if (folder / "results" / f"{n}.json").is_file()}
+    datasets, problems = {}, []
+    for role, name in there.items():
+        try:
+            datasets[role] = _stored(folder, name)
+        except HopscopeError as error:
+            problems.append(str(error))
+    if missing := [name for role, name in drawn.items() if role not in there]:
+        names = " ".join(missing)
+        problems.insert(
+            0,
+            f"Not measured yet, so not drawn: {', '.join(missing)}. Press Measure on the page "
+            f"Train, or run `hopscope analyze {folder} {names}` and reload.",
+        )
+    return datasets, problems
+
+
+def _stored(folder: Path, name: str) -> xr.Dataset:
+    """The result that was made with the default options."""
+    from circuits.runs.results import ResultStore
+
+    results = folder / "results"
+    try:
+        marker = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+        store = ResultStore(results, name, marker["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HopscopeError(
+            f"{results / name}.json is damaged ({error}); delete it and analyze again."
+        ) from error
+    return store.load()

@@ -1,0 +1,98 @@
+"""An instrument on a page: where its timeline begins, and the address that follows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.instrument import mount
+from app.instrument.payload import timeline_payload
+from app.shell import address
+from app.shell.frame import Shown
+from app.shell.opened import Stamp, opened, results_of
+from circuits.runs.run import Run
+
+FIRST_SPLIT = "id_test"
+"""The split that is shown unless another is chosen."""
+
+
+def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **header: Any) -> Any:
+    """Mount the instrument of a page; the address follows its timeline once that has settled.
+
+    Args:
+        shown: The run.
+        page: Which instrument; also Streamlit's key.
+        body: Its payload.
+        content: Names the payload: a new name builds the instrument anew, at the step at which
+            the timeline stands.
+        header: More small values for the instrument.
+
+    Returns:
+        The component's result; what was last picked is `picked(page)`.
+    """
+    header = {
+        "page": page,
+        "id": f"{shown.at.id}:{content}",
+        **header,
+        **_start(page, shown, content),
+    }
+    steps = shown.run.steps
+
+    def stepped() -> None:
+        step = _state(page).get("step")
+        if step is not None:
+            address.write(step=address.step_near(str(step), steps))
+
+    def picked_something() -> None:
+        value = _state(page).get("pick")
+        if value is not None:
+            st.session_state[f"picked_{page}"] = value
+
+    def chosen() -> None:
+        address.write(**_kept(_state(page).get("kept"), shown.run))
+
+    return mount(header, body, key=page, on_step=stepped, on_pick=picked_something, on_kept=chosen)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def timeline_of(at: Stamp) -> dict[str, Any]:
+    """What the timeline of every page needs of a run."""
+    return timeline_payload(opened(at), results_of(at)[0])
+
+
+def picked(page: str) -> Any:
+    """What was last picked in the instrument of a page; None if nothing was."""
+    return st.session_state.get(f"picked_{page}")
+
+
+def _kept(choices: Any, run: Run) -> dict[str, str | None]:
+    """What the address keeps of choices made in the instrument; nothing of what it begins with."""
+    split, circuit = (choices or {}).get("split"), (choices or {}).get("circuit")
+    return {
+        "split": split if split != FIRST_SPLIT and split in run.corpus.splits else None,
+        "circuit": circuit if circuit == "edges" else None,
+    }
+
+
+def _state(page: str) -> dict[str, Any]:
+    return dict(st.session_state.get(page) or {})
+
+
+def _start(page: str, shown: Shown, content: str) -> dict[str, Any]:
+    """Header fields `step`, `split`, `circuit` and `jump`.
+
+    They stay the same while the user moves the timeline, so that the payload is not sent again,
+    and change when the address was changed, another run or content chosen, or the page entered.
+    """
+    cause = (shown.name, address.moved(), content)
+    known = st.session_state.get(f"start_{page}")
+    if st.session_state.get("instrument_shown") != page:
+        known, st.session_state["instrument_shown"] = None, page
+    if known is None or known[0] != cause:
+        asked = _kept(address.read(), shown.run)
+        begin = {"step": shown.step, "jump": str(cause[:2])}
+        begin |= {"split": asked["split"] or FIRST_SPLIT, "circuit": asked["circuit"]}
+        known = (cause, begin)
+        st.session_state[f"start_{page}"] = known
+    return dict(known[1])

@@ -1,0 +1,128 @@
+"""How many inferred facts a graph allows to be trained: what augmentation aims at.
+
+Counts only, nothing is enumerated. The ID/OOD division is the one that the splits will draw for
+the very same graph, so what is counted here is what is found there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from circuits.corpus.comparison import compared_attributes, comparison_id_mask
+from circuits.corpus.composition import draw_in_distribution
+from circuits.graph.knowledge_graph import KnowledgeGraph
+from circuits.graph.paths import phi_r
+from circuits.recipes.schema import SplitsSection
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a graph offers to training."""
+
+    facts_id: int
+    """ID facts; for comparisons those of the compared attributes."""
+    inferred: int
+    """Unambiguous inferred facts of ID facts alone: the pool and all that is held out of it."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """When augmentation may stop."""
+
+    splits: SplitsSection
+    seed: int
+    phi: float | None = None
+    """Trained inferred facts per ID fact."""
+    trained: int | None = None
+    """Instead of phi: this many trained inferred facts."""
+    n_facts: int | None = None
+    """Exactly this many atomic facts."""
+    least_phi_r: float | None = None
+    held_out: int = 0
+    """Inferred facts to be held out besides the trained ones."""
+    ignore: tuple[int, ...] = ()
+    """Relations whose phi_r is not waited for, because it cannot be reached."""
+
+    @property
+    def asks_for_phi(self) -> bool:
+        """Whether a number of trained inferred facts is asked for."""
+        return self.phi is not None or self.trained is not None
+
+    def reached(self, graph: KnowledgeGraph) -> bool:
+        """Whether this graph is enough."""
+        if self.n_facts is not None:
+            return len(graph) >= self.n_facts
+        if self.asks_for_phi and self.shortfall(graph) > 0:
+            return False
+        return not self.failing(graph)
+
+    def wanted(self, facts_id: int) -> int:
+        """Trained inferred facts asked for, given the number of ID facts."""
+        return self.trained or round((self.phi or 0.0) * facts_id)
+
+    def shortfall(self, graph: KnowledgeGraph) -> int:
+        """Inferred facts that are missing; 0 or less if there are enough."""
+        now = capacity(graph, self.splits, self.seed)
+        return self.wanted(now.facts_id) + self.held_out - now.inferred
+
+    def highest_phi(self, graph: KnowledgeGraph) -> float:
+        """The phi for which this graph is enough, once the splits have held out their share."""
+        now = capacity(graph, self.splits, self.seed)
+        rest = now.inferred - min(self.splits.heldout_real_items, now.inferred // 4)
+        rest -= min(self.splits.id_test_items, rest // 2)
+        return rest / max(now.facts_id, 1)
+
+    def failing(self, graph: KnowledgeGraph) -> list[int]:
+        """Relations below `least_phi_r`, apart from those ignored."""
+        if self.least_phi_r is None:
+            return []
+        has_facts = np.bincount(graph.facts[:, 1], minlength=len(graph.relations)) > 0
+        below = np.flatnonzero(has_facts & (phi_r(graph) < self.least_phi_r))
+        return [int(r) for r in below if r not in self.ignore]
+
+
+def capacity(graph: KnowledgeGraph, splits: SplitsSection, seed: int) -> Capacity:
+    """Count ID facts and the inferred facts among them."""
+    if splits.task == "comparison":
+        return _comparison_capacity(graph, splits, seed)
+    mask = in_distribution(graph, splits, seed)
+    usable = mask & ~graph.multi_valued
+    return Capacity(int(mask.sum()), count_chains(graph, usable, splits.hops))
+
+
+def in_distribution(
+    graph: KnowledgeGraph, splits: SplitsSection, seed: int
+) -> Bool[np.ndarray, " n_facts"]:
+    """The ID facts that the splits will draw for this graph."""
+    if splits.task == "comparison":
+        attributes = compared_attributes(graph, splits)
+        return comparison_id_mask(graph, attributes, splits.ood_share, seed)
+    return draw_in_distribution(len(graph), splits.ood_share, seed)
+
+
+def count_chains(graph: KnowledgeGraph, usable: Bool[np.ndarray, " n_facts"], hops: int) -> int:
+    """Number of chains of `hops` usable facts."""
+    subject, obj = graph.facts[usable, 0], graph.facts[usable, 2]
+    ways: Float[np.ndarray, " n_entities"] = np.ones(
+        len(graph.entities)
+    )  # chains of k facts that start at each entity
+    for _ in range(hops):
+        ways = np.bincount(subject, weights=ways[obj], minlength=len(graph.entities))
+    return round(float(ways.sum()))
+
+
+def _comparison_capacity(graph: KnowledgeGraph, splits: SplitsSection, seed: int) -> Capacity:
+    attributes = compared_attributes(graph, splits)
+    mask = in_distribution(graph, splits, seed)
+    total = facts_id = 0
+    for attribute in attributes:
+        of_it = mask & (graph.facts[:, 1] == attribute)
+        facts_id += int(of_it.sum())
+        alike = np.bincount(graph.facts[of_it & ~graph.multi_valued, 2]).astype(np.int64)
+        n = int(alike.sum())
+        pairs, same = n * (n - 1) // 2, int((alike * (alike - 1) // 2).sum())
+        total += 2 * (2 * min(same, pairs - same) if splits.comparison_form == "same" else pairs)
+    return Capacity(facts_id, total)

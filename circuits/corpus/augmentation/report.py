@@ -1,0 +1,73 @@
+"""What augmentation did, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
+from circuits.graph.paths import phi, phi_r
+
+
+@dataclass(frozen=True)
+class AugmentationReport:
+    """phi before and after, what was added how, and what could not be reached."""
+
+    phi_trained: float | None
+    """Trained inferred facts per ID fact that the splits are to draw; None: all."""
+    facts_before: int
+    facts_after: int
+    phi_before: float
+    """All inferred facts over all atomic facts."""
+    phi_after: float
+    phi_r_before: dict[str, float]
+    phi_r_after: dict[str, float]
+    added: dict[str, int] = field(default_factory=dict)
+    """Facts added by mode."""
+    provenance: dict[str, int] = field(default_factory=dict)
+    """All facts by provenance."""
+    new_entities: int = 0
+    unreachable: dict[str, str] = field(default_factory=dict)
+    """Relations whose phi_r cannot reach `least_phi_r`, with the reason."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def facts_added(self) -> int:
+        """Facts that the source did not give."""
+        return sum(self.added.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self) | {"facts_added": self.facts_added}
+
+
+def describe(
+    before: KnowledgeGraph,
+    after: KnowledgeGraph,
+    *,
+    phi_trained: float | None,
+    added: dict[str, int],
+    unreachable: dict[str, str],
+    notes: Iterable[str],
+) -> AugmentationReport:
+    """The report on a graph before and after."""
+    return AugmentationReport(
+        phi_trained=phi_trained,
+        facts_before=len(before),
+        facts_after=len(after),
+        phi_before=phi(before),
+        phi_after=phi(after),
+        phi_r_before=_by_name(before),
+        phi_r_after=_by_name(after),
+        added=added,
+        provenance={name: after.count(name) for name in PROVENANCES},
+        new_entities=len(after.entities) - len(before.entities),
+        unreachable=unreachable,
+        notes=list(notes),
+    )
+
+
+def _by_name(graph: KnowledgeGraph) -> dict[str, float]:
+    values = phi_r(graph).round(4).tolist()
+    return dict(zip(graph.relations, values, strict=True))

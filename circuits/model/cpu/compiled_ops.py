@@ -1,0 +1,172 @@
+"""`TorchOps` with the compiled kernels where there is one: for LayerNorm, ReLU and attention."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from circuits.model.config import ModelConfig
+from circuits.model.cpu.compiled_weights import CompiledWorkspace
+from circuits.model.cpu.kernels import MOST_SEEN, MOST_WIDE, kernels
+from circuits.model.cpu.prefix_sharing import Queries
+from circuits.model.cpu.torch_ops import Rows, TorchOps
+from circuits.model.cpu.weights import Workspace
+
+
+def ops_for(cfg: ModelConfig, dtype: torch.dtype) -> TorchOps:
+    """The fastest operations there are for a configuration on this machine."""
+    fits = cfg.n_ctx <= MOST_SEEN and cfg.n_heads * cfg.d_head <= MOST_WIDE
+    library = kernels(dtype) if fits else None
+    return TorchOps(cfg, dtype) if library is None else CompiledOps(cfg, dtype, library)
+
+
+class Kept(NamedTuple):
+    """What the backward pass of attention needs."""
+
+    q: Float[Tensor, "later width"]
+    kv: Float[Tensor, "nodes two_widths"]
+    patterns: list[Float[Tensor, "n seen n_heads"]]
+
+
+class CompiledOps(TorchOps):
+    """`TorchOps`, which documents the operations and does those that have no kernel."""
+
+    def __init__(self, cfg: ModelConfig, dtype: torch.dtype, library: ctypes.CDLL) -> None:
+        super().__init__(cfg, dtype)
+        self._kernels, self._layer_norm = library, cfg.normalization_type == "LN"
+
+    def workspace(self) -> Workspace:
+        """One that is filled in one call."""
+        return CompiledWorkspace(self.cfg, self.dtype, self._kernels)
+
+    def distinct(self, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Numbers go by first appearance."""
+        n = len(keys)
+        n_slots = 1 << (2 * n).bit_length()
+        slots, (number, first) = keys.new_empty(n_slots), keys.new_empty(2, n)
+        arrays = (_at(t) for t in (keys, slots, number, first))
+        return number, first[: self._kernels.distinct(n, n_slots, *arrays)]
+
+    def add_norm(
+        self, resid: Tensor, rows: Rows, delta: Tensor | None, weights: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor, Any]:
+        """Sum, LayerNorm and cast in one pass."""
+        if not self._layer_norm:
+            return super().add_norm(resid, rows, delta, weights)
+        listed = rows if isinstance(rows, Tensor) else None
+        n, width = len(resid) if listed is None else len(listed), resid.shape[1]
+        in_place = listed is None and delta is None
+        total = resid if in_place else resid.new_empty(n, width)
+        out = torch.empty(n, width, dtype=self.dtype)
+        mean, rstd = _floats(n), _floats(n)
+        w, b = weights
+        arrays = (_at(x) for x in (resid, listed, delta, w, b))
+        results = (_at(x) for x in (total, out, mean, rstd))
+        self._kernels.add_norm(_threads(), n, width, *arrays, self.cfg.eps, *results)
+        return total, out, (total, mean, rstd)
+
+    def norm_backward(
+        self,
+        dout: Tensor,
+        saved: Any,
+        weights: tuple[Tensor, ...],
+        *,
+        also: Tensor | None = None,
+        rows: Rows = slice(None),
+        add: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """LayerNorm's gradients, with everything that is added before and after, in one pass."""
+        if not self._layer_norm:
+            return super().norm_backward(dout, saved, weights, also=also, rows=rows, add=add)
+        x, mean, rstd = saved
+        n, width = x.shape
+        dense, more = (dout, None) if dout.dtype == self.dtype else (None, dout)
+        skip = 0
+        if isinstance(rows, slice):
+            skip = rows.start or 0
+        elif also is not None:  # some may fall on the same row: added up first
+            assert more is None
+            more, also = _floats(n, width).zero_().index_add_(0, rows, also.float()), None
+        threads = _threads()
+        partial, dx = _floats(threads, 3, width), _floats(n, width)
+        dw, db = _floats(width), _floats(width)
+        self._kernels.norm_backward(
+            *(threads, n, width, _at(dense), _at(also), skip, _at(more)),
+            *(_at(t) for t in (x, mean, rstd, weights[0], add, dx, partial, dw, db)),
+        )
+        return dx, (dw, db)
+
+    def cast_and_sum(self, x: Tensor, total: Tensor) -> Tensor:
+        """Both in one pass."""
+        threads, (n, width) = _threads(), x.shape
+        out = x if x.dtype == self.dtype else torch.empty(n, width, dtype=self.dtype)
+        partial = _floats(threads, width)
+        arrays = (_at(t) for t in (x, out, partial, total))
+        self._kernels.cast_and_sum(threads, n, width, *arrays)
+        return out
+
+    def activate_backward(self, dpost: Tensor, kept: Tensor, total: Tensor) -> Tensor:
+        """ReLU's gradient, which overwrites dpost, and the sum in one pass."""
+        if self.cfg.act_fn != "relu":
+            return super().activate_backward(dpost, kept, total)
+        threads, (n, width) = _threads(), dpost.shape
+        partial = _floats(threads, width)
+        arrays = (_at(t) for t in (dpost, kept, partial, total))
+        self._kernels.relu_backward(threads, n, width, *arrays)
+        return dpost
+
+    def attend(self, q: Tensor, kv: Tensor, queries: Queries) -> tuple[Tensor, Kept]:
+        """No key or value is copied out of kv; scores and pattern are fp32."""
+        heads, first, width = self.heads, queries.first, q.shape[1]
+        z = kv.new_empty(first + len(q), width)
+        if first:  # the only position they see is their own
+            own = slice(first) if isinstance(queries.rows, slice) else queries.rows[:first]
+            z[:first] = kv[own][:, width:]
+        patterns = []
+        for at in queries.lookups:
+            n, seen = at.stop - at.start, at.position + 1
+            pattern = _floats(n, seen, heads.n_heads)
+            arrays = (_at(x) for x in (q[at.start - first :], kv, at.seen, z[at.start :], pattern))
+            self._kernels.attend(_threads(), n, seen, *heads, *arrays)
+            patterns.append(pattern)
+        return z, Kept(q, kv, patterns)
+
+    def attend_backward(
+        self, dz: Tensor, n_nodes: int, queries: Queries, saved: Kept
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of keys and values are added where they belong at once, in fp32."""
+        heads, first, width = self.heads, queries.first, dz.shape[1]
+        dq = dz.new_empty(len(dz) - first, width)
+        dkv = _floats(n_nodes, 2 * width).zero_()
+        if isinstance(queries.rows, slice):
+            dkv[:first, width:] = dz[:first]
+        elif first:
+            dkv[:, width:].index_add_(0, queries.rows[:first], dz[:first].float())
+        for at, pattern in zip(queries.lookups, saved.patterns, strict=True):
+            n, seen, start = at.stop - at.start, at.position + 1, at.start - first
+            arrays = (dz[at.start :], saved.q[start:], saved.kv, at.seen, pattern, dq[start:], dkv)
+            self._kernels.attend_backward(
+                *(_threads(), n, seen, *heads, heads.scale), *(_at(x) for x in arrays)
+            )
+        return dq, dkv
+
+
+def _threads() -> int:
+    return torch.get_num_threads()
+
+
+def _floats(*size: int) -> Tensor:
+    """Room for what a kernel writes in fp32, whatever PyTorch's default is."""
+    return torch.empty(size, dtype=torch.float32)
+
+
+def _at(x: Tensor | None) -> int | None:
+    """Where an array begins."""
+    if x is None:
+        return None
+    assert x.is_contiguous()
+    return x.data_ptr()

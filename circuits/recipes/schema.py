@@ -1,0 +1,246 @@
+"""Recipes: everything that determines a run, as TOML.
+
+A recipe is read, overridden (`--set section.key=value`), validated and completed here, and the
+completed form is stored in the run folder. It lives in `circuits`, not in `train`, because a run
+folder cannot be read without it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from circuits.errors import HopscopeError, unknown_name
+
+AugmentationMode = Literal["true_facts", "densify", "new_entities"]
+Task = Literal["composition", "comparison"]
+
+
+class Section(BaseModel):
+    """A table of a recipe: unknown keys are refused, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSection(Section):
+    """Where the facts come from."""
+
+    name: str = "geonames"
+    """geonames, two_wiki, triples, grokked_composition or grokked_comparison."""
+    path: str | None = None
+    """File of a source that reads one; relative to the recipe."""
+    multi_valued: Literal["drop", "first", "mark"] = "drop"
+    """What becomes of (subject, relation) keys with several objects."""
+    options: dict[str, Any] = {}
+    """Options of that source alone, validated by it."""
+
+
+class AugmentationSection(Section):
+    """How the graph is made denser and how many inferred facts are trained."""
+
+    phi: float | None = Field(default=None, gt=0)
+    """Trained inferred facts per ID atomic fact; facts are added until that many exist, and
+    where there are more a random subset is trained. None: all, and nothing is added."""
+    least_phi_r: float | None = Field(default=None, gt=0)
+    """Raise every relation's own phi_r at least to this."""
+    modes: tuple[AugmentationMode, ...] = ("true_facts", "densify")
+    """Ways to add facts, tried in this order; empty: never add any."""
+    correct_share: float | None = Field(default=None, ge=0, le=1)
+    """Share of true facts among those added; None: as many true ones as there are."""
+    acyclic: bool = False
+    protect: tuple[str, ...] = ()
+    """Facts "subject -relation-> object" that no added fact may contradict."""
+    preset: Literal["wild_composition", "wild_comparison"] | None = None
+    """The sizes of *Wild*, Table 2."""
+
+
+class SplitsSection(Section):
+    """What is trained and what is tested."""
+
+    task: Task = "composition"
+    comparison_form: Literal["same", "order"] = "order"
+    """`same`: do two entities share the value (yes/no); `order`: <, = or >."""
+    hops: Literal[2, 3] = 2
+    ood_share: float = Field(default=0.05, ge=0, lt=1)
+    """Share of atomic facts that never occur inside a trained inferred fact."""
+    id_test_items: int = Field(default=1000, ge=1)
+    """Held-out II queries; at most half of them where the graph has few."""
+    max_test_items: int = Field(default=3000, ge=1)
+    """At most this many queries are kept of every other test split."""
+    heldout_real_items: int = Field(default=0, ge=0)
+    """Compositions of two real ID facts held out before all others, as the split heldout_real: the
+    source's own questions where it has some (2WikiMultiHopQA), at most a quarter of all."""
+    comparison_attributes: tuple[str, ...] = ()
+    """Relations whose values are compared; empty: all that can be (`corpus.comparison`)."""
+    train_atomic: bool = True
+    identity_examples: bool = False
+    """Add zero-hop examples (entity, "itself") -> entity."""
+    inject_ood: Literal["none", "first_hop", "second_hop", "both_hops"] = "none"
+    """Put OOD facts into `inject_per_fact` trained compositions, always with an ID partner."""
+    inject_per_fact: int = Field(default=1, ge=1)
+
+
+class ModelSection(Section):
+    """The transformer, with TransformerLens's field names. d_vocab and n_ctx follow the data."""
+
+    n_layers: int = Field(default=4, ge=1)
+    d_model: int = Field(default=128, ge=1)
+    n_heads: int = Field(default=4, ge=1)
+    d_head: int | None = None
+    d_mlp: int | None = None
+    act_fn: Literal["relu", "gelu", "gelu_new", "silu"] = "relu"
+    normalization_type: Literal["LN", "RMS"] | None = "LN"
+    tied_unembedding: bool = False
+    n_passes: int = Field(default=1, ge=1)
+    """Cross-layer sharing: the blocks are run this many times over."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    init_range: float = Field(default=0.02, gt=0)
+
+
+class TrainingSection(Section):
+    """Optimizer, schedule, loss and where it runs."""
+
+    steps: int = Field(default=3000, ge=1)
+    batch_size: int = Field(default=512, ge=1)
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.1, ge=0)
+    decay: Literal["matrices", "all"] = "all"
+    """Which parameters decay; PyTorch's AdamW, and so *Grokked*, decays all."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    warmup: int = Field(default=200, ge=0)
+    cooldown: int = Field(default=0, ge=0)
+    """Over this many last steps the learning rate also falls linearly to zero."""
+    grokfast: bool = False
+    grokfast_alpha: float = Field(default=0.98, ge=0, lt=1)
+    grokfast_lambda: float = Field(default=2.0, ge=0)
+    orthogonal_gradient: bool = False
+    loss: Literal["cross_entropy", "stablemax"] = "cross_entropy"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class CheckpointsSection(Section):
+    """When and how weights are kept."""
+
+    schedule: Literal["every", "log", "dense_then_sparse", "list", "adaptive"] = "dense_then_sparse"
+    every: int = Field(default=100, ge=1)
+    dense_every: int = Field(default=25, ge=1)
+    dense_until: int = Field(default=1000, ge=0)
+    count: int = Field(default=80, ge=2)
+    """Number of log-spaced checkpoints."""
+    steps: tuple[int, ...] = ()
+    """The explicit list."""
+    adaptive_delta: float = Field(default=0.02, gt=0, lt=1)
+    """Adaptive: also keep one whenever a monitored accuracy moved by this much."""
+    dtype: Literal["bf16", "fp32"] = "bf16"
+    """As stored. Metrics are of the weights as trained, analyses of what was stored: rounding to
+    bf16 moves an accuracy by a few thousandths (the demo run: at most .003 of 1,000 questions)."""
+    budget_mb: float | None = Field(default=None, gt=0)
+    """Thin out the sparse part beyond this size on disk."""
+    resume_seconds: float = Field(default=10.0, ge=0)
+    """Save what resuming needs at the first evaluation after this time; 0: at every one."""
+
+
+class EvaluationSection(Section):
+    """What is measured while training."""
+
+    every: int = Field(default=100, ge=1)
+    items: int = Field(default=2000, ge=1)
+    """At most this many queries per split, the same ones each time."""
+    stop_at_id_accuracy: float | None = Field(default=None, gt=0, le=1)
+    tensorboard: bool = False
+    wandb: bool = False
+
+
+class Recipe(Section):
+    """A whole recipe. Equal recipes give equal runs on the same machine."""
+
+    seed: int = 0
+    source: SourceSection = SourceSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    splits: SplitsSection = SplitsSection()
+    model: ModelSection = ModelSection()
+    training: TrainingSection = TrainingSection()
+    checkpoints: CheckpointsSection = CheckpointsSection()
+    evaluation: EvaluationSection = EvaluationSection()
+
+
+def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a TOML recipe and apply `section.key=value` overrides.
+
+    `source.path` is taken relative to the recipe's folder when it is written in the file, and
+    relative to the working directory when it is given as an override.
+
+    Raises:
+        HopscopeError: for a missing or malformed file, an unknown key or a value out of range.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except IsADirectoryError as error:
+        raise HopscopeError(
+            f"{path} is a folder, not a recipe; name a TOML file in it, recipe.toml if it is a run."
+        ) from error
+    except OSError as error:
+        raise HopscopeError(f"recipe {path} cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HopscopeError(f"recipe {path} is not valid TOML: {error}.") from error
+    source = table.get("source")
+    if isinstance(source, dict) and isinstance(source.get("path"), str):
+        source["path"] = str(path.parent / source["path"])
+    return parse_recipe(table, str(path), overrides)
+
+
+def parse_recipe(table: dict[str, Any], where: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Apply overrides to a nested table and validate it; `where` names its origin in errors."""
+    for override in overrides:
+        _apply_override(table, override)
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        raise _readable(error, where) from None
+
+
+def _apply_override(table: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    *sections, last = key.strip().split(".")
+    if not separator or not last or not all(sections):
+        raise HopscopeError(
+            f"override {override!r} is not of the form section.key=value, "
+            "e.g. --set training.steps=500."
+        )
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise HopscopeError(f"override {override!r}: {section!r} is a value, not a section.")
+    try:
+        table[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = value.strip()  # a bare word is a string
+
+
+def _readable(error: ValidationError, where: str) -> HopscopeError:
+    first = error.errors()[0]
+    *parents, key = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        known = unknown_name("recipe key", key, _keys(parents))
+        inside = f" in [{'.'.join(parents)}]" if parents else ""
+        return HopscopeError(f"{where}{inside}: {known}")
+    return HopscopeError(
+        f"{where}: {'.'.join([*parents, key])} = {first['input']!r} is refused: {first['msg']}."
+    )
+
+
+def _keys(parents: list[str]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for parent in parents:
+        nested = model.model_fields[parent].annotation
+        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+            return []
+        model = nested
+    return list(model.model_fields)

@@ -1,0 +1,144 @@
+"""Reading a run folder that may come from a stranger or be half written: nothing is trusted.
+
+What the files hold is described in `circuits.runs.run`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from circuits.errors import HopscopeError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+MOST_STEPS = 10**12 - 1
+"""A step beyond it comes from no training."""
+
+
+def check_entries(folder: Path) -> None:
+    """Refuse links out of the folder, and pipes and devices, which would never end.
+
+    A link to a folder elsewhere would also let a resumed run write and delete there.
+    """
+    inside = folder.resolve()
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise HopscopeError(f"{folder} cannot be read ({error.strerror}).") from error
+    for path in entries:
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            raise HopscopeError(
+                f"{path} is a link out of the run folder, which is not followed; put what it "
+                "leads to in its place, or delete it."
+            )
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise HopscopeError(f"{path} is neither a file nor a folder; delete it.")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest, once it is what a manifest must be."""
+    try:
+        manifest = _parse((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise incomplete(folder, f"it has no {MANIFEST}, which is written last") from None
+    except OSError as error:
+        raise HopscopeError(f"{folder / MANIFEST} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError):
+        raise incomplete(folder, f"{MANIFEST} is not JSON") from None
+    schema = manifest.get("schema") if isinstance(manifest, dict) else None
+    if type(schema) is not int:
+        raise incomplete(folder, f"{MANIFEST} has no schema version")
+    if schema > SCHEMA_VERSION:
+        raise HopscopeError(
+            f"{folder} was made by a newer Hopscope (run format {schema}, this one reads up to "
+            f"{SCHEMA_VERSION}); update with `pip install -U hopscope`."
+        )
+    _check_manifest(folder, manifest)
+    return manifest
+
+
+def _check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    rows = manifest.get("checkpoints")
+    well_formed = (
+        isinstance(rows, list)
+        and all(_is_checkpoint(row) for row in rows)
+        and all(isinstance(manifest.get(key, {}), dict) for key in ("grok", "baselines"))
+        and isinstance(manifest.get("notes", []), list)
+        and isinstance(manifest.get("model"), dict)
+        and manifest.get("state") in ("training", "stopped", "finished")
+    )
+    if not well_formed:
+        raise incomplete(
+            folder,
+            f"{MANIFEST} lacks its checkpoints (steps of 0 to {MOST_STEPS:,} with a SHA-256), "
+            "model or state",
+        )
+    steps = [row["step"] for row in manifest["checkpoints"]]
+    if twice := [step for step, n in Counter(steps).items() if n > 1]:
+        raise incomplete(folder, f"{MANIFEST} lists the checkpoint of step {twice[0]} twice")
+
+
+def _is_checkpoint(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and type(row.get("step")) is int
+        and 0 <= row["step"] <= MOST_STEPS
+        and isinstance(row.get("sha256"), str)
+    )
+
+
+def incomplete(folder: Path, problem: str) -> HopscopeError:
+    """The refusal of a folder that is no whole run."""
+    return HopscopeError(
+        f"{folder} is a half-written or damaged run: {problem}; train it again into a new folder."
+    )
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Rows of a metrics file; a last line still being written is left out."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise HopscopeError(f"{path} cannot be read ({error.strerror}).") from error
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = _parse(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not _is_evaluation(row, after=rows[-1]["step"] if rows else -1):
+            raise HopscopeError(
+                f"{path}, line {number} is damaged; delete that line or train the run again."
+            )
+        rows.append(row)
+    return rows
+
+
+def _is_evaluation(row: Any, *, after: int) -> bool:
+    """Whether this is a row of finite numbers of a later step."""
+    return (
+        isinstance(row, dict)
+        and all(type(v) in (int, float) and abs(v) <= sys.float_info.max for v in row.values())
+        and type(row.get("step")) is int
+        and after < row["step"] <= MOST_STEPS
+    )
+
+
+def _parse(text: str | bytes) -> Any:
+    """JSON without NaN and without infinity in any spelling, which Python would take."""
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number

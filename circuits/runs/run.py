@@ -1,0 +1,237 @@
+"""The run folder: its format, described here and nowhere else, and how it is read.
+
+```
+recipe.toml            the resolved recipe, all defaults filled in
+corpus.json            graph, vocabulary and splits: names and report ...
+corpus.safetensors     ... and arrays (see circuits/corpus/corpus.py)
+metrics.jsonl          one evaluation per line, rising in "step"; a last line without its line
+                       break is being written and not yet read
+checkpoints/step_00001234.safetensors   the model's state dict after 1,234 optimizer steps
+manifest.json          written last and always whole: what it lists is there
+results/<analysis>.zarr, figures/       made later by analyses and export
+resume/                optimizer and random state (train/state.py); removed when finished
+.lock                  held by the process that trains
+```
+`manifest.json` holds `schema` (this format's version), `hopscope` and `versions` (of libraries),
+`commit` (of the working tree, or null), `created`, `seed`, `recipe_sha256` (of recipe.toml),
+`model` (ModelConfig), `state` ("training", "stopped" or "finished"), `checkpoints` (rows step,
+sha256, bytes), `grok`,
+`baselines`, `device`, `precision`, `kernels` ("compiled", or "pytorch" where there is no C
+compiler), `threads`, `seconds` (spent training) and `notes` (sentences).
+Steps are those that the manifest lists: other files in the folder are never guessed at. A file's
+name is made from its step, so no text from the manifest becomes a path. A run may be opened while
+it is being trained; `Run.refreshed()` reads what has come since.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import filelock
+
+from circuits.errors import HopscopeError
+from circuits.recipes.schema import Recipe, parse_recipe
+from circuits.runs.checkpoints import checkpoint_name, file_sha256, load_checkpoint, read_header
+from circuits.runs.reading import (
+    MANIFEST,
+    check_entries,
+    incomplete,
+    read_manifest,
+    read_metrics,
+)
+
+if TYPE_CHECKING:  # a run is listed without the seconds that pandas and the model take
+    import pandas as pd
+
+    from circuits.corpus.corpus import Corpus
+    from circuits.corpus.queries import Queries
+    from circuits.corpus.vocab import Vocab
+    from circuits.graph.knowledge_graph import KnowledgeGraph
+    from circuits.model.transformer import HookedTransformer
+
+RECIPE, METRICS, LOCK = "recipe.toml", "metrics.jsonl", ".lock"
+CHECKPOINTS, RESUME = "checkpoints", "resume"
+
+RunState = Literal["training", "stopped", "finished"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run folder that has been opened for reading."""
+
+    path: Path
+    recipe: Recipe
+    manifest: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}: {len(self.steps)} checkpoints, {self.state})"
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """Optimizer steps with a checkpoint, rising; 0 is the untrained model."""
+        return sorted(self._digests)
+
+    @cached_property
+    def _digests(self) -> dict[int, str]:
+        return {int(row["step"]): str(row["sha256"]) for row in self.manifest["checkpoints"]}
+
+    @property
+    def state(self) -> RunState:
+        """Whether it is being trained, was interrupted, or is done.
+
+        A run whose process died still says "training" in its manifest; no one holds its lock.
+        """
+        recorded: RunState = self.manifest["state"]
+        if recorded == "training" and not is_locked(self.path):
+            return "stopped"
+        return recorded
+
+    @property
+    def recipe_changed(self) -> bool:
+        """Whether recipe.toml is not the one that the run was started with."""
+        recorded = self.manifest.get("recipe_sha256")  # older runs have none
+        return recorded is not None and recorded != file_sha256(self.path / RECIPE)
+
+    @property
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Accuracy of answerers that use a shortcut of the graph, per split."""
+        return dict(self.manifest.get("baselines", {}))
+
+    @property
+    def grok(self) -> dict[str, Any]:
+        """memorization_step, grok_step and delay_ratio so far (None: not yet)."""
+        return dict(self.manifest.get("grok", {}))
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The graph with its splits, as trained."""
+        from circuits.corpus.corpus import Corpus
+
+        return Corpus.load(self.path)
+
+    @property
+    def graph(self) -> KnowledgeGraph:
+        """The augmented knowledge graph."""
+        return self.corpus.graph
+
+    @property
+    def vocab(self) -> Vocab:
+        """The vocabulary of the model."""
+        return self.corpus.vocab
+
+    @property
+    def results_dir(self) -> Path:
+        """Where analyses store their results."""
+        return self.path / "results"
+
+    @property
+    def figures_dir(self) -> Path:
+        """Where exported figures go."""
+        return self.path / "figures"
+
+    def queries(self, split: str) -> Queries:
+        """The queries of a split, e.g. "id_test"."""
+        return self.corpus.queries(split)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All evaluations as dicts, rising in step."""
+        return read_metrics(self.path / METRICS)
+
+    def metrics(self) -> pd.DataFrame:
+        """All evaluations: "step", "accuracy/<split>", "loss/<split>", "norm/weights", ..."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())
+
+    def checkpoint_path(self, step: int) -> Path:
+        """File of a listed step; refuses one that a link would lead out of the folder."""
+        if step not in self._digests:
+            raise HopscopeError(
+                f"{self.path} has no checkpoint of step {step}; it has {describe_steps(self.steps)}"
+            )
+        path = self.path / CHECKPOINTS / checkpoint_name(step)
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise HopscopeError(f"{path} leads out of the run folder; that is not followed.")
+        return path
+
+    def model(self, step: int | None = None, device: str = "cpu") -> HookedTransformer:
+        """The model after `step` optimizer steps (None: the last checkpoint), eval mode, fp32."""
+        from circuits.model.config import ModelConfig
+        from circuits.model.transformer import HookedTransformer
+
+        if not self.steps:
+            raise HopscopeError(f"{self.path} has no checkpoint yet; wait, or train it again.")
+        step = self.steps[-1] if step is None else int(step)
+        config = ModelConfig.from_json(self.manifest["model"])
+        there = sum(prod(e.shape) for e in read_header(self.checkpoint_path(step)).values())
+        if config.n_matrix_weights > there:  # nothing is allocated because a manifest claims it
+            raise incomplete(
+                self.path,
+                f"{MANIFEST} tells of a model of at least {config.n_matrix_weights:,} weights, the "
+                f"checkpoint of step {step} has {there:,}",
+            )
+        model = HookedTransformer(config)
+        self.load_weights(model, step)
+        return model.to(device).eval()
+
+    def load_weights(self, model: HookedTransformer, step: int) -> None:
+        """Give a model of this run the weights of another checkpoint, quicker than a new model."""
+        path = self.checkpoint_path(step)
+        shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+        model.load_state_dict(load_checkpoint(path, shapes, sha256=self._digests[step]))
+
+    def damaged_steps(self) -> list[int]:
+        """Steps whose checkpoint is missing or is not the file that was written."""
+        folder = self.path / CHECKPOINTS
+        return [
+            step
+            for step in self.steps
+            if file_sha256(folder / checkpoint_name(step)) != self._digests[step]
+        ]
+
+    def refreshed(self) -> Run:
+        """The run as it is now on disk."""
+        return open_run(self.path)
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder.
+
+    Raises:
+        HopscopeError: if there is no run, or it is half written, damaged, or of a newer format.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise HopscopeError(f"{folder} is no run folder; train one with `hopscope train RECIPE`.")
+    check_entries(folder)
+    manifest = read_manifest(folder)
+    try:
+        table = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise incomplete(folder, f"{RECIPE} cannot be read: {error}") from error
+    return Run(folder, parse_recipe(table, str(folder / RECIPE)), manifest)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is training in this folder (on a read-only disk: surely not)."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with filelock.FileLock(folder / LOCK, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False
+
+
+def describe_steps(steps: list[int]) -> str:
+    """A list of steps in a few words, for errors."""
+    if len(steps) > 12:
+        return f"{len(steps)} of them, {', '.join(map(str, steps[:5]))}, ... {steps[-1]}."
+    return f"{', '.join(map(str, steps)) or 'none'}."

@@ -1,0 +1,294 @@
+"""Writing a run folder while training; the format is described in `circuits/runs/run.py`."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+from torch import Tensor
+
+from circuits.errors import CannotWrite, HopscopeError
+from circuits.recipes.schema import Recipe
+from circuits.recipes.toml import recipe_toml
+from circuits.runs.checkpoints import (
+    StoredDtype,
+    checkpoint_name,
+    is_partial,
+    remove_partial_files,
+    save_checkpoint,
+    stored_copy,
+    write_atomically,
+)
+from circuits.runs.reading import MANIFEST, SCHEMA_VERSION
+from circuits.runs.run import CHECKPOINTS, LOCK, METRICS, RECIPE, RESUME, Run, RunState
+from circuits.runs.write_queue import WriteQueue
+
+if TYPE_CHECKING:
+    from circuits.corpus.corpus import Corpus
+
+_LIBRARIES = ("hopscope", "torch", "transformer-lens", "numpy", "safetensors")
+
+_BEFORE_MANIFEST = {LOCK, RECIPE, METRICS, CHECKPOINTS, RESUME, "corpus.json", "corpus.safetensors"}
+
+LOCK_PATIENCE_S = 1.0
+"""A reader holds the lock for an instant to see whether the run is being trained."""
+
+
+class RunWriter:
+    """The one process that may write into a run folder; use it in `with`."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.rows: list[dict[str, Any]] = []
+        """Evaluations so far, as in metrics.jsonl."""
+        self._queue = WriteQueue()
+        self._lock = _acquire(path)
+
+    @classmethod
+    def create(
+        cls, path: Path, recipe: Recipe, corpus: Corpus, facts: Mapping[str, Any]
+    ) -> RunWriter:
+        """Start a new run folder; an existing one is never touched.
+
+        Args:
+            path: A folder that does not exist or is empty.
+            recipe: The resolved recipe.
+            corpus: What is trained and tested.
+            facts: Further manifest entries: model, device, precision, ...
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            _refuse_unless_free(path)
+            writer = cls(path, _manifest(recipe, corpus, facts))
+            with writer._released_on_error():
+                _refuse_unless_free(path)  # nobody can have begun meanwhile: the lock is ours
+                writer._begin(recipe, corpus)
+        except OSError as error:
+            raise HopscopeError(
+                f"a run cannot be made in {path} ({error.strerror}); give another --out."
+            ) from error
+        return writer
+
+    def _begin(self, recipe: Recipe, corpus: Corpus) -> None:
+        """Write all that does not change, over what a run killed here may have left."""
+        (self.path / METRICS).unlink(missing_ok=True)
+        for folder in (self.path, self.path / CHECKPOINTS, self.path / RESUME):
+            folder.mkdir(exist_ok=True)
+            remove_partial_files(folder)
+        text = recipe_toml(recipe).encode()
+        self.manifest["recipe_sha256"] = hashlib.sha256(text).hexdigest()
+        write_atomically(self.path / RECIPE, text)
+        corpus.save(self.path)
+
+    @classmethod
+    def reopen(cls, run: Run) -> RunWriter:
+        """Continue the run folder of a stopped run."""
+        if not os.access(run.path, os.W_OK):
+            raise HopscopeError(f"{run.path} is read-only; copy the run to resume it.")
+        writer = cls(run.path, dict(run.manifest))
+        with writer._released_on_error():
+            writer.rows = run.rows()
+            try:
+                for folder in (run.path, run.path / CHECKPOINTS, run.path / RESUME):
+                    folder.mkdir(exist_ok=True)  # an empty one is easily lost in a copy
+                    remove_partial_files(folder)
+            except OSError as error:
+                raise CannotWrite(run.path, error) from error
+        return writer
+
+    @contextmanager
+    def _released_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._release()
+            raise
+
+    def _release(self) -> None:
+        self._queue.close()
+        self._lock.release()
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            if error is None:
+                self._queue.drain()
+            elif self._begun() and self.manifest["state"] != "finished":
+                self.set_state("stopped")
+        except HopscopeError as second:  # e.g. the disk is full: the first error is the cause
+            if error is None:
+                raise
+            error.add_note(str(second))
+        finally:
+            self._release()
+
+    def _begun(self) -> bool:
+        """Whether there is a run to speak of: before its manifest there is none."""
+        return (self.path / MANIFEST).exists()
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps with a checkpoint."""
+        return [row["step"] for row in self.manifest["checkpoints"]]
+
+    def sync_metrics(self) -> None:
+        """Make sure of all rows so far: a resume state is worth nothing without them."""
+        try:
+            with (self.path / METRICS).open("rb") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise CannotWrite(self.path / METRICS, error) from error
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """Add one evaluation; visible to readers at once."""
+        self.rows.append(row)
+        line = json.dumps(row, allow_nan=False) + "\n"
+        try:
+            with (self.path / METRICS).open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise CannotWrite(self.path / METRICS, error) from error
+
+    def add_checkpoint(
+        self, step: int, weights: Mapping[str, Tensor], dtype: StoredDtype, **facts: Any
+    ) -> None:
+        """Write the checkpoint of a step and then the manifest that lists it, soon.
+
+        Args:
+            step: Optimizer steps done.
+            weights: The model's state dict; copied at once.
+            dtype: On disk.
+            facts: Manifest entries to set with it.
+        """
+        path, copy = self.path / CHECKPOINTS / checkpoint_name(step), stored_copy(weights, dtype)
+
+        def write() -> None:
+            digest = save_checkpoint(path, copy, step=step, dtype=dtype)
+            row = {"step": step, "sha256": digest, "bytes": path.stat().st_size}
+            self._set(checkpoints=[*self.manifest["checkpoints"], row], **facts)
+
+        self._queue.put(write)
+
+    def drain(self) -> None:
+        """Wait for all writes."""
+        self._queue.drain()
+
+    def later(self, write: Callable[[], None]) -> None:
+        """Do a write after those that wait; an error ends the training."""
+        self._queue.put(write)
+
+    def set_state(self, state: RunState, **facts: Any) -> None:
+        """Set the state and further entries of the manifest once all else is surely on disk."""
+        self._queue.drain()
+        if self.rows:
+            self.sync_metrics()
+        self._set(state=state, **facts)
+
+    def add_note(self, sentence: str) -> None:
+        """Keep a sentence about what happened to the run."""
+        notes = self.manifest.get("notes", [])
+        if sentence not in notes:
+            self.manifest["notes"] = [*notes, sentence]
+
+    def _set(self, **facts: Any) -> None:
+        """Write the manifest, whole, with these entries; they are taken over once it is there."""
+        content = json.dumps(self.manifest | facts, indent=1, allow_nan=False) + "\n"
+        write_atomically(self.path / MANIFEST, content.encode())
+        self.manifest.update(facts)  # in place: another thread may be adding a note
+
+    def rewind(self, step: int) -> None:
+        """Forget what was recorded after `step`; training will record it again."""
+        kept = [row for row in self.manifest["checkpoints"] if row["step"] <= step]
+        self._set(state="training", checkpoints=kept)
+        self.rows = [row for row in self.rows if row["step"] <= step]
+        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in self.rows)
+        write_atomically(self.path / METRICS, text.encode())
+
+    def drop_checkpoints(self, steps: Iterable[int]) -> None:
+        """Take checkpoints off the list; their files are left where they are."""
+        dropped = set(steps)
+        kept = [row for row in self.manifest["checkpoints"] if row["step"] not in dropped]
+        self._set(checkpoints=kept)
+
+
+def _refuse_unless_free(path: Path) -> None:
+    """Refuse a folder with anything in it but a run that was killed before its first manifest."""
+    found = [p.name for p in path.iterdir() if not is_partial(p)]
+    if not found or (LOCK in found and set(found) <= _BEFORE_MANIFEST and _is_untrained(path)):
+        return
+    raise HopscopeError(
+        f"{path} exists and is not empty; give another --out, or continue a stopped "
+        f"run with `hopscope train --resume {path}`."
+    )
+
+
+def _is_untrained(path: Path) -> bool:
+    """Whether nothing that took time to train lies here."""
+    checkpoints = (p.name for p in path.glob(f"{CHECKPOINTS}/*") if not is_partial(p))
+    return set(checkpoints) <= {checkpoint_name(0)} and not any(path.glob(f"{RESUME}/*"))
+
+
+def _acquire(path: Path) -> filelock.BaseFileLock:
+    lock = filelock.FileLock(path / LOCK)
+    try:
+        lock.acquire(timeout=LOCK_PATIENCE_S)
+    except filelock.Timeout:
+        raise HopscopeError(
+            f"another process is training in {path}; wait for it, stop it, or give another --out."
+        ) from None
+    except OSError as error:
+        raise HopscopeError(f"{path} cannot be written ({error.strerror}).") from error
+    return lock
+
+
+def _manifest(recipe: Recipe, corpus: Corpus, facts: Mapping[str, Any]) -> dict[str, Any]:
+    versions = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            versions[library] = "not installed"
+    return {
+        "schema": SCHEMA_VERSION,
+        "hopscope": versions.pop("hopscope"),
+        "versions": versions,
+        "commit": _commit(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seed": recipe.seed,
+        "state": "training",
+        "checkpoints": [],
+        "grok": {},
+        "baselines": corpus.baselines(),
+        "seconds": 0.0,
+        "notes": [],
+        **facts,
+    }
+
+
+def _commit() -> str | None:
+    """Commit of the checkout that this code runs from, if it is one."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None

@@ -1,0 +1,91 @@
+"""Tables and the facts around an entity as figures."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analyses.figures.export import FORMATS, export
+from analyses.figures.specs.facts import Neighbour, Neighbourhood, Spec, Table
+from app.logic.data_tables import matching
+from app.logic.neighbourhood import around_payload, neighbourhood
+from circuits.graph.knowledge_graph import KnowledgeGraph
+
+GRAPH = KnowledgeGraph(
+    name="small",
+    entities=("Lyon", "France", "Paris"),
+    relations=("country", "capital"),
+    facts=np.array([[0, 0, 1], [1, 1, 2], [2, 0, 1]]),
+    provenance=np.array([0, 0, 1], np.int8),
+)
+TABLE = Table(
+    name="table",
+    title="A table",
+    columns=("name", "share"),
+    rows=(*((f"row {i}", i / 50) for i in range(50)), ("none", None)),
+    formats=("", ".1%"),
+)
+AROUND = neighbourhood(GRAPH, 1, "run")
+
+
+def test_dollar_signs_in_names_are_no_formulas(tmp_path: Path) -> None:
+    fact = Neighbour(name=r"$\frac$", relation="US$ in HK$", side="in", provenance="real")
+    spec = Neighbourhood(
+        name="dollars", title="$", subtitle="", provenance={}, entity=r"$_$", facts=(fact,)
+    )
+    for path in export(spec, tmp_path / "dollars.svg", "page"):
+        assert path.stat().st_size > 0
+
+
+def test_facts_that_lead_to_an_entity_are_on_the_left_its_own_on_the_right() -> None:
+    assert [f.name for f in AROUND.side("in")] == ["Lyon", "Paris"]
+    assert [f.text() for f in AROUND.side("out")] == ["capital · Paris"]
+    assert AROUND.heading("in") == "2 lead here"
+    assert AROUND.frame().to_numpy().tolist()[1] == ["Paris", "country", "France", "synthetic"]
+
+
+def test_the_instrument_gets_the_facts_that_are_drawn_and_how_many_are_not() -> None:
+    many = Neighbourhood(
+        name="many",
+        title="Many",
+        entity="hub",
+        most=2,
+        facts=tuple(
+            Neighbour(name=f"n{i}", relation="r", side="in", provenance="real") for i in range(5)
+        ),
+    )
+    sides = around_payload(many)["sides"]
+    assert [fact["name"] for fact in sides["in"]["facts"]] == ["n0", "n1"]
+    assert sides["in"]["heading"] == "5 lead here, 3 not drawn"
+    assert len(many.frame()) == 5
+
+
+def test_where_room_lacks_the_relation_is_cut_and_the_name_kept() -> None:
+    fact = Neighbour(name="Paris", relation="second nearest city", side="out", provenance="real")
+    assert fact.text(18) == "second ne… · Paris"
+
+
+def test_a_table_is_read_with_its_formats_and_says_what_it_leaves_out() -> None:
+    assert TABLE.texts()[1] == ["row 1", "2.0%"]
+    assert len(TABLE.texts()) == 40
+    assert TABLE.rest == "and 11 more rows, in the CSV file"
+
+
+@pytest.mark.parametrize("file_format", list(FORMATS))
+@pytest.mark.parametrize("spec", [TABLE, AROUND], ids=["table", "around"])
+def test_every_format_is_written_with_all_rows_beside_it(
+    spec: Spec, file_format: str, tmp_path: Path
+) -> None:
+    files = export(spec, tmp_path / f"figure.{file_format}")
+    assert files[0].stat().st_size > 0
+    with (tmp_path / "figure.csv").open() as file:
+        assert len(list(csv.reader(file))) == 1 + len(spec.frame())
+
+
+def test_a_fact_matches_if_every_word_occurs_in_it_and_its_origin_is_asked_for() -> None:
+    assert matching(GRAPH, "FRANCE cou", []).tolist() == [True, False, True]
+    assert matching(GRAPH, "france", ["synthetic"]).tolist() == [False, False, True]
+    assert matching(GRAPH, "", []).all()

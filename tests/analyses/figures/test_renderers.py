@@ -1,0 +1,206 @@
+"""Both renderers draw every kind of figure, with the numbers of the spec."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import synthetic_results as made
+
+from analyses.figures import circuit_dataset, figure, to_html, to_matplotlib, to_plotly
+from analyses.figures.renderers.fonts import BASE, families_for
+from analyses.figures.renderers.matplotlib.renderer import to_bytes
+from analyses.figures.renderers.style import THEMES, diverging, sequential
+from analyses.figures.specs.charts import (
+    Bars,
+    BarSeries,
+    HeatMap,
+    Lines,
+    Panels,
+    PointGroup,
+    Reference,
+    Scatter,
+    Series,
+    StackedArea,
+)
+from circuits.errors import HopscopeError
+
+X = np.arange(5.0)
+LINES = Lines(
+    name="lines",
+    title="Lines",
+    series=(
+        Series(label="a", x=X, y=X / 4, low=X / 5, high=X / 3),
+        Series(label="b", x=X, y=1 - X / 4),
+    ),
+    references=(Reference(label="shortcut", value=0.39),),
+    cursor=2.0,
+    y_limits=(0, 1),
+)  # fmt: skip
+MAP = HeatMap(
+    name="map",
+    title="Map",
+    values=np.array([[0.0, 0.5], [np.nan, 1.0]]),
+    rows=("0", "1"),
+    columns=("subject", "relation 1"),
+    value_label="strength",
+)
+SPECS = {
+    "lines": LINES,
+    "map": MAP,
+    "areas": StackedArea(
+        name="areas", title="Areas", x=X, labels=("a", "b"), shares=np.stack([X / 4, 1 - X / 4])
+    ),
+    "bars": Bars(
+        name="bars", title="Bars", categories=("p", "q"), y_limits=(0, 1),
+        series=(BarSeries(label="a", values=np.array([0.2, 0.7]), low=np.array([0.1, 0.6]),
+                          high=np.array([0.3, 0.8])),),
+    ),
+    "scatter": Scatter(
+        name="scatter", title="Scatter", groups=(PointGroup(label="a", x=X, y=X**2),), diagonal=True
+    ),
+    "circuit": figure(circuit_dataset(made.causal_tracing(), made.logit_lens()), step=2000),
+    "panels": Panels(name="panels", title="Panels", panels=(MAP, LINES), columns=2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_matplotlib_draws_every_kind_at_exactly_the_asked_width(kind):
+    assert to_matplotlib(SPECS[kind], 5.5).get_figwidth() == 5.5
+
+
+@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("theme", THEMES)
+def test_plotly_draws_every_kind_in_every_theme(kind, theme):
+    figure = to_plotly(SPECS[kind], theme=theme)
+    assert len(figure.data) > 0
+    assert figure.layout.paper_bgcolor == THEMES[theme].paper
+
+
+def test_a_notebook_shows_a_figure_as_the_picture_that_is_exported():
+    assert MAP._repr_png_() == to_bytes(MAP, "png", "page")
+    assert MAP._repr_png_().startswith(b"\x89PNG")
+
+
+def test_matplotlib_lines_have_the_specs_numbers():
+    (axes,) = to_matplotlib(LINES).axes
+    curves = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
+    np.testing.assert_array_equal(curves["b"], 1 - X / 4)
+    np.testing.assert_array_equal(curves["shortcut"], [0.39, 0.39])
+
+
+def test_a_logarithmic_axis_leaves_out_step_0():
+    spec = figure_of_log_steps()
+    (axes,) = to_matplotlib(spec).axes
+    assert axes.get_lines()[0].get_xdata().min() == 1
+
+
+def figure_of_log_steps() -> Lines:
+    return Lines(
+        name="log", title="Log", series=(Series(label="a", x=X, y=X),), x_log=True, y_limits=(0, 4)
+    )
+
+
+def test_few_cells_are_written_out_and_missing_ones_stay_empty():
+    axes = to_matplotlib(MAP).axes[0]
+    assert sorted(t.get_text() for t in axes.texts) == ["0.00", "0.50", "1.00"]
+
+
+def large_maps(n_columns: int, rows: tuple[str, ...]) -> Panels:
+    values = np.linspace(-0.001, 28.34, len(rows) * n_columns).reshape(len(rows), n_columns)
+    columns = tuple(f"relation {i}" for i in range(n_columns))
+    maps = [
+        HeatMap(
+            name=name,
+            title=f"State after attention, {name}",
+            values=values,
+            rows=rows,
+            columns=columns,
+            limits=(0.0, 29.0),
+            value_label="fall (nats)",
+        )
+        for name in ("subject", "relation 1", "relation 2")
+    ]
+    return Panels(name="maps", title="Maps", panels=tuple(maps), columns=3)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [2.0, "column", "page"])
+@pytest.mark.parametrize("n_columns", [3, 9])
+@pytest.mark.parametrize("rows", [("0", "1"), ("MLP 0 at relation 1 to head 1.3 at relation 2",)])
+def test_words_of_maps_stay_in_their_place(width, n_columns, rows):
+    figure = to_matplotlib(large_maps(n_columns, rows), width)
+    *maps, bar = figure.axes
+    for ax in maps:
+        cell = ax.get_window_extent().width / n_columns
+        assert all(text.get_window_extent().width <= cell for text in ax.texts)
+        assert ax.title.get_window_extent().x1 <= bar.get_window_extent().x0 + 1
+        assert ax.get_tightbbox().x0 >= 0
+
+
+def test_values_of_ten_and_more_have_one_decimal_and_no_zero_has_a_sign():
+    axes = to_matplotlib(large_maps(3, ("0",)), "page").axes[0]
+    assert [t.get_text() for t in axes.texts] == ["0.0", "14.2", "28.3"]
+
+
+def test_panels_on_one_scale_share_one_colour_bar():
+    spec = figure(made.causal_tracing(), "strength", step=0)
+    assert len(to_matplotlib(spec, "page").axes) == 3 + 1
+
+
+def test_the_colour_scale_does_not_move_with_the_step():
+    for step in (0, 4000):
+        spec = figure(made.causal_tracing(), "strength", step=step, split="id_test")
+        trace = to_plotly(spec).data[0]
+        assert (trace.zmin, trace.zmax) == (0, 1)
+
+
+def test_an_edge_tells_its_numbers_in_words():
+    texts = {
+        trace.text for trace in to_plotly(SPECS["circuit"]).data if isinstance(trace.text, str)
+    }
+    assert any(t.startswith("S[2, relation 1] to S[3, relation 2]") for t in texts)
+
+
+def test_a_page_needs_no_network():
+    fetched = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            fetched.extend(value for name, value in attrs if name in ("src", "href"))
+
+    Tags().feed(to_html(LINES))
+    assert fetched == []
+
+
+def test_a_title_from_data_cannot_inject_markup():
+    evil = Lines(name="x", title="<script>alert(1)</script>", series=LINES.series)
+    head = to_html(evil).split("<body>")[0]
+    assert "<script>" not in head
+
+
+def test_maps_rise_evenly_in_lightness():
+    def luminance(colour: str) -> float:
+        channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(
+            channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+        )
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear)) ** (1 / 3)  # about CIE lightness
+
+    light = [luminance(c) for c in sequential("light")]
+    assert np.all(np.diff(light) < 0)
+    assert np.diff(light).std() < 0.35 * abs(np.diff(light).mean())
+    middle = [luminance(c) for c in diverging("light")]
+    assert int(np.argmax(middle)) == len(middle) // 2
+
+
+def test_names_in_other_scripts_get_a_font_that_has_them():
+    assert families_for(["Zürich", "München"]) == [BASE]
+    assert families_for(["القاهرة"]) == [BASE]  # DejaVu Sans has Arabic
+    assert families_for(["東京"])[0] == BASE  # and a font with Chinese where one is installed
+
+
+@pytest.mark.parametrize("width", ["colum", "0.1", 99])
+def test_an_impossible_width_is_refused(width):
+    with pytest.raises(HopscopeError, match="column, page"):
+        to_matplotlib(MAP, width)

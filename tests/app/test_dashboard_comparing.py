@@ -1,0 +1,119 @@
+"""Runs beside each other on the dashboard, held against known answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.logic import run_curves as comparing
+from app.views.compare import _beside, by_value
+from circuits.runs.run import Run
+
+
+def test_runs_are_aligned_where_they_first_reach_an_accuracy() -> None:
+    fast = comparing.Curve(np.array([0, 10, 20.0]), np.array([0.0, 0.5, 1.0]))
+    slow = comparing.Curve(np.array([0, 100, 200.0]), np.array([0.0, 0.5, 0.9]))
+    loss = comparing.Curve(np.array([0, 200.0]), np.array([4.0, 0.0]))
+    axis = comparing.common_axis([{"ID accuracy": fast}, {"ID accuracy": slow}], "accuracy")
+    assert axis[-1] == 100
+    placed = comparing.on_axis({"ID accuracy": slow, "loss": loss}, axis, "accuracy")
+    assert placed["loss"][50] == pytest.approx(2.0)
+    assert np.isnan(placed["loss"][95])  # never reached
+
+
+def test_bands_are_mean_and_range_over_seeds_where_all_have_a_value() -> None:
+    mean, low, high = comparing.banded([np.array([0.0, np.nan, 1.0]), np.array([1.0, 0.5, np.nan])])
+    assert (mean[0], low[0], high[0]) == (0.5, 0.0, 1.0)
+    assert np.isnan([mean[1:], low[1:], high[1:]]).all()
+
+
+def test_the_mean_of_runs_that_were_measured_at_other_steps_does_not_jump() -> None:
+    """A constant 1 beside a constant 0: the mean is a half, wherever it was measured."""
+    dense = comparing.Curve(np.array([0, 10, 20, 30, 40.0]), np.ones(5))
+    sparse = comparing.Curve(np.array([0, 20, 30.0]), np.zeros(3))
+    axis = comparing.common_axis([{"x": dense}, {"x": sparse}], "step")
+    members = [comparing.on_axis({"x": c}, axis, "step")["x"] for c in (dense, sparse)]
+    mean = comparing.banded(members)[0]
+    np.testing.assert_array_equal(mean, [0.5, np.nan, 0.5, 0.5, np.nan])
+    np.testing.assert_array_equal(comparing.between(axis, mean), [0.5, 0.5, 0.5, 0.5, np.nan])
+
+
+def test_each_panel_says_how_many_runs_its_means_are_over() -> None:
+    from app.views.compare import _hint, _series
+
+    placed = {
+        "a": {"ID accuracy": np.array([0.0, 1.0]), "swap": np.array([0.0, 0.5])},
+        "b": {"ID accuracy": np.array([0.2, 0.8])},
+    }
+    grouped = {"same recipe": ["a", "b"]}
+    assert _hint("ID accuracy", grouped, placed).startswith("mean and range, n = 2 seeds")
+    assert _hint("swap", grouped, placed).startswith("mean and range, n = 1 seeds")
+    (line,) = _series("ID accuracy", grouped, {}, placed, [0, 10])
+    assert line["name"] == "same recipe (n = 2)"
+    assert line["values"] == [0.1, 0.9]
+    (alone,) = _series("swap", grouped, {}, placed, [0, 10])
+    assert "low" not in alone
+
+
+def swept(phi: float, seed: int) -> Run:
+    from tiny_runs import tiny_recipe
+
+    return Run(Path(), tiny_recipe(augmentation__phi=phi, seed=seed), {"checkpoints": {}})
+
+
+def test_the_runs_of_a_sweep_are_ordered_by_their_values() -> None:
+    names = ["phi/phi=18_seed=0", "phi/phi=3.6_seed=1", "phi/phi=9_seed=0", "phi/phi=3.6_seed=0"]
+    assert sorted(names, key=by_value) == [names[3], names[1], names[2], names[0]]
+
+
+def test_a_sweep_is_opened_whole_below_the_runs_folder_and_as_it() -> None:
+    sweep = ["phi=9_seed=1", "phi=18_seed=0", "phi=9_seed=0"]
+    expected = ["phi=9_seed=0", "phi=9_seed=1", "phi=18_seed=0"]
+    assert _beside("phi=9_seed=1", [*sweep, "demo"]) == expected
+    below = [f"mine/{name}" for name in sweep]
+    assert _beside(below[0], [*below, *sweep, "other"]) == [f"mine/{n}" for n in expected]
+    assert _beside("one", ["two", "one", *sweep]) == ["one", "two"]
+
+
+def test_levels_of_one_number_are_ordered_and_anything_else_is_not() -> None:
+    def placed(runs: dict[str, Run]) -> dict[str, float]:
+        return comparing.places(runs, comparing.groups(runs))
+
+    seeds = {f"{phi}/{seed}": swept(phi, seed) for phi in (9.0, 3.0, 5.0) for seed in (0, 1)}
+    assert placed(seeds) == {"phi 3.0": 0, "phi 5.0": 0.5, "phi 9.0": 1}
+    singles = {name: run for name, run in seeds.items() if name.endswith("/0")}
+    assert placed(singles) == {"9.0/0": 1, "3.0/0": 0, "5.0/0": 0.5}
+    two = {name: run for name, run in seeds.items() if not name.startswith("5")}
+    assert placed(two) == {}
+    from tiny_runs import tiny_recipe
+
+    other = Run(Path(), tiny_recipe(augmentation__phi=7.0, training__lr=0.1), {"checkpoints": {}})
+    assert placed(singles | {"other": other}) == {}
+
+
+def test_a_sweep_becomes_a_phase_diagram_of_means_over_seeds() -> None:
+    from app.logic.phase_diagram import phase_diagrams, phase_figures
+
+    runs = {"b": swept(4.0, 0), "a": swept(2.0, 0), "a2": swept(2.0, 1)}
+    placed = {
+        "b": {"ID accuracy": np.array([0.5, np.nan])},
+        "a": {"ID accuracy": np.array([0.0, 1.0])},
+        "a2": {"ID accuracy": np.array([0.2, 0.0])},
+    }
+    (diagram,) = phase_diagrams(runs, placed, [0, 10])
+    assert (diagram.name, diagram.levels, diagram.n_runs) == ("phi", (2.0, 4.0), (2, 1))
+    np.testing.assert_allclose(diagram.tables["ID accuracy"], [[0.1, 0.5], [0.5, np.nan]])
+    (figure,) = phase_figures([diagram], [0, 10], by_step=True, step=10)
+    assert figure.name == "compare_phase_phi_id_accuracy"
+    assert (figure.rows, figure.columns, figure.cursor) == (("2", "4"), ("0", "10"), 1)
+    assert list(comparing.groups(runs)) == ["phi 2.0", "phi 4.0"]
+
+
+def test_runs_that_differ_by_their_seed_alone_have_no_phase_diagram() -> None:
+    from app.logic.phase_diagram import phase_diagrams
+
+    runs = {"a": swept(2.0, 0), "b": swept(2.0, 1)}
+    nothing = {name: {"ID accuracy": np.zeros(2)} for name in runs}
+    assert phase_diagrams(runs, nothing, [0, 10]) == []

@@ -1,0 +1,286 @@
+"""Every page of the dashboard on a small real run, without a browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from dashboard_runs import analyzed_run, compared_run
+from streamlit.testing.v1 import AppTest
+
+from app.shell import folders
+
+PAGES = ("formation", "question", "lab", "data", "compare", "training")
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("dashboard")
+    analyzed_run(root / "small")
+    return root
+
+
+@pytest.fixture
+def runs(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runs folder of this test's own, with one run called "small" and no demo."""
+    st.cache_resource.clear()
+    root = tmp_path / "runs"
+    shutil.copytree(source, root)
+    monkeypatch.setenv(folders.ENVIRONMENT, str(root))
+    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    return root
+
+
+def opened(page: str, **parameters: str) -> AppTest:
+    app = AppTest.from_string(f"from app.views.{page} import page\npage()", default_timeout=60)
+    for key, value in parameters.items():
+        app.query_params[key] = value
+    return app.run()
+
+
+def errors(app: AppTest) -> list[str]:
+    return [element.value for element in app.error] + [e.value for e in app.exception]
+
+
+def text_of(app: AppTest) -> str:
+    kinds = (app.error, app.warning, app.info, app.caption, app.markdown, app.success)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_on_a_finished_run_without_error(runs: Path, page: str) -> None:
+    assert errors(opened(page)) == []
+
+
+def test_the_main_script_opens_the_formation_page(runs: Path) -> None:
+    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    assert errors(app) == []
+    assert "None of the 64 facts is real" in text_of(app)
+    assert not app.markdown  # no bare text of the script is shown
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_runs_a_page_says_how_to_get_one(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.setenv(folders.ENVIRONMENT, str(empty))
+    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    app = opened(page)
+    assert errors(app) == []
+    words = "hopscope train" if page != "training" else "Start a training"
+    assert words in text_of(app)
+
+
+def test_run_and_step_are_read_from_and_written_to_the_address(runs: Path) -> None:
+    app = opened("formation", run="small", step="20")
+    assert app.query_params["run"] == "small"
+    assert app.query_params["step"] == "20"
+
+
+def test_a_step_between_checkpoints_becomes_the_nearest(runs: Path) -> None:
+    assert opened("formation", step="23").query_params["step"] == "20"
+
+
+@pytest.mark.parametrize("nonsense", ["../../etc", "/etc/passwd", "nothing", "\u202e<b>x</b>"])
+def test_a_run_that_is_not_there_is_named_and_another_shown(runs: Path, nonsense: str) -> None:
+    app = opened("formation", run=nonsense)
+    assert errors(app) == []
+    assert "no run called" in text_of(app)
+    assert app.query_params["run"] == "small"
+
+
+def test_nonsense_in_the_address_is_survived(runs: Path) -> None:
+    app = opened("question", step="many", question="a|b", donor="../x|y|z", unknown="1")
+    assert errors(app) == []
+    assert "not of the form" in text_of(app)
+
+
+def test_a_damaged_manifest_is_said_to_be_damaged(runs: Path) -> None:
+    (runs / "small" / "manifest.json").write_text("{")
+    app = opened("formation")
+    assert "damaged run" in text_of(app)
+    assert not app.exception
+
+
+def test_a_half_written_run_is_said_to_be_half_written(runs: Path) -> None:
+    (runs / "small" / "manifest.json").unlink()
+    app = opened("formation")
+    assert "half-written" in text_of(app)
+    assert not app.exception
+
+
+def test_a_run_deleted_while_open_is_said_to_be_gone(runs: Path) -> None:
+    app = opened("formation")
+    shutil.rmtree(runs / "small")
+    app.run()
+    assert not app.exception
+    assert "hopscope train" in text_of(app)
+
+
+def test_missing_results_leave_the_curves_and_say_what_to_run(runs: Path) -> None:
+    shutil.rmtree(runs / "small" / "results")
+    app = opened("formation")
+    assert errors(app) == []
+    (warning,) = app.warning
+    assert "Press Measure on the page Train" in warning.value
+    assert "small logit_lens causal_tracing bridge_patching`" in warning.value
+
+
+def test_the_address_of_a_large_sweep_keeps_all_its_runs_and_their_alignment(runs: Path) -> None:
+    names = [f"phi=3.5_weight_decay=0.1_learning_rate=0.001_seed={seed}" for seed in range(6)]
+    for name in names:
+        shutil.copytree(runs / "small", runs / name)
+    app = opened("compare", **{"with": ",".join(names), "by": "accuracy"})
+    assert errors(app) == []
+    assert app.multiselect[0].value == names
+    assert app.session_state["aligned"] == "accuracy"
+    assert app.query_params["by"] == "accuracy"
+
+
+def test_a_measuring_that_ended_early_says_why(runs: Path) -> None:
+    for marker in (runs / "small" / "results").glob("*.json"):
+        table = json.loads(marker.read_text())
+        marker.write_text(json.dumps({**table, "steps": table["steps"][:1]}))
+    (runs / ".small.measuring.log").write_text("1/2\ncheckpoint 20 cannot be read.\n")
+    assert "checkpoints. checkpoint 20 cannot be read." in text_of(opened("training", run="small"))
+
+
+def test_results_of_another_version_are_refused_with_a_remedy(runs: Path) -> None:
+    marker = runs / "small" / "results" / "logit_lens.json"
+    table = json.loads(marker.read_text())
+    marker.write_text(json.dumps({**table, "schema": 99}))
+    app = opened("formation")
+    assert errors(app) == []
+    assert "logit_lens" in text_of(app)
+
+
+def test_a_checkpoint_that_was_changed_is_refused_in_words(runs: Path) -> None:
+    for checkpoint in (runs / "small" / "checkpoints").iterdir():
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-8] + b"12345678")
+    app = opened("question")
+    assert not app.exception
+    assert "checkpoint" in text_of(app).lower()
+
+
+def test_searching_finds_only_questions_with_all_words(runs: Path) -> None:
+    app = opened("question")
+    app.text_input(key="question_words").set_value("e_3 r_1").run()
+    options = app.selectbox(key="question_hit").options
+    assert options
+    assert all("e_3" in option and "r_1" in option for option in options)
+
+
+def test_a_composed_question_is_in_the_address(runs: Path) -> None:
+    app = opened("question", question="e_0|r_0|r_1")
+    app.toggle(key="question_composing").set_value(True).run()
+    app.selectbox(key="question_part_0").set_value(app.selectbox(key="question_part_0").value)
+    assert errors(app) == []
+    assert app.query_params["question"] == "e_0|r_0|r_1"
+
+
+def test_a_batch_of_patches_gives_a_share_with_its_interval(runs: Path) -> None:
+    app = opened("lab")
+    button = next(b for b in app.button if "Patch" in b.label)
+    button.click().run()
+    assert errors(app) == []
+    assert "95% interval" in text_of(app)
+
+
+def test_a_name_that_leads_out_of_the_runs_folder_is_refused(runs: Path) -> None:
+    app = opened("training")
+    app.text_input(key="name_demo").set_value("../elsewhere").run()
+    next(b for b in app.button if b.label == "Start training").click().run()
+    assert "cannot name a run" in text_of(app)
+    assert not (runs.parent / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "figures"),
+    [
+        (
+            "question",
+            {"question_answers", "question_bridge", "question_swap", "question_attention"},
+        ),
+        ("lab", {"lab_grid", "lab_answers"}),
+        ("data", {"data_around", "data_relations", "data_facts", "data_splits"}),
+        ("compare", {"compare_id_accuracy", "compare_bridge_swap", "compare_trained_accuracy"}),
+    ],
+)
+@pytest.mark.parametrize("file_format", ["csv", "svg", "html"])
+def test_what_a_page_shows_is_exported_with_its_numbers(
+    runs: Path, page: str, figures: set[str], file_format: str
+) -> None:
+    app = opened(page)
+    app.toggle(key="export_open").set_value(True).run()
+    assert app.selectbox(key="export_figure").value.startswith("all figures of this page")
+    app.selectbox(key="export_format").set_value(file_format)
+    app.button(key="export_make").click().run()
+    assert errors(app) == []
+    _, files = app.session_state["exported"]
+    assert figures <= {Path(name).stem for name in files}
+    for stem in figures:
+        assert {f"{stem}.{file_format}", f"{stem}.csv", f"{stem}.json"} <= set(files)
+        assert files[f"{stem}.csv"].count(b"\n") > 3
+        assert json.loads(files[f"{stem}.json"])["provenance"]
+    if page == "compare":  # the accuracy that the run has recorded
+        last = json.loads((runs / "small" / "metrics.jsonl").read_text().splitlines()[-1])
+        row = files["compare_id_accuracy.csv"].decode().splitlines()[-1].split(",")
+        assert float(row[2]) == pytest.approx(last["accuracy/id_test"], abs=1e-4)
+
+
+def test_recipes_in_the_runs_folder_are_offered_beside_those_of_hopscope(runs: Path) -> None:
+    demo = Path(__file__).parents[2] / "train" / "recipes" / "demo.toml"
+    shutil.copy(demo, runs / "mine.toml")
+    (runs / "linked.toml").symlink_to(demo)
+    options = opened("training").selectbox(key="recipe").options
+    assert options[0] == "demo"
+    assert "mine" in options
+    assert "linked" not in options
+
+
+def test_a_finished_run_can_be_measured_afterwards(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.background import jobs
+
+    shutil.rmtree(runs / "small" / "results")
+    asked: list[Path] = []
+    monkeypatch.setattr(jobs, "measure", asked.append)
+    app = opened("training", run="small")
+    assert "only accuracy and loss" in text_of(app)
+    next(b for b in app.button if b.label == "Measure").click().run()
+    assert asked == [runs / "small"]
+    assert errors(app) == []
+
+
+@pytest.fixture(scope="module")
+def comparisons(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("comparisons")
+    compared_run(root / "compared")
+    return root
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_on_a_run_of_the_comparison_task(
+    comparisons: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    st.cache_resource.clear()
+    monkeypatch.setenv(folders.ENVIRONMENT, str(comparisons))
+    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    app = opened(page, run="compared")
+    assert errors(app) == []
+    assert not app.warning
+    if page == "formation":
+        assert "v1 and v2" in text_of(app)
+    if page in ("question", "lab"):
+        question, donor = app.query_params["question"], app.query_params["donor"]
+        assert question.split("|")[0] == donor.split("|")[0]  # of the same attribute
+        app.toggle(key="question_composing").set_value(True).run()
+        assert errors(app) == []
+        assert app.selectbox(key="question_part_0").label == "Attribute"
