@@ -1,11 +1,38 @@
-"""Analyses of a trained run: one file each, walked over every checkpoint."""
+"""Analyses of a run, one file each, walked over every checkpoint and kept with named axes.
+
+Rooms: `questions` (what is asked), `readouts`, `interventions`, `circuits`, `over_training`, and
+`figures`, which draws what the others found. May import `circuits`; never `train` or `app`.
+
+>>> from analyses import CATALOG
+>>> "causal_tracing" in CATALOG
+True
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Imported on first use: listing the catalog must not wait for the model's libraries.
+if TYPE_CHECKING:
+    from analyses.catalog import CATALOG
+    from analyses.circuits.edge_questions import edge_questions
+    from analyses.figures.export import export
+    from analyses.figures.registry import figure
+    from analyses.over_training.seeds import agreement_of_runs, seed_spread
+    from analyses.walk import analyze, stored_result
+
+__all__ = [
+    "CATALOG",
+    "agreement_of_runs",
+    "analyze",
+    "edge_questions",
+    "export",
+    "figure",
+    "seed_spread",
+    "stored_result",
+]
+
+# Where each public name lives, imported on first use as in `circuits`.
 _HOME = {
     "CATALOG": "analyses.catalog",
     "agreement_of_runs": "analyses.over_training.seeds",
@@ -16,8 +43,6 @@ _HOME = {
     "seed_spread": "analyses.over_training.seeds",
     "stored_result": "analyses.walk",
 }
-
-__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,12 +1,62 @@
-"""The nouns and mechanisms of Hopscope: graphs, queries, the model, runs, patching."""
+"""The nouns and mechanisms of Hopscope: graphs, questions, the model, patching, circuits, runs.
+
+Rooms, in the order in which they may import each other: `recipes` and `graph`, then `corpus` and
+`model`, then `patching`, `circuit` and `runs`. Nothing here draws, and nothing here imports
+`train`, `analyses` or `app`.
+
+The names below are public and stable:
+
+>>> from circuits import ModelConfig
+>>> ModelConfig(n_layers=2, d_model=8, n_heads=2, d_vocab=20, n_ctx=4).d_head
+4
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Names are imported on first use: TransformerLens alone takes seconds to import, and reading a
-# knowledge graph or a result must not pay for it.
+if TYPE_CHECKING:
+    from circuits.corpus.corpus import Corpus, build_corpus
+    from circuits.corpus.queries import Queries, Query
+    from circuits.corpus.vocab import Vocab
+    from circuits.errors import HopscopeError
+    from circuits.graph.knowledge_graph import KnowledgeGraph
+    from circuits.graph.sources import load_source
+    from circuits.model.config import ModelConfig
+    from circuits.model.transformer import HookedTransformer
+    from circuits.model.transformer_lens_4 import to_bridge
+    from circuits.patching import Patch, patch_grid, run_patched
+    from circuits.recipes.schema import Recipe, load_recipe
+    from circuits.runs.run import Run, open_run
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "Corpus",
+    "HookedTransformer",
+    "HopscopeError",
+    "KnowledgeGraph",
+    "ModelConfig",
+    "Patch",
+    "Queries",
+    "Query",
+    "Recipe",
+    "Run",
+    "Vocab",
+    "__version__",
+    "build_corpus",
+    "load_recipe",
+    "load_source",
+    "open_run",
+    "patch_grid",
+    "run_patched",
+    "to_bridge",
+]
+
+# Where each public name lives. They are imported on first use: PyTorch and TransformerLens take
+# seconds to import, and reading a knowledge graph or a result must not pay for them. A test holds
+# this table against the imports above.
 _HOME = {
     "Corpus": "circuits.corpus.corpus",
     "HookedTransformer": "circuits.model.transformer",
@@ -27,8 +77,6 @@ _HOME = {
     "run_patched": "circuits.patching",
     "to_bridge": "circuits.model.transformer_lens_4",
 }
-
-__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
