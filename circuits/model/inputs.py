@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.errors import HopscopeError
@@ -70,6 +70,25 @@ def check_tokens(
                 f"token id {wrong} is outside the vocabulary; ids are 0 to {model_cfg.d_vocab - 1}."
             )
     return ids.to(device)
+
+
+def check_residual(d_model: int, resid: Any) -> Float[Tensor, "batch pos d_model"]:
+    """The residual stream that a run starts from, or one sentence on why it cannot be.
+
+    >>> check_residual(8, torch.zeros(1, 3, 8)).shape
+    torch.Size([1, 3, 8])
+    """
+    if not isinstance(resid, Tensor) or not resid.is_floating_point():
+        raise HopscopeError(
+            "with start_at_layer the first argument is the residual stream "
+            f"[batch, pos, {d_model}], a tensor of floats; without it, token ids."
+        )
+    if resid.ndim != 3 or resid.shape[2] != d_model:
+        raise HopscopeError(
+            f"a residual stream of shape {list(resid.shape)} does not fit; give "
+            f"[batch, pos, {d_model}]."
+        )
+    return resid
 
 
 def _as_tensor(tokens: Any) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -102,7 +103,7 @@ def test_the_compiled_path_equals_the_hooked_path():
     """Traced only, without a C++ toolchain: it shows the numbers and an unbroken graph."""
     model = _model()
     tokens, predict_at = _batch(3, (1, 2))
-    compiled = torch.compile(model.fast_logits, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(partial(fast_logits, model), backend="aot_eager", fullgraph=True)
     expected, got = _hooked(model, tokens, predict_at), compiled(tokens, predict_at)
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=2e-5)
     exact, ours = _gradients(model, expected), _gradients(model, got)
@@ -127,7 +128,7 @@ def test_training_without_hooks_follows_training_with_them():
 def test_two_forward_passes_before_their_backward_passes_do_not_disturb_each_other():
     model = _model()
     tokens, _ = _batch(3, None)
-    first, second = model.fast_logits(tokens[:20]), model.fast_logits(tokens[20:])
+    first, second = fast_logits(model, tokens[:20]), fast_logits(model, tokens[20:])
     (first.sum() + second.square().sum()).backward()
     ours = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()
@@ -140,21 +141,21 @@ def test_two_forward_passes_before_their_backward_passes_do_not_disturb_each_oth
 def test_a_copied_model_has_its_own_fast_path():
     model = _model()
     tokens, _ = _batch(3, None)
-    before = model.fast_logits(tokens)
+    before = fast_logits(model, tokens)
     twin = copy.deepcopy(model)
     with torch.no_grad():
         twin.W_E.mul_(2)
-    torch.testing.assert_close(twin.fast_logits(tokens), twin(tokens)[:, -1], rtol=1e-5, atol=1e-5)
-    assert torch.equal(model.fast_logits(tokens), before)
+    torch.testing.assert_close(fast_logits(twin, tokens), twin(tokens)[:, -1], rtol=1e-5, atol=1e-5)
+    assert torch.equal(fast_logits(model, tokens), before)
 
 
 def test_dropout_acts_in_training_only():
     model = _model(dropout=0.5)
     tokens, _ = _batch(3, None)
-    assert not torch.equal(model.fast_logits(tokens), model.fast_logits(tokens))
+    assert not torch.equal(fast_logits(model, tokens), fast_logits(model, tokens))
     model.eval()
     torch.testing.assert_close(
-        model.fast_logits(tokens), model(tokens)[:, -1], rtol=1e-5, atol=1e-5
+        fast_logits(model, tokens), model(tokens)[:, -1], rtol=1e-5, atol=1e-5
     )
 
 

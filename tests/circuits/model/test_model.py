@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from transformer_lens.ActivationCache import ActivationCache
 
 from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
+from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer, resid_name
 from circuits.recipes.schema import ModelSection
 
@@ -161,6 +163,6 @@ def test_a_damaged_configuration_is_refused(text):
 
 def test_a_sequence_longer_than_the_context_is_refused():
     model = HookedTransformer(CFG)
-    for forward in (model, model.fast_logits):
+    for forward in (model, partial(fast_logits, model)):
         with pytest.raises(HopscopeError, match="n_ctx"):
             forward(torch.zeros(1, 5, dtype=torch.long))
