@@ -76,6 +76,18 @@ def is_partial(path: Path) -> bool:
     return _PARTIAL.fullmatch(path.name) is not None and path.is_file()
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder to write into, with its parents, unless it is there.
+
+    Raises:
+        CannotWrite: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(folder, error) from error
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a rename durable, where the system lets a folder be opened."""
     if os.name != "posix":

@@ -7,6 +7,7 @@ has no tokenizer: names of entities and relations are in the run's vocabulary.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import torch
@@ -77,6 +78,21 @@ class ToolSurface(PlainTransformer):
     def all_head_labels(self) -> list[str]:
         """L0H0, L0H1, ... in the order of the stacks."""
         return [f"L{i}H{h}" for i in range(len(self.blocks)) for h in range(self.cfg.n_heads)]
+
+    attn_head_labels = all_head_labels
+    """The same: every block has attention."""
+
+    def set_use_attn_result(self, use_attn_result: bool) -> None:
+        """Whether `run_with_cache` without a filter also keeps attn.hook_result."""
+        self.cfg = dataclasses.replace(self.cfg, use_attn_result=use_attn_result)
+
+    def set_use_split_qkv_input(self, use_split_qkv_input: bool) -> None:
+        """Only False: queries, keys and values share their input here."""
+        if use_split_qkv_input:
+            raise HopscopeError(
+                "queries, keys and values have no inputs of their own here; "
+                "use to_bridge(model) for direct path patching."
+            )
 
     def tl_parameters(self) -> dict[str, Tensor]:
         """The parameters by TransformerLens's names, one block per block run; not copies."""

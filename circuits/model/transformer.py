@@ -153,10 +153,9 @@ class HookedTransformer(ToolSurface, HookedRootModule):
         >>> cache["blocks.0.hook_resid_pre_grad"].shape
         torch.Size([1, 3, 8])
         """
-        if incl_bwd and (*model_args, kwargs.get("return_type"))[1] != "loss":
-            raise HopscopeError(
-                'incl_bwd=True needs a scalar to differentiate: return_type="loss".'
-            )
+        return_type = model_args[1] if len(model_args) > 1 else kwargs.get("return_type")
+        if incl_bwd and return_type != "loss":
+            raise HopscopeError("incl_bwd=True differentiates a number; give return_type='loss'.")
         if model_args and kwargs.get("start_at_layer") is None:
             model_args = (check_tokens(self.cfg, model_args[0], self.device), *model_args[1:])
         remove_batch_dim = kwargs.get("remove_batch_dim", False)

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
 from circuits.model.cpu.compiled_ops import ops_for
 from circuits.model.cpu.prefix_sharing import prefix_tree
@@ -138,7 +139,7 @@ def test_two_forward_passes_before_their_backward_passes_do_not_disturb_each_oth
         torch.testing.assert_close(a, p.grad, rtol=1e-4, atol=1e-4)
 
 
-def test_a_copied_model_has_its_own_fast_path():
+def test_a_copied_model_has_its_own_workspace():
     model = _model()
     tokens, _ = _batch(3, None)
     before = fast_logits(model, tokens)
@@ -244,3 +245,16 @@ def test_the_same_batch_gives_the_same_bits():
         _gradients(model, fast_logits(model, tokens, predict_at, "bf16")) for _ in range(2)
     )
     assert all(torch.equal(once[name], again[name]) for name in once)
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_model_with_hooks_is_refused_and_free_of_them_it_is_not(permanent):
+    model = _model()
+    tokens, _ = _batch(3, None)
+    expected = fast_logits(model, tokens)
+    name = "blocks.0.hook_mlp_out"
+    model.add_hook(name, lambda out, hook: out * 0, is_permanent=permanent)
+    with pytest.raises(HopscopeError, match=f"{name} has a hook"):
+        fast_logits(model, tokens)
+    model.reset_hooks(including_permanent=True)
+    assert torch.equal(fast_logits(model, tokens), expected)
