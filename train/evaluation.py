@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
-from circuits.model.hook_free import Precision
-from circuits.model.transformer import HookedTransformer
+from circuits.model.hook_free import Precision, fast_logits
+from circuits.model.plain import PlainTransformer
 from circuits.runs.grok import TRAIN_SPLIT, zero_loss_share
 from train.batches import Batch
 from train.losses import SampleLoss
@@ -45,7 +45,7 @@ class Evaluator:
 
     @torch.no_grad()
     def __call__(
-        self, model: HookedTransformer, sample_loss: SampleLoss, precision: Precision
+        self, model: PlainTransformer, sample_loss: SampleLoss, precision: Precision
     ) -> dict[str, float]:
         """ "loss/<split>" (in nats), "accuracy/<split>" and "zero_loss_share" (trained facts)."""
         was_training = model.training
@@ -54,7 +54,7 @@ class Evaluator:
         correct: list[Tensor] = []
         for chunk in zip(*(column.split(CHUNK) for column in self.data), strict=True):
             tokens, predict_at, answer = chunk
-            logits = model.fast_logits(tokens, predict_at, precision=precision)
+            logits = fast_logits(model, tokens, predict_at, precision=precision)
             losses.append(sample_loss(logits, answer))
             correct.append(logits.argmax(-1) == answer)
         model.train(was_training)

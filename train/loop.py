@@ -13,7 +13,7 @@ import torch
 from circuits.corpus.corpus import Corpus, build_corpus
 from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
-from circuits.model.transformer import HookedTransformer
+from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import Recipe
 from circuits.runs.checkpoints import checkpoint_bytes
 from circuits.runs.reading import MANIFEST
@@ -66,7 +66,7 @@ def _start(recipe: Recipe, out: Path, group: Group, progress: bool) -> Run:
     config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
     precision = resolve_precision(recipe.training.precision, group.device)
     with fitting_model(config.n_matrix_weights):
-        model = HookedTransformer(config)
+        model = PlainTransformer(config)
         trainer = Trainer(recipe, corpus, model, precision, group)
     facts = {
         "model": config.to_json(),
@@ -131,7 +131,7 @@ def _why_finished(run: Run) -> str:
 
 def _continue(run: Run, group: Group, writer: RunWriter | None, progress: bool) -> Run:
     recipe, corpus, manifest = run.recipe, run.corpus, run.manifest
-    model = HookedTransformer(ModelConfig.from_json(manifest["model"]))
+    model = PlainTransformer(ModelConfig.from_json(manifest["model"]))
     precision = manifest["precision"] if manifest["device"] == group.device.type else None
     trainer = Trainer(
         recipe,
@@ -222,7 +222,7 @@ def _load_first(session: Session, states: list[ResumeState], problems: list[str]
     return None
 
 
-def _plan(recipe: Recipe, model: HookedTransformer) -> CheckpointPlan:
+def _plan(recipe: Recipe, model: PlainTransformer) -> CheckpointPlan:
     size = checkpoint_bytes(model.state_dict(), recipe.checkpoints.dtype)
     return CheckpointPlan(recipe.checkpoints, recipe.training.steps, size)
 

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils._triton import has_triton
 
-from circuits.model.hook_free import Precision
-from circuits.model.transformer import HookedTransformer
+from circuits.model.hook_free import Precision, fast_logits
+from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import TrainingSection
 from train.batches import Batch
 from train.distributed import Group
@@ -30,7 +30,7 @@ class Objective(nn.Module):
     """The mean loss of a batch, as one module: what DDP and the compiler wrap."""
 
     def __init__(
-        self, model: HookedTransformer, sample_loss: SampleLoss, precision: Precision
+        self, model: PlainTransformer, sample_loss: SampleLoss, precision: Precision
     ) -> None:
         super().__init__()
         self.model = model
@@ -44,7 +44,7 @@ class Objective(nn.Module):
         answer: Int[Tensor, " batch"],
     ) -> Float[Tensor, ""]:
         """Mean loss in nats."""
-        logits = self.model.fast_logits(tokens, predict_at, precision=self.precision)
+        logits = fast_logits(self.model, tokens, predict_at, precision=self.precision)
         return self.sample_loss(logits, answer).mean()
 
 
@@ -53,7 +53,7 @@ class TrainingStep:
 
     def __init__(
         self,
-        model: HookedTransformer,
+        model: PlainTransformer,
         training: TrainingSection,
         precision: Precision,
         group: Group,

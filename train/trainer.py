@@ -10,7 +10,7 @@ from torch import Tensor
 from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
 from circuits.model.hook_free import Precision
-from circuits.model.transformer import HookedTransformer
+from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import Recipe
 from train.batches import Batch, Batches
 from train.distributed import Group
@@ -29,7 +29,7 @@ class Trainer:
         self,
         recipe: Recipe,
         corpus: Corpus,
-        model: HookedTransformer,
+        model: PlainTransformer,
         precision: Precision,
         group: Group,
     ) -> None:

@@ -33,6 +33,7 @@ from analyses.questions.examples import Examples
 from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
+from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer
 from circuits.statistics import LEAST_EXAMPLES
 
@@ -153,13 +154,13 @@ def _fine_tuned(
     keep = [np.flatnonzero(~_through(pool, edit)) for pool in pools]
     for step in range(options.max_steps):
         with torch.enable_grad():
-            own = cross_entropy(edited.fast_logits(fact), new)
+            own = cross_entropy(fast_logits(edited, fact), new)
             if own.item() < -np.log(options.sure):
                 return edited, step
             loss = own
             for pool, rows in zip(pools, keep, strict=True):
                 some = pool.take(rng.choice(rows, min(options.retained, len(rows)), replace=False))
-                logits = edited.fast_logits(some.tokens.to(model.device))
+                logits = fast_logits(edited, some.tokens.to(model.device))
                 loss = loss + cross_entropy(logits, some.answer.to(model.device))
             optimizer.zero_grad()
             loss.backward()
@@ -226,7 +227,7 @@ def _top(model: HookedTransformer, tokens: Int[np.ndarray, "n pos"]) -> Int[np.n
     if not len(tokens):
         return np.empty(0, np.int64)
     given: Tensor = torch.from_numpy(tokens.astype(np.int64)).to(model.device)
-    return model.fast_logits(given).argmax(-1).cpu().numpy()
+    return fast_logits(model, given).argmax(-1).cpu().numpy()
 
 
 def _share(hit: Bool[np.ndarray, " n"]) -> float:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables
 from analyses.questions.examples import Examples
+from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer
 
 ALL = "all"
@@ -149,7 +150,7 @@ def _gradient(
 ) -> dict[str, Tensor]:
     some = examples.queries.take(rows)
     with torch.enable_grad():
-        logits = model.fast_logits(some.tokens.to(model.device))
+        logits = fast_logits(model, some.tokens.to(model.device))
         loss = nn.functional.cross_entropy(logits, some.answer.to(model.device))
         found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
     return {

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from app.logic.question_book import QuestionBook
+from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer
 from circuits.patching import HEAD_COMPONENTS, Component, Patch, patch_grid, run_patched
 from circuits.statistics import wilson
@@ -58,7 +59,7 @@ def outcome(
     """The receiver's answer as it is and with the operation applied."""
     tokens, source = torch.tensor([receiver]), torch.tensor([donor])
     with torch.no_grad():
-        before = model.fast_logits(tokens)[0].softmax(-1)
+        before = fast_logits(model, tokens)[0].softmax(-1)
     if not operation.cells:
         return Outcome(before, before)
     after = run_patched(model, tokens, operation.patches(), source)[0].softmax(-1)
@@ -119,7 +120,7 @@ def batch(
     receivers = queries.take(order)
     donors = queries.take(np.roll(order, 1))
     with torch.no_grad():
-        before = model.fast_logits(receivers.tokens).argmax(-1)
+        before = fast_logits(model, receivers.tokens).argmax(-1)
     after = run_patched(model, receivers, operation.patches(), donors).argmax(-1)
     wanted = _swapped_answers(book, receivers.token_ids.tolist(), donors.token_ids.tolist())
     answers = receivers.answer.tolist()

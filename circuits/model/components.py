@@ -1,8 +1,13 @@
-"""The parts of the hooked transformer: pre-LN blocks as in GPT-2, a hook point on every activation.
+"""The parts of the transformer: pre-LN blocks as in GPT-2, a hook point on every activation.
 
 Parameter names and shapes are those of TransformerLens 3.x's `HookedTransformer`, so state dicts
 are exchanged without conversion. Biases are zero and norms the identity at first; weights are
-drawn by `circuits.model.transformer`.
+drawn by `circuits.model.plain`.
+
+The class of the hook points is an argument: TransformerLens's `HookPoint` in a `HookedTransformer`,
+`NoHookPoint` in the plain model, which training takes so that it need not import TransformerLens.
+No hook point ever hands out a parameter, or a tensor that another hook point has handed out: a
+hook may write in place, and so may whoever reads a cache.
 """
 
 from __future__ import annotations
@@ -16,7 +21,6 @@ import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformer_lens.hook_points import HookPoint
 
 from circuits.model.config import ModelConfig
 
@@ -26,6 +30,18 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
 }
+
+
+MakeHookPoint = Callable[[], Any]
+"""The class of a model's hook points."""
+
+
+class NoHookPoint(nn.Identity):
+    """Stands where a hooked model has a hook point."""
+
+    def has_hooks(self) -> bool:
+        """No."""
+        return False
 
 
 class SharesParameters(nn.Module):
@@ -77,18 +93,20 @@ class PosEmbed(nn.Module):
     def forward(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
         """The first positions, one row per sequence."""
         batch, pos = tokens.shape
-        return self.W_pos[:pos].expand(batch, -1, -1)
+        return self.W_pos[:pos].repeat(batch, 1, 1)  # a copy: hooks may write into it
 
 
 class LayerNorm(SharesParameters):
     """LayerNorm; `hook_normalized` is before scale and shift, as in TransformerLens 4."""
 
-    def __init__(self, cfg: ModelConfig, owner: nn.Module | None = None) -> None:
+    def __init__(
+        self, cfg: ModelConfig, owner: nn.Module | None, hook_point: MakeHookPoint
+    ) -> None:
         super().__init__(owner)
         self.eps = cfg.eps
         self.own(w=torch.ones(cfg.d_model), b=torch.zeros(cfg.d_model))
-        self.hook_scale = HookPoint()
-        self.hook_normalized = HookPoint()
+        self.hook_scale = hook_point()
+        self.hook_normalized = hook_point()
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Normalize the last axis."""
@@ -100,12 +118,14 @@ class LayerNorm(SharesParameters):
 class RMSNorm(SharesParameters):
     """Root-mean-square norm; `hook_normalized` is before the learned scale."""
 
-    def __init__(self, cfg: ModelConfig, owner: nn.Module | None = None) -> None:
+    def __init__(
+        self, cfg: ModelConfig, owner: nn.Module | None, hook_point: MakeHookPoint
+    ) -> None:
         super().__init__(owner)
         self.eps = cfg.eps
         self.own(w=torch.ones(cfg.d_model))
-        self.hook_scale = HookPoint()
-        self.hook_normalized = HookPoint()
+        self.hook_scale = hook_point()
+        self.hook_normalized = hook_point()
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Normalize the last axis."""
@@ -113,11 +133,11 @@ class RMSNorm(SharesParameters):
         return self.hook_normalized(x / scale) * self.w
 
 
-def norm(cfg: ModelConfig, owner: nn.Module | None = None) -> nn.Module:
+def norm(cfg: ModelConfig, owner: nn.Module | None, hook_point: MakeHookPoint) -> nn.Module:
     """The norm layer of this configuration; the identity where there is none."""
     if cfg.normalization_type is None:
         return nn.Identity()
-    return {"LN": LayerNorm, "RMS": RMSNorm}[cfg.normalization_type](cfg, owner)
+    return {"LN": LayerNorm, "RMS": RMSNorm}[cfg.normalization_type](cfg, owner, hook_point)
 
 
 def plain_norm(ln: Any, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
@@ -132,7 +152,9 @@ def plain_norm(ln: Any, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d
 class Attention(SharesParameters):
     """Causal multi-head self-attention; scores are divided by sqrt(d_head)."""
 
-    def __init__(self, cfg: ModelConfig, owner: nn.Module | None = None) -> None:
+    def __init__(
+        self, cfg: ModelConfig, owner: nn.Module | None, hook_point: MakeHookPoint
+    ) -> None:
         super().__init__(owner)
         self.cfg = cfg
         into = (cfg.n_heads, cfg.d_model, cfg.d_head)
@@ -143,13 +165,13 @@ class Attention(SharesParameters):
             b_O=torch.zeros(cfg.d_model),
         )
         self.dropout = nn.Dropout(cfg.dropout)
-        self.hook_q = HookPoint()
-        self.hook_k = HookPoint()
-        self.hook_v = HookPoint()
-        self.hook_attn_scores = HookPoint()
-        self.hook_pattern = HookPoint()
-        self.hook_z = HookPoint()
-        self.hook_result = HookPoint()
+        self.hook_q = hook_point()
+        self.hook_k = hook_point()
+        self.hook_v = hook_point()
+        self.hook_attn_scores = hook_point()
+        self.hook_pattern = hook_point()
+        self.hook_z = hook_point()
+        self.hook_result = hook_point()
 
     def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         """What attention adds to the residual stream."""
@@ -169,7 +191,9 @@ class Attention(SharesParameters):
 class MLP(SharesParameters):
     """Two linear maps with an activation between."""
 
-    def __init__(self, cfg: ModelConfig, owner: nn.Module | None = None) -> None:
+    def __init__(
+        self, cfg: ModelConfig, owner: nn.Module | None, hook_point: MakeHookPoint
+    ) -> None:
         super().__init__(owner)
         self.act = ACTIVATIONS[cfg.act_fn]
         self.own(
@@ -178,8 +202,8 @@ class MLP(SharesParameters):
             W_out=torch.zeros(cfg.d_mlp, cfg.d_model),
             b_out=torch.zeros(cfg.d_model),
         )
-        self.hook_pre = HookPoint()
-        self.hook_post = HookPoint()
+        self.hook_pre = hook_point()
+        self.hook_post = hook_point()
 
     def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         """What the MLP adds to the residual stream."""
@@ -190,24 +214,28 @@ class MLP(SharesParameters):
 class Block(nn.Module):
     """One pre-LN block; with an owner, another pass over that block's parameters."""
 
-    def __init__(self, cfg: ModelConfig, owner: Block | None = None) -> None:
+    hook_out_is_single_residual_stream = True  # TransformerLens's logit lens asks
+
+    def __init__(self, cfg: ModelConfig, owner: Block | None, hook_point: MakeHookPoint) -> None:
         super().__init__()
         part = owner.get_submodule if owner else lambda name: None
-        self.hook_resid_pre = HookPoint()
-        self.ln1 = norm(cfg, part("ln1"))
-        self.attn = Attention(cfg, part("attn"))
-        self.hook_attn_out = HookPoint()
-        self.hook_resid_mid = HookPoint()
-        self.ln2 = norm(cfg, part("ln2"))
-        self.mlp = MLP(cfg, part("mlp"))
-        self.hook_mlp_out = HookPoint()
-        self.hook_resid_post = HookPoint()
+        self.hook_resid_pre = hook_point()
+        self.ln1 = norm(cfg, part("ln1"), hook_point)
+        self.attn = Attention(cfg, part("attn"), hook_point)
+        self.hook_attn_out = hook_point()
+        self.hook_resid_mid = hook_point()
+        self.ln2 = norm(cfg, part("ln2"), hook_point)
+        self.mlp = MLP(cfg, part("mlp"), hook_point)
+        self.hook_mlp_out = hook_point()
+        self.hook_resid_post = hook_point()
         self.dropout = nn.Dropout(cfg.dropout)
 
     def forward(
         self, resid: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch pos d_model"]:
         """The residual stream after this block."""
+        if self.hook_resid_pre.has_hooks():  # not the tensor that was the last block's resid_post
+            resid = resid.clone()
         resid_pre = self.hook_resid_pre(resid)
         attn_out = self.hook_attn_out(self.dropout(self.attn(self.ln1(resid_pre))))
         resid_mid = self.hook_resid_mid(resid_pre + attn_out)
@@ -218,16 +246,26 @@ class Block(nn.Module):
 class Unembed(nn.Module):
     """From the residual stream to logits. `b_U` stays zero: GPT-2 has none.
 
-    Tied to the embedding it has no W_U of its own.
+    Tied to the embedding it has no weight of its own; W_U is then the transposed W_E.
     """
 
     b_U: Tensor
+    W_U: Float[Tensor, "d_model d_vocab"]
 
-    def __init__(self, cfg: ModelConfig) -> None:
+    def __init__(self, cfg: ModelConfig, embed: Embed) -> None:
         super().__init__()
+        object.__setattr__(self, "_tied_to", embed if cfg.tied_unembedding else None)
         if not cfg.tied_unembedding:
             self.W_U = nn.Parameter(torch.zeros(cfg.d_model, cfg.d_vocab))
         self.register_buffer("b_U", torch.zeros(cfg.d_vocab))
+
+    def __getattr__(self, name: str) -> Any:
+        tied_to = self.__dict__.get("_tied_to")
+        return tied_to.W_E.T if name == "W_U" and tied_to is not None else super().__getattr__(name)
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
+        """Logits of a normalized residual stream."""
+        return F.linear(x, self.W_U.T, self.b_U)
 
 
 def _per_head(

@@ -6,10 +6,13 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from circuits.errors import HopscopeError, unknown_name
 from circuits.recipes.schema import ModelSection
+
+if TYPE_CHECKING:
+    import torch
 
 ActFn = Literal["relu", "gelu", "gelu_new", "silu"]
 NormalizationType = Literal["LN", "RMS"]
@@ -20,7 +23,18 @@ MOST_PASSES = 1000
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything that determines the model and its initial weights."""
+    """Everything that determines the model and its initial weights.
+
+    A width of 0 is filled in: d_head with d_model / n_heads, d_mlp with 4 d_model.
+
+    Raises:
+        HopscopeError: for sizes that are not whole numbers or do not fit each other, and for
+            names of activations and norms that do not exist.
+
+    >>> cfg = ModelConfig(n_layers=2, d_model=32, n_ctx=3, d_vocab=100, n_heads=4)
+    >>> cfg.d_head, cfg.d_mlp, cfg.depth
+    (8, 128, 2)
+    """
 
     n_layers: int
     """Number of blocks with weights of their own."""
@@ -49,6 +63,19 @@ class ModelConfig:
     """Probability of dropout where GPT-2 has it: embedding, pattern, attn_out, mlp_out."""
     use_attn_result: bool = False
     """Let `run_with_cache` without a filter also keep attn.hook_result, which is large."""
+
+    # What TransformerLens's tools ask of a configuration and every model here answers alike.
+    attn_only: ClassVar[bool] = False
+    gated_mlp: ClassVar[bool] = False
+    final_rms: ClassVar[bool] = False
+    positional_embedding_type: ClassVar[str] = "standard"
+    n_key_value_heads: ClassVar[int | None] = None
+    use_split_qkv_input: ClassVar[bool] = False
+    use_attn_in: ClassVar[bool] = False
+    use_hook_mlp_in: ClassVar[bool] = False
+    default_prepend_bos: ClassVar[bool] = False
+    device: ClassVar[str | None] = None
+    dtype: ClassVar[torch.dtype | None] = None
 
     def __post_init__(self) -> None:
         for name in ("n_layers", "d_model", "n_ctx", "d_vocab", "n_heads", "n_passes"):
@@ -92,16 +119,6 @@ class ModelConfig:
         embeddings = (self.d_vocab + self.n_ctx) * self.d_model
         attention = 4 * self.d_model * self.n_heads * self.d_head
         return embeddings + self.n_layers * (attention + 2 * self.d_model * self.d_mlp)
-
-    @property
-    def attn_only(self) -> bool:
-        """Always False; TransformerLens's cache tools ask."""
-        return False
-
-    @property
-    def n_key_value_heads(self) -> None:
-        """Always None (no grouped-query attention); TransformerLens's tools ask."""
-        return
 
     def unrolled(self) -> ModelConfig:
         """The same computation without sharing: depth blocks, each run once."""

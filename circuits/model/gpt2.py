@@ -1,38 +1,55 @@
 """Export to a Hugging Face GPT-2 folder that `transformers` opens with equal logits, and import.
 
-The folder holds config.json and model.safetensors; there is no tokenizer, tokens being entities
-and relations.
+The folder holds config.json and model.safetensors. There is no tokenizer, since tokens are entities
+and relations: give token ids to whatever opens it.
 """
 
 from __future__ import annotations
 
 import json
-import os
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from einops import rearrange
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from circuits.errors import HopscopeError
+from circuits.files import make_folder, write_together
 from circuits.model.config import ModelConfig
 from circuits.model.transformer import HookedTransformer
 from circuits.model.transformer_lens_3 import from_tl_state_dict, to_tl_state_dict
 
 # GPT-2's name of each of our activations.
 _ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "gelu_new": "gelu_new", "silu": "silu"}
+_DROPOUTS = ("embd_pdrop", "attn_pdrop", "resid_pdrop")
 
 
-def export_gpt2(model: HookedTransformer, folder: Path) -> None:
+def export_gpt2(model: HookedTransformer, folder: str | Path) -> None:
     """Write a folder for `GPT2LMHeadModel.from_pretrained`; shared blocks are written out.
+
+    Weights keep their number type. Pass token ids to the model that opens the folder: without a
+    tokenizer, TransformerLens reads every text as the same token.
+
+    Args:
+        model: Must have LayerNorms, heads that fill d_model, and no bias in the unembedding.
+        folder: Made if it is missing; files of an earlier export are replaced.
 
     Raises:
         HopscopeError: for a model GPT-2 cannot express, naming what it lacks.
+        CannotWrite: if the disk is full or the folder cannot be written.
+
+    >>> from circuits import HookedTransformer, ModelConfig
+    >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
+    >>> export_gpt2(HookedTransformer(cfg), "gpt2")
+    >>> import_gpt2("gpt2").cfg.d_vocab
+    10
     """
-    cfg = model.cfg
+    cfg, folder = model.cfg, Path(folder)
     if cfg.normalization_type != "LN":
         raise HopscopeError(
             f"normalization_type = {cfg.normalization_type!r} has no GPT-2 form; GPT-2 has 'LN'."
@@ -43,22 +60,49 @@ def export_gpt2(model: HookedTransformer, folder: Path) -> None:
             "in GPT-2 they are equal."
         )
     if model.b_U.any():
-        raise HopscopeError("the unembedding has a bias, which GPT-2 has not.")
-    folder.mkdir(parents=True, exist_ok=True)
-    state = _to_gpt2(to_tl_state_dict(model), cfg)
-    table = _gpt2_config(cfg)
-    temporary = folder / "model.safetensors.tmp"
-    save_file(state, temporary, metadata={"format": "pt"})
-    os.replace(temporary, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+        raise HopscopeError("the unembedding has a bias; GPT-2 has none.")
+    weights = safetensors.torch.save(_to_gpt2(to_tl_state_dict(model), cfg), {"format": "pt"})
+    table = json.dumps(_gpt2_config(cfg, model.dtype), indent=2) + "\n"
+    make_folder(folder)
+    write_together({folder / "model.safetensors": weights, folder / "config.json": table.encode()})
 
 
-def import_gpt2(folder: Path) -> HookedTransformer:
-    """The model in a Hugging Face GPT-2 folder with safetensors weights.
+def import_gpt2(folder: str | Path, dropout: float | None = None) -> HookedTransformer:
+    """The model in a Hugging Face GPT-2 folder with safetensors weights, in eval mode.
+
+    As in transformers 5, an lm_head.weight that differs from wte.weight is used even where the
+    folder says tie_word_embeddings, and stands for a wte.weight that is missing there. Numbers
+    are widened to the type that config.json names, never narrowed.
+
+    Args:
+        folder: Holds config.json and model.safetensors.
+        dropout: The rate for further training, in place of the folder's three, which must be
+            equal otherwise.
 
     Raises:
-        HopscopeError: where the folder is no GPT-2 or uses a variant we do not have.
+        HopscopeError: where the folder is not a GPT-2 or uses a variant we do not have.
+
+    >>> from circuits import HookedTransformer, ModelConfig
+    >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
+    >>> export_gpt2(HookedTransformer(cfg), "gpt2")
+    >>> import_gpt2("gpt2")([[1, 2, 3]]).shape
+    torch.Size([1, 3, 10])
     """
+    folder = Path(folder)
+    table, state = _read(folder)
+    dropout = _dropout(table, folder) if dropout is None else dropout
+    try:
+        tied = _settle_unembedding(state, table.get("tie_word_embeddings", True))
+        cfg = _config_of(table, tied, dropout)
+        weights = _from_gpt2(state, cfg)
+        dtype = reduce(torch.promote_types, {t.dtype for t in weights.values()} | _named(table))
+        return from_tl_state_dict({name: t.to(dtype) for name, t in weights.items()}, cfg)
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise HopscopeError(f"{folder}: the GPT-2 lacks or misshapes {error}.") from error
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and weights, without the prefix that some files have."""
     try:
         table = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         state = load_file(folder / "model.safetensors")
@@ -67,20 +111,45 @@ def import_gpt2(folder: Path) -> HookedTransformer:
             f"{folder} has no readable config.json and model.safetensors: {error}."
         ) from error
     if not isinstance(table, dict) or table.get("model_type") != "gpt2":
-        raise HopscopeError(f"{folder} holds no GPT-2 (model_type must be 'gpt2').")
+        raise HopscopeError(f"{folder} is not a GPT-2 (model_type must be 'gpt2').")
     for name in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
         if table.get(name):
             raise HopscopeError(f"{folder}: GPT-2's {name} is not supported; it must be false.")
     if not table.get("scale_attn_weights", True):
         raise HopscopeError(f"{folder}: scale_attn_weights must be true.")
-    try:
-        cfg = _config_of(table)
-        return from_tl_state_dict(_from_gpt2(state, cfg), cfg)
-    except (KeyError, RuntimeError) as error:
-        raise HopscopeError(f"{folder}: the GPT-2 lacks or misshapes {error}.") from error
+    return table, {name.removeprefix("transformer."): tensor for name, tensor in state.items()}
 
 
-def _gpt2_config(cfg: ModelConfig) -> dict[str, Any]:
+def _dropout(table: dict[str, Any], folder: Path) -> float:
+    """The one rate of a folder, whose default is GPT-2's 0.1."""
+    rates = {name: table.get(name, 0.1) for name in _DROPOUTS}
+    if len(set(rates.values())) > 1:
+        given = ", ".join(f"{name} = {rate}" for name, rate in rates.items())
+        raise HopscopeError(
+            f"{folder}: {given} differ; a model here has one rate of dropout. It matters for "
+            "training alone: choose it with import_gpt2(folder, dropout=...)."
+        )
+    return rates["resid_pdrop"]
+
+
+def _settle_unembedding(state: dict[str, Tensor], tie: bool) -> bool:
+    """Whether the unembedding is the embedding; either may stand for both in the file."""
+    if tie and "wte.weight" not in state and "lm_head.weight" in state:
+        state["wte.weight"] = state["lm_head.weight"]
+    return tie and (
+        "lm_head.weight" not in state or torch.equal(state["lm_head.weight"], state["wte.weight"])
+    )
+
+
+def _named(table: dict[str, Any]) -> set[torch.dtype]:
+    """The number type that a configuration names, if it does."""
+    name = str(table.get("dtype") or table.get("torch_dtype")).removeprefix("torch.")
+    dtype = getattr(torch, name, None)
+    named = isinstance(dtype, torch.dtype) and dtype.is_floating_point
+    return {dtype} if named else set()  # type: ignore[arg-type]
+
+
+def _gpt2_config(cfg: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -94,16 +163,14 @@ def _gpt2_config(cfg: ModelConfig) -> dict[str, Any]:
         "layer_norm_epsilon": cfg.eps,
         "initializer_range": cfg.init_range,
         "tie_word_embeddings": cfg.tied_unembedding,
-        "embd_pdrop": cfg.dropout,
-        "attn_pdrop": cfg.dropout,
-        "resid_pdrop": cfg.dropout,
+        **dict.fromkeys(_DROPOUTS, cfg.dropout),
         "bos_token_id": None,
         "eos_token_id": None,
-        "torch_dtype": "float32",
+        "torch_dtype": str(dtype).removeprefix("torch."),
     }
 
 
-def _config_of(table: dict[str, Any]) -> ModelConfig:
+def _config_of(table: dict[str, Any], tied: bool, dropout: float) -> ModelConfig:
     return ModelConfig(
         n_layers=table["n_layer"],
         d_model=table["n_embd"],
@@ -114,8 +181,8 @@ def _config_of(table: dict[str, Any]) -> ModelConfig:
         act_fn=table.get("activation_function", "gelu_new"),
         eps=table.get("layer_norm_epsilon", 1e-5),
         init_range=table.get("initializer_range", 0.02),
-        tied_unembedding=table.get("tie_word_embeddings", True),
-        dropout=table.get("resid_pdrop", 0.1),
+        tied_unembedding=tied,
+        dropout=dropout,
     )
 
 
@@ -154,7 +221,6 @@ _STRAIGHT = {
 
 
 def _from_gpt2(state: dict[str, Tensor], cfg: ModelConfig) -> dict[str, Tensor]:
-    state = {name.removeprefix("transformer."): t.float() for name, t in state.items()}
     out = {
         "embed.W_E": state["wte.weight"],
         "pos_embed.W_pos": state["wpe.weight"],

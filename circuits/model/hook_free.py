@@ -22,7 +22,7 @@ import math
 import sys
 from contextlib import nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +33,7 @@ from torch import Tensor
 from circuits.errors import HopscopeError
 from circuits.model.components import ACTIVATIONS, plain_norm
 from circuits.model.cpu.model import cpu_logits
-
-if TYPE_CHECKING:
-    from circuits.model.transformer import HookedTransformer
+from circuits.model.plain import PlainTransformer
 
 Precision = Literal["fp32", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -64,7 +62,7 @@ def keep_freed_memory() -> bool:
 
 
 def fast_logits(
-    model: HookedTransformer,
+    model: PlainTransformer,
     tokens: Int[Tensor, "batch pos"],
     predict_at: Int[Tensor, " batch"] | None = None,
     precision: Precision = "fp32",
@@ -72,11 +70,22 @@ def fast_logits(
     """Logits at one position of each row.
 
     Args:
-        model: Its parameters are used, its hooks are not run.
+        model: Its parameters are used, taken as fp32 on a CPU whatever their type.
         tokens: Token ids, padded on the right where rows are shorter.
         predict_at: Position of each row's prediction; the last one if None.
         precision: "bf16" computes the matrix products in bfloat16; the logits are fp32.
+
+    Raises:
+        HopscopeError: for sequences longer than n_ctx, tokens elsewhere than the model, and a
+            model with hooks, which would not be run.
+
+    >>> from circuits.model.config import ModelConfig
+    >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
+    >>> model = PlainTransformer(cfg)
+    >>> fast_logits(model, torch.tensor([[1, 2, 3], [4, 5, 6]])).shape
+    torch.Size([2, 10])
     """
+    _refuse_hooks(model)
     if tokens.shape[1] > model.cfg.n_ctx:
         raise HopscopeError(
             f"sequences of {tokens.shape[1]} tokens do not fit n_ctx = {model.cfg.n_ctx}."
@@ -88,8 +97,20 @@ def fast_logits(
     return plain_logits(model, tokens, predict_at, precision)
 
 
+def _refuse_hooks(model: PlainTransformer) -> None:
+    """A result without the hooks that somebody added would be a wrong number without a word."""
+    if torch.compiler.is_compiling():
+        return
+    for name, point in getattr(model, "hook_dict", {}).items():
+        if point.has_hooks():
+            raise HopscopeError(
+                f"{name} has a hook, which the hook-free path does not run; call "
+                "model.reset_hooks(including_permanent=True), or the model itself."
+            )
+
+
 def plain_logits(
-    model: HookedTransformer,
+    model: PlainTransformer,
     tokens: Int[Tensor, "batch pos"],
     predict_at: Int[Tensor, " batch"] | None = None,
     precision: Precision = "fp32",
@@ -107,7 +128,7 @@ def plain_logits(
         return F.linear(plain_norm(model.ln_final, resid), model.W_U.T, model.b_U).float()
 
 
-def _block(model: HookedTransformer, i: int, resid: Tensor, predict_at: Tensor | None) -> Tensor:
+def _block(model: PlainTransformer, i: int, resid: Tensor, predict_at: Tensor | None) -> Tensor:
     block: Any = model.blocks[i]
     attn, mlp, drop = block.attn, block.mlp, block.dropout
     batch, pos, _ = resid.shape

@@ -13,21 +13,34 @@ from circuits.model.transformer_lens_3 import to_tl_state_dict
 
 
 def to_bridge(model: HookedTransformer) -> TransformerBridge:
-    """A bridge with equal activations and logits, its weights being copies.
+    """A bridge in eval mode with equal logits and activations; its weights are copies.
 
-    With n_passes > 1 it has depth layers, blocks that share weights here being copies there.
+    It has the device and the number type of the model, no dropout, and no tokenizer, so give it
+    token ids. With n_passes > 1 it has `depth` layers, and copies of the shared blocks.
+
+    Two names mean something else in a native bridge (TransformerLens 4.3):
+    - attn.hook_attn_scores holds probabilities, as hook_pattern does; edits there have no effect.
+    - hook_resid_mid is the input of the MLP's norm: its value is that of the stream, but an edit
+      there, and a gradient there, is of the MLP alone. In our model, as in TransformerLens 3, it
+      is the stream. So patching resid_mid gives other numbers on the bridge.
 
     Raises:
-        HopscopeError: for a model with dropout or a bias in the unembedding, which a native
-            bridge does not have.
+        HopscopeError: for a model with a bias in the unembedding, which a native bridge does not
+            have.
+
+    >>> import torch
+    >>> from circuits import HookedTransformer, ModelConfig
+    >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
+    >>> model = HookedTransformer(cfg).eval()
+    >>> tokens = torch.tensor([[1, 2, 3]])
+    >>> torch.allclose(to_bridge(model)(tokens), model(tokens), atol=1e-5)
+    True
     """
     if model.b_U.any():
         raise HopscopeError(
             "the unembedding has a bias, which a TransformerBridge cannot hold; set "
             "model.unembed.b_U to zero if the logits may lose it."
         )
-    if model.cfg.dropout and model.training:
-        raise HopscopeError("a TransformerBridge has no dropout; call model.eval() first.")
     cfg = model.cfg.unrolled()
     bridge_cfg = TransformerBridgeConfig(
         d_model=cfg.d_model,
@@ -40,9 +53,10 @@ def to_bridge(model: HookedTransformer) -> TransformerBridge:
         act_fn=cfg.act_fn,
         normalization_type=cfg.normalization_type,
         eps=cfg.eps,
+        dtype=model.dtype,
         seed=cfg.seed,  # keeps the caller's random state: the drawn weights are replaced
     )
-    bridge = boot_native(bridge_cfg, device=model.device)
+    bridge = boot_native(bridge_cfg, device=model.device, dtype=model.dtype)
     state = to_tl_state_dict(model)
     b_U = state.pop("unembed.b_U")
     converted = convert_tl_checkpoint(state, bridge_cfg)
@@ -50,4 +64,4 @@ def to_bridge(model: HookedTransformer) -> TransformerBridge:
     if "unembed.bias" in bridge.state_dict():
         converted["unembed.bias"] = b_U
     bridge.load_state_dict(converted, strict=True)
-    return bridge.train(model.training)
+    return bridge.eval()

@@ -59,6 +59,7 @@ def plain_step(
 def hopscope(shape: dict, data: Data, bf16: bool) -> Step:
     """Our training path; on a GPU with the step that training takes, compiled and captured."""
     from circuits.model.config import ModelConfig
+    from circuits.model.hook_free import fast_logits
     from circuits.model.transformer import HookedTransformer
 
     device, precision = data[0].device, "bf16" if bf16 else "fp32"
@@ -66,7 +67,7 @@ def hopscope(shape: dict, data: Data, bf16: bool) -> Step:
     if device.type == "cuda":
         return _captured_step(model, data, precision)
     return plain_step(
-        model, lambda tokens: model.fast_logits(tokens, None, precision), data, bf16=False
+        model, lambda tokens: fast_logits(model, tokens, None, precision), data, bf16=False
     )
 
 

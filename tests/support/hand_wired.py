@@ -29,6 +29,7 @@ from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
 from circuits.corpus.vocab import Vocab
 from circuits.graph.knowledge_graph import KnowledgeGraph
+from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer, ModelConfig
 from circuits.recipes.schema import Recipe
 from circuits.recipes.toml import recipe_toml
@@ -151,7 +152,7 @@ def _accuracies(model: HookedTransformer, corpus: Corpus) -> dict[str, float]:
     found = {}
     for split, queries in corpus.splits.items():
         if len(queries):
-            top = model.fast_logits(queries.tokens).argmax(-1)
+            top = fast_logits(model, queries.tokens).argmax(-1)
             found[f"accuracy/{split}"] = (top == queries.answer).double().mean().item()
     return found
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits.model.cpu.prefix_sharing import Lookups, Queries
+from circuits.model.cpu.prefix_sharing import Lookups, QueryNodes
 
 
 class Heads(NamedTuple):
@@ -48,7 +48,7 @@ class Attended(NamedTuple):
 def attend(
     q: Float[Tensor, "later width"],
     kv: Float[Tensor, "nodes two_widths"],
-    queries: Queries,
+    queries: QueryNodes,
     heads: Heads,
 ) -> tuple[Float[Tensor, "queries width"], list[Attended]]:
     """Attention output z (before W_O) of every query.
@@ -74,7 +74,7 @@ def attend(
 def attend_backward(
     dz: Float[Tensor, "queries width"],
     n_nodes: int,
-    queries: Queries,
+    queries: QueryNodes,
     heads: Heads,
     saved: list[Attended],
 ) -> tuple[Float[Tensor, "later width"], Float[Tensor, "nodes two_widths"]]:
@@ -115,7 +115,7 @@ def _seen_gradient(
     return dseen
 
 
-def _first_rows(queries: Queries) -> Tensor:
+def _first_rows(queries: QueryNodes) -> Tensor:
     assert isinstance(queries.rows, Tensor)
     return queries.rows[: queries.first]
 

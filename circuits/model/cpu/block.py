@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.model.cpu.linear import linear, linear_activated
-from circuits.model.cpu.prefix_sharing import Queries
+from circuits.model.cpu.prefix_sharing import QueryNodes
 from circuits.model.cpu.torch_ops import TorchOps
 from circuits.model.cpu.weights import Merged
 
@@ -32,7 +32,7 @@ class Norms(NamedTuple):
 class BlockTape(NamedTuple):
     """What one block's backward pass needs."""
 
-    queries: Queries
+    queries: QueryNodes
     norm1: Any
     x1: Float[Tensor, "nodes d_model"]
     x_q: Float[Tensor, "later_or_nodes d_model"]
@@ -50,7 +50,7 @@ def block_forward(
     delta: Float[Tensor, "nodes d_model"] | None,
     w: Merged,
     norms: Norms,
-    queries: Queries,
+    queries: QueryNodes,
     ops: TorchOps,
 ) -> tuple[Float[Tensor, "queries d_model"], Float[Tensor, "queries d_model"], BlockTape]:
     """One block, at the queries only: residual stream before its MLP, and what the MLP adds.

@@ -12,7 +12,7 @@ from torch import Tensor
 from circuits.model.config import ModelConfig
 from circuits.model.cpu.compiled_weights import CompiledWorkspace
 from circuits.model.cpu.kernels import MOST_SEEN, MOST_WIDE, kernels
-from circuits.model.cpu.prefix_sharing import Queries
+from circuits.model.cpu.prefix_sharing import QueryNodes
 from circuits.model.cpu.torch_ops import Rows, TorchOps
 from circuits.model.cpu.weights import Workspace
 
@@ -119,7 +119,7 @@ class CompiledOps(TorchOps):
         self._kernels.relu_backward(threads, n, width, *arrays)
         return dpost
 
-    def attend(self, q: Tensor, kv: Tensor, queries: Queries) -> tuple[Tensor, Kept]:
+    def attend(self, q: Tensor, kv: Tensor, queries: QueryNodes) -> tuple[Tensor, Kept]:
         """No key or value is copied out of kv; scores and pattern are fp32."""
         heads, first, width = self.heads, queries.first, q.shape[1]
         z = kv.new_empty(first + len(q), width)
@@ -136,7 +136,7 @@ class CompiledOps(TorchOps):
         return z, Kept(q, kv, patterns)
 
     def attend_backward(
-        self, dz: Tensor, n_nodes: int, queries: Queries, saved: Kept
+        self, dz: Tensor, n_nodes: int, queries: QueryNodes, saved: Kept
     ) -> tuple[Tensor, Tensor]:
         """Gradients of keys and values are added where they belong at once, in fp32."""
         heads, first, width = self.heads, queries.first, dz.shape[1]

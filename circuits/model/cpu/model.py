@@ -6,7 +6,7 @@ hand. Gradients can be taken once (no gradient of a gradient).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -21,13 +21,11 @@ from circuits.model.cpu.compiled_ops import ops_for
 from circuits.model.cpu.prefix_sharing import PrefixTree, prefix_tree
 from circuits.model.cpu.torch_ops import TorchOps
 from circuits.model.cpu.weights import Workspace
-
-if TYPE_CHECKING:
-    from circuits.model.transformer import HookedTransformer
+from circuits.model.plain import PlainTransformer
 
 
 def cpu_logits(
-    model: HookedTransformer,
+    model: PlainTransformer,
     tokens: Int[Tensor, "batch pos"],
     predict_at: Int[Tensor, " batch"] | None,
     dtype: torch.dtype,
@@ -51,7 +49,7 @@ def cpu_logits(
 _workspaces: WeakKeyDictionary[nn.Module, dict[torch.dtype, Workspace]] = WeakKeyDictionary()
 
 
-def _workspace(model: HookedTransformer, ops: TorchOps) -> Workspace:
+def _workspace(model: PlainTransformer, ops: TorchOps) -> Workspace:
     of_model = _workspaces.setdefault(model, {})
     if ops.dtype not in of_model:
         of_model[ops.dtype] = ops.workspace()
@@ -106,7 +104,7 @@ class _Job:
     def backward(self, dlogits: Tensor) -> dict[str, Tensor]:
         cfg, tree = self.cfg, self.tree
         if not self.tapes:
-            raise RuntimeError("gradients of the fast path can be taken once; run it again.")
+            raise RuntimeError("gradients of the hook-free path can be taken once; run it again.")
         dlogits = dlogits.to(self.dtype)
         gradients = {"unembed.W_U": (self.final.T @ dlogits).float()}
         n_queries = len(self.tapes[-1].z)

@@ -43,7 +43,7 @@ class Lookups:
 
 
 @dataclass(frozen=True)
-class Queries:
+class QueryNodes:
     """The states one attention layer has to compute, ordered by position."""
 
     rows: Int[Tensor, " queries"] | slice
@@ -72,16 +72,16 @@ class PrefixTree:
     """Number of distinct tokens at each position."""
     sizes: tuple[int, ...]
     """Number of nodes at each position."""
-    first: Queries
+    first: QueryNodes
     """What the first of several blocks computes: all nodes, out of (position, token) pairs."""
-    inner: Queries
+    inner: QueryNodes
     """What the blocks between the first and the last compute: all nodes."""
-    last: Queries
+    last: QueryNodes
     """What the last block computes: the predicted node of every row."""
     predicted: Int[Tensor, " batch"]
     """For each row of the batch, its entry in the last block's queries."""
 
-    def of_block(self, i: int, depth: int) -> Queries:
+    def of_block(self, i: int, depth: int) -> QueryNodes:
         """What block i of `depth` computes."""
         return self.last if i == depth - 1 else self.first if i == 0 else self.inner
 
@@ -118,7 +118,7 @@ def prefix_tree(
         tuple(pairs.sizes),
         tuple(nodes.sizes),
         _first_queries(pairs.of_row, chosen),
-        Queries(slice(None), len(chosen[0]), _lookups(nodes.of_row, chosen)),
+        QueryNodes(slice(None), len(chosen[0]), _lookups(nodes.of_row, chosen)),
         last,
         predicted,
     )
@@ -160,15 +160,15 @@ def _lookups(of_row: Int[Tensor, "pos batch"], chosen: list[Tensor]) -> tuple[Lo
     return tuple(lookups)
 
 
-def _first_queries(of_row: Int[Tensor, "pos batch"], chosen: list[Tensor]) -> Queries:
+def _first_queries(of_row: Int[Tensor, "pos batch"], chosen: list[Tensor]) -> QueryNodes:
     """All nodes, out of the (position, token) pairs that `of_row` numbers."""
     own = torch.cat([numbers[rows] for numbers, rows in zip(of_row, chosen, strict=True)])
-    return Queries(own, len(chosen[0]), _lookups(of_row, chosen), repeated=True)
+    return QueryNodes(own, len(chosen[0]), _lookups(of_row, chosen), repeated=True)
 
 
 def _predicted(
     of_row: Int[Tensor, "pos batch"], at: Int[Tensor, " batch"]
-) -> tuple[Queries, Int[Tensor, " batch"]]:
+) -> tuple[QueryNodes, Int[Tensor, " batch"]]:
     """The queries of the last block, and each batch row's place among them."""
     place = torch.empty_like(at)
     nodes: list[Tensor] = []
@@ -188,7 +188,7 @@ def _predicted(
         else:
             first = stop
         start = stop
-    return Queries(torch.cat(nodes), first, tuple(lookups)), place
+    return QueryNodes(torch.cat(nodes), first, tuple(lookups)), place
 
 
 def _padded(rows: Int[Tensor, " n"]) -> Int[Tensor, " padded"]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from circuits.model.config import ModelConfig
 from circuits.model.cpu import attention, pointwise
 from circuits.model.cpu.attention import Heads
-from circuits.model.cpu.prefix_sharing import Queries
+from circuits.model.cpu.prefix_sharing import QueryNodes
 from circuits.model.cpu.weights import Workspace
 
 Rows = Tensor | slice
@@ -99,13 +99,13 @@ class TorchOps:
         self,
         q: Float[Tensor, "later width"],
         kv: Float[Tensor, "nodes two_widths"],
-        queries: Queries,
+        queries: QueryNodes,
     ) -> tuple[Float[Tensor, "queries width"], Any]:
         """See `circuits.model.cpu.attention.attend`."""
         return attention.attend(q, kv, queries, self.heads)
 
     def attend_backward(
-        self, dz: Float[Tensor, "queries width"], n_nodes: int, queries: Queries, saved: Any
+        self, dz: Float[Tensor, "queries width"], n_nodes: int, queries: QueryNodes, saved: Any
     ) -> tuple[Float[Tensor, "later width"], Float[Tensor, "nodes two_widths"]]:
         """See `circuits.model.cpu.attention.attend_backward`."""
         return attention.attend_backward(dz, n_nodes, queries, self.heads, saved)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from circuits.model.config import ModelConfig
 from circuits.model.cpu import kernels as module
 from circuits.model.cpu.compiled_ops import CompiledOps
-from circuits.model.cpu.prefix_sharing import Queries, prefix_tree
+from circuits.model.cpu.prefix_sharing import QueryNodes, prefix_tree
 from circuits.model.cpu.torch_ops import TorchOps
 from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer
@@ -118,7 +118,7 @@ def test_casts_and_sums_are_those_of_pytorch(threads, dtype):
     _close(total, expected.sum(0))
 
 
-def _queries(which: str) -> tuple[Queries, int]:
+def _queries(which: str) -> tuple[QueryNodes, int]:
     tokens = torch.randint(0, 6, (50, 4), generator=torch.Generator().manual_seed(0))
     ends = torch.arange(50) % 4
     tree = prefix_tree(tokens, ends, 3, TorchOps(_config(), BF16).distinct)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
 from circuits.model.cpu.compiled_ops import ops_for
 from circuits.model.cpu.prefix_sharing import prefix_tree
@@ -102,7 +104,7 @@ def test_the_compiled_path_equals_the_hooked_path():
     """Traced only, without a C++ toolchain: it shows the numbers and an unbroken graph."""
     model = _model()
     tokens, predict_at = _batch(3, (1, 2))
-    compiled = torch.compile(model.fast_logits, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(partial(fast_logits, model), backend="aot_eager", fullgraph=True)
     expected, got = _hooked(model, tokens, predict_at), compiled(tokens, predict_at)
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=2e-5)
     exact, ours = _gradients(model, expected), _gradients(model, got)
@@ -127,7 +129,7 @@ def test_training_without_hooks_follows_training_with_them():
 def test_two_forward_passes_before_their_backward_passes_do_not_disturb_each_other():
     model = _model()
     tokens, _ = _batch(3, None)
-    first, second = model.fast_logits(tokens[:20]), model.fast_logits(tokens[20:])
+    first, second = fast_logits(model, tokens[:20]), fast_logits(model, tokens[20:])
     (first.sum() + second.square().sum()).backward()
     ours = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()
@@ -137,24 +139,24 @@ def test_two_forward_passes_before_their_backward_passes_do_not_disturb_each_oth
         torch.testing.assert_close(a, p.grad, rtol=1e-4, atol=1e-4)
 
 
-def test_a_copied_model_has_its_own_fast_path():
+def test_a_copied_model_has_its_own_workspace():
     model = _model()
     tokens, _ = _batch(3, None)
-    before = model.fast_logits(tokens)
+    before = fast_logits(model, tokens)
     twin = copy.deepcopy(model)
     with torch.no_grad():
         twin.W_E.mul_(2)
-    torch.testing.assert_close(twin.fast_logits(tokens), twin(tokens)[:, -1], rtol=1e-5, atol=1e-5)
-    assert torch.equal(model.fast_logits(tokens), before)
+    torch.testing.assert_close(fast_logits(twin, tokens), twin(tokens)[:, -1], rtol=1e-5, atol=1e-5)
+    assert torch.equal(fast_logits(model, tokens), before)
 
 
 def test_dropout_acts_in_training_only():
     model = _model(dropout=0.5)
     tokens, _ = _batch(3, None)
-    assert not torch.equal(model.fast_logits(tokens), model.fast_logits(tokens))
+    assert not torch.equal(fast_logits(model, tokens), fast_logits(model, tokens))
     model.eval()
     torch.testing.assert_close(
-        model.fast_logits(tokens), model(tokens)[:, -1], rtol=1e-5, atol=1e-5
+        fast_logits(model, tokens), model(tokens)[:, -1], rtol=1e-5, atol=1e-5
     )
 
 
@@ -243,3 +245,16 @@ def test_the_same_batch_gives_the_same_bits():
         _gradients(model, fast_logits(model, tokens, predict_at, "bf16")) for _ in range(2)
     )
     assert all(torch.equal(once[name], again[name]) for name in once)
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_model_with_hooks_is_refused_and_free_of_them_it_is_not(permanent):
+    model = _model()
+    tokens, _ = _batch(3, None)
+    expected = fast_logits(model, tokens)
+    name = "blocks.0.hook_mlp_out"
+    model.add_hook(name, lambda out, hook: out * 0, is_permanent=permanent)
+    with pytest.raises(HopscopeError, match=f"{name} has a hook"):
+        fast_logits(model, tokens)
+    model.reset_hooks(including_permanent=True)
+    assert torch.equal(fast_logits(model, tokens), expected)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformer_lens import patching
-from transformers import GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel
 
-from circuits.errors import HopscopeError
+from circuits.errors import CannotWrite, HopscopeError
 from circuits.model.config import ModelConfig
 from circuits.model.gpt2 import export_gpt2, import_gpt2
 from circuits.model.transformer import HookedTransformer
@@ -137,7 +139,7 @@ def test_untied_weights_are_not_loaded_into_a_tied_model():
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"\xff" * 64)
-    with pytest.raises(HopscopeError, match="no readable safetensors"):
+    with pytest.raises(HopscopeError, match="not a readable safetensors"):
         load_tl_checkpoint(path)
 
 
@@ -148,7 +150,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
 def test_transformers_opens_an_export_with_equal_logits_and_it_comes_back(changes, tmp_path):
     model = _model(**changes)
     export_gpt2(model, tmp_path)
-    theirs = GPT2LMHeadModel.from_pretrained(tmp_path).eval()
+    theirs = GPT2LMHeadModel.from_pretrained(tmp_path)
     close(theirs(TOKENS).logits, model(TOKENS))
     close(import_gpt2(tmp_path)(TOKENS), model(TOKENS))
 
@@ -157,7 +159,7 @@ def test_a_folder_written_by_transformers_is_read(tmp_path):
     model = _model(act_fn="gelu_new")
     export_gpt2(model, tmp_path / "ours")
     GPT2LMHeadModel.from_pretrained(tmp_path / "ours").save_pretrained(tmp_path / "theirs")
-    close(import_gpt2(tmp_path / "theirs").eval()(TOKENS), model(TOKENS))
+    close(import_gpt2(tmp_path / "theirs")(TOKENS), model(TOKENS))
 
 
 @pytest.mark.parametrize(
@@ -180,3 +182,187 @@ def test_another_architecture_is_not_imported(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(table | {"model_type": "llama"}))
     with pytest.raises(HopscopeError, match="gpt2"):
         import_gpt2(tmp_path)
+
+
+LOADERS = {
+    "import_gpt2": (export_gpt2, import_gpt2),
+    "load_tl_checkpoint": (
+        lambda model, path: save_tl_checkpoint(model, path / "model.safetensors"),
+        lambda path: load_tl_checkpoint(path / "model.safetensors"),
+    ),
+    "from_tl_state_dict": (
+        lambda model, path: torch.save(to_tl_state_dict(model), path),
+        lambda path: from_tl_state_dict(torch.load(path), replace(CFG, dropout=0.5)),
+    ),
+}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_loaded_model_gives_the_same_logits_twice_though_it_was_trained_with_dropout(
+    loader, tmp_path
+):
+    save, load = LOADERS[loader]
+    model = _model(dropout=0.5)
+    save(model.train(), tmp_path / "there")
+    loaded = load(tmp_path / "there")
+    assert not any(module.training for module in loaded.modules())
+    close(loaded(TOKENS), model.eval()(TOKENS))
+    assert loaded.cfg.dropout == 0.5
+
+
+def test_the_bridge_of_a_model_in_training_has_the_logits_without_dropout():
+    model = _model(dropout=0.5).train()
+    bridge = to_bridge(model)
+    assert not any(module.training for module in bridge.modules())
+    close(bridge(TOKENS), model.eval()(TOKENS))
+
+
+def _gpt2_folder(path, **changes) -> GPT2LMHeadModel:
+    shape = {"vocab_size": 12, "n_positions": 4, "n_embd": 16, "n_layer": 2, "n_head": 2}
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=0, eos_token_id=0, **changes)).eval()
+    model.save_pretrained(path)
+    return model
+
+
+def test_three_rates_of_dropout_that_differ_are_refused_with_the_way_out(tmp_path):
+    theirs = _gpt2_folder(tmp_path, attn_pdrop=0.0, embd_pdrop=0.2)
+    with pytest.raises(HopscopeError, match=r"attn_pdrop = 0\.0.*import_gpt2\(folder, dropout="):
+        import_gpt2(tmp_path)
+    ours = import_gpt2(tmp_path, dropout=0.3)
+    assert ours.cfg.dropout == 0.3
+    close(ours(TOKENS), theirs(TOKENS).logits)
+
+
+def test_an_unembedding_of_its_own_is_used_though_the_folder_calls_it_tied(tmp_path):
+    theirs = _gpt2_folder(tmp_path)
+    generator = torch.Generator().manual_seed(0)
+    theirs.lm_head.weight = torch.nn.Parameter(torch.randn(12, 16, generator=generator))
+    theirs.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["tie_word_embeddings"]
+    ours = import_gpt2(tmp_path)
+    assert not ours.cfg.tied_unembedding
+    close(ours(TOKENS), GPT2LMHeadModel.from_pretrained(tmp_path)(TOKENS).logits)
+    close(ours(TOKENS), theirs(TOKENS).logits)
+
+
+@pytest.mark.parametrize("kept", [{"wte"}, {"lm_head"}, {"wte", "lm_head"}])
+def test_a_tied_folder_opens_from_either_of_its_two_equal_weights(kept, tmp_path):
+    theirs = _gpt2_folder(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    both = state.pop("transformer.wte.weight")
+    names = {"wte": "transformer.wte.weight", "lm_head": "lm_head.weight"}
+    state |= {names[name]: both.clone() for name in kept}
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    ours = import_gpt2(tmp_path)
+    assert ours.cfg.tied_unembedding
+    close(ours(TOKENS), theirs(TOKENS).logits)
+    close(GPT2LMHeadModel.from_pretrained(tmp_path)(TOKENS).logits, theirs(TOKENS).logits)
+
+
+def test_an_untied_folder_without_its_unembedding_is_refused(tmp_path):
+    _gpt2_folder(tmp_path)
+    table = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(table | {"tie_word_embeddings": False}))
+    with pytest.raises(HopscopeError, match="lm_head"):
+        import_gpt2(tmp_path)
+
+
+TYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_every_exchange_keeps_the_number_type_and_the_numbers(dtype, tmp_path):
+    model = _model().to(dtype)
+    expected = model(TOKENS)
+    export_gpt2(model, tmp_path / "gpt2")
+    save_tl_checkpoint(model, tmp_path / "tl3.safetensors")
+    for again in (
+        import_gpt2(tmp_path / "gpt2"),
+        load_tl_checkpoint(tmp_path / "tl3.safetensors"),
+        from_tl_state_dict(to_tl_state_dict(model), model.cfg),
+    ):
+        assert {p.dtype for p in again.parameters()} == {dtype}
+        assert torch.equal(again(TOKENS), expected)
+    bridge = to_bridge(model)
+    theirs = GPT2LMHeadModel.from_pretrained(tmp_path / "gpt2")
+    assert {p.dtype for m in (bridge, theirs) for p in m.parameters()} == {dtype}
+    # the others add and normalize in another order, so they agree to the type's rounding
+    rounding = 30 * torch.finfo(dtype).eps
+    close(bridge(TOKENS), expected, rtol=0, atol=rounding)
+    close(theirs(TOKENS).logits, expected, rtol=0, atol=rounding)
+
+
+def test_a_folder_is_read_in_the_wider_of_its_weights_type_and_its_configuration_s(tmp_path):
+    theirs = _gpt2_folder(tmp_path).bfloat16()
+    theirs.save_pretrained(tmp_path)
+    table = json.loads((tmp_path / "config.json").read_text())
+    for named, type_read in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        (tmp_path / "config.json").write_text(json.dumps(table | {"dtype": named}))
+        ours = import_gpt2(tmp_path)
+        assert ours.dtype == type_read == GPT2LMHeadModel.from_pretrained(tmp_path).dtype
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.update({"embed.W_E": s["embed.W_E"].double()}), "cast all weights to one"),
+        (lambda s: s.update({"embed.W_E": s["embed.W_E"].int()}), "embed.W_E holds int32"),
+    ],
+)
+def test_weights_of_several_types_are_refused(change, message):
+    state = to_tl_state_dict(_model())
+    change(state)
+    with pytest.raises(HopscopeError, match=message):
+        from_tl_state_dict(state, CFG)
+
+
+def test_paths_may_be_text_and_missing_folders_are_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = _model()
+    export_gpt2(model, "some/where/gpt2")
+    save_tl_checkpoint(model, "else/where/model.safetensors")
+    close(import_gpt2("some/where/gpt2")(TOKENS), model(TOKENS))
+    close(load_tl_checkpoint("else/where/model.safetensors")(TOKENS), model(TOKENS))
+
+
+@pytest.mark.parametrize("save", [export_gpt2, save_tl_checkpoint])
+def test_where_nothing_can_be_written_the_error_says_so(save, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(CannotWrite, match="cannot be written"):
+        save(_model(), tmp_path / "file" / "model")
+
+
+def test_a_write_that_fails_leaves_the_older_files_whole(tmp_path, monkeypatch):
+    first, second = _model(), _model(act_fn="gelu", seed=1)
+    export_gpt2(first, tmp_path / "gpt2")
+    save_tl_checkpoint(first, tmp_path / "tl3.safetensors")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        for save, path in ((export_gpt2, "gpt2"), (save_tl_checkpoint, "tl3.safetensors")):
+            with pytest.raises(CannotWrite, match="free some space"):
+                save(second, tmp_path / path)
+    assert torch.equal(import_gpt2(tmp_path / "gpt2")(TOKENS), first(TOKENS))
+    assert torch.equal(load_tl_checkpoint(tmp_path / "tl3.safetensors")(TOKENS), first(TOKENS))
+    assert {path.name for path in tmp_path.iterdir()} == {"gpt2", "tl3.safetensors"}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", '{"model_type": "gpt2"}', '{"n_layer": 2}'])
+def test_a_folder_with_another_config_is_refused_in_one_sentence(content, tmp_path):
+    _gpt2_folder(tmp_path)
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(HopscopeError, match=str(tmp_path)):
+        import_gpt2(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"resid_pdrop": "a"}, {"n_layer": None}, {"n_embd": 2.5}])
+def test_a_config_with_values_that_are_not_numbers_is_refused(change, tmp_path):
+    _gpt2_folder(tmp_path)
+    table = json.loads((tmp_path / "config.json").read_text()) | change
+    (tmp_path / "config.json").write_text(json.dumps(table))
+    with pytest.raises(HopscopeError):
+        import_gpt2(tmp_path, dropout=change.get("resid_pdrop", 0.1))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -11,6 +14,8 @@ from transformer_lens.ActivationCache import ActivationCache
 
 from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
+from circuits.model.hook_free import fast_logits
+from circuits.model.plain import PlainTransformer
 from circuits.model.transformer import HookedTransformer, resid_name
 from circuits.recipes.schema import ModelSection
 
@@ -159,8 +164,70 @@ def test_a_damaged_configuration_is_refused(text):
         ModelConfig.from_json(text)
 
 
-def test_a_sequence_longer_than_the_context_is_refused():
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (torch.zeros(1, 5, dtype=torch.long), "n_ctx"),
+        (torch.tensor([[0, 12]]), "token id 12 is outside the vocabulary; ids are 0 to 11"),
+        (torch.zeros(1, 3), "float32 are not token ids"),
+        (torch.zeros(1, 3, 2, dtype=torch.long), r"\[1, 3, 2\]"),
+        ("Lyon country", "cannot be read as tokens"),
+    ],
+)
+def test_tokens_that_the_model_cannot_take_give_one_sentence(tokens, message):
     model = HookedTransformer(CFG)
-    for forward in (model, model.fast_logits):
-        with pytest.raises(HopscopeError, match="n_ctx"):
-            forward(torch.zeros(1, 5, dtype=torch.long))
+    for run in (model, model.run_with_cache, model.run_with_hooks):
+        with pytest.raises(HopscopeError, match=message):
+            run(tokens)
+
+
+def test_tokens_may_be_lists_arrays_or_one_sequence():
+    model = HookedTransformer(CFG)
+    expected = model(TOKENS)
+    for tokens in (TOKENS.tolist(), TOKENS.numpy(), TOKENS.int()):
+        assert torch.equal(model(tokens), expected)
+        assert torch.equal(model.run_with_cache(tokens)[0], expected)
+    torch.testing.assert_close(model(TOKENS[0]), expected[:1])
+
+
+def test_a_sequence_longer_than_the_context_is_refused_without_hooks_too():
+    with pytest.raises(HopscopeError, match="n_ctx"):
+        fast_logits(HookedTransformer(CFG), torch.zeros(1, 5, dtype=torch.long))
+
+
+@pytest.mark.parametrize("change", [{}, {"n_passes": 2}, {"tied_unembedding": True}])
+def test_the_plain_model_has_the_hooked_model_s_weights_in_the_same_order(change):
+    plain, hooked = (kind(replace(CFG, **change)) for kind in (PlainTransformer, HookedTransformer))
+    assert [n for n, _ in plain.named_parameters()] == [n for n, _ in hooked.named_parameters()]
+    for name, weight in plain.state_dict().items():
+        assert torch.equal(weight, hooked.state_dict()[name])
+    torch.testing.assert_close(fast_logits(plain, TOKENS), hooked(TOKENS)[:, -1])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_copied_model_has_weights_of_its_own(tied):
+    model = HookedTransformer(replace(CFG, tied_unembedding=tied))
+    before = model(TOKENS)
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.zero_()
+    assert torch.equal(model(TOKENS), before)
+    assert not twin.W_U.any()
+
+
+BEFORE_AND_AFTER = """
+{first}
+from circuits import HookedTransformer, ModelConfig
+model = HookedTransformer(ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2))
+import transformer_lens
+assert isinstance(model, transformer_lens.HookedRootModule)
+assert all(isinstance(p, transformer_lens.hook_points.HookPoint) for p in model.hook_points())
+assert isinstance(model.run_with_cache([[1, 2, 3]])[1], transformer_lens.ActivationCache)
+"""
+
+
+@pytest.mark.parametrize("first", ["import transformer_lens", "import circuits.model.plain"])
+def test_the_model_is_transformerlens_s_whichever_is_imported_first(first):
+    code = BEFORE_AND_AFTER.format(first=first)
+    subprocess.run([sys.executable, "-c", code], check=True)
