@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.errors import HopscopeError
+from circuits.model.added_hooks import hooked_modules
 from circuits.model.components import plain_norm
 from circuits.model.hook_free import keep_freed_memory
 from circuits.model.transformer import HookedTransformer
@@ -37,7 +38,20 @@ LEAST_ELEMENTS = 100_000
 
 @dataclass(frozen=True)
 class Trace:
-    """What one batch of prompts left behind, for patched runs to start from."""
+    """What one batch of prompts left behind, for patched runs to start from.
+
+    `PatchEngine.trace` makes it. S[i, p] is the residual stream at position p after i blocks.
+
+    >>> import torch
+    >>> from circuits import HookedTransformer, ModelConfig
+    >>> cfg = ModelConfig(n_layers=2, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
+    >>> engine = PatchEngine(HookedTransformer(cfg).eval())
+    >>> trace = engine.trace(torch.tensor([[1, 2, 3], [4, 2, 3]]))
+    >>> trace.n, trace.pos, trace.resid.shape
+    (2, 3, torch.Size([3, 2, 3, 8]))
+    >>> trace.rows(slice(1, 2)).n
+    1
+    """
 
     resid: Float[Tensor, "states n pos d_model"]
     """S[i, p] for i from 0 to depth."""
@@ -78,15 +92,34 @@ class _Weights:
 
 
 class PatchEngine:
-    """Batched, hook-free runs of one model, which is read and never changed."""
+    """Batched, hook-free runs of one model, which is read and never changed.
+
+    Part of the weights is copied: after a change of weights, make a new engine.
+
+    >>> import torch
+    >>> from circuits import HookedTransformer, ModelConfig
+    >>> cfg = ModelConfig(n_layers=2, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
+    >>> model = HookedTransformer(cfg).eval()
+    >>> engine, tokens = PatchEngine(model), torch.tensor([[1, 2, 3]])
+    >>> trace = engine.trace(tokens)
+    >>> torch.allclose(engine.logits(trace.resid[-1]), model(tokens), atol=1e-6)
+    True
+
+    Args:
+        model: In eval mode, without added hooks.
+
+    Raises:
+        HopscopeError: for a model in training mode, and for one to which hooks were added, here
+            or before a run; `run_patched` and `patch_grid` run hooks too.
+    """
 
     def __init__(self, model: HookedTransformer) -> None:
-        if model.training:
-            raise HopscopeError("the model is in training mode; call model.eval() before patching.")
+        check_evaluating(model)
+        check_hook_free(model)
         keep_freed_memory()
         self.cfg = model.cfg
         self.depth = model.depth
-        self._model = model
+        self.model = model
         self.device = model.device
         blocks = [model.blocks[i] for i in range(model.cfg.n_layers)]
         own = [_weights(block) for block in blocks]
@@ -97,13 +130,13 @@ class PatchEngine:
     @torch.no_grad()
     def embed(self, tokens: Int[Tensor, "n pos"]) -> Float[Tensor, "n pos d_model"]:
         """S[0, .] of these prompts."""
-        model = self._model
+        model = self.model
         return F.embedding(tokens, model.embed.W_E) + model.pos_embed.W_pos[: tokens.shape[1]]
 
     @torch.no_grad()
     def logits(self, resid: Float[Tensor, "*shape d_model"]) -> Float[Tensor, "*shape d_vocab"]:
         """Final norm and unembedding."""
-        return self._unembed(plain_norm(self._model.ln_final, resid))
+        return self._unembed(plain_norm(self.model.ln_final, resid))
 
     @torch.no_grad()
     def trace(
@@ -116,6 +149,7 @@ class PatchEngine:
         With `past`, `start` holds only the last positions, as states; the first ones are those of
         the runs in `past`, whose number divides the number of prompts (several prompts per run).
         """
+        check_hook_free(self.model)
         n, pos = start.shape[:2]
         seen = pos if past is None else past.pos
         weight, heads = self._unembed.weight, (self.cfg.n_heads, self.cfg.d_head)
@@ -218,6 +252,23 @@ class PatchEngine:
     def head_output(self, i: int) -> Float[Tensor, "n_heads d_head d_model"]:
         """W_O of block i."""
         return self._blocks[i].out.weight.unflatten(0, (self.cfg.n_heads, self.cfg.d_head))
+
+
+def check_evaluating(model: HookedTransformer) -> None:
+    """Refuse a model whose dropout would be active."""
+    if model.training:
+        raise HopscopeError("the model is in training mode; call model.eval() before patching.")
+
+
+def check_hook_free(model: HookedTransformer) -> None:
+    """Refuse a model to which somebody added hooks, since they would not be run."""
+    if found := hooked_modules(model):
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise HopscopeError(
+            f"hooks were added to {found[0]}{more}, and this computation would not run them; "
+            "remove them (model.reset_hooks(including_permanent=True), a PyTorch hook by its "
+            "handle), or use run_patched or patch_grid, which run them too."
+        )
 
 
 def _weights(block: Any) -> _Weights:

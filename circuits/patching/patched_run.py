@@ -2,69 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
+from circuits.model.added_hooks import hooked_modules
 from circuits.model.transformer import HookedTransformer
-from circuits.patching.engine import PatchEngine, Trace
-from circuits.patching.patches import Component, Patch, chosen
+from circuits.patching.engine import PatchEngine, Trace, check_evaluating
+from circuits.patching.hooked_run import captured, hooked_run
+from circuits.patching.patches import Component, Patch, from_the_start
+from circuits.patching.prompts import Prompts, check_pair, token_ids
 from circuits.patching.short_attention import pattern
+from circuits.patching.writing import overwritten
+
+Activations = Callable[[Component, int], Tensor]
+"""From a component and a layer to that activation of the source run."""
 
 
 def run_patched(
     model: HookedTransformer,
-    prompts: Queries | Int[Tensor, "batch pos"],
+    prompts: Prompts,
     patches: Patch | Sequence[Patch],
-    source: Queries | Int[Tensor, "batch pos"] | None = None,
+    source: Prompts | None = None,
 ) -> Float[Tensor, "batch d_vocab"]:
     """Logits at the last position with all these patches applied in one run.
 
+    Activation patching (Vig et al., arXiv 2004.12265) of any set of activations; zero and mean
+    ablation are the other two sources of a `Patch`.
+
+    >>> import torch
+    >>> from circuits import HookedTransformer, ModelConfig
+    >>> cfg = ModelConfig(n_layers=2, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
+    >>> model = HookedTransformer(cfg).eval()
+    >>> clean, corrupted = torch.tensor([[1, 2, 3]]), torch.tensor([[4, 2, 3]])
+    >>> everywhere = Patch("resid_post", layers=-1, positions=(0, 1, 2))
+    >>> patched = run_patched(model, corrupted, everywhere, source=clean)
+    >>> torch.allclose(patched, model(clean)[:, -1], atol=1e-6)
+    True
+    >>> run_patched(model, clean, Patch("mlp_out", 0, 1, source="zero")).shape
+    torch.Size([1, 10])
+
     Args:
-        model: In eval mode.
+        model: In eval mode. Hooks that were added to it are run as well, before the patches of the
+            same activation, and for the source run too.
         prompts: What is run.
-        patches: One or several, applied in order of computation, those of one activation in the
-            order given.
-        source: Prompts whose activations are written, row i into row i; patches with source
-            "zero" need none.
+        patches: One or several, applied in the order of computation, those of one activation in
+            the order given.
+        source: Prompts whose activations are written. For source "cache" row i is written into
+            row i, so as many are needed; a mean may be over any number of them, of the same
+            length. Patches with source "zero" need none.
+
+    Raises:
+        HopscopeError: for prompts that the model cannot take or that do not pair up, for patches
+            of what does not exist, and for a model in training mode.
     """
-    engine = PatchEngine(model)
+    check_evaluating(model)
     tokens = token_ids(model, prompts)
     several = [patches] if isinstance(patches, Patch) else patches
-    patches = [_from_the_start(patch, model, tokens.shape[1]) for patch in several]
-    trace = None
-    if source is not None:
-        source_tokens = token_ids(model, source)
-        check_pair(source_tokens, tokens)
-        trace = engine.trace(source_tokens)
-    elif any(patch.source != "zero" for patch in patches):
-        raise HopscopeError("only patches with source 'zero' need no source; give its prompts.")
-    return _run(engine, tokens, patches, trace)
+    sizes = (model.depth, tokens.shape[1], model.cfg.n_heads)
+    several = [from_the_start(patch, *sizes) for patch in several]
+    given = None if source is None else token_ids(model, source)
+    _check_source(tokens, several, given)
+    if hooked_modules(model):
+        wanted = {(p.component, i) for p in several if p.source != "zero" for i in p.layers}
+        found = {} if given is None else captured(model, given, wanted)[1]
+        return hooked_run(model, tokens, several, found)[:, -1]
+    engine = PatchEngine(model)
+    trace = None if given is None else engine.trace(given)
+    return _run(engine, tokens, several, trace)
 
 
-def _from_the_start(patch: Patch, model: HookedTransformer, n_pos: int) -> Patch:
-    """The same patch with no index counted from the end; refused if something does not exist."""
-    return replace(
-        patch,
-        layers=chosen("layer", patch.layers, model.depth),
-        positions=chosen("position", patch.positions, n_pos),
-        heads=None if patch.heads is None else chosen("head", patch.heads, model.cfg.n_heads),
-    )
+def _check_source(tokens: Tensor, patches: Sequence[Patch], source: Tensor | None) -> None:
+    """Refuse what the patches cannot be taken from."""
+    used = {patch.source for patch in patches}
+    if source is None:
+        if used - {"zero"}:
+            raise HopscopeError(
+                "patches with source 'cache' or 'mean' need prompts to take activations from; "
+                "give source=..., or use source 'zero'."
+            )
+    elif "cache" in used:
+        check_pair(source, tokens)
+    elif source.shape[1] != tokens.shape[1]:
+        raise HopscopeError(
+            f"the source prompts have {source.shape[1]} positions, the prompts "
+            f"{tokens.shape[1]}; a mean may be over any number of prompts of the same length."
+        )
 
 
 @torch.no_grad()
 def _run(
     engine: PatchEngine, tokens: Tensor, patches: Sequence[Patch], source: Trace | None
 ) -> Float[Tensor, "batch d_vocab"]:
+    def new(component: Component, layer: int) -> Tensor:
+        assert source is not None
+        return activation(engine, source, component, layer)
+
     x = engine.embed(tokens)
     for i in range(engine.depth):
-        edit = partial(_edited, engine, source, [p for p in patches if i in p.layers], i)
+        edit = partial(_edited, [p for p in patches if i in p.layers], new, i)
         x = edit("resid_pre", x)
         q, k, v = engine.qkv(i, x)
         q, k, v = edit("q", q), edit("k", k), edit("v", v)
@@ -76,36 +116,35 @@ def _run(
 
 
 def _edited(
-    engine: PatchEngine,
-    source: Trace | None,
-    patches: Sequence[Patch],
-    layer: int,
-    component: Component,
-    value: Tensor,
+    patches: Sequence[Patch], new: Activations, layer: int, component: Component, value: Tensor
 ) -> Tensor:
     for patch in patches:
-        if patch.component != component:
-            continue
-        new = torch.zeros_like(value)
-        if patch.source != "zero":
-            assert source is not None
-            new = activation(engine, source, component, layer)
-            if patch.source == "mean":
-                new = new.mean(0, keepdim=True).expand_as(value)
-        value = value.clone()
-        for position in patch.positions:
-            for head in (slice(None),) if patch.heads is None else patch.heads:
-                where: tuple[int | slice, ...] = (slice(None), position)
-                if component == "pattern":
-                    where = (slice(None), head, position)
-                elif component in ("z", "q", "k", "v"):
-                    where = (slice(None), position, head)
-                value[where] = new[where]
+        if patch.component == component:
+            value = overwritten(value, patch, lambda: new(component, layer))
     return value
 
 
 def activation(engine: PatchEngine, trace: Trace, component: Component, layer: int) -> Tensor:
-    """A traced activation, [n pos d_model], [n pos n_heads d_head] or [n n_heads query key]."""
+    """An activation of a traced run.
+
+    >>> import torch
+    >>> from circuits import HookedTransformer, ModelConfig
+    >>> cfg = ModelConfig(n_layers=2, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
+    >>> engine = PatchEngine(HookedTransformer(cfg).eval())
+    >>> trace = engine.trace(torch.tensor([[1, 2, 3]]))
+    >>> activation(engine, trace, "z", layer=1).shape
+    torch.Size([1, 3, 2, 4])
+
+    Args:
+        engine: The one that made the trace.
+        trace: A trace of whole prompts.
+        component: Which activation, by TransformerLens's name.
+        layer: Block, from 0 to depth - 1.
+
+    Returns:
+        [n, pos, d_model], for z, q, k and v [n, pos, n_heads, d_head], for pattern
+        [n, n_heads, query, key].
+    """
     if component in ("q", "k", "v"):
         return getattr(trace, component)[layer]
     if component == "pattern":
@@ -126,24 +165,14 @@ def mixed_values(
     k: Float[Tensor, "n key n_heads d_head"],
     v: Float[Tensor, "n key n_heads d_head"],
 ) -> Float[Tensor, "n query n_heads d_head"]:
-    """Every head's z for queries at the last positions."""
+    """Every head's z: the values at the positions it attends to, weighted by its pattern.
+
+    Queries stand at the last positions; each attends to its own position and those before.
+
+    >>> import torch
+    >>> q, k = torch.zeros(1, 1, 1, 2), torch.zeros(1, 3, 1, 2)  # equal scores: equal weights
+    >>> v = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 6.0]])[None, :, None]
+    >>> mixed_values(q, k, v).flatten()
+    tensor([1., 2.])
+    """
     return torch.einsum("nhqk,nkhd->nqhd", pattern(q, k), v)
-
-
-def token_ids(model: HookedTransformer, given: Queries | Tensor) -> Int[Tensor, "batch pos"]:
-    """Token ids on the model's device, of at least one prompt."""
-    tokens = given.tokens if isinstance(given, Queries) else given
-    if tokens.ndim != 2 or not len(tokens):
-        raise HopscopeError(
-            f"prompts of shape {tuple(tokens.shape)} are refused; give token ids [batch, pos]."
-        )
-    return tokens.to(model.device)
-
-
-def check_pair(clean: Tensor, corrupted: Tensor) -> None:
-    """Refuse prompts that cannot be patched row by row."""
-    if clean.shape != corrupted.shape:
-        raise HopscopeError(
-            f"clean prompts {tuple(clean.shape)} and corrupted prompts {tuple(corrupted.shape)} "
-            "do not pair up; give as many of each, of the same length."
-        )

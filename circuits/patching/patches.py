@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from operator import index
 from typing import Any, Literal, get_args
 
@@ -18,37 +18,60 @@ Component = Literal[
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 HEAD_COMPONENTS: tuple[Component, ...] = ("z", "q", "k", "v", "pattern")
 Source = Literal["cache", "zero", "mean"]
+Indices = int | Sequence[int]
+"""One number or several."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Patch:
-    """What is overwritten, and by what."""
+    """What is overwritten in a run, and by what: for `run_patched`.
+
+    All of its layers, positions and heads are overwritten in the same run. Numbers that count from
+    the end (-1 is the last) are allowed; one number needs no brackets.
+
+    >>> Patch("z", layers=0, positions=-1, heads=[0, 2])
+    Patch(component='z', layers=(0,), positions=(-1,), heads=(0, 2), source='cache')
+    >>> Patch("mlp_out", (0, 1), 2, source="mean").to_json()
+    '{"component": "mlp_out", "layers": [0, 1], "positions": [2], "heads": null, "source": "mean"}'
+
+    Raises:
+        HopscopeError: for unknown names, for what is not a whole number, for no number at all, and
+            for heads of a component that has none.
+    """
 
     component: Component
     """Which activation."""
     layers: tuple[int, ...]
-    """Blocks; one number or several, negative ones counted from the end."""
+    """Blocks, counted through all passes."""
     positions: tuple[int, ...]
-    """Likewise: 0 is the subject."""
+    """Token positions: in a question, 0 is the subject."""
     heads: tuple[int, ...] | None = None
-    """Attention heads; None: all, and the only choice for components that have no heads."""
+    """Attention heads; None: all of them, and the only choice for a component without heads."""
     source: Source = "cache"
-    """The other run's activation, zero, or the mean of the other run's over its examples."""
+    """What is written: "cache" is the same activation of the source run, row by row; "mean" is its
+    mean over the rows of the source run, which may be any number; "zero" needs no source run."""
 
-    def __post_init__(self) -> None:
-        if self.component not in COMPONENTS:
-            raise unknown_name("component", str(self.component), COMPONENTS)
-        if self.source not in get_args(Source):
-            raise unknown_name("patch source", str(self.source), get_args(Source))
-        for name in ("layers", "positions", "heads"):
-            given = getattr(self, name)
-            if given is not None:
-                object.__setattr__(self, name, _indices(name, given))
-        if self.heads is not None and self.component not in HEAD_COMPONENTS:
+    def __init__(
+        self,
+        component: Component,
+        layers: Indices,
+        positions: Indices,
+        heads: Indices | None = None,
+        source: Source = "cache",
+    ) -> None:
+        if component not in COMPONENTS:
+            raise unknown_name("component", str(component), COMPONENTS)
+        if source not in get_args(Source):
+            raise unknown_name("patch source", str(source), get_args(Source))
+        if heads is not None and component not in HEAD_COMPONENTS:
             raise HopscopeError(
-                f"component {self.component!r} has no heads; give heads=None, or one of "
+                f"component {component!r} has no heads; give heads=None, or one of "
                 f"{', '.join(HEAD_COMPONENTS)}."
             )
+        given = {"layers": layers, "positions": positions, "heads": heads}
+        indices = {name: None if i is None else _indices(name, i) for name, i in given.items()}
+        for name, value in {"component": component, **indices, "source": source}.items():
+            object.__setattr__(self, name, value)
 
     def to_json(self) -> str:
         """As JSON."""
@@ -64,22 +87,36 @@ class Patch:
             raise HopscopeError(f"{text!r} is not a patch: {error}.") from error
 
 
+def from_the_start(patch: Patch, depth: int, n_pos: int, n_heads: int) -> Patch:
+    """The same patch with no index counted from the end; refused if something does not exist."""
+    return replace(
+        patch,
+        layers=_counted("layer", patch.layers, depth),
+        positions=_counted("position", patch.positions, n_pos),
+        heads=None if patch.heads is None else _counted("head", patch.heads, n_heads),
+    )
+
+
+def _counted(kind: str, given: Sequence[int], size: int) -> tuple[int, ...]:
+    for i in given:
+        if not -size <= i < size:
+            raise HopscopeError(f"{kind} {i} does not exist; allowed: 0 to {size - 1}.")
+    return tuple(i % size for i in given)
+
+
 def _indices(name: str, given: Any) -> tuple[int, ...]:
-    """One number, or several, as a tuple."""
+    """One whole number, or several, as a tuple."""
     one = hasattr(given, "__index__") and not getattr(given, "ndim", 0)
     try:
-        return (index(given),) if one else tuple(map(index, given))
+        several = [given] if one else list(given)
+        # True and False have an index too, but a mask is not a list of numbers
+        if any("bool" in str(getattr(i, "dtype", type(i))) for i in several):
+            raise TypeError
+        found = tuple(map(index, several))
     except TypeError:
         raise HopscopeError(
-            f"a patch's {name} = {given!r} are no numbers; give one or several, e.g. (0, 1)."
+            f"{name} = {given!r} are not whole numbers; give one or several, e.g. (0, 1)."
         ) from None
-
-
-def chosen(kind: str, given: Sequence[int] | None, size: int) -> tuple[int, ...]:
-    """Indices of layers, positions or heads: all if None, negative ones counted from the end."""
-    if given is None:
-        return tuple(range(size))
-    for i in given:
-        if not -size <= int(i) < size:
-            raise HopscopeError(f"{kind} {i} does not exist; the model has 0 to {size - 1}.")
-    return tuple(int(i) % size for i in given)
+    if not found:
+        raise HopscopeError(f"{name} = {given!r} names nothing; give one number or several.")
+    return found

@@ -3,87 +3,17 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from slow_patching import HOOKS, assert_close, last_logit, model_with, prompts, slow_grid
 from torch import Tensor
 
 from circuits.errors import HopscopeError
-from circuits.model.transformer import HookedTransformer, ModelConfig
 from circuits.patching import COMPONENTS, HEAD_COMPONENTS, Patch, patch_grid, run_patched
 from circuits.patching.batched_runs import sweep, sweep_after
 from circuits.patching.engine import PatchEngine
-
-HOOKS = {
-    "resid_pre": "hook_resid_pre",
-    "resid_mid": "hook_resid_mid",
-    "resid_post": "hook_resid_post",
-    "attn_out": "hook_attn_out",
-    "mlp_out": "hook_mlp_out",
-    **{name: f"attn.hook_{name}" for name in HEAD_COMPONENTS},
-}
-
-
-def model_with(**changes: object) -> HookedTransformer:
-    fields: dict = {
-        "n_layers": 3,
-        "d_model": 24,
-        "n_ctx": 4,
-        "d_vocab": 13,
-        "n_heads": 3,
-        "init_range": 0.2,
-        "act_fn": "gelu",
-        **changes,
-    }
-    model = HookedTransformer(ModelConfig(**fields)).eval()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():  # biases and norms are trivial at initialization; make them count
-        for parameter in model.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
-    return model
-
-
-def prompts(n: int = 9, pos: int = 3, seed: int = 0) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    clean, corrupted = torch.randint(13, (2, n, pos), generator=generator)
-    return clean, corrupted
-
-
-assert_close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
-
-
-def last_logit(logits: Tensor) -> Tensor:
-    return logits[:, -1, 3] - 0.5 * logits[:, -1, 4]
-
-
-def slow_grid(
-    model: HookedTransformer, clean: Tensor, corrupted: Tensor, component: str, metric=last_logit
-) -> np.ndarray:
-    """One hooked forward pass per cell: layer, position[, head], example."""
-    _, cache = model.run_with_cache(clean)
-    heads = range(model.cfg.n_heads) if component in HEAD_COMPONENTS else [None]
-    layers = []
-    for layer in range(model.depth):
-        name = f"blocks.{layer}.{HOOKS[component]}"
-        cells = []
-        for position in range(clean.shape[1]):
-            for head in heads:
-
-                def write(x: Tensor, hook: object, p=position, h=head, name=name) -> Tensor:
-                    index: tuple = (slice(None), p) if h is None else (slice(None), p, h)
-                    if component == "pattern":
-                        index = (slice(None), h, p)
-                    x = x.clone()
-                    x[index] = cache[name][index]
-                    return x
-
-                logits = model.run_with_hooks(corrupted, fwd_hooks=[(name, write)])
-                cells.append(metric(logits).detach().numpy())
-        layers.append(np.stack(cells))
-    found = np.stack(layers).reshape(model.depth, clean.shape[1], len(heads), -1)
-    return found if component in HEAD_COMPONENTS else found[:, :, 0]
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -131,7 +61,7 @@ def test_many_examples_in_chunks_equal_one_by_one(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("component", ["resid_pre", "attn_out", "z", "k"])
 def test_a_grid_in_parts_is_the_whole_grid(monkeypatch: pytest.MonkeyPatch, component: str) -> None:
     model, (clean, corrupted) = model_with(), prompts()
-    monkeypatch.setattr("circuits.patching.grid._MAX_LOGITS", 1)
+    monkeypatch.setattr("circuits.patching.grid_runs._MAX_LOGITS", 1)
     grid = patch_grid(model, clean, corrupted, component, last_logit)
     assert_close(grid, slow_grid(model, clean, corrupted, component))
 
@@ -272,7 +202,7 @@ def test_a_chosen_part_of_the_grid_is_that_part() -> None:
 
 def test_what_does_not_exist_is_named() -> None:
     model, (clean, corrupted) = model_with(), prompts()
-    with pytest.raises(HopscopeError, match="layer 7 does not exist; the model has 0 to 2"):
+    with pytest.raises(HopscopeError, match="layer 7 does not exist; allowed: 0 to 2"):
         patch_grid(model, clean, corrupted, "q", last_logit, layers=[7])
     with pytest.raises(HopscopeError, match="unknown component 'resid'"):
         patch_grid(model, clean, corrupted, "resid", last_logit)  # type: ignore[arg-type]
@@ -292,7 +222,7 @@ def test_one_number_and_one_patch_need_no_brackets() -> None:
     one = Patch("mlp_out", 0, 1, source="zero")
     assert torch.equal(run_patched(model, tokens, one), run_patched(model, tokens, [one]))
     for wrong in ("relation_1", 0.5, ["subject"]):
-        with pytest.raises(HopscopeError, match=r"positions = .* are no numbers"):
+        with pytest.raises(HopscopeError, match=r"positions = .* are not whole numbers"):
             Patch("z", 0, wrong)
 
 

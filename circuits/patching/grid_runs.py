@@ -1,0 +1,147 @@
+"""The runs of a grid: the logits of every cell, in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from itertools import product
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from circuits.model.transformer import HookedTransformer
+from circuits.patching.engine import PatchEngine
+from circuits.patching.hooked_run import captured, hooked_run
+from circuits.patching.lazy_logits import lazy_logits
+from circuits.patching.patches import Patch
+from circuits.patching.single_patches import patched_logits
+
+Cell = tuple[int, int, int | None]
+"""Layer, position and head; None where the component has no heads."""
+
+_MAX_LOGITS = 100_000_000  # numbers held at once
+
+
+class GridRuns(Protocol):
+    """Every cell's patched run; layers, positions and heads of the grid are distinct."""
+
+    def unpatched(self) -> tuple[Float[Tensor, "n _ d_vocab"], Float[Tensor, "n _ d_vocab"]]:
+        """Logits of the clean and the corrupted run, at the last position at least."""
+
+    def cells(self) -> Iterator[tuple[Cell, Float[Tensor, "n pos d_vocab"]]]:
+        """Each cell once, with the logits of the corrupted run that was patched there."""
+
+
+class EngineGrid:
+    """By the engine, many cells at once.
+
+    Logits before the last position are computed beforehand once a metric was seen to read them;
+    until then, and for a metric that does so later only, they are computed when they are read.
+    """
+
+    def __init__(
+        self,
+        engine: PatchEngine,
+        clean: Int[Tensor, "n pos"],
+        corrupted: Int[Tensor, "n pos"],
+        grid: Patch,
+    ) -> None:
+        n = len(corrupted)
+        both = engine.trace(torch.cat([clean, corrupted]))
+        self._engine, self._grid = engine, grid
+        self._source, self._base = both.rows(slice(n)), both.rows(slice(n, None))
+        self._reads_more = False
+
+    def unpatched(self) -> tuple[Tensor, Tensor]:
+        """Logits at the last position."""
+        clean, corrupted = (
+            self._engine.logits(trace.resid[-1][:, -1:]) for trace in (self._source, self._base)
+        )
+        return clean, corrupted
+
+    def cells(self) -> Iterator[tuple[Cell, Tensor]]:
+        """Those of the last position first: there, earlier positions cost nothing to know."""
+        last = max(self._grid.positions)
+        others = tuple(p for p in self._grid.positions if p != last)
+        for positions in filter(None, ((last,), others)):
+            for part in self._parts(replace(self._grid, positions=positions)):
+                yield from self._run(part)
+
+    def _run(self, part: Patch) -> Iterator[tuple[Cell, Tensor]]:
+        whole = self._reads_more
+        found = self._patched(part, all_positions=whole)
+        for (layer, position), runs in found.items():
+            for head, logits in zip(part.heads or (None,), runs, strict=True):
+                cell = (layer, position, head)
+                yield cell, self._after(position, logits) if whole else self._lazy(cell, logits)
+
+    def _lazy(self, cell: Cell, last: Float[Tensor, "n d_vocab"]) -> Tensor:
+        def before() -> Tensor:
+            self._reads_more = True
+            layer, position, head = cell
+            if position == self._base.pos - 1:
+                return self._everywhere[:, :-1]
+            one = Patch(self._grid.component, layer, position, head)
+            (logits,) = self._patched(one, all_positions=True)[layer, position]
+            return self._after(position, logits)[:, :-1]
+
+        return lazy_logits(last, self._base.pos, before)
+
+    def _after(self, position: int, logits: Tensor) -> Float[Tensor, "n pos d_vocab"]:
+        """Logits of positions that a patch can change, after those of the others."""
+        return torch.cat([self._everywhere[:, :position], logits], 1)
+
+    def _patched(self, part: Patch, *, all_positions: bool) -> dict[tuple[int, int], Tensor]:
+        runs = (self._engine, self._source, self._base)
+        return patched_logits(*runs, part, all_positions=all_positions)
+
+    @cached_property
+    def _everywhere(self) -> Float[Tensor, "n pos d_vocab"]:
+        """Logits of the corrupted run."""
+        return self._engine.logits(self._base.resid[-1])
+
+    def _parts(self, grid: Patch) -> list[Patch]:
+        """Parts of a grid whose logits can be held at once, in order of the heads."""
+        heads = grid.heads or (0,)
+        per_state = self._base.n * self._engine.cfg.d_vocab
+        per_state *= self._base.pos if self._reads_more else 1
+        size = max(1, _MAX_LOGITS // (per_state * len(grid.layers)))
+        if len(grid.positions) * len(heads) <= size:
+            return [grid]
+        return [
+            replace(grid, positions=(p,), heads=grid.heads and heads[i : i + size])
+            for p in grid.positions
+            for i in range(0, len(heads), size)
+        ]
+
+
+class HookedGrid:
+    """By the model's own forward passes, which run the hooks that were added to it."""
+
+    def __init__(
+        self,
+        model: HookedTransformer,
+        clean: Int[Tensor, "n pos"],
+        corrupted: Int[Tensor, "n pos"],
+        grid: Patch,
+    ) -> None:
+        self._model, self._corrupted, self._grid = model, corrupted, grid
+        places = [(grid.component, layer) for layer in grid.layers]
+        self._clean_logits, self._clean = captured(model, clean, places)
+
+    def unpatched(self) -> tuple[Tensor, Tensor]:
+        """Logits at all positions."""
+        return self._clean_logits, hooked_run(self._model, self._corrupted, [])
+
+    def cells(self) -> Iterator[tuple[Cell, Tensor]]:
+        """Layer by layer."""
+        grid = self._grid
+        for layer, position, head in product(grid.layers, grid.positions, grid.heads or (None,)):
+            assert layer is not None
+            assert position is not None
+            one = Patch(grid.component, layer, position, head)
+            logits = hooked_run(self._model, self._corrupted, [one], self._clean)
+            yield (layer, position, head), logits

@@ -1,0 +1,162 @@
+"""Many runs with one patched activation each.
+
+An activation inside a block is first turned into the state it leaves behind, S[layer + 1,
+position:], which needs that block's output projection and MLP only; from there on every component
+is the same problem, solved by `circuits.patching.batched_runs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from circuits.errors import HopscopeError
+from circuits.patching.batched_runs import PlannedSweep, plan_sweep, plan_sweep_after
+from circuits.patching.engine import PatchEngine, Trace, check_hook_free
+from circuits.patching.patched_run import mixed_values
+from circuits.patching.patches import HEAD_COMPONENTS, Patch, from_the_start
+from circuits.patching.short_attention import pattern
+
+
+def patched_logits(
+    engine: PatchEngine, source: Trace, base: Trace, patch: Patch, *, all_positions: bool = False
+) -> dict[tuple[int, int], Float[Tensor, "cells n *suffix d_vocab"]]:
+    """Logits of runs with one activation patched in each, by layer and position.
+
+    >>> import torch
+    >>> from circuits import HookedTransformer, ModelConfig
+    >>> from circuits.patching import Patch, PatchEngine
+    >>> cfg = ModelConfig(n_layers=2, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
+    >>> engine = PatchEngine(HookedTransformer(cfg).eval())
+    >>> clean, corrupted = (engine.trace(torch.tensor([[i, 2, 3]])) for i in (1, 4))
+    >>> found = patched_logits(engine, clean, corrupted, Patch("z", (0, 1), 2, heads=(0, 1)))
+    >>> {cell: tuple(logits.shape) for cell, logits in found.items()}
+    {(0, 2): (2, 1, 10), (1, 2): (2, 1, 10)}
+
+    Args:
+        engine: The one that made the traces.
+        source: Runs whose activations are written, row i into row i of `base`.
+        base: Runs that are patched.
+        patch: Its layers, its positions and its heads are patched one at a time. Its source is
+            "cache".
+        all_positions: Give logits of every position from the patched one on, not of the last.
+
+    Returns:
+        By (layer, position): the last position's logits of one run per head in the order of
+        `patch.heads` (of a component without heads: of one run), [cells, n, d_vocab], or
+        [cells, n, pos - position, d_vocab].
+
+    Raises:
+        HopscopeError: for a patch with another source, or of what does not exist.
+    """
+    if patch.source != "cache":
+        raise HopscopeError(
+            f"single patches write activations of the source runs, not source {patch.source!r}; "
+            "use run_patched, which takes such a patch."
+        )
+    check_hook_free(engine.model)
+    patch = from_the_start(patch, engine.depth, base.pos, engine.cfg.n_heads)
+    if patch.component in HEAD_COMPONENTS and patch.heads is None:
+        patch = replace(patch, heads=tuple(range(engine.cfg.n_heads)))
+    shift = 0 if patch.component == "resid_pre" else 1
+    reaching = {
+        p: all_positions or p == base.pos - 1 or patch.component in ("k", "v")
+        for p in patch.positions
+    }
+    planned = {}
+    for p, reaches in reaching.items():
+        states = sorted({i + shift for i in patch.layers if reaches or i + shift < engine.depth})
+        planned[p] = _planned(engine, source, base, patch, p, all_positions, states)
+    engine.side_by_side([job for sweep in planned.values() for job in sweep.jobs])
+    found = {p: sweep.found for p, sweep in planned.items()}
+    if not all(reaching.values()):
+        unpatched = engine.logits(base.resid[-1][:, -1]).expand(len(patch.heads or (0,)), -1, -1)
+        found = {p: {engine.depth: unpatched} | logits for p, logits in found.items()}
+    return {(i, p): found[p][i + shift] for i in patch.layers for p in patch.positions}
+
+
+def _planned(
+    engine: PatchEngine,
+    source: Trace,
+    base: Trace,
+    patch: Patch,
+    position: int,
+    all_positions: bool,
+    states: Sequence[int],
+) -> PlannedSweep:
+    """Sweep by the state S[., position] that is the first one changed."""
+    whole_state = patch.component in ("resid_pre", "resid_post")
+    if whole_state and position == 0 < base.pos - 1 and not all_positions:
+        # nothing comes before the first position, so runs agree there
+        return plan_sweep_after(engine, base, source, 0, states, engine.depth)
+    shift = 0 if patch.component == "resid_pre" else 1
+
+    def entering(state: int, rows: slice) -> Tensor:
+        ours, theirs = base.rows(rows), source.rows(rows)
+        return _entering(engine, theirs, ours, patch, state - shift, position)
+
+    cells = dict.fromkeys(states, len(patch.heads or (0,)))
+    return plan_sweep(
+        engine, base, position, cells, entering, stop=engine.depth, all_positions=all_positions
+    )
+
+
+def _entering(
+    engine: PatchEngine, source: Trace, base: Trace, patch: Patch, layer: int, position: int
+) -> Float[Tensor, "cells n changed d_model"]:
+    """States S[layer + 1, position:] that a patch leaves (resid_pre: S[layer, position:]).
+
+    Only those that it changes: one position, or with k and v all from there on.
+    """
+    at = slice(position, position + 1)
+    if patch.component == "resid_pre":
+        return source.resid[layer][None, :, at]
+    if patch.component == "resid_post":
+        return source.resid[layer + 1][None, :, at]
+    if patch.component == "mlp_out":
+        added = (source.resid[layer + 1] - source.mid[layer])[:, at]
+        return (base.mid[layer][:, at] + added)[None]
+    if patch.component == "resid_mid":
+        mid = source.mid[layer][None, :, at]
+    elif patch.component == "attn_out":
+        added = (source.mid[layer] - source.resid[layer])[:, at]
+        mid = (base.resid[layer][:, at] + added)[None]
+    else:
+        change = _change_of_attention(engine, source, base, patch, layer, position)
+        mid = base.mid[layer][:, position : position + change.shape[2]] + change
+    return engine.mlp(layer, mid)
+
+
+def _change_of_attention(
+    engine: PatchEngine,
+    source: Trace,
+    base: Trace,
+    patch: Patch,
+    layer: int,
+    position: int,
+) -> Float[Tensor, "cells n changed d_model"]:
+    """What a patch of single heads adds to attention's output at the positions it changes."""
+    component = patch.component
+    assert patch.heads is not None
+    last = base.pos if component in ("k", "v") else position + 1
+    ours = {name: getattr(base, name)[layer][:, : base.pos] for name in "qkv"}
+    theirs = {name: getattr(source, name)[layer] for name in "qkv"}
+    old = mixed_values(ours["q"][:, position:last], ours["k"][:, :last], ours["v"][:, :last])
+    if component == "z":
+        at = position + 1
+        new = mixed_values(theirs["q"][:, position:at], theirs["k"][:, :at], theirs["v"][:, :at])
+    elif component == "pattern":
+        weights = pattern(theirs["q"][:, position:last], theirs["k"][:, :last])
+        new = torch.einsum("nhqk,nkhd->nqhd", weights, ours["v"][:, :last])
+    else:
+        patched = ours[component].clone()
+        patched[:, position] = theirs[component][:, position]
+        ours[component] = patched
+        new = mixed_values(ours["q"][:, position:last], ours["k"][:, :last], ours["v"][:, :last])
+    heads = list(patch.heads)
+    change = (new - old)[:, :, heads]
+    return torch.einsum("nqhd,hdm->hnqm", change, engine.head_output(layer)[heads])
