@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from circuits.errors import HopscopeError, unknown_name
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
+from circuits.graph.sources.grokked_layout import refuse_grokked_folder
 from circuits.graph.sources.options import SourceOptions
 from circuits.graph.sources.registry import HUB_NAMES, SOURCES, Source, source_of_file
 
@@ -60,6 +61,7 @@ def find_source(name_or_path: str | Path) -> tuple[Source, str | Path | None]:
     if str(name_or_path) in HUB_NAMES:
         return SOURCES["two_wiki"], name_or_path
     if Path(name_or_path).is_dir():
+        refuse_grokked_folder(Path(name_or_path))
         raise HopscopeError(f"{name_or_path} is a folder; name the file in it that has the facts.")
     problem = unknown_name("source", str(name_or_path), SOURCES)
     raise HopscopeError(f"{problem} A path is allowed too, but there is no such file.")
