@@ -42,7 +42,13 @@ Triple = tuple[str, str, str]
 
 
 class GeonamesOptions(SourceOptions):
-    """Size and content of the geonames graph."""
+    """Size and content of the geonames graph.
+
+    >>> from circuits.graph.sources import load_source
+    >>> graph = load_source("geonames", options={"n_countries": 2, "relations": ["capital"]})
+    >>> [graph.fact_text(i) for i in range(len(graph))]
+    ['China -capital-> Beijing', 'India -capital-> New Delhi']
+    """
 
     n_countries: int = Field(default=30, ge=1)
     """The most populous ones with a large enough place; more than exist means all."""

@@ -46,7 +46,9 @@ def json_records(values: Iterable[Value], file: str, known: Known, say: Say) -> 
 def _unfolded(value: Any, known: Known, say: Say) -> Iterable[Any] | None:
     if isinstance(value, list):
         return value if _is_table(value) else None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not any(
+        type(member) in (list, dict) for member in value.values()
+    ):
         return None
     names, rows = value.get("columns"), value.get("data")
     if isinstance(names, list) and isinstance(rows, list) and _is_table(rows):

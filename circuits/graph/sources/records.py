@@ -45,16 +45,18 @@ def json_rows(reading: Reading, columns: Columns | None) -> Iterator[Row]:
                     keys = tuple(record)
                     if keys not in picked:
                         picked[keys] = _keys_of_roles(reading, record, columns)
-                    yield _row(reading, *(record[key] for key in picked[keys]))
+                    subject, relation, obj = picked[keys]
+                    parts = record[subject], record[relation], record[obj]
                 else:
-                    yield _row(reading, *_items(record, columns or IN_ORDER))
+                    parts = _items(record, columns or IN_ORDER)
+                yield _row(reading, parts)
             except ValueError as problem:
                 if isinstance(problem, HopscopeError):
                     raise
                 reading.broken.add(place, repr(record), str(problem))
 
 
-def _row(reading: Reading, *parts: Any) -> Row:
+def _row(reading: Reading, parts: tuple[Any, Any, Any]) -> Row:
     for part in parts:
         if not isinstance(part, str):
             raise ValueError(f"has {part!r} ({type(part).__name__}) in place of a name")
@@ -105,7 +107,7 @@ def parquet_rows(reading: Reading, columns: Columns | None) -> Iterator[Row]:
             for parts in zip(*(batch.column(name).to_pylist() for name in wanted), strict=True):
                 counts["records"] += 1
                 try:
-                    yield _row(reading, *parts)
+                    yield _row(reading, parts)
                 except ValueError as problem:
                     reading.broken.add(f"row {counts['records']}", repr(parts), str(problem))
     except (pa.ArrowException, OSError) as error:

@@ -26,8 +26,12 @@ from circuits.graph.sources.records import json_rows, parquet_rows
 class TriplesOptions(SourceOptions):
     """How a file of triples is read.
 
-    >>> TriplesOptions(columns=("head", "tail", "relation", "-")).placed()
-    Columns(subject=0, relation=2, object=1, width=4)
+    >>> from circuits.graph.sources import load_source
+    >>> _ = Path("facts.csv").write_text("1,Lyon,France,country\\n2,France,Euro,currency\\n")
+    >>> columns = ["-", "subject", "object", "relation"]
+    >>> graph = load_source("facts.csv", options={"columns": columns})
+    >>> [graph.fact_text(i) for i in range(len(graph))]
+    ['France -currency-> Euro', 'Lyon -country-> France']
     """
 
     format: Literal["auto"] | Format = "auto"

@@ -43,7 +43,17 @@ Chain = tuple[str, str, str, str, str]
 
 
 class TwoWikiOptions(SourceOptions):
-    """How the questions are read and merged."""
+    """How the questions are read and merged.
+
+    >>> import json
+    >>> from circuits.graph.sources import load_source
+    >>> chain = [["Ann Lee", "mother", "Bea Roe"], ["Bea Roe", "born in", "Port Vale"]]
+    >>> _ = Path("questions.jsonl").write_text(
+    ...     json.dumps({"_id": "1", "type": "compositional", "evidences": chain})
+    ... )
+    >>> load_source("questions.jsonl", options={"merge": "exact"}).notes["questions"]
+    [['Ann Lee', 'mother', 'born in']]
+    """
 
     merge: Literal["auto", "exact", "normalised", "ids"] = "auto"
     """What makes two mentions one entity; auto: ids where the data or an alias file has them,

@@ -5,9 +5,9 @@ lists then says that Canada is Russia. Per record:
 
 1. The orders in question are the permutations of the id rows whose relations are those of the
    evidences. If there is one, it is taken; if none, the ids belong to something else.
-2. An order is the better, the fewer names it gives two ids, the fewer names it gives an id that
-   contradicts what other records say, the fewer ids it gives two names of which another record
-   does not know, and the more often other records agree, in this order of importance.
+2. An order is the better, the fewer names it gives two ids, the fewer of the ids that other
+   records give its names are other ones (shares, summed over names), the fewer ids it gives two
+   names of which other records do not know, and the more other records agree, in this order.
 3. The order as it stands is kept if no other is better and those that are as good split and merge
    the same names. Otherwise the best order is taken if it is the only best one; else the ids of
    the record are left out.
@@ -44,6 +44,8 @@ class Identified:
     """Empty where the record has none."""
     relations: tuple[str, ...]
     """The relations that stand between the ids."""
+    unusable: bool = False
+    """Whether the file has ids for it, in another number than evidences."""
 
     @cached_property
     def orders(self) -> list[tuple[IdRow, ...]]:
@@ -83,68 +85,85 @@ class IdReport:
     aligned: int = 0
     """Records whose rows were put into another order."""
     left_out: int = 0
-    """Records whose ids were not used."""
+    """Records whose ids were not used because their order is not clear."""
+    unusable: int = 0
+    """Records with more or fewer rows of ids than evidences; their ids were not used."""
     examples: list[str] = field(default_factory=list)
 
     def sentences(self) -> list[str]:
         """What was not as it stands, for people."""
-        if not self.aligned + self.left_out:
-            return []
-        return [
-            f"Rows of evidences_id stand in another order than evidences in {self.aligned:,} of "
-            f"{self.records_with_ids:,} questions (put in order by names known elsewhere), and "
-            f"possibly in {self.left_out:,} more, whose ids are left out; e.g. question "
-            f"{', '.join(self.examples[:3])}."
-        ]
+        said = []
+        if self.aligned:
+            said.append(
+                f"Rows of evidences_id stand in another order than evidences in {self.aligned:,} "
+                f"of {self.records_with_ids:,} questions with ids; they were put in order."
+            )
+        if self.left_out:
+            said.append(
+                f"Rows of evidences_id may stand in another order than evidences in "
+                f"{self.left_out:,} of {self.records_with_ids:,} questions with ids, and nothing "
+                "tells which is right; these ids are left out, so names alone decide there."
+            )
+        if self.unusable:
+            said.append(
+                f"evidences_id and evidences differ in length in {self.unusable:,} questions; "
+                "these ids are left out, so names alone decide there."
+            )
+        return said and [*said, f"Such questions: {', '.join(self.examples)}."]
 
 
 def aligned_ids(records: Sequence[Identified]) -> tuple[list[tuple[IdRow, ...]], IdReport]:
     """The ids of each record in the order of its evidences; none where that is not clear."""
     known = _Known(records)
-    report = IdReport(records_with_ids=sum(bool(r.ids) for r in records))
+    report = IdReport(
+        records_with_ids=sum(bool(r.ids) for r in records),
+        unusable=sum(r.unusable for r in records),
+    )
     aligned = []
     for record in records:
         order = _order(record, known) if record.ids else ()
         aligned.append(order)
-        if order == record.ids and (record.in_order or not record.ids):
+        if order == record.ids and not record.unusable and (record.in_order or not record.ids):
             continue
         report.aligned += bool(order)
-        report.left_out += not order
+        report.left_out += bool(record.ids) and not order
         report.examples = [*report.examples, record.identity][:_EXAMPLES]
     return aligned, report
 
 
 class _Known:
-    """Which names have which ids in records that raise no doubt."""
+    """Which ids names have in records whose rows do not contradict each other."""
 
     def __init__(self, records: Sequence[Identified]) -> None:
-        self.counts: Counter[Pair] = Counter()
-        self.ids: defaultdict[str, set[str]] = defaultdict(set)
-        self.sure: dict[int, set[Pair]] = {}
+        self._counts: Counter[Pair] = Counter()
+        self._sure: dict[int, set[Pair]] = {}
         for record in records:
             if record.ids and record.in_order:
                 pairs = set(record.pairs(record.ids))
-                if _conflicts(pairs, set()) == _NO_CONFLICTS:
-                    self.sure[id(record)] = pairs
-                    self.counts.update(pairs)
-        for name, identity in self.counts:
-            self.ids[name].add(identity)
+                if len({n for n, _ in pairs}) == len(pairs) == len({i for _, i in pairs}):
+                    self._sure[id(record)] = pairs
+                    self._counts.update(pairs)
+        self._ids: defaultdict[str, set[str]] = defaultdict(set)
+        for name, identity in self._counts:
+            self._ids[name].add(identity)
 
-    def elsewhere(self, record: Identified, pair: Pair) -> int:
-        """Number of other records that say so."""
-        return self.counts[pair] - (pair in self.sure.get(id(record), ()))
+    def share(self, record: Identified, pair: Pair) -> float | None:
+        """Share of this id among the ids that other records give the name; None without any.
 
-    def contradicted(self, record: Identified, pair: Pair) -> bool:
-        """Whether other records give this name ids, and never this one."""
-        name, _ = pair
-        if self.elsewhere(record, pair):
-            return False
-        return any(self.elsewhere(record, (name, other)) for other in self.ids.get(name, ()))
+        A few of them are wrong themselves: their rows stand in another order, too.
+        """
+        own = self._sure.get(id(record), set())
+        name = pair[0]
+        counts = {i: self._counts[name, i] - ((name, i) in own) for i in self._ids.get(name, ())}
+        total = sum(counts.values())
+        return counts.get(pair[1], 0) / total if total else None
 
     def raises_no_doubt(self, record: Identified) -> bool:
         """Whether the ids as they stand contradict neither each other nor other records."""
-        sure = self.sure.get(id(record))
-        return sure is not None and not any(self.contradicted(record, pair) for pair in sure)
+        own = self._sure.get(id(record))
+        return own is not None and all(
+            len(self._ids[pair[0]]) == 1 or self.share(record, pair) in (None, 1.0) for pair in own
+        )
 
 
 Groups = frozenset[tuple[str, frozenset[str]]]
@@ -173,9 +192,6 @@ def _conflicts(pairs: set[Pair], agreed: set[Pair]) -> _Conflicts:
     )
 
 
-_NO_CONFLICTS = _Conflicts(frozenset(), frozenset())
-
-
 def _order(record: Identified, known: _Known) -> tuple[IdRow, ...]:
     """The order to take; empty if none is to be trusted."""
     if record.in_order and known.raises_no_doubt(record):
@@ -187,10 +203,12 @@ def _order(record: Identified, known: _Known) -> tuple[IdRow, ...]:
     faults = {}
     for order in orders:
         pairs = set(record.pairs(order))
-        agreed = {pair for pair in pairs if known.elsewhere(record, pair)}
-        found = conflicts[order] = _conflicts(pairs, agreed)
-        against = sum(known.contradicted(record, pair) for pair in pairs)
-        faults[order] = len(found.split), against, len(found.merged), -len(agreed)
+        shares = {p: share for p in pairs if (share := known.share(record, p)) is not None}
+        found = conflicts[order] = _conflicts(
+            pairs, {p for p, share in shares.items() if share > 0.5}
+        )
+        against = sum(1 - share for share in sorted(shares.values()))
+        faults[order] = len(found.split), against, len(found.merged), -sum(sorted(shares.values()))
     least = min(faults.values())
     best = [order for order in orders if faults[order] == least]
     one_reading = len({conflicts[order] for order in best}) == 1
@@ -203,11 +221,16 @@ def identified(
     identity: str, evidences: Sequence[NameRow], id_rows: Sequence[Sequence[Any]]
 ) -> Identified:
     """The record; ids in another number than evidences are none."""
-    if len(id_rows) != len(evidences):  # questions without ids have an empty list
-        id_rows = ()
+    usable = len(id_rows) == len(evidences)
+    rows = id_rows if usable else ()
+    wanted = tuple(relation for _, relation, _ in evidences)
+    relations = tuple(str(row[1]).strip() for row in rows)
+    if not set(wanted) & set(relations):  # another vocabulary, which tells nothing of the order
+        relations = wanted if rows else ()
     return Identified(
         identity,
         tuple(evidences),
-        tuple((wikidata_id(row[0]), wikidata_id(row[2])) for row in id_rows),
-        tuple(str(row[1]).strip() for row in id_rows),
+        tuple((wikidata_id(row[0]), wikidata_id(row[2])) for row in rows),
+        relations,
+        unusable=len(id_rows) > 0 and not usable,
     )
