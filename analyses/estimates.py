@@ -108,7 +108,8 @@ def half_precision(dataset: xr.Dataset) -> xr.Dataset:
     `circuits.runs.results` gives them back as float32.
     """
     real = [name for name, values in dataset.data_vars.items() if values.dtype.kind == "f"]
-    return dataset.assign({name: dataset[name].astype(np.float16) for name in real})
+    halves = {name: dataset[name].copy(data=_half(dataset[name].values)) for name in real}
+    return dataset.assign(halves)
 
 
 def coarse(values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
@@ -124,4 +125,10 @@ def coarse(values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
     deviation = np.sqrt(np.where(here, (values - mean) ** 2, 0.0).sum(0) / n)
     varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6)
     unit = np.exp2(np.floor(np.log2(np.where(varies, deviation, 1.0) / 2)))
-    return np.where(varies, np.round(values / unit) * unit, values).astype(np.float16)
+    return _half(np.where(varies, np.round(values / unit) * unit, values))
+
+
+def _half(values: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
+    """As float16, or as float32 where a number lies beyond its range and would become infinite."""
+    largest = np.max(np.abs(values), where=np.isfinite(values), initial=0.0)
+    return values.astype(np.float16 if largest <= np.finfo(np.float16).max else np.float32)

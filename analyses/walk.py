@@ -221,6 +221,7 @@ def _compute(plan: Plan, missing: list[int], n_jobs: int | None, progress: bool)
                     last_flush = time.monotonic()
     finally:
         _flush(plan, waiting)
+        plan.store.put_in_order()
 
 
 def _flush(plan: Plan, waiting: list[xr.Dataset]) -> None:
