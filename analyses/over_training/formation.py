@@ -48,7 +48,7 @@ from analyses.over_training.dating import (
     phases,
     timing,
 )
-from analyses.walk import stored_result
+from analyses.stored import stored_result
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
 from circuits.statistics import bootstrap, resample_weights

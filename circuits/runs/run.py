@@ -55,7 +55,7 @@ if TYPE_CHECKING:  # a run is listed without the seconds that pandas and the mod
     from circuits.model.transformer import HookedTransformer
 
 RECIPE, METRICS, LOCK = "recipe.toml", "metrics.jsonl", ".lock"
-CHECKPOINTS, RESUME = "checkpoints", "resume"
+CHECKPOINTS, RESUME, RESULTS = "checkpoints", "resume", "results"
 
 RunState = Literal["training", "stopped", "finished"]
 
@@ -127,7 +127,7 @@ class Run:
     @property
     def results_dir(self) -> Path:
         """Where analyses store their results."""
-        return self.path / "results"
+        return self.path / RESULTS
 
     @property
     def figures_dir(self) -> Path:
