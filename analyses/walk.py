@@ -25,7 +25,7 @@ import joblib
 from analyses.catalog import catalog_entry
 from analyses.stored import Request
 from circuits.errors import HopscopeError
-from circuits.runs.run import Run, describe_steps, open_run
+from circuits.runs.run import Run, open_run
 
 if TYPE_CHECKING:  # both take a second to import
     import xarray as xr
@@ -104,14 +104,9 @@ def analyze(
 
 
 def _checked_steps(run: Run, steps: Sequence[int] | None) -> list[int]:
-    for step in steps or ():
-        if step not in run.steps:
-            raise HopscopeError(
-                f"{run.path} has no checkpoint of step {step}; it has {describe_steps(run.steps)}"
-            )
     if not run.steps:
         raise HopscopeError(f"{run.path} has no checkpoint yet; wait, or train it again.")
-    return list(run.steps if steps is None else steps)
+    return run.steps if steps is None else sorted({run.checked_step(step) for step in steps})
 
 
 def _compute(request: Request, missing: list[int], n_jobs: int | None, progress: bool) -> None:
