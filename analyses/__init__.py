@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from analyses.figures.export import export
     from analyses.figures.registry import figure
     from analyses.over_training.seeds import agreement_of_runs, seed_spread
-    from analyses.walk import analyze, stored_result
+    from analyses.stored import stored_result
+    from analyses.walk import analyze
 
 __all__ = [
     "CATALOG",
@@ -41,7 +42,7 @@ _HOME = {
     "export": "analyses.figures.export",
     "figure": "analyses.figures.registry",
     "seed_spread": "analyses.over_training.seeds",
-    "stored_result": "analyses.walk",
+    "stored_result": "analyses.stored",
 }
 
 

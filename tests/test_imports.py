@@ -20,7 +20,7 @@ ROOMS: dict[str, str] = {
     "circuits.graph": "circuits",
     "circuits.graph.sources": "circuits circuits.graph",
     "circuits.corpus": "circuits circuits.graph circuits.graph.sources circuits.recipes "
-    "circuits.corpus.augmentation circuits.runs",
+    "circuits.corpus.augmentation",
     "circuits.corpus.augmentation": "circuits circuits.graph circuits.recipes circuits.corpus",
     "circuits.model": "circuits circuits.recipes circuits.model.cpu",
     "circuits.model.cpu": "circuits circuits.model",
@@ -59,7 +59,7 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
     "circuits.runs analyses.figures.specs app.instrument",
-    "app.shell": "circuits circuits.graph circuits.corpus circuits.model circuits.runs "
+    "app.shell": "circuits circuits.graph circuits.corpus circuits.model circuits.runs analyses "
     "analyses.figures analyses.figures.specs app.instrument app.logic",
     "app.background": "circuits circuits.runs analyses app.shell",
     "app.views": "circuits circuits.recipes circuits.graph circuits.model circuits.patching "

@@ -9,19 +9,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from circuits.corpus.corpus import Corpus
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.recipes.schema import Recipe
-from circuits.runs.grok import (
-    ID_SPLIT,
-    gradient_weight_cosine,
-    grok_summary_of_rows,
-    weight_norms,
-)
+from circuits.runs.checkpoints import checkpoint_bytes
+from circuits.runs.grok import ID_SPLIT, grok_summary_of_rows
 from circuits.runs.run import RESUME
 from circuits.runs.writer import RunWriter
 from train.distributed import tells_of_a_lost_process
 from train.evaluation import Evaluator
 from train.interrupts import StopRequest, stop_requests
+from train.measures import gradient_weight_cosine, weight_norms
 from train.memory import is_out_of_memory, largest_fitting, out_of_memory
 from train.progress import TrainingProgress
 from train.schedule import CheckpointPlan
@@ -39,31 +39,27 @@ class Session:
     def __init__(
         self,
         recipe: Recipe,
-        path: Path,
+        corpus: Corpus,
         trainer: Trainer,
-        evaluator: Evaluator,
-        plan: CheckpointPlan,
-        writer: RunWriter | None,
-        *,
-        show: bool,
+        path: Path,
     ) -> None:
-        """Bring the parts together.
+        """Bring the parts together; nothing is written before `run`.
 
         Args:
-            recipe: The run's.
-            path: The run folder.
+            recipe: The run's recipe.
+            corpus: What is trained and tested.
             trainer: Does the steps.
-            evaluator: Measures.
-            plan: Says when a checkpoint is due.
-            writer: Writes the run; None in all but the first of several processes.
-            show: Show progress.
+            path: The run folder.
         """
-        self.recipe, self.path = recipe, path
-        self.trainer, self.evaluator, self.plan, self.writer = trainer, evaluator, plan, writer
-        self._show = show and writer is not None
+        self.recipe, self.path, self.trainer = recipe, path, trainer
+        self.writer: RunWriter | None = None
+        torch.manual_seed(recipe.seed + trainer.group.rank)  # of dropout, unless a state is loaded
+        device, items = trainer.group.device, recipe.evaluation.items
+        self.evaluator = Evaluator(corpus, items, recipe.seed, device)
+        size = checkpoint_bytes(trainer.model.state_dict(), recipe.checkpoints.dtype)
+        self.plan = CheckpointPlan(recipe.checkpoints, recipe.training.steps, size)
         self._progress: TrainingProgress | None = None
         self._report: Report | None = None
-        self._pending: list[str] = []
         self._state_step = -1
         self._state_time = -math.inf
         self._spent = 0.0
@@ -80,26 +76,31 @@ class Session:
         self._state_step = state.step
         self._since = (time.perf_counter(), state.step)
 
-    def say(self, *sentences: str) -> None:
+    def _say(self, *sentences: str) -> None:
         """Tell the user and keep it in the manifest."""
         for sentence in sentences:
             if self.writer is not None:
                 self.writer.add_note(sentence)
             if self._progress is not None:
                 self._progress.say(sentence)
-            else:
-                self._pending.append(sentence)
 
-    def run(self) -> None:
-        """Train to the end, or until somebody asks to stop."""
+    def run(self, writer: RunWriter | None, *notes: str, show: bool) -> None:
+        """Train to the end, or until somebody asks to stop.
+
+        Args:
+            writer: Writes the run; None in all but the first of several processes.
+            notes: Sentences to tell and to keep before the first step.
+            show: Show progress.
+        """
+        self.writer = writer
         with ExitStack() as stack:
             request = stack.enter_context(stop_requests())
-            bar = TrainingProgress(self.recipe.training.steps, self.trainer.step, self._show)
+            shown = show and writer is not None
+            bar = TrainingProgress(self.recipe.training.steps, self.trainer.step, shown)
             self._progress = stack.enter_context(bar)
-            if self.writer is not None:
+            if writer is not None:
                 self._report = stack.enter_context(trackers(self.recipe, self.path))
-            for sentence in self._pending:
-                bar.say(sentence)
+            self._say(*notes)
             try:
                 stopped = self._steps(request, bar)
                 self._end(stopped)
@@ -166,7 +167,7 @@ class Session:
         keep = self.plan.due(step) or self._reached_goal or self.plan.moved(accuracies)
         if self.plan.note is not None and self.plan.note != self._noted:
             self._noted = self.plan.note
-            self.say(self.plan.note)
+            self._say(self.plan.note)
         if self.writer is not None:
             self.writer.append_metrics(row)
         if self._report is not None:

@@ -8,7 +8,6 @@ newest states are kept, so that one damaged file costs only the steps since the 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,10 @@ from torch import Tensor
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
 from circuits.runs.checkpoints import load_tensors, save_tensors
-from circuits.runs.reading import MANIFEST
+from circuits.runs.reading import MANIFEST, state_steps
 from circuits.runs.run import RESUME
 
 KEPT = 2
-_NAME = re.compile(r"state_(\d{8,12})\.json")
-
 
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError)
 """What a damaged or hostile file can lead to; HopscopeError is a ValueError."""
@@ -49,14 +46,6 @@ def save_state(
     write_atomically(weights.with_suffix(".json"), text.encode())
     for old in state_steps(folder)[KEPT:]:
         _remove(folder, old)
-
-
-def state_steps(folder: Path) -> list[int]:
-    """Steps with a state, newest first."""
-    if not folder.is_dir():
-        return []
-    found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
-    return sorted((int(match[1]) for match in found if match), reverse=True)
 
 
 def usable_states(folder: Path, problems: list[str]) -> Iterator[ResumeState]:

@@ -15,9 +15,8 @@ from analyses.figures.builders.training import training_of
 from analyses.figures.registry import FIGURES, figure, figures
 from analyses.figures.specs.charts import Spec
 from analyses.over_training.formation import can_date, formation
-from analyses.walk import stored_result
+from analyses.stored import stored_result
 from circuits.errors import HopscopeError, unknown_name
-from circuits.runs.results import ResultStore
 from circuits.runs.run import Run
 
 
@@ -37,15 +36,9 @@ class RunFigure:
 def run_results(run: Run) -> tuple[dict[str, xr.Dataset], list[str]]:
     """What is stored of every analysis that fits the run, and the names of those still to run."""
     task = run.corpus.task
-    stored = {n: _stored(run, n) for n, entry in CATALOG.items() if task in entry.tasks}
+    stored = {n: stored_result(run, n) for n, entry in CATALOG.items() if task in entry.tasks}
     found = {name: ds for name, ds in stored.items() if ds is not None}
     return found, [name for name, ds in stored.items() if ds is None]
-
-
-def _stored(run: Run, name: str) -> xr.Dataset | None:
-    """The result with default options; an analysis without one is not even imported."""
-    folder = ResultStore(run.results_dir, name, {}).path
-    return stored_result(run, name) if folder.exists() else None
 
 
 def run_figures(run: Run, results: dict[str, xr.Dataset] | None = None) -> dict[str, RunFigure]:

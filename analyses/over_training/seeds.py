@@ -18,7 +18,7 @@ import xarray as xr
 
 from analyses.circuits.agreement import circuit_agreement
 from analyses.over_training.formation import formation
-from analyses.walk import stored_result
+from analyses.stored import stored_result
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
 from circuits.statistics import over_runs

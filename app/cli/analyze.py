@@ -14,7 +14,7 @@ from circuits.errors import HopscopeError, unknown_name
 if TYPE_CHECKING:
     import xarray as xr
 
-    from analyses.walk import Plan
+    from analyses.stored import Request
     from circuits.runs.run import Run
 
 
@@ -59,8 +59,8 @@ def analyze_command(
     chosen_splits = [s.strip() for s in splits.split(",")] if splits else None
     options = dict(map(parse_option, set_ or []))
     chosen = _checked(opened, names, chosen_splits, options)
-    for plan in chosen.values():
-        plan.check(again, wanted is not None)
+    for request in chosen.values():
+        request.check(again, wanted is not None)
     how: dict[str, Any] = {
         "steps": wanted,
         "splits": chosen_splits,
@@ -93,10 +93,10 @@ def _checked(
     names: list[str] | None,
     splits: list[str] | None,
     options: dict[str, Any],
-) -> dict[str, Plan]:
+) -> dict[str, Request]:
     """The analyses to run, by name; refuses before the first of them has run for minutes."""
     from analyses.catalog import CATALOG, catalog_entry
-    from analyses.walk import Plan
+    from analyses.stored import Request
 
     task = run.corpus.task
     chosen = names or [name for name, entry in CATALOG.items() if task in entry.tasks]
@@ -104,7 +104,7 @@ def _checked(
         raise HopscopeError(f"--set is for one analysis at a time; name one of {_listed(chosen)}.")
     for name in chosen:
         catalog_entry(name, task)
-    return {name: Plan.make(run, name, splits, options) for name in chosen}
+    return {name: Request.make(run, name, splits, options) for name in chosen}
 
 
 def _explain(names: list[str]) -> None:

@@ -91,7 +91,7 @@ def _with_settings(
     """Figures of the one analysis that is named, as run with these options and splits."""
     from analyses.catalog import CATALOG
     from analyses.figures.run_figures import analysis_figures
-    from analyses.walk import stored_result
+    from analyses.stored import stored_result
 
     if len(names) != 1 or names[0] not in CATALOG:
         raise HopscopeError("--set and --splits are for the figures of one analysis; name it.")
@@ -103,7 +103,7 @@ def _with_settings(
 
 
 def _not_run(run: Run, name: str, how: str = "") -> HopscopeError:
-    from analyses.walk import other_settings
+    from analyses.stored import other_settings
 
     others = other_settings(run, name)
     there = f", but there is: {'; '.join(others)}" if others else ""

@@ -14,6 +14,8 @@ from circuits.errors import HopscopeError, unknown_name
 if TYPE_CHECKING:
     import pandas as pd
 
+    from circuits.runs.run import Run
+
 RUNS = Path("runs")
 SHOWN_OF_SWEEPS = ("accuracy/train_inferred", "accuracy/id_test", "accuracy/ood_test")
 
@@ -49,7 +51,7 @@ def train_command(
             raise HopscopeError("under torchrun give --out, so that all processes agree on it.")
         run = train(resolved, out or new_run_folder(recipe))
     if os.environ.get("RANK", "0") == "0":
-        typer.echo("\n".join(summary(run.path)))
+        typer.echo("\n".join(summary(run)))
     if run.state == "stopped":
         raise typer.Exit(130)
 
@@ -118,14 +120,15 @@ def new_run_folder(recipe: Path) -> Path:
     return folder
 
 
-def summary(path: Path) -> list[str]:
+def summary(run: Run) -> list[str]:
     """What a run came to, in a few lines: accuracies beside what a shortcut reaches."""
-    from circuits.runs.run import open_run
-
-    run = open_run(path)
     rows = run.rows()
-    lines = [f"{run.path}: {run.state} at step {rows[-1]['step']}, {len(run.steps)} checkpoints"]
-    for key, value in rows[-1].items():
+    kept = f"{len(run.steps)} checkpoint{'' if len(run.steps) == 1 else 's'}"
+    lines = [f"{run.path}: {run.state} at step {run.last_step:,}, {kept}"]
+    last = rows[-1] if rows else {}
+    if last.get("step", run.last_step) < run.last_step:
+        lines.append(f"  as evaluated at step {last['step']:,}:")
+    for key, value in last.items():
         if key.startswith("accuracy/"):
             split = key.removeprefix("accuracy/")
             shortcuts = run.baselines.get(split, {})
@@ -136,7 +139,7 @@ def summary(path: Path) -> list[str]:
     grok = run.grok
     if grok.get("memorization_step") is not None:
         when = grok["grok_step"] if grok["grok_step"] is not None else "not yet"
-        lines.append(f"  memorized at step {grok['memorization_step']}, generalized: {when}")
+        lines.append(f"  memorized at step {grok['memorization_step']:,}, generalized: {when}")
     if run.state == "finished":
         lines.append(f"next: hopscope analyze {run.path}; hopscope app {run.path.parent}")
     return lines

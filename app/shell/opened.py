@@ -6,13 +6,14 @@ read again when it has grown, and models add the step.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from analyses.catalog import CATALOG
+from analyses.stored import changed_at, stored_results
 from app.shell.importing import MODELS, load
 from circuits.errors import HopscopeError
 from circuits.runs.reading import MANIFEST
@@ -57,12 +58,10 @@ def stamp(folder: Path) -> Stamp:
     except OSError:
         open_run(folder)  # says what is wrong with it
         raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
-    times = []
-    for name in (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES):
-        marker = folder / "results" / f"{name}.json"
-        if marker.is_file():
-            times.append((name, marker.stat().st_mtime_ns))
-    return Stamp(str(folder), manifest, tuple(times))
+    drawn = (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES)
+    changed = ((name, changed_at(folder, name)) for name in drawn)
+    times = tuple((name, when) for name, when in changed if when is not None)
+    return Stamp(str(folder), manifest, times)
 
 
 def opened(at: Stamp) -> Run:
@@ -120,36 +119,20 @@ def results_of(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
 def _results(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
-    folder = Path(at.path)
-    drawn = drawn_analyses(opened(at).corpus.task)
-    wanted = {**drawn, **{name: name for name in MORE_ANALYSES}}
-    there = {r: n for r, n in wanted.items() if (folder / "results" / f"{n}.json").is_file()}
-    datasets, problems = {}, []
-    for role, name in there.items():
-        try:
-            datasets[role] = _stored(folder, name)
-        except HopscopeError as error:
-            problems.append(str(error))
-    if missing := [name for role, name in drawn.items() if role not in there]:
+    run = opened(at)
+    drawn = drawn_analyses(run.corpus.task)
+    more = {name: name for name in MORE_ANALYSES if run.corpus.task in CATALOG[name].tasks}
+    wanted = {**drawn, **more}
+    if at.results:
+        load(MODELS)  # of which the analyses make use
+    found, refused = stored_results(run, wanted.values())
+    datasets = {role: found[name] for role, name in wanted.items() if name in found}
+    problems = list(refused.values())
+    if missing := [n for n in drawn.values() if n not in found and n not in refused]:
         names = " ".join(missing)
         problems.insert(
             0,
             f"Not measured yet, so not drawn: {', '.join(missing)}. Press Measure on the page "
-            f"Train, or run `hopscope analyze {folder} {names}` and reload.",
+            f"Train, or run `hopscope analyze {at.path} {names}` and reload.",
         )
     return datasets, problems
-
-
-def _stored(folder: Path, name: str) -> xr.Dataset:
-    """The result that was made with the default options."""
-    from circuits.runs.results import ResultStore
-
-    results = folder / "results"
-    try:
-        marker = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
-        store = ResultStore(results, name, marker["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HopscopeError(
-            f"{results / name}.json is damaged ({error}); delete it and analyze again."
-        ) from error
-    return store.load()

@@ -197,7 +197,7 @@ def measured_steps(datasets: Datasets) -> list[int]:
 
 
 def _progress(run: Run, rows: list[dict[str, Any]], running: bool) -> None:
-    step, last = (rows[-1]["step"] if rows else 0), run.recipe.training.steps
+    step, last = run.last_step, run.recipe.training.steps
     state = "training" if running else run.state
     words = f"{state}, step {step:,} of {last:,}, {len(run.steps)} checkpoints"
     if rows and rows[-1].get("steps_per_s"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,8 @@ MANIFEST = "manifest.json"
 
 MOST_STEPS = 10**12 - 1
 """A step beyond it comes from no training."""
+
+_STATE = re.compile(r"state_(\d{8,12})\.json")
 
 
 def check_entries(folder: Path) -> None:
@@ -94,7 +97,7 @@ def _is_checkpoint(row: Any) -> bool:
 
 
 def incomplete(folder: Path, problem: str) -> HopscopeError:
-    """The refusal of a folder that is no whole run."""
+    """The error for a folder that is not a complete run."""
     return HopscopeError(
         f"{folder} is a half-written or damaged run: {problem}; train it again into a new folder."
     )
@@ -120,6 +123,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             )
         rows.append(row)
     return rows
+
+
+def state_steps(folder: Path) -> list[int]:
+    """Steps with a resume state in this folder, newest first."""
+    if not folder.is_dir():
+        return []
+    found = (_STATE.fullmatch(path.name) for path in folder.iterdir())
+    return sorted((int(match[1]) for match in found if match), reverse=True)
 
 
 def _is_evaluation(row: Any, *, after: int) -> bool:

@@ -7,9 +7,12 @@ results/<analysis>-<key>.zarr       made with others: `key` is a digest of all s
 results/<analysis>[-<key>].json     which steps are whole, and the settings; replaced atomically
                                     after the arrays, so what it does not list is never shown
 ```
-A killed writer leaves arrays longer than the JSON file says: readers stop at the committed steps
+A killed writer leaves arrays longer than the JSON file says: readers take the committed steps only
 and the next writer overwrites the rest. Chunks are replaced atomically by Zarr, and a lock
-keeps two writers apart; readers need none. Any Zarr reader, xarray's included, can open a group.
+keeps two writers apart; readers need none.
+
+`xarray.open_zarr` opens a group by itself: its metadata are consolidated with each commit, and
+steps rise on disk once the walk that stored them has ended, in whatever order they were computed.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,17 +32,14 @@ import numpy as np
 
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
+from circuits.runs import result_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import xarray as xr
-    import zarr
 
 SCHEMA = 1
-_CHUNK_BYTES = 2_000_000
-_LEVEL = 9
-"""Of zstd within blosc: a tenth smaller than 7, at a few tenths of a second per megabyte."""
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:
@@ -49,7 +50,18 @@ def settings_key(settings: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class ResultStore:
-    """One analysis of one run with one set of options."""
+    """What one analysis of one run, with one set of options, has on disk.
+
+    >>> import tempfile
+    >>> import xarray as xr
+    >>> store = ResultStore(Path(tempfile.mkdtemp()) / "results", "logit_lens", {"version": 1})
+    >>> for step in (100, 0):
+    ...     store.append(xr.Dataset({"mrr": ("step", [step / 1000])}, {"step": [step]}))
+    >>> store.steps()
+    [0, 100]
+    >>> store.load().mrr.values.tolist()
+    [0.0, 0.1]
+    """
 
     folder: Path
     """The run's results folder."""
@@ -75,7 +87,7 @@ class ResultStore:
         return f"run `hopscope analyze {self.folder.parent} {self.analysis} --again`."
 
     def steps(self) -> list[int]:
-        """Steps whose results are whole, in the order they were stored.
+        """Steps whose results are whole, rising.
 
         Raises:
             HopscopeError: if the stored result was made by another version or other settings.
@@ -86,7 +98,7 @@ class ResultStore:
                 f"{self._remedy}"
             )
         committed = self._committed()
-        return committed["steps"] if committed else []
+        return sorted(committed["steps"]) if committed else []
 
     def is_stale(self) -> bool:
         """Whether what is stored was made by another version or with other settings."""
@@ -95,21 +107,37 @@ class ResultStore:
         return committed is not None and (committed["schema"], committed["settings"]) != wanted
 
     def append(self, new: xr.Dataset) -> None:
-        """Add the results of new steps; variables without `step` must not change."""
-        if not new.sizes.get("step"):
+        """Add the results of new steps; what is stored stays as it is if they are refused.
+
+        Args:
+            new: Variables with the dimension `step` grow; all others must be what they were.
+
+        Raises:
+            HopscopeError: if `new` repeats a step, or has other variables, sizes, labels or types
+                than what is stored.
+        """
+        if "step" not in new.coords:
+            raise HopscopeError(f"a result of {self.analysis} needs the coordinate step.")
+        steps = new["step"].values.tolist()
+        if not steps:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._writing():
-            steps = self.steps()
-            repeated = sorted(set(steps) & set(new.step.values.tolist()))
-            assert not repeated, f"steps {repeated} are stored already"
-            if not steps:
+            stored = self.steps()
+            if repeated := [step for step, n in Counter(stored + steps).items() if n > 1]:
+                raise HopscopeError(
+                    f"{self.path} holds step {min(repeated)} already, or it is given twice; delete "
+                    "the result, or add other steps."
+                )
+            if not stored:
                 self._remove()  # nothing in it was committed
-            self._write_arrays(new.transpose("step", ...), len(steps))
-            self._commit(steps + new.step.values.tolist())
+            elif sorted(self._on_disk()) != stored:  # killed while taking steps away
+                self._rewrite()
+            self._grow(new.sortby("step").transpose("step", ...))
+            self._commit(sorted(stored + steps))
 
     def load(self, steps: list[int] | None = None) -> xr.Dataset:
-        """Stored results in memory, rising in step.
+        """Stored results in memory, rising in step; halves as float32.
 
         Args:
             steps: Which ones; all that are stored if None.
@@ -117,25 +145,7 @@ class ResultStore:
         Raises:
             HopscopeError: if a step is not stored, or the store is damaged.
         """
-        import xarray as xr
-        import zarr
-
-        stored = self.steps()
-        wanted = sorted(stored) if steps is None else sorted(steps)
-        missing = sorted(set(wanted) - set(stored))
-        if missing or not stored:
-            raise HopscopeError(
-                f"{self.path} holds no result for step {missing[0] if missing else '(any)'}; "
-                f"run `hopscope analyze {self.folder.parent} {self.analysis}` first."
-            )
-        rows = np.array([stored.index(step) for step in wanted])
-        try:
-            group = zarr.open_group(self.path, mode="r")
-            table = {name: _read(array, rows) for name, array in group.arrays()}
-            dataset = xr.Dataset(table, attrs=dict(group.attrs))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise HopscopeError(f"{self.path} is damaged ({error}); {self._remedy}") from error
-        return dataset.set_coords([name for name in table if name in dataset.dims])
+        return self._read(steps, widen=True)
 
     def delete(self) -> None:
         """Remove what is stored, so that it is computed anew."""
@@ -149,16 +159,80 @@ class ResultStore:
             return
         with self._writing():
             kept = sorted(set(self.steps()) & set(steps))
-            rest = self.load(kept) if kept else None
-            spare = replace(self, folder=self.folder / f".{self.path.stem}")
-            spare.delete()
-            if rest is not None:
-                spare.append(rest)
-            self._remove()
-            if rest is not None:
-                spare.path.rename(self.path)
-                self._commit(kept)
-                shutil.rmtree(spare.folder)
+            if not kept:
+                self._remove()
+                return
+            self._commit(kept)
+            self._rewrite()
+
+    def put_in_order(self) -> None:
+        """Let steps rise on disk, too, for whoever opens the Zarr group without this class."""
+        if self.steps() and self._on_disk() != self.steps():
+            with self._writing():
+                self._rewrite()
+
+    def _grow(self, new: xr.Dataset) -> None:
+        """Write new rows behind the committed ones, after all that can be wrong was looked at."""
+        import zarr
+
+        with zarr.config.set({"json_indent": None}):  # a hundred small files of mostly spaces
+            group = result_arrays.open_for_writing(self.path)
+            n_stored = len(self.steps())
+            problem = result_arrays.difference(group, new) if n_stored else None
+            if problem is not None:
+                raise HopscopeError(
+                    f"{self.path} stays as it is, for the run has changed or the result is "
+                    f"another one: {problem}; {self._remedy}"
+                )
+            result_arrays.write(group, new, n_stored)
+            result_arrays.consolidate(self.path)
+
+    def _rewrite(self) -> None:
+        """Put a copy of the committed steps, in order, in the place of what is there."""
+        spare = replace(self, folder=self.folder / f".{self.path.stem}")
+        shutil.rmtree(spare.folder, ignore_errors=True)  # of a process that was killed doing this
+        spare.append(self._read(None, widen=False))
+        self.path.rename(spare.folder / "replaced")
+        spare.path.rename(self.path)
+        shutil.rmtree(spare.folder)
+
+    def _read(self, steps: list[int] | None, *, widen: bool) -> xr.Dataset:
+        import zarr
+
+        while True:  # more than once only if another process puts a copy in its place meanwhile
+            stored, place = self.steps(), self._place()
+            wanted = stored if steps is None else sorted(steps)
+            missing = sorted(set(wanted) - set(stored))
+            if missing or not stored:
+                raise HopscopeError(
+                    f"{self.path} holds no result for step {missing[0] if missing else '(any)'}; "
+                    f"run `hopscope analyze {self.folder.parent} {self.analysis}` first."
+                )
+            try:
+                group = zarr.open_group(self.path, mode="r")
+                dataset = result_arrays.read(group, wanted, widen=widen)
+            except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+                if place == self._place():
+                    raise HopscopeError(
+                        f"{self.path} is damaged ({error}); {self._remedy}"
+                    ) from error
+            else:
+                if place == self._place():
+                    return dataset
+
+    def _place(self) -> int | None:
+        """Which folder bears the name now."""
+        try:
+            return self.path.stat().st_ino
+        except OSError:
+            return None
+
+    def _on_disk(self) -> list[int]:
+        """The first steps on disk, as many as are whole, in the order in which they lie there."""
+        import zarr
+
+        group = zarr.open_group(self.path, mode="r")
+        return np.asarray(group["step"][...]).tolist()[: len(self.steps())]  # type: ignore[index]
 
     def _remove(self) -> None:
         self.marker.unlink(missing_ok=True)
@@ -184,29 +258,6 @@ class ResultStore:
         }
         write_atomically(self.marker, json.dumps(table, indent=1).encode())
 
-    def _write_arrays(self, new: xr.Dataset, n_stored: int) -> None:
-        import zarr
-
-        with zarr.config.set({"json_indent": None}):  # a hundred small files of mostly spaces
-            self._write_into(zarr.open_group(self.path, mode="a"), new, n_stored)
-
-    def _write_into(self, group: zarr.Group, new: xr.Dataset, n_stored: int) -> None:
-        if not n_stored:
-            group.attrs.update(new.attrs)
-        for name, variable in new.variables.items():
-            values = np.asarray(variable.values)
-            if not n_stored:
-                _create(group, str(name), variable.dims, values, dict(variable.attrs))
-            elif "step" in variable.dims:
-                array = group[str(name)]
-                array.resize((n_stored + len(values), *values.shape[1:]))  # type: ignore[union-attr]
-                array[n_stored:] = values  # type: ignore[index]
-            elif not _same(np.asarray(group[str(name)][...]), values):  # type: ignore[index]
-                raise HopscopeError(
-                    f"{self.path}: {name!r} is not what it was when the first steps were analyzed; "
-                    f"the run has changed; {self._remedy}"
-                )
-
     @contextmanager
     def _writing(self) -> Iterator[None]:
         lock = self.folder / f".{self.path.stem}.lock"
@@ -217,48 +268,3 @@ class ResultStore:
             raise HopscopeError(
                 f"{self.path} is being written by another process; wait for it to finish."
             ) from None
-
-
-def _create(
-    group: zarr.Group, name: str, dims: tuple[Any, ...], values: np.ndarray, attrs: dict[str, Any]
-) -> None:
-    """A compressed array; `step` varies fastest in a chunk, as neighbouring steps are alike."""
-    from zarr.codecs import BloscCodec, TransposeCodec
-
-    if values.dtype.kind in "UO":
-        values = values.astype(np.dtypes.StringDType())
-    chunks: tuple[int, ...] = tuple(max(1, size) for size in values.shape)
-    if dims and dims[0] == "step":
-        bytes_per_step = max(1, values[:1].nbytes)
-        chunks = (int(np.clip(_CHUNK_BYTES // bytes_per_step, 1, 128)), *chunks[1:])
-    numbers = values.dtype.kind in "iufb"
-    shuffle: Any = "bitshuffle" if values.dtype.itemsize == 1 else "shuffle"
-    packed = BloscCodec(cname="zstd", clevel=_LEVEL, shuffle=shuffle, blocksize=_CHUNK_BYTES)
-    last = (*range(1, len(dims)), 0)
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=chunks,
-        dimension_names=[str(d) for d in dims],
-        filters=[TransposeCodec(order=last)] if numbers and "step" in dims[:1] else None,
-        compressors=packed if numbers else "auto",
-        attributes=attrs,
-    )
-    array[...] = values
-
-
-def _read(array: zarr.Array[Any], rows: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, dict]:
-    dims = tuple(str(d) for d in array.metadata.dimension_names)  # type: ignore[union-attr]
-    values = np.asarray(array[...])
-    if dims and dims[0] == "step":
-        values = values[rows]
-    if values.dtype.kind == "T":
-        values = values.astype(object)
-    return dims, values, dict(array.attrs)
-
-
-def _same(old: np.ndarray, new: np.ndarray) -> bool:
-    if new.dtype.kind in "UOT":
-        return old.tolist() == new.tolist()
-    return np.array_equal(old, new, equal_nan=new.dtype.kind == "f")

@@ -25,6 +25,7 @@ it is being trained; `Run.refreshed()` reads what has come since.
 
 from __future__ import annotations
 
+import operator
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +44,7 @@ from circuits.runs.reading import (
     incomplete,
     read_manifest,
     read_metrics,
+    state_steps,
 )
 
 if TYPE_CHECKING:  # a run is listed without the seconds that pandas and the model take
@@ -55,14 +57,25 @@ if TYPE_CHECKING:  # a run is listed without the seconds that pandas and the mod
     from circuits.model.transformer import HookedTransformer
 
 RECIPE, METRICS, LOCK = "recipe.toml", "metrics.jsonl", ".lock"
-CHECKPOINTS, RESUME = "checkpoints", "resume"
+CHECKPOINTS, RESUME, RESULTS = "checkpoints", "resume", "results"
 
 RunState = Literal["training", "stopped", "finished"]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run folder that has been opened for reading."""
+    """A run folder that has been opened for reading.
+
+    >>> run = open_run("assets/demo")
+    >>> run.steps[:3], run.state
+    ([0, 50, 100], 'finished')
+    >>> run.queries("id_test")[0].text
+    'Abuja -country-> Nigeria -capital-> Abuja'
+    >>> run.model(step=100).cfg.n_layers
+    2
+    >>> float(run.metrics().set_index("step")["accuracy/id_test"].loc[4500]) > 0.95
+    True
+    """
 
     path: Path
     recipe: Recipe
@@ -127,7 +140,7 @@ class Run:
     @property
     def results_dir(self) -> Path:
         """Where analyses store their results."""
-        return self.path / "results"
+        return self.path / RESULTS
 
     @property
     def figures_dir(self) -> Path:
@@ -148,25 +161,57 @@ class Run:
 
         return pd.DataFrame(self.rows())
 
+    @property
+    def last_step(self) -> int:
+        """Optimizer steps done, as far as they are saved: a stopped run goes on from here."""
+        last_rows = [row["step"] for row in self.rows()[-1:]]
+        return max([0, *last_rows, *self.steps[-1:], *state_steps(self.path / RESUME)])
+
+    def checked_step(self, step: Any) -> int:
+        """The step as an integer, if the run has a checkpoint of it.
+
+        Raises:
+            HopscopeError: for what is not a whole number (100.7, True, "100") or has no checkpoint.
+        """
+        try:
+            number = None if isinstance(step, bool) else operator.index(step)
+        except TypeError:
+            number = None
+        if number is None:
+            raise HopscopeError(
+                f"step {step!r} is not a whole number; {self.path} has checkpoints of the steps "
+                f"{describe_steps(self.steps)}"
+            )
+        if number not in self._digests:
+            raise HopscopeError(
+                f"{self.path} has no checkpoint of step {number}; it has "
+                f"{describe_steps(self.steps)}"
+            )
+        return number
+
     def checkpoint_path(self, step: int) -> Path:
         """File of a listed step; refuses one that a link would lead out of the folder."""
-        if step not in self._digests:
-            raise HopscopeError(
-                f"{self.path} has no checkpoint of step {step}; it has {describe_steps(self.steps)}"
-            )
-        path = self.path / CHECKPOINTS / checkpoint_name(step)
+        path = self.path / CHECKPOINTS / checkpoint_name(self.checked_step(step))
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise HopscopeError(f"{path} leads out of the run folder; that is not followed.")
         return path
 
     def model(self, step: int | None = None, device: str = "cpu") -> HookedTransformer:
-        """The model after `step` optimizer steps (None: the last checkpoint), eval mode, fp32."""
+        """The model at a checkpoint, in eval mode and fp32.
+
+        Args:
+            step: One of `steps`; None: the last.
+            device: Where its weights are put, as PyTorch names it.
+
+        Raises:
+            HopscopeError: if there is no such checkpoint, or it is damaged.
+        """
         from circuits.model.config import ModelConfig
         from circuits.model.transformer import HookedTransformer
 
         if not self.steps:
             raise HopscopeError(f"{self.path} has no checkpoint yet; wait, or train it again.")
-        step = self.steps[-1] if step is None else int(step)
+        step = self.steps[-1] if step is None else self.checked_step(step)
         config = ModelConfig.from_json(self.manifest["model"])
         there = sum(prod(e.shape) for e in read_header(self.checkpoint_path(step)).values())
         if config.n_matrix_weights > there:  # nothing is allocated because a manifest claims it
@@ -183,7 +228,8 @@ class Run:
         """Give a model of this run the weights of another checkpoint, quicker than a new model."""
         path = self.checkpoint_path(step)
         shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-        model.load_state_dict(load_checkpoint(path, shapes, sha256=self._digests[step]))
+        digest = self._digests[self.checked_step(step)]
+        model.load_state_dict(load_checkpoint(path, shapes, sha256=digest))
 
     def damaged_steps(self) -> list[int]:
         """Steps whose checkpoint is missing or is not the file that was written."""
@@ -200,14 +246,22 @@ class Run:
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run folder.
+    """Open a run folder for reading; it may still be in training.
+
+    Args:
+        path: The folder, e.g. "runs/mine".
 
     Raises:
         HopscopeError: if there is no run, or it is half written, damaged, or of a newer format.
+
+    >>> open_run("assets/demo")
+    Run('assets/demo': 61 checkpoints, finished)
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise HopscopeError(f"{folder} is no run folder; train one with `hopscope train RECIPE`.")
+        raise HopscopeError(
+            f"{folder} is not a run folder; train one with `hopscope train RECIPE`."
+        )
     check_entries(folder)
     manifest = read_manifest(folder)
     try:

@@ -62,6 +62,8 @@ def test_only_missing_steps_are_computed(run: Run, monkeypatch: pytest.MonkeyPat
     again = quietly(run)
     assert done == [50, 0, 100]
     assert again.step.values.tolist() == [0, 50, 100]
+    [stored] = run.results_dir.glob("causal_tracing*.zarr")
+    assert xr.open_zarr(stored).step.values.tolist() == [0, 50, 100]
 
 
 def test_an_interrupted_walk_keeps_what_it_finished(

@@ -92,7 +92,7 @@ def test_measuring_ends_when_the_training_has_ended_and_every_checkpoint_is_meas
 def test_measuring_a_run_that_will_never_come_is_refused(tmp_path: Path) -> None:
     from app.background.measuring import measure
 
-    with pytest.raises(HopscopeError, match="no run folder"):
+    with pytest.raises(HopscopeError, match="not a run folder"):
         measure(tmp_path / "nothing")
 
 

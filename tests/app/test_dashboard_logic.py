@@ -78,7 +78,7 @@ def test_no_bridge_is_said_to_be_used_where_swaps_end_without_effect() -> None:
 
 def test_the_timeline_has_the_phases_of_the_formation_analysis() -> None:
     from analyses.over_training.formation import formation
-    from analyses.walk import stored_result
+    from analyses.stored import stored_result
 
     demo = open_run(Path(__file__).parents[2] / "assets" / "demo")
     circuit = stored_result(demo, "circuit_discovery")

@@ -154,10 +154,12 @@ def test_a_measuring_that_ended_early_says_why(runs: Path) -> None:
 def test_results_of_another_version_are_refused_with_a_remedy(runs: Path) -> None:
     marker = runs / "small" / "results" / "logit_lens.json"
     table = json.loads(marker.read_text())
-    marker.write_text(json.dumps({**table, "schema": 99}))
+    table["settings"]["version"] = 0
+    marker.write_text(json.dumps(table))
     app = opened("formation")
     assert errors(app) == []
-    assert "logit_lens" in text_of(app)
+    assert "logit_lens.zarr was made by another version" in text_of(app)
+    assert "logit_lens --again" in text_of(app)
 
 
 def test_a_checkpoint_that_was_changed_is_refused_in_words(runs: Path) -> None:

@@ -18,12 +18,12 @@ import torch
 from real_processes import start_training, stop_training_at
 from tiny_runs import numbers, tiny_recipe
 
+from app.cli.train import summary
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe
-from circuits.runs.reading import read_metrics
+from circuits.runs.reading import read_metrics, state_steps
 from circuits.runs.run import LOCK, open_run
 from train.loop import train
-from train.state import state_steps
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +136,23 @@ def test_a_run_that_had_reached_its_goal_is_finished_and_left_as_it_is(tmp_path:
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
 
+def test_a_finished_run_whose_recipe_was_edited_says_how_far_it_was_trained(tmp_path: Path) -> None:
+    run = train(tiny_recipe(), tmp_path / "run", progress=False)
+    recipe = run.path / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("steps = 40", "steps = 80"))
+    with pytest.raises(HopscopeError, match=r"after 40 steps.*was changed.*new folder"):
+        train(None, run.path, resume=True, progress=False)
+
+
+def test_a_stopped_run_is_summed_up_where_it_stopped(tmp_path: Path) -> None:
+    recipe = tiny_recipe(evaluation__every=40, checkpoints__every=40)
+    run = stop_training_at(12, recipe, tmp_path / "run")
+    assert run.last_step == 12
+    lines = summary(run)
+    assert lines[0] == f"{run.path}: stopped at step 12, 1 checkpoint"
+    assert lines[1] == "  as evaluated at step 0:"
+
+
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
     return stop_training_at(32, tiny_recipe(), tmp_path / "run").path
@@ -196,7 +213,7 @@ def test_going_on_in_other_circumstances_is_said(
 ) -> None:
     begun = open_run(stopped).manifest["kernels"]
     other = {"compiled": "pytorch", "pytorch": "compiled"}[begun]
-    monkeypatch.setattr("train.loop.kernels_in_use", lambda *given: other)
+    monkeypatch.setattr("train.start.kernels_in_use", lambda *given: other)
     train(None, stopped, resume=True)
     assert f"Resumed with kernels = {other} after kernels = {begun}" in capsys.readouterr().err
 

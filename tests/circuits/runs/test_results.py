@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 from circuits.errors import HopscopeError
+from circuits.runs import result_arrays
 from circuits.runs.results import ResultStore, settings_key
 
 
@@ -86,12 +90,123 @@ def test_a_store_that_was_never_committed_is_begun_anew(tmp_path: Path) -> None:
     assert store.load().step.values.tolist() == [100]
 
 
-def test_xarray_opens_it_by_itself(tmp_path: Path) -> None:
+def test_xarray_by_itself_sees_rising_steps_without_a_warning(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    for steps in ((300,), (100, 200), (400,)):
+        store.append(result(*steps))
+    store.put_in_order()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened = xr.open_zarr(store.path).load()
+    assert opened.step.values.tolist() == [100, 200, 300, 400]
+    assert opened.isel(step=-1).strength.sel(position="subject").item() == 400
+    assert opened.strength.attrs["units"] == "share"
+    xr.testing.assert_equal(opened.strength, store.load().strength)
+
+
+def test_a_mean_over_examples_that_are_stored_as_halves_is_true(tmp_path: Path) -> None:
+    """The sum of 3,000 thirties is 90,000; float16 ends at 65,504."""
+    store = store_in(tmp_path)
+    losses = np.full((1, 3000), 30, np.float16)
+    store.append(xr.Dataset({"loss_example": (("step", "example"), losses)}, {"step": [0]}))
+    assert store.load().loss_example.mean("example").item() == 30.0
+    assert xr.open_zarr(store.path).loss_example.mean("example").item() == 30.0
+    assert "scale_factor" not in store.load().loss_example.attrs
+
+
+def test_halves_stay_halves_on_disk_when_steps_are_taken_away(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.append(result(0, 100))
-    opened = xr.open_zarr(store.path, consolidated=False)
-    assert opened.strength.sel(step=100, position="subject").item() == 100
-    assert opened.strength.attrs["units"] == "share"
+    store.keep([100])
+    assert zarr.open_group(store.path, mode="r")["ratio"].dtype == np.float16
+    xr.testing.assert_equal(store.load().ratio, result(0, 100).ratio.sel(step=[100]))
+
+
+REFUSED = {
+    "other labels": lambda ds: ds.assign_coords(position=["subject", "relation_2", "relation_1"]),
+    "fewer positions": lambda ds: ds.isel(position=[0, 1]),
+    "fewer examples": lambda ds: ds.isel(example=slice(40)),
+    "a variable less": lambda ds: ds.drop_vars("flip_example"),
+    "a variable more": lambda ds: ds.assign(extra=("step", [1.0] * ds.sizes["step"])),
+    "fractions where whole numbers are": lambda ds: ds.assign(flip_example=ds.flip_example + 0.75),
+    "numbers too large for halves": lambda ds: ds.assign(ratio=ds.ratio.astype(float) + 1e6),
+    "other dimensions": lambda ds: ds.assign(strength=ds.strength.isel(position=0, drop=True)),
+    "text where numbers are": lambda ds: ds.assign(flip_example=ds.flip_example.astype(str)),
+    "a step that is stored": lambda ds: ds.assign_coords(step=[0]),
+    "no steps": lambda ds: ds.drop_vars("step"),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_refused_leaves_what_is_stored_as_it_was(
+    tmp_path: Path, change: Callable[[xr.Dataset], xr.Dataset]
+) -> None:
+    store = store_in(tmp_path)
+    store.append(result(0, 50))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(HopscopeError):
+        store.append(change(result(100)))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    store.append(result(100))
+    assert store.steps() == [0, 50, 100]
+
+
+def test_the_refusal_names_the_variable_and_what_differs(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.append(result(0))
+    with pytest.raises(HopscopeError, match=r"'flip_example' is \(step: any, example: 40, .*: 50,"):
+        store.append(result(100).isel(example=slice(40)))
+    with pytest.raises(HopscopeError, match=r"'flip_example' is float64, which int8 does not hold"):
+        store.append(REFUSED["fractions where whole numbers are"](result(100)))
+
+
+def test_killed_while_steps_are_taken_away_the_others_are_right_and_it_can_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_in(tmp_path)
+    store.append(result(0, 100, 200))
+
+    def killed(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultStore, "_rewrite", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.keep([0, 200])
+    assert store.steps() == [0, 200]
+    store.append(result(50, 100))
+    assert store.load().strength.sel(position="subject").values.tolist() == [0, 50, 100, 200]
+
+
+def test_a_reader_is_not_confused_by_steps_that_are_put_in_order_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, read_array = store_in(tmp_path), result_arrays._read
+    store.append(result(200))
+    store.append(result(100))
+
+    swapped: list[bool] = []
+
+    def read_in_two_halves(*given: Any) -> Any:
+        if not swapped:
+            swapped.append(True)
+            store.put_in_order()
+        return read_array(*given)
+
+    monkeypatch.setattr(result_arrays, "_read", read_in_two_halves)
+    found = store.load()
+    assert found.strength.sel(position="subject").values.tolist() == [100, 200]
+
+
+def test_a_store_without_consolidated_metadata_opens_and_grows(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.append(result(0))
+    table = json.loads((store.path / "zarr.json").read_text())
+    del table["consolidated_metadata"]
+    (store.path / "zarr.json").write_text(json.dumps(table))
+    assert store.load().sizes["step"] == 1
+    store.append(result(100))
+    assert xr.open_zarr(store.path).step.values.tolist() == [0, 100]
 
 
 def test_a_result_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import numpy as np
 import pytest
 import torch
 from tiny_runs import tiny_recipe
 
+from analyses import analyze
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import parse_recipe
 from circuits.recipes.toml import recipe_toml
@@ -71,6 +73,26 @@ def test_an_unknown_step_names_those_there_are(finished: Run) -> None:
         finished.model(15)
 
 
+@pytest.mark.parametrize("step", [20.7, 20.0, True, "20", [20], float("nan"), np.float64(20)])
+def test_what_is_not_a_whole_number_is_not_a_step(finished: Run, step: Any) -> None:
+    for take in (
+        finished.model,
+        finished.checkpoint_path,
+        lambda step: finished.load_weights(finished.model(), step),
+        lambda step: analyze(finished, "logit_lens", steps=[step], progress=False),
+    ):
+        with pytest.raises(HopscopeError, match=r"is not a whole number; .* 0, 10, 20, 30, 40\."):
+            take(step)
+
+
+def test_numpy_integers_are_steps_and_negative_ones_are_not(finished: Run) -> None:
+    state = finished.model(np.int64(20)).state_dict()
+    assert all(torch.equal(w, state[n]) for n, w in finished.model(20).state_dict().items())
+    assert finished.checkpoint_path(np.array(20)).name == "step_00000020.safetensors"
+    with pytest.raises(HopscopeError, match="no checkpoint of step -1; it has 0, 10"):
+        finished.model(-1)
+
+
 def test_files_that_the_manifest_does_not_list_are_not_steps(copied: Path) -> None:
     folder = copied / "checkpoints"
     shutil.copy(folder / "step_00000040.safetensors", folder / "step_00000099.safetensors")
@@ -111,7 +133,7 @@ def test_a_folder_without_manifest_is_half_written(copied: Path) -> None:
     (copied / "manifest.json").unlink()
     with pytest.raises(HopscopeError, match="written last"):
         open_run(copied)
-    with pytest.raises(HopscopeError, match="no run folder"):
+    with pytest.raises(HopscopeError, match="not a run folder"):
         open_run(copied / "nowhere")
 
 

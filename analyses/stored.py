@@ -1,0 +1,202 @@
+"""The only door to stored results: whoever reads one asks here, and gets what was asked for.
+
+A result is given out if it was made by this version of its analysis with the options and splits
+that are asked for (the default ones unless others are named), and refused in a sentence otherwise.
+Library, command line, dashboard and export open no result in any other way.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analyses.catalog import CATALOG, Analysis, AnalysisOptions, catalog_entry
+from circuits.errors import HopscopeError, unknown_name
+from circuits.runs.results import ResultStore
+from circuits.runs.run import RESULTS, Run
+
+if TYPE_CHECKING:  # takes a second to import
+    import xarray as xr
+
+
+def stored_result(
+    run: Run, name: str, splits: Sequence[str] | None = None, **options: Any
+) -> xr.Dataset | None:
+    """What is stored of an analysis, without computing anything; None if nothing is.
+
+    Args:
+        run: An opened run.
+        name: An entry of `analyses.catalog.CATALOG`.
+        splits: Those it was analyzed with; None: those of the catalog entry.
+        options: Those it was analyzed with, as given to `analyze`.
+
+    Returns:
+        Dataset (step, split, ...), rising in step.
+
+    Raises:
+        HopscopeError: if what is stored was made by another version of the analysis or with other
+            default options, or is damaged.
+
+    >>> from circuits import open_run
+    >>> lens = stored_result(open_run("assets/demo"), "logit_lens")
+    >>> lens.mrr.dims
+    ('step', 'split', 'target', 'layer', 'position')
+    >>> stored_result(open_run("assets/demo"), "logit_lens", examples=20) is None
+    True
+    """
+    catalog_entry(name, run.corpus.task)
+    if splits is None and not options and not _default_store(run.path, name).path.exists():
+        return None  # found out without importing the analysis
+    store = Request.make(run, name, splits, options).store
+    return store.load() if store.steps() else None
+
+
+def stored_results(
+    run: Run, names: Iterable[str] | None = None
+) -> tuple[dict[str, xr.Dataset], dict[str, str]]:
+    """Default results by analysis, and a sentence on each that is there and cannot be used.
+
+    Args:
+        run: An opened run.
+        names: Analyses; None: all that fit the run's task. One without a result is in neither.
+    """
+    found, refused = {}, {}
+    task = run.corpus.task
+    for name in [n for n, e in CATALOG.items() if task in e.tasks] if names is None else names:
+        try:
+            dataset = stored_result(run, name)
+        except HopscopeError as error:
+            refused[name] = str(error)
+        else:
+            if dataset is not None:
+                found[name] = dataset
+    return found, refused
+
+
+def changed_at(folder: Path, name: str) -> int | None:
+    """When the default result in this run folder last changed, in nanoseconds; None: never."""
+    try:
+        return _default_store(folder, name).marker.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def other_settings(run: Run, name: str) -> list[str]:
+    """Options and splits under which an analysis is stored besides the default ones, as typed."""
+    default = Request.make(run, name)
+    options = default.options.model_dump(mode="json")
+    found = []
+    for marker in sorted(run.results_dir.glob(f"{name}-*.json")):
+        try:
+            settings = json.loads(marker.read_text(encoding="utf-8"))["settings"]
+            changed = {k: v for k, v in settings["options"].items() if options.get(k) != v}
+            splits = tuple(settings["splits"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # damaged, and so never given out either
+        words = [f"--set {shlex.quote(f'{key}={json.dumps(v)}')}" for key, v in changed.items()]
+        if splits != default.splits:
+            words.append(f"--splits {','.join(splits)}")
+        found.append(" ".join(words))
+    return found
+
+
+@dataclass(frozen=True)
+class Request:
+    """One analysis of one run with validated options and splits, and where its result is kept."""
+
+    run: Run
+    entry: Analysis
+    splits: tuple[str, ...]
+    options: AnalysisOptions
+
+    @classmethod
+    def make(
+        cls,
+        run: Run,
+        name: str,
+        splits: Sequence[str] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Request:
+        """Validate everything a user can get wrong before anything is read or computed."""
+        entry = catalog_entry(name, run.corpus.task)
+        chosen = _default_splits(run, entry) if splits is None else _checked_splits(run, splits)
+        return cls(run, entry, chosen, entry.options(options or {}))
+
+    @property
+    def store(self) -> ResultStore:
+        """The result on disk; the default one has the plain name."""
+        settings = {
+            "version": self.entry.version,
+            "splits": list(self.splits),
+            "options": self.options.model_dump(mode="json"),
+        }
+        is_default = self.splits == usable_splits(
+            self.run, self.entry.splits
+        ) and self.options == self.entry.options({})
+        return ResultStore(self.run.results_dir, self.entry.name, settings, is_default)
+
+    def check(self, again: bool, named: bool) -> None:
+        """Refuse what another version has stored; `again` without named steps replaces it all."""
+        if not again:
+            self.store.steps()
+        elif named and self.store.is_stale():
+            raise HopscopeError(
+                f"{self.store.path} was made by another version of Hopscope or with other "
+                "settings, so single steps of it cannot be replaced; name no steps, to compute "
+                "all anew."
+            )
+
+    @property
+    def provenance(self) -> str:
+        """Where the numbers come from, as JSON."""
+        return json.dumps(
+            {
+                "run": self.run.path.name,
+                "analysis": self.entry.name,
+                "version": self.entry.version,
+                "options": self.options.model_dump(mode="json"),
+                "seed": self.run.recipe.seed,
+                "commit": self.run.manifest.get("commit"),
+                "hopscope": self.run.manifest.get("hopscope"),
+                "versions": self.run.manifest.get("versions", {}),
+            }
+        )
+
+
+def _default_splits(run: Run, entry: Analysis) -> tuple[str, ...]:
+    if chosen := usable_splits(run, entry.splits):
+        return chosen
+    raise HopscopeError(
+        f"{entry.name}: none of the splits {', '.join(entry.splits)} of {run.path} has the "
+        "5 questions that an interval needs; name others with --splits."
+    )
+
+
+def _checked_splits(run: Run, splits: Sequence[str]) -> tuple[str, ...]:
+    chosen = tuple(dict.fromkeys(splits))
+    for split in chosen:
+        if split not in run.corpus.splits:
+            raise unknown_name("split", split, run.corpus.splits)
+    if small := sorted(set(chosen) - set(usable_splits(run, chosen))):
+        raise HopscopeError(
+            f"split {small[0]!r} has {len(run.queries(small[0]))} questions; an interval "
+            "needs at least 5. Choose another split."
+        )
+    return chosen
+
+
+def usable_splits(run: Run, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of these splits that the run has, with enough questions for an interval."""
+    from circuits.statistics import LEAST_EXAMPLES
+
+    splits = run.corpus.splits
+    return tuple(s for s in names if s in splits and len(splits[s]) >= LEAST_EXAMPLES)
+
+
+def _default_store(folder: Path, name: str) -> ResultStore:
+    """Where the default result would lie; not what it must have been made with."""
+    return ResultStore(folder / RESULTS, name, {})
