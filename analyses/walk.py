@@ -139,7 +139,7 @@ def _results(request: Request, missing: list[int], n_jobs: int | None) -> Iterat
     if n_jobs is None:
         n_jobs = 1 if len(missing) < LEAST_FOR_PROCESSES else joblib.cpu_count()
     task = (
-        str(request.run.path),
+        str(request.run.path.absolute()),  # a worker may have been started anywhere
         str(request.run.manifest.get("created")),
         request.entry.name,
         request.splits,

@@ -99,7 +99,7 @@ class Session:
             bar = TrainingProgress(self.recipe.training.steps, self.trainer.step, shown)
             self._progress = stack.enter_context(bar)
             if writer is not None:
-                self._report = stack.enter_context(trackers(self.recipe, self.path))
+                self._report = stack.enter_context(trackers(self.recipe, writer))
             self._say(*notes)
             try:
                 stopped = self._steps(request, bar)

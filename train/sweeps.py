@@ -2,7 +2,9 @@
 
 Parallelism is joblib's: local processes by default, a Ray cluster with backend "ray".
 A sweep may be started again: finished runs are kept, stopped ones are resumed. A process that is
-told to stop saves the run it is at and begins no other one of the sweep.
+told to stop saves the run it is at and begins no other one of the sweep. Workers may have been
+started anywhere, so every path is absolute before it is sent to one; the folder of the runs must be
+one that all of them and this process share.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ def sweep(
     Args:
         recipe: The recipe file.
         grid: Axes "section.key=a,b,c".
-        out: Folder for all runs.
+        out: Folder for all runs; on a cluster one that all machines share.
         seeds: Seeds 0 to seeds - 1 (counted from the recipe's own) of every combination.
         overrides: `section.key=value` for all of them.
         backend: "loky" for local processes, "ray" for a cluster.
@@ -65,7 +67,12 @@ def sweep(
 
     Returns:
         One row per run: grid values, seed, grok rule, last accuracies, run folder, error.
+
+    Raises:
+        HopscopeError: for a wrong key or value, before anything is trained; what ends a single
+            run is in the column "error".
     """
+    out = out.absolute()
     runs = plan_sweep(recipe, grid, out=out, seeds=seeds, overrides=list(overrides))
     jobs = n_jobs or _default_jobs(runs[0].recipe)
     threads = max(1, joblib.cpu_count() // jobs)
@@ -86,7 +93,7 @@ def sweep(
             f"a process of the sweep was killed, maybe for lack of memory (jobs = {jobs}); start "
             f"the sweep again with fewer --jobs: what is in {out} is kept and gone on with."
         ) from error
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame([_seen_here(row, backend) for row in rows])
     write_atomically(out / TABLE, table.to_csv(index=False).encode())
     return table
 
@@ -97,14 +104,14 @@ def plan_sweep(
     """All runs of a sweep; every recipe is validated before the first one is trained."""
     if seeds < 1:
         raise HopscopeError(f"seeds = {seeds}; a sweep needs at least one.")
-    axes = [parse_axis(axis) for axis in grid]
+    axes, out = [parse_axis(axis) for axis in grid], out.absolute()
     first_seed = load_recipe(recipe, overrides).seed
     runs = []
     for values in itertools.product(*(values for _, values in axes)):
         cell = {key: value for (key, _), value in zip(axes, values, strict=True)}
         for seed in range(first_seed, first_seed + seeds):
             settings = [f"{key}={value}" for key, value in cell.items()]
-            resolved = load_recipe(recipe, [*overrides, *settings, f"seed={seed}"])
+            resolved = load_recipe(recipe, [*overrides, *settings, f"seed={seed}"]).absolute()
             runs.append(SweepRun(cell, seed, resolved, out / _folder_name(cell, seed)))
     folders = Counter(run.path for run in runs)
     if shared := [path for path, n in folders.items() if n > 1]:
@@ -176,11 +183,21 @@ def _train_one(run: SweepRun, threads: int, sweep_name: str) -> dict[str, Any]:
     return row | done.grok | {"step": last["step"]} | accuracies
 
 
+def _seen_here(row: dict[str, Any], backend: str) -> dict[str, Any]:
+    """A run without an error whose folder is not here was written on another machine's disk."""
+    if row["error"] or (Path(row["run"]) / MANIFEST).exists():
+        return row
+    return row | {
+        "error": f"trained, but not into {row['run']} as this machine sees it; give an --out that "
+        f"the workers of backend {backend!r} share with it"
+    }
+
+
 def _existing(run: SweepRun) -> Run | None:
     if not (run.path / MANIFEST).exists():
         return None
     found = open_run(run.path)
-    if found.recipe != run.recipe:
+    if found.recipe.absolute() != run.recipe:
         raise HopscopeError(f"{run.path} holds a run of another recipe; give another --out.")
     return found
 

@@ -159,7 +159,12 @@ class EvaluationSection(Section):
 
 
 class Recipe(Section):
-    """A whole recipe. Equal recipes give equal runs on the same machine."""
+    """A whole recipe. Equal recipes give equal runs on the same machine.
+
+    >>> recipe = load_recipe("train/recipes/demo.toml", ["training.steps=500"])
+    >>> recipe.source.name, recipe.training.steps, recipe.model.d_model
+    ('geonames', 500, 96)
+    """
 
     seed: int = 0
     source: SourceSection = SourceSection()
@@ -170,16 +175,30 @@ class Recipe(Section):
     checkpoints: CheckpointsSection = CheckpointsSection()
     evaluation: EvaluationSection = EvaluationSection()
 
+    def absolute(self) -> Recipe:
+        """The same recipe for a process that may run in another folder: no path is relative."""
+        if self.source.path is None:
+            return self
+        source = self.source.model_copy(update={"path": str(Path(self.source.path).absolute())})
+        return self.model_copy(update={"source": source})
 
-def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+
+def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a TOML recipe and apply `section.key=value` overrides.
 
-    `source.path` is taken relative to the recipe's folder when it is written in the file, and
-    relative to the working directory when it is given as an override.
+    Args:
+        path: The file. `source.path` in it is relative to its folder.
+        overrides: As typed after `--set`. `source.path` in one is relative to the working
+            directory.
 
     Raises:
         HopscopeError: for a missing or malformed file, an unknown key or a value out of range.
+
+    >>> load_recipe("train/recipes/demo.toml", ["training.l=1e-3"])
+    Traceback (most recent call last):
+    circuits.errors.HopscopeError: ... unknown recipe key 'l'. Did you mean 'lr'? Allowed: ...
     """
+    path = Path(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except IsADirectoryError as error:

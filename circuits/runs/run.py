@@ -17,7 +17,8 @@ resume/                optimizer and random state (train/state.py); removed when
 `model` (ModelConfig), `state` ("training", "stopped" or "finished"), `checkpoints` (rows step,
 sha256, bytes), `grok`,
 `baselines`, `device`, `precision`, `kernels` ("compiled", or "pytorch" where there is no C
-compiler), `threads`, `seconds` (spent training) and `notes` (sentences).
+compiler), `threads`, `seconds` (spent training), `notes` (sentences) and, where the run is sent to
+Weights & Biases, `wandb_id`.
 Steps are those that the manifest lists: other files in the folder are never guessed at. A file's
 name is made from its step, so no text from the manifest becomes a path. A run may be opened while
 it is being trained; `Run.refreshed()` reads what has come since.

@@ -8,11 +8,13 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import filelock
 from torch import Tensor
@@ -200,6 +202,14 @@ class RunWriter:
         notes = self.manifest.get("notes", [])
         if sentence not in notes:
             self.manifest["notes"] = [*notes, sentence]
+
+    def tracker_id(self, tracker: str) -> str:
+        """The id under which a tracker knows this run: made once, the same after a resume."""
+        key = f"{tracker}_id"
+        known = self.manifest.get(key)
+        if not (isinstance(known, str) and re.fullmatch(r"[a-z0-9]{8,32}", known)):
+            self.manifest[key] = uuid4().hex[:8]  # no draw from a generator that training uses
+        return str(self.manifest[key])
 
     def _set(self, **facts: Any) -> None:
         """Write the manifest, whole, with these entries; they are taken over once it is there."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import xarray as xr
+from elsewhere import register_elsewhere
 from hand_wired import hand_wired, random_model, save_as_run
 from typer.testing import CliRunner
 
@@ -171,13 +173,22 @@ def test_single_steps_of_another_version_are_refused_before_anything_is_deleted(
 
 
 def test_parallel_equals_serial(run: Run, tmp_path: Path) -> None:
-    import joblib
-
     twin = save_as_run(tmp_path / "twin", WIRED.corpus, {0: WIRED.model, 50: WIRED.model})
     serial = quietly(run, "bridge_patching", steps=[0, 50])
     with joblib.parallel_config(backend="threading"):
         parallel = analyze(twin, "bridge_patching", progress=False, n_jobs=2, examples=20)
     xr.testing.assert_equal(serial, parallel)
+
+
+def test_workers_that_were_started_in_another_folder_find_the_run(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    backend = register_elsewhere(tmp_path / "elsewhere")
+    with joblib.parallel_config(backend=backend):
+        found = analyze("run", "logit_lens", progress=False, n_jobs=2, examples=20)
+    assert found.step.values.tolist() == [0, 50, 100]
 
 
 def test_examples_are_the_same_at_every_checkpoint_and_can_be_looked_up(run: Run) -> None:

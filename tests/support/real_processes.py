@@ -27,10 +27,15 @@ _CONTEXT.set_forkserver_preload(["train.loop", "torch._dynamo"])  # optimizers i
 
 
 def start_training(
-    recipe: Recipe | None, path: Path, *, resume: bool = False, said: Path | None = None
+    recipe: Recipe | None,
+    path: Path,
+    *,
+    resume: bool = False,
+    said: Path | None = None,
+    environment: dict[str, str] | None = None,
 ) -> ForkServerProcess:
     """Train in a process of its own, on one thread; what it says goes into the file `said`."""
-    return _start(_train, recipe, path, resume, said)
+    return _start(_train_in, environment or {}, recipe, path, resume, said)
 
 
 def start_group(
@@ -85,6 +90,11 @@ def _member(rank: int, port: int, stop: tuple[int, int, signal.Signals] | None, 
             signal.raise_signal(stop[2])
 
     Trainer.advance = advance_and_signal  # type: ignore[method-assign]
+    _train(*args)
+
+
+def _train_in(environment: dict[str, str], *args: Any) -> None:
+    os.environ |= environment
     _train(*args)
 
 

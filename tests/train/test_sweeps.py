@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from elsewhere import register_elsewhere
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tiny_runs import tiny_recipe
 from typer.testing import CliRunner
@@ -81,6 +83,41 @@ def test_a_sweep_started_again_keeps_what_is_finished(recipe: Path, tmp_path: Pa
     assert [row["accuracy/id_test"] for row in go()] == [row["accuracy/id_test"] for row in first]
     assert [open_run(str(row["run"])).manifest["created"] for row in first] == created
     assert (tmp_path / "out" / "sweep.csv").read_text().startswith("training.lr,seed,run,error,")
+
+
+def test_workers_that_were_started_in_another_folder_train_into_the_one_that_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = [f"e{i}\tr{j}\te{(i * 7 + j * 3 + 1) % 30}" for i in range(30) for j in range(4)]
+    (tmp_path / "facts.tsv").write_text("\n".join(facts))
+    source = {"name": "triples", "path": "facts.tsv", "options": {}}
+    recipe = recipe_toml(tiny_recipe(training__steps=10, source=source))
+    (tmp_path / "tiny.toml").write_text(recipe)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    backend: Any = register_elsewhere(tmp_path / "elsewhere")
+    table = sweep(Path("tiny.toml"), [], out=Path("out"), backend=backend, n_jobs=2, progress=False)
+    assert table["error"].tolist() == [""]
+    assert open_run(tmp_path / "out" / "seed=0").state == "finished"
+    assert (tmp_path / "out" / "sweep.csv").is_file()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_run_that_is_not_in_its_folder_afterwards_is_an_error(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the workers' disk is another one, though the path is the same."""
+    trained = train.loop.train
+
+    def onto_another_disk(given: Recipe, path: Path, **how: Any) -> Run:
+        return trained(given, tmp_path / "other" / path.name, **how)
+
+    monkeypatch.setattr(train.loop, "train", onto_another_disk)
+    command = ["sweep", str(recipe), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 1
+    assert "1 of 1 runs did not finish" in result.output
+    assert "share" in (tmp_path / "out" / "sweep.csv").read_text()
 
 
 def test_one_failing_run_does_not_end_the_sweep(recipe: Path, tmp_path: Path) -> None:
