@@ -16,6 +16,7 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import TrainingSection
+from train.eager import eager
 from train.gradients import GrokfastEMA, project_orthogonally
 
 _EMBEDDINGS = ("W_E", "W_pos", "W_U")
@@ -117,7 +118,7 @@ class Optimizer:
         self._views = [MatrixView.of(name, parameter) for name, parameter in hidden.items()]
         # match_rms_adamw: one learning rate and decay for both optimizers (2502.16982, section 2.2)
         self._optimizers.append(
-            torch.optim.Muon(
+            eager(torch.optim.Muon)(
                 [view.matrix for view in self._views],
                 lr=training.lr,
                 weight_decay=training.weight_decay,
@@ -195,4 +196,5 @@ def _adamw(
         groups.append({"params": rest, "weight_decay": 0.0})
     device = next(iter(named.values())).device
     lr = torch.tensor(training.lr, device=device) if capturable else training.lr
-    return torch.optim.AdamW(groups, lr=lr, betas=training.betas, fused=True, capturable=capturable)
+    kind = eager(torch.optim.AdamW)
+    return kind(groups, lr=lr, betas=training.betas, fused=True, capturable=capturable)
