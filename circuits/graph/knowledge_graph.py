@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from circuits.errors import HopscopeError, unknown_name
+from circuits.graph.names import check_names
 
 Provenance = Literal["real", "synthetic", "added_true", "added_false"]
 """Where a fact comes from: a real source, a generator, or augmentation (true or false)."""
@@ -72,7 +73,8 @@ class KnowledgeGraph:
         `notes["duplicates"]`.
 
         Raises:
-            HopscopeError: if there is no triple at all, or none is left.
+            HopscopeError: if there is no triple at all, or none is left, or if a name has a
+                control character or half a surrogate pair in it.
         """
         rows, held = list(triples), list(held_back)
         if not rows:
@@ -215,6 +217,8 @@ def _numbered(
     subjects, relations, objects = zip(*rows, strict=True)
     entities, ends = _ranked((*subjects, *objects))
     names, middle = _ranked(relations)
+    check_names("entity", entities)
+    check_names("relation", names)
     return entities, names, np.stack([ends[: len(rows)], middle, ends[len(rows) :]], axis=1)
 
 
