@@ -1,9 +1,9 @@
 """Functional relations computed from coordinates, populations and areas.
 
 Every relation is a true statement *among the cities and countries of the graph*: "nearest city"
-is the nearest of those, by great-circle distance. Each maps an entity to at most one other.
-Ties (equal populations, equal latitudes) are settled by name, so that nothing depends on the
-order in which the data is stored.
+is the nearest of those, by great-circle distance. Each maps an entity to at most one other: where
+two share the place (equal populations, areas, coordinates, distances), neither is "the" largest or
+nearest, and there is no fact.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
 _NEAR = 32  # neighbours looked at for a foreign one before searching abroad only
+_EQUAL = 1e-9  # chords on the unit sphere this close are equal: 6 mm; coordinates are given to 1 m
 
 Pairs = Int[np.ndarray, "n 2"]
 """Rows (subject, object)."""
@@ -49,59 +50,82 @@ class World:
 
 
 def next_by(key: Float[np.ndarray, " n"] | Int[np.ndarray, " n"]) -> Pairs:
-    """Each item with the one of the next larger key; equal keys follow each other by index.
+    """Each item with the one of the next larger key, if a single one has it.
 
-    The last has none.
+    >>> next_by(np.array([3, 5, 3])).tolist()  # items 0 and 2 tie below item 1
+    [[0, 1], [2, 1]]
     """
-    order = np.argsort(key, kind="stable")
-    return np.stack([order[:-1], order[1:]], axis=1)
+    values, place, count = np.unique(key, return_inverse=True, return_counts=True)
+    holder = np.zeros(len(values), int)
+    holder[place] = np.arange(len(key))
+    above = place + 1
+    single = (above < len(values)) & (np.append(count, 0)[above] == 1)
+    items = np.flatnonzero(single)
+    return np.stack([items, holder[above[items]]], axis=1)
 
 
 def ranked_in_country(world: World, key: Float[np.ndarray, " n_cities"], rank: int) -> Pairs:
-    """Rows (country, its city with the `rank`-th largest key, counted from 0)."""
+    """Rows (country, its city with the `rank`-th largest key, counted from 0), without ties."""
     order = np.lexsort([-key, world.city_country])
     countries, starts, counts = np.unique(
         world.city_country[order], return_index=True, return_counts=True
     )
-    enough = counts > rank
-    return np.stack([countries[enough], order[starts[enough] + rank]], axis=1)
+    pairs = []
+    for country, start, count in zip(countries, starts, counts, strict=True):
+        inside = order[start : start + count]
+        if rank < count and (key[inside] == key[inside[rank]]).sum() == 1:
+            pairs.append((country, inside[rank]))
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def nearest_city(world: World, rank: int) -> Pairs:
-    """Rows (city, its nearest other city for rank 1, second nearest for rank 2)."""
+    """Rows (city, its nearest other city for rank 1, second nearest for rank 2), without ties."""
     n = len(world.latitude)
     if n <= rank:
         return np.empty((0, 2), np.int64)
-    _, near = world.tree.query(world.unit_vectors, k=rank + 2)
-    return np.array([(i, _others(row, i)[rank - 1]) for i, row in enumerate(near)])
+    chord, near = world.tree.query(world.unit_vectors, k=rank + 2)  # infinite beyond the last city
+    pairs = []
+    for city in range(n):
+        others = near[city] != city  # the city itself need not come first among equals
+        distance, found = chord[city][others], near[city][others]
+        if _apart(distance, rank - 1):
+            pairs.append((city, found[rank - 1]))
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def _others(row: Int[np.ndarray, " k"], city: int) -> Int[np.ndarray, " m"]:
-    # the city itself need not come first where two share their coordinates
-    return row[row != city]
+def _apart(distance: Float[np.ndarray, " k"], at: int) -> bool:
+    """Whether no neighbour in this ascending list has the distance of the one at `at`."""
+    gaps = np.diff(distance[max(at - 1, 0) : at + 2])
+    return bool((gaps > _EQUAL).all())
 
 
 def farthest_city(world: World) -> Pairs:
-    """Rows (city, the city nearest to its antipode)."""
+    """Rows (city, the city nearest to its antipode), without ties."""
     if len(world.latitude) < 2:
         return np.empty((0, 2), np.int64)
-    _, far = world.tree.query(-world.unit_vectors, k=1)
-    return np.stack([np.arange(len(far)), far], axis=1)
+    chord, far = world.tree.query(-world.unit_vectors, k=2)
+    rows = np.flatnonzero(chord[:, 1] - chord[:, 0] > _EQUAL)
+    return np.stack([rows, far[rows, 0]], axis=1)
 
 
 def nearest_foreign_city(world: World) -> Pairs:
-    """Rows (city, nearest city of another country)."""
+    """Rows (city, nearest city of another country), without ties."""
     n, country = len(world.latitude), world.city_country
     found = np.full(n, -1)
     if len(np.unique(country)) > 1:
-        _, near = world.tree.query(world.unit_vectors, k=min(_NEAR, n))
+        chord, near = world.tree.query(world.unit_vectors, k=min(_NEAR, n))
         foreign = country[near] != country[:, None]
-        hit = foreign.any(axis=1)
-        found[hit] = near[hit, foreign[hit].argmax(axis=1)]
+        hit = foreign.sum(axis=1) > 1  # the second one shows whether the first is alone
+        for city in np.flatnonzero(hit):
+            distance = chord[city][foreign[city]]
+            if _apart(distance, 0):
+                found[city] = near[city][foreign[city]][0]
         for inland in np.unique(country[~hit]):  # far from every border: search abroad only
             rows, abroad = np.flatnonzero(~hit & (country == inland)), country != inland
-            _, nearest = cKDTree(world.unit_vectors[abroad]).query(world.unit_vectors[rows])
-            found[rows] = np.flatnonzero(abroad)[nearest]
+            tree = cKDTree(world.unit_vectors[abroad])
+            distance, nearest = tree.query(world.unit_vectors[rows], k=2)
+            alone = distance[:, 1] - distance[:, 0] > _EQUAL
+            found[rows[alone]] = np.flatnonzero(abroad)[nearest[alone, 0]]
     rows = np.flatnonzero(found >= 0)
     return np.stack([rows, found[rows]], axis=1)
 
@@ -113,17 +137,14 @@ def nearest_foreign_country(world: World) -> Pairs:
 
 
 def largest_neighbour(world: World) -> Pairs:
-    """Rows (country, the one with the largest area among its land neighbours in the graph)."""
-    pairs = [
-        (country, max(near, key=lambda other: (world.country_area[other], -other)))
-        for country, near in enumerate(world.neighbours)
-        if near
-    ]
+    """Rows (country, the one with the largest area among its land neighbours), without ties."""
+    area = world.country_area
+    pairs = []
+    for country, near in enumerate(world.neighbours):
+        by_area = sorted(near, key=lambda other: -area[other])
+        if by_area and (len(near) == 1 or area[by_area[0]] > area[by_area[1]]):
+            pairs.append((country, by_area[0]))
     return np.array(pairs, np.int64).reshape(-1, 2)
-
-
-def _reversed(pairs: Pairs) -> Pairs:
-    return pairs[:, ::-1]
 
 
 COUNTRY_TO_CITY: dict[str, Callable[[World], Pairs]] = {
@@ -136,7 +157,7 @@ COUNTRY_TO_CITY: dict[str, Callable[[World], Pairs]] = {
 }
 COUNTRY_TO_COUNTRY: dict[str, Callable[[World], Pairs]] = {
     "next more populous country": lambda w: next_by(w.country_population),
-    "next less populous country": lambda w: _reversed(next_by(w.country_population)),
+    "next less populous country": lambda w: next_by(-w.country_population),
     "next larger country by area": lambda w: next_by(w.country_area),
     "largest neighbour": largest_neighbour,
 }
@@ -146,11 +167,11 @@ CITY_TO_CITY: dict[str, Callable[[World], Pairs]] = {
     "farthest city": farthest_city,
     "nearest foreign city": nearest_foreign_city,
     "next larger city": lambda w: next_by(w.population),
-    "next smaller city": lambda w: _reversed(next_by(w.population)),
+    "next smaller city": lambda w: next_by(-w.population),
     "next city north": lambda w: next_by(w.latitude),
-    "next city south": lambda w: _reversed(next_by(w.latitude)),
+    "next city south": lambda w: next_by(-w.latitude),
     "next city east": lambda w: next_by(w.longitude),
-    "next city west": lambda w: _reversed(next_by(w.longitude)),
+    "next city west": lambda w: next_by(-w.longitude),
 }
 CITY_TO_COUNTRY: dict[str, Callable[[World], Pairs]] = {
     "nearest foreign country": nearest_foreign_country,

