@@ -189,5 +189,5 @@ def _print_notes(console: Console, notes: dict[str, Any]) -> None:
             f"As read, by exact strings: {exact['facts']:,} distinct triples, "
             f"{exact['paths']:,} two-hop paths, phi {exact['phi']:.3f}."
         )
-    for line in lines:
+    for line in (*lines, *notes.get("reading", ())):
         console.print(f"- {line}", markup=False, highlight=False)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from circuits.errors import HopscopeError, unknown_name
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
+from circuits.graph.sources.grokked_layout import refuse_grokked_folder
 from circuits.graph.sources.options import SourceOptions
 from circuits.graph.sources.registry import HUB_NAMES, SOURCES, Source, source_of_file
 
@@ -27,18 +28,29 @@ def load_source(
     multi_valued: MultiValued = "drop",
     options: Mapping[str, Any] | None = None,
 ) -> KnowledgeGraph:
-    """Read a knowledge graph.
+    """Read a knowledge graph from a source, by its name or from a file.
+
+    What was taken as header, merged or left out is said in `graph.notes["reading"]`, which
+    `hopscope data` prints.
 
     Args:
-        name_or_path: A key of `SOURCES`, or a file.
+        name_or_path: A key of `SOURCES`, or a file, whose kind its ending and its fields tell.
         path: The file, for a source that reads one and is given by name.
         multi_valued: What becomes of (subject, relation) keys with several objects: all their
             facts are left out, the first as the source lists them is kept, or all are kept and
             every two-hop path over them is marked ambiguous.
-        options: Options of that source alone, see its options class.
+        options: Options of that source alone; `SOURCES[name].options` says what there is.
 
     Raises:
         HopscopeError: for an unknown source, option or file, or one that holds no fact.
+
+    >>> graph = load_source("geonames", options={"n_countries": 5})
+    >>> graph.fact_text(0)
+    'Beijing -country-> China'
+    >>> load_source("geonames", options={"n_country": 5})
+    Traceback (most recent call last):
+    ...
+    circuits.errors.HopscopeError: unknown option ... Did you mean 'n_countries'? ...
     """
     source, file = find_source(name_or_path)
     path = path if file is None else file
@@ -60,6 +72,7 @@ def find_source(name_or_path: str | Path) -> tuple[Source, str | Path | None]:
     if str(name_or_path) in HUB_NAMES:
         return SOURCES["two_wiki"], name_or_path
     if Path(name_or_path).is_dir():
+        refuse_grokked_folder(Path(name_or_path))
         raise HopscopeError(f"{name_or_path} is a folder; name the file in it that has the facts.")
     problem = unknown_name("source", str(name_or_path), SOURCES)
     raise HopscopeError(f"{problem} A path is allowed too, but there is no such file.")

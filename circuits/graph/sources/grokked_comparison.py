@@ -16,12 +16,21 @@ from circuits.graph.sources.options import SourceOptions
 
 
 class GrokkedComparisonOptions(SourceOptions):
-    """Size of the table; the defaults are the paper's."""
+    """Size of the table; the defaults are the paper's.
+
+    >>> from circuits.graph.sources import load_source
+    >>> len(load_source("grokked_comparison", options={"n_entities": 7, "n_attributes": 3}))
+    21
+    """
 
     n_entities: int = Field(default=1000, ge=2)
+    """Number of entities that have attributes, e_0 and on."""
     n_attributes: int = Field(default=20, ge=1)
+    """Number of attributes, a_0 and on; each entity has a value for all of them."""
     n_values: int = Field(default=20, ge=2)
+    """Number of values an attribute can take, 0 and on."""
     seed: int = 0
+    """Seed of the draw of values."""
 
 
 OPTIONS = GrokkedComparisonOptions

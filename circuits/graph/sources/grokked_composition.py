@@ -20,13 +20,21 @@ _ROWS_AT_A_TIME = 4096  # bounds the memory of the draw without replacement
 
 
 class GrokkedCompositionOptions(SourceOptions):
-    """Size of the graph; the defaults are the paper's."""
+    """Size of the graph; the defaults are the paper's.
+
+    >>> from circuits.graph.sources import load_source
+    >>> load_source("grokked_composition", options={"n_entities": 100, "n_relations": 30})
+    KnowledgeGraph('grokked_composition': 100 entities, 30 relations, 2,000 facts)
+    """
 
     n_entities: int = Field(default=2000, ge=2)
+    """Number of entities, e_0 and on; each is the subject of facts."""
     n_relations: int = Field(default=200, ge=1)
+    """Number of relations, r_0 and on."""
     out_degree: int = Field(default=20, ge=1)
-    """Distinct relations per subject."""
+    """Facts per subject, each with another relation."""
     seed: int = 0
+    """Seed of the draw of relations and objects."""
 
     @model_validator(mode="after")
     def _enough_relations(self) -> GrokkedCompositionOptions:

@@ -10,9 +10,16 @@ from circuits.errors import HopscopeError
 
 
 class SourceOptions(BaseModel):
-    """Options of one source; unknown keys are refused, values are immutable."""
+    """Options of one source; unknown keys are refused, values are immutable.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    The sentence below each field is its description, for whoever lists the options:
+
+    >>> from circuits.graph.sources import SOURCES
+    >>> SOURCES["geonames"].options.model_fields["capitals"].description
+    'Whether countries have capitals, as cities and as facts.'
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 def existing_file(path: str | Path | None, source: str) -> Path:

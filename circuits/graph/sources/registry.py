@@ -11,6 +11,7 @@ from typing import Any
 
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
+from circuits.graph.sources.files import FORMATS_BY_ENDING, ending, opened
 from circuits.graph.sources.options import SourceOptions
 
 Reader = Callable[[Any, Any, MultiValued], KnowledgeGraph]
@@ -58,7 +59,7 @@ SOURCES: dict[str, Source] = {
         ),
         Source(
             "triples",
-            "Subject, relation, object as TSV, CSV, JSONL or N-Triples.",
+            "Subject, relation, object as TSV, CSV, JSON, parquet, N-Triples, Turtle or other RDF.",
             "circuits.graph.sources.triples",
             reads_file=True,
         ),
@@ -78,25 +79,41 @@ SOURCES: dict[str, Source] = {
 HUB_NAMES = ("xanhho/2WikiMultihopQA", "framolfese/2WikiMultihopQA")
 """Data sets of the hub that `two_wiki` reads by name."""
 
-_TRIPLES = {".tsv", ".tab", ".txt", ".csv", ".nt", ".ntriples"}
-_EITHER = {".json", ".jsonl", ".ndjson"}
+_TWO_WIKI_KEY = re.compile(rb'"evidences"\s*[:,\]]|"(?:supporting_facts|question)"\s*:')
+_SNIFFED = 65536  # bytes of a JSON file that tell its kind
 
 
 def source_of_file(path: Path) -> Source:
-    """The source that reads this file: by its ending, and for JSON by what its records hold."""
-    ending = path.suffix.lower()
-    if ending == ".parquet":
-        return SOURCES["two_wiki"]
-    if ending in _TRIPLES:
-        return SOURCES["triples"]
-    if ending in _EITHER:
-        with path.open("rb") as file:
-            beginning = file.read(65536)
-        list_of_objects = re.match(rb"(\xef\xbb\xbf)?\s*\[\s*\{", beginning) is not None
-        two_wiki = list_of_objects or b'"evidences"' in beginning
-        return SOURCES["two_wiki" if two_wiki else "triples"]
-    endings = ", ".join(sorted(_TRIPLES | _EITHER | {".parquet"}))
-    raise HopscopeError(
-        f"{path}: the kind of file is not known by its ending; allowed: {endings}. "
-        "Rename it, or name the source and give the path."
+    """The source that reads this file: by its ending, and by its fields for JSON and parquet.
+
+    Raises:
+        HopscopeError: if the ending is not known.
+    """
+    kind = FORMATS_BY_ENDING.get(ending(path))
+    if kind is None:
+        endings = ", ".join(sorted(FORMATS_BY_ENDING))
+        raise HopscopeError(
+            f"{path}: the kind of file is not known by its ending; allowed: {endings}, and "
+            "each with .gz except .parquet. Rename it, or name the source and give the path."
+        )
+    questions = (kind == "json" and _json_questions(path)) or (
+        kind == "parquet" and _parquet_questions(path)
     )
+    return SOURCES["two_wiki" if questions else "triples"]
+
+
+def _json_questions(path: Path) -> bool:
+    with opened(path) as file:
+        return _TWO_WIKI_KEY.search(file.read(_SNIFFED)) is not None
+
+
+def _parquet_questions(path: Path) -> bool:
+    import pyarrow as pa  # imported here: slow, and only this format needs it
+    import pyarrow.parquet as pq
+
+    try:
+        names = set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise HopscopeError(f"{path} is not a readable parquet file: {first}") from None
+    return bool(names & {"evidences", "question"})

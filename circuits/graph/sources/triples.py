@@ -1,69 +1,71 @@
-"""Plain triples: TSV, CSV, JSONL and N-Triples.
+"""Files of plain triples: TSV, CSV, JSON, parquet and RDF, each also gzipped (not parquet).
 
-The standard `csv` and `json` do the reading; N-Triples is one regular expression per line, which
-saves a dependency (rdflib) for a format whose grammar is a line. Nothing is left out silently:
+The standard `csv` and `json`, pyarrow and pyoxigraph do the parsing. Nothing is left out silently:
 what cannot be read is an error, unless `skip_broken` asks to leave it out, and then it is counted.
+What was taken as header, left out or unified is said in `notes["reading"]`.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
-from urllib.parse import unquote
+from typing import Literal, get_args
+
+from pydantic import field_validator
 
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
-from circuits.graph.sources.broken import Broken, decoded
+from circuits.graph.sources.columns import ROLES, Columns, role_of
+from circuits.graph.sources.delimited import delimited_rows
+from circuits.graph.sources.files import FORMATS_BY_ENDING, Format, ending, stem
 from circuits.graph.sources.options import SourceOptions, existing_file
-
-Format = Literal["tsv", "csv", "jsonl", "ntriples"]
-Row = tuple[str, str, str]
-MAX_LINE = 1_000_000
-"""Bytes; a longer line is no triple of names but a file of another kind."""
-
-_ENDINGS: dict[str, Format] = {
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".txt": "tsv",
-    ".csv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".nt": "ntriples",
-    ".ntriples": "ntriples",
-}
-_HEADERS = {
-    ("subject", "relation", "object"),
-    ("subject", "predicate", "object"),
-    ("head", "relation", "tail"),
-    ("s", "p", "o"),
-    ("s", "r", "o"),
-    ("h", "r", "t"),
-}
-_TERM = r'(<[^<>"{}|^`\\\s]*>|_:\S+)'
-_LITERAL = r'"((?:[^"\\]|\\.)*)"(?:@[A-Za-z0-9-]+|\^\^<[^<>\s]*>)?'
-_N_TRIPLE = re.compile(rf"{_TERM}\s*(<[^<>\s]*>)\s*(?:{_TERM}|{_LITERAL})\s*\.\s*(?:#.*)?")
-_ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([tbnrf"\'\\]))')
-_CONTROL = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f"}
+from circuits.graph.sources.reading import Reading, Row
+from circuits.graph.sources.records import json_rows, parquet_rows
 
 
 class TriplesOptions(SourceOptions):
-    """How the file is read."""
+    """How a file of triples is read.
 
-    format: Literal["auto", "tsv", "csv", "jsonl", "ntriples"] = "auto"
-    """auto: by the file's ending."""
+    >>> from circuits.graph.sources import load_source
+    >>> _ = Path("facts.csv").write_text("1,Lyon,France,country\\n2,France,Euro,currency\\n")
+    >>> columns = ["-", "subject", "object", "relation"]
+    >>> graph = load_source("facts.csv", options={"columns": columns})
+    >>> [graph.fact_text(i) for i in range(len(graph))]
+    ['France -currency-> Euro', 'Lyon -country-> France']
+    """
+
+    format: Literal["auto"] | Format = "auto"
+    """The file's format; auto: by its ending. "jsonl" is "json", which reads every shape of it."""
+    columns: tuple[str, ...] = ()
+    """The role of each column in the file's order, e.g. ["subject", "object", "relation"]; "-" for
+    a column to leave out. By default known headers and keys tell, else the order is subject,
+    relation, object. For JSON objects, the columns are their keys."""
     header: bool | None = None
-    """Whether the first line of TSV or CSV names the columns; None: seen from what it says."""
+    """TSV and CSV: whether the first line names the columns; by default its words tell."""
     skip_broken: bool = False
-    """Leave broken lines out and count them, in place of refusing the file."""
+    """Leave broken lines and records out and count them, in place of refusing the file."""
     short_names: bool = True
-    """N-Triples: the last part of an IRI as its name ("Lyon" for <http://x.org/Lyon>), where
-    no other term of the file has the same one."""
+    """RDF: name an IRI by its last part ("Lyon" for <http://x.org/Lyon>) where no other term of
+    the file has the same one."""
+    literals: Literal["merge", "apart"] = "merge"
+    """RDF: literals of one text that differ in language, type or outer spaces ("Gift"@en and
+    "Gift"@de) are one name, or keep their full form; "1" and "01" are two names either way."""
+
+    @field_validator("columns")
+    @classmethod
+    def _each_role_once(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        roles = [role_of(name) for name in columns]
+        if columns and any(roles.count(role) != 1 for role in ROLES):
+            raise ValueError('it must name subject, relation and object once each, and "-" others')
+        return columns
+
+    def placed(self) -> Columns | None:
+        """Where the roles are, as far as `columns` says."""
+        if not self.columns:
+            return None
+        roles = [role_of(name) for name in self.columns]
+        subject, relation, obj = (roles.index(role) for role in ROLES)
+        return Columns(subject, relation, obj, len(roles))
 
 
 OPTIONS = TriplesOptions
@@ -72,160 +74,56 @@ OPTIONS = TriplesOptions
 def read(
     path: str | Path | None, options: TriplesOptions, multi_valued: MultiValued
 ) -> KnowledgeGraph:
-    """The graph of a file; `notes["report"]` counts lines, blanks and what was left out."""
+    """The graph of a file.
+
+    `notes["report"]` counts what was read and what was left out, `notes["reading"]` says it.
+    """
     file = existing_file(path, "triples")
-    broken = Broken(str(file))
-    report = {"lines": 0, "blank_or_comment": 0, "header": 0}
-    rows = list(_rows(file, options, broken, report))
+    reading = Reading(file)
+    rows = list(_rows(reading, options))
     if not options.skip_broken:
-        broken.refuse(
-            "Every line must be one subject, relation and object; correct it, or set "
-            "source.options.skip_broken = true to leave such lines out."
+        reading.broken.refuse(
+            "Each must be one subject, relation and object; correct it, say where they are "
+            'with source.options.columns, e.g. ["subject", "object", "relation"], or set '
+            "source.options.skip_broken = true to leave such out."
         )
     if not rows:
-        raise HopscopeError(f"{file} holds no triple ({report['lines']:,} lines were read).")
-    if options.short_names and _format(file, options) == "ntriples":
-        rows = _shortened(rows)
-    full_report = {**report, "broken": broken.count, "first_broken": broken.first}
+        counts = reading.counts.items()
+        found = ", ".join(f"{n:,} {unit.replace('_', ' ')}" for unit, n in counts if n)
+        raise HopscopeError(f"{file} holds no triple (read: {found or 'nothing'}).")
     return KnowledgeGraph.from_triples(
-        file.stem,
+        stem(file),
         rows,
         multi_valued=multi_valued,
-        notes={"source": file.name, "report": full_report},
+        notes={
+            "source": file.name,
+            "report": reading.report(),
+            "reading": [*reading.said, *reading.names.sentences()],
+        },
     )
 
 
-def _rows(
-    file: Path, options: TriplesOptions, broken: Broken, report: dict[str, int]
-) -> Iterator[Row]:
-    kind = _format(file, options)
-    parse = _PARSERS[kind]
-    for number, line in _lines(file, report):
-        text = line if kind == "tsv" else line.strip()
-        if not text.strip() or (kind == "ntriples" and text.startswith("#")):
-            report["blank_or_comment"] += 1
-            continue
-        try:
-            parts = parse(text)
-        except ValueError as problem:
-            broken.add(number, text, str(problem))
-            continue
-        first = report["lines"] - report["blank_or_comment"] == 1
-        if first and kind in ("tsv", "csv") and _is_header(parts, options.header):
-            report["header"] = 1
-            continue
-        problem_found = _problem(parts)
-        if problem_found:
-            broken.add(number, text, problem_found)
-            continue
-        subject, relation, obj = parts
-        yield subject.strip(), relation.strip(), obj.strip()
+def _rows(reading: Reading, options: TriplesOptions) -> Iterable[Row]:
+    kind, columns = _format(reading.file, options), options.placed()
+    if kind == "tsv" or kind == "csv":
+        delimiter = "\t" if kind == "tsv" else ","
+        return delimited_rows(reading, delimiter, columns, options.header)
+    if kind == "json" or kind == "jsonl":
+        return json_rows(reading, columns)
+    if kind == "parquet":
+        return parquet_rows(reading, columns)
+    from circuits.graph.sources.rdf import rdf_rows
 
-
-def _lines(file: Path, report: dict[str, int]) -> Iterator[tuple[int, str]]:
-    with file.open("rb") as stream:
-        number = 0
-        while line := stream.readline(MAX_LINE + 1):
-            number += 1
-            if len(line) > MAX_LINE:
-                raise HopscopeError(
-                    f"{file}: line {number} is longer than {MAX_LINE:,} bytes, so this is no file "
-                    f"of one triple per line; it begins {line[:60]!r}."
-                )
-            report["lines"] = number
-            text = decoded(line, str(file), number)
-            yield number, text.removeprefix("\ufeff").rstrip("\r\n")
+    return rdf_rows(reading, kind, short_names=options.short_names, literals=options.literals)
 
 
 def _format(file: Path, options: TriplesOptions) -> Format:
     if options.format != "auto":
         return options.format
-    ending = file.suffix.lower()
-    if ending not in _ENDINGS:
+    if ending(file) not in FORMATS_BY_ENDING:
         raise HopscopeError(
-            f"{file}: the format is not known by the ending {ending!r}; allowed: "
-            f"{', '.join(_ENDINGS)}; or set source.options.format."
+            f"{file}: the format is not known by the ending {ending(file)!r}; allowed: "
+            f"{', '.join(FORMATS_BY_ENDING)}; or set source.options.format to one of "
+            f"{', '.join(get_args(Format))}."
         )
-    return _ENDINGS[ending]
-
-
-def _is_header(parts: list[str], said: bool | None) -> bool:
-    if said is not None:
-        return said
-    return tuple(part.strip().casefold() for part in parts) in _HEADERS
-
-
-def _problem(parts: list[str]) -> str | None:
-    if len(parts) != 3:
-        return f"has {len(parts)} field{'s' * (len(parts) != 1)} in place of 3"
-    empty = [
-        n for n, p in zip(("subject", "relation", "object"), parts, strict=True) if not p.strip()
-    ]
-    return f"has an empty {empty[0]}" if empty else None
-
-
-def _tsv(line: str) -> list[str]:
-    return line.split("\t")
-
-
-def _csv(line: str) -> list[str]:
-    try:
-        return next(csv.reader([line], strict=True))
-    except csv.Error as error:
-        raise ValueError(f"is not CSV ({error})") from None
-
-
-def _jsonl(line: str) -> list[str]:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON ({error.msg})") from None
-    if isinstance(record, dict):
-        names = next((h for h in _HEADERS if set(h) == set(record)), None)
-        if names is None:
-            raise ValueError("has other fields than subject, relation and object")
-        record = [record[name] for name in names]
-    if not isinstance(record, list) or not all(isinstance(part, str) for part in record):
-        raise ValueError("is neither an object nor a list of three names")
-    return record
-
-
-def _n_triples(line: str) -> list[str]:
-    match = _N_TRIPLE.fullmatch(line)
-    if match is None:
-        raise ValueError("is not an N-Triples statement")
-    subject, relation, resource, literal = match.groups()
-    return [subject, relation, resource if literal is None else _unescaped(literal)]
-
-
-_PARSERS: dict[Format, Callable[[str], list[str]]] = {
-    "tsv": _tsv,
-    "csv": _csv,
-    "jsonl": _jsonl,
-    "ntriples": _n_triples,
-}
-
-
-def _unescaped(literal: str) -> str:
-    def character(match: re.Match[str]) -> str:
-        short, long, control = match.groups()
-        return chr(int(short or long, 16)) if control is None else _CONTROL.get(control, control)
-
-    return _ESCAPE.sub(character, literal)
-
-
-def _shortened(rows: list[Row]) -> list[Row]:
-    """Rows with readable names; terms that would share one keep their IRI."""
-    terms = {term for row in rows for term in row}
-    users = Counter(_short(term) for term in terms)
-    name = {term: _short(term) if users[_short(term)] == 1 else term for term in terms}
-    return [(name[s], name[r], name[o]) for s, r, o in rows]
-
-
-def _short(term: str) -> str:
-    """<http://x.org/page#Old_Lyon> as "Old Lyon"; literals and blank nodes as they are."""
-    if not (term.startswith("<") and term.endswith(">")):
-        return term
-    iri = term[1:-1]
-    last = re.split(r"[/#]", iri.rstrip("/#"))[-1]
-    return unquote(last).replace("_", " ") or iri
+    return FORMATS_BY_ENDING[ending(file)]

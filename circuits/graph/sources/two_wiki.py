@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,28 +19,41 @@ from pydantic import Field
 
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
+from circuits.graph.names import Names
 from circuits.graph.paths import n_two_hop_paths, phi
 from circuits.graph.sources.broken import Broken
+from circuits.graph.sources.json_shapes import keys_of
 from circuits.graph.sources.options import SourceOptions, existing_file
 from circuits.graph.sources.two_wiki_files import hub_files, records, rows
+from circuits.graph.sources.two_wiki_ids import Identified, IdReport, IdRow, aligned_ids, identified
 from circuits.graph.sources.two_wiki_names import (
     Mention,
     Merge,
     Naming,
     name_entities,
     read_aliases,
-    wikidata_id,
 )
 
 QuestionType = Literal["compositional", "inference", "comparison", "bridge_comparison"]
 QUESTION_TYPES: tuple[QuestionType, ...] = get_args(QuestionType)
 Triple = tuple[str, str, str]
+_FIELDS = "_id, type, question, answer and evidences"
 Chain = tuple[str, str, str, str, str]
 """Subject, relation 1, bridge, relation 2, answer."""
 
 
 class TwoWikiOptions(SourceOptions):
-    """How the questions are read and merged."""
+    """How the questions are read and merged.
+
+    >>> import json
+    >>> from circuits.graph.sources import load_source
+    >>> chain = [["Ann Lee", "mother", "Bea Roe"], ["Bea Roe", "born in", "Port Vale"]]
+    >>> _ = Path("questions.jsonl").write_text(
+    ...     json.dumps({"_id": "1", "type": "compositional", "evidences": chain})
+    ... )
+    >>> load_source("questions.jsonl", options={"merge": "exact"}).notes["questions"]
+    [['Ann Lee', 'mother', 'born in']]
+    """
 
     merge: Literal["auto", "exact", "normalised", "ids"] = "auto"
     """What makes two mentions one entity; auto: ids where the data or an alias file has them,
@@ -56,6 +69,9 @@ class TwoWikiOptions(SourceOptions):
     """Which files of the hub data set."""
     limit: int | None = Field(default=None, ge=1)
     """Only the first questions."""
+    skip_broken: bool = False
+    """Leave questions out whose type or evidences cannot be read, and count them, in place of
+    refusing the file."""
 
 
 OPTIONS = TwoWikiOptions
@@ -76,6 +92,17 @@ class TwoWikiQuestion:
         return two_hop_chains(self.evidences)
 
 
+@dataclass
+class _Read:
+    """What was found while reading."""
+
+    names: Names = field(default_factory=Names)
+    said: list[str] = field(default_factory=list)
+    broken: int = 0
+    first_broken: str = ""
+    ids: IdReport = field(default_factory=IdReport)
+
+
 @dataclass(frozen=True)
 class _Raw:
     """A record whose evidences are mentions, before names are merged."""
@@ -88,7 +115,7 @@ def read(
     path: str | Path | None, options: TwoWikiOptions, multi_valued: MultiValued
 ) -> KnowledgeGraph:
     """The graph of all evidence triples; `notes` reports questions, merges and repeats."""
-    raw = _raw_questions(path, options)
+    raw, found = _raw_questions(path, options)
     naming = _naming(raw, path, options)
     without = sum(not question.evidences for question in raw)
     if without == len(raw):
@@ -103,6 +130,13 @@ def read(
         "questions_by_type": dict(sorted(Counter(q.record["type"] for q in raw).items())),
         "questions_without_evidences": without,
         "merged": naming.report,
+        "ids": asdict(found.ids),
+        "report": {
+            "broken": found.broken,
+            "first_broken": found.first_broken,
+            "names": found.names.report(),
+        },
+        "reading": [*found.said, *found.ids.sentences(), *found.names.sentences()],
         "as_read": _as_read(raw),
     }
     return KnowledgeGraph.from_triples(
@@ -132,7 +166,7 @@ def two_wiki_questions(
     """
     if not isinstance(options, TwoWikiOptions):
         options = TwoWikiOptions.model_validate(dict(options or {}))
-    raw = _raw_questions(path, options)
+    raw, _ = _raw_questions(path, options)
     naming = _naming(raw, path, options)
     return [
         TwoWikiQuestion(
@@ -174,46 +208,79 @@ def _triples(question: _Raw, naming: Naming) -> list[Triple]:
     return [(naming[s], relation, naming[o]) for s, relation, o in question.evidences]
 
 
-def _raw_questions(path: str | Path | None, options: TwoWikiOptions) -> list[_Raw]:
-    questions: list[_Raw] = []
+def _raw_questions(path: str | Path | None, options: TwoWikiOptions) -> tuple[list[_Raw], _Read]:
+    read = _Read()
+    kept: list[tuple[dict[str, Any], Identified]] = []
     for file in hub_files(path, options.hub, options.split):
-        broken = Broken(str(file), unit="question")
-        for number, record in enumerate(records(file), 1):
-            question = _raw_question(record, number, broken)
-            if question and question.record["type"] in options.types:
-                questions.append(question)
-            if len(questions) == options.limit:
+        broken = Broken(str(file))
+        for number, record in enumerate(records(file, read.said.append), 1):
+            found = _checked(record, f"question {number}", broken, read.names)
+            if found and record["type"] in options.types:
+                kept.append((record, found))
+            if len(kept) == options.limit:
                 break
-        broken.refuse("Give 2WikiMultiHopQA's own records.")
-    if not questions:
+        if not options.skip_broken:
+            broken.refuse(
+                "Give 2WikiMultiHopQA's own records, or set source.options.skip_broken = true "
+                "to leave such out."
+            )
+        read.broken += broken.count
+        read.first_broken = read.first_broken or broken.first
+    if not kept:
         raise HopscopeError(
             f"{path or options.hub}: no question of type {', '.join(options.types)} in it."
         )
-    return questions
+    ids, read.ids = aligned_ids([found for _, found in kept])
+    questions = [
+        _Raw({**record, "evidences": None}, _mentions(found.evidences, order))
+        for (record, found), order in zip(kept, ids, strict=True)
+    ]
+    return questions, read
 
 
-def _raw_question(record: dict[str, Any], number: int, broken: Broken) -> _Raw | None:
-    if record.get("type") not in QUESTION_TYPES:
+def _mentions(
+    evidences: Sequence[Triple], ids: Sequence[IdRow]
+) -> tuple[tuple[Mention, str, Mention], ...]:
+    of_rows = ids or [(None, None)] * len(evidences)
+    return tuple(((s, i), r, (o, j)) for (s, r, o), (i, j) in zip(evidences, of_rows, strict=True))
+
+
+def _checked(record: dict[str, Any], place: str, broken: Broken, names: Names) -> Identified | None:
+    """The evidences of a record by checked names, with their ids as they stand."""
+    missing = [field for field in ("type", "evidences") if field not in record]
+    if missing:
+        why = (
+            f"has no field {missing[0]!r}; its fields are {keys_of(record)}, expected are {_FIELDS}"
+        )
+        broken.add(place, "", why)
+        return None
+    if record["type"] not in QUESTION_TYPES:
         allowed = ", ".join(QUESTION_TYPES)
-        broken.add(number, str(record.get("type")), f"has a type that is none of {allowed}")
+        broken.add(place, str(record["type"]), f"has a type that is none of {allowed}")
         return None
-    if "evidences" not in record:
-        broken.add(number, str(sorted(record)), "has no field 'evidences' among its fields")
+    try:
+        evidences = [_named(row, names) for row in rows(record["evidences"])]
+    except ValueError as problem:
+        why = f"has evidences that are not name triples: they {problem}"
+        broken.add(place, str(record["evidences"]), why)
         return None
-    table = rows(record["evidences"])
-    if table is None or not all(isinstance(c, str) and c.strip() for row in table for c in row):
-        broken.add(number, str(record["evidences"]), "has evidences that are not name triples")
-        return None
-    ids = rows(record.get("evidences_id")) or []
-    if len(ids) != len(table):  # questions that the authors gave no ids have an empty list
-        ids = [[None, None, None]] * len(table)
-    return _Raw(
-        {**record, "evidences": None},
-        tuple(
-            ((s.strip(), wikidata_id(i)), r.strip(), (o.strip(), wikidata_id(j)))
-            for (s, r, o), (i, _, j) in zip(table, ids, strict=True)
-        ),
-    )
+    try:
+        ids = rows(record.get("evidences_id"))
+    except ValueError:  # ids say nothing new that could be wrong; without them names decide
+        ids = []
+    return identified(str(record.get("_id") or record.get("id") or place), evidences, ids)
+
+
+def _named(row: Sequence[Any], names: Names) -> Triple:
+    if not all(isinstance(part, str) for part in row):
+        raise ValueError("have a row that is not of names")
+    try:
+        subject, relation, obj = (names[part] for part in row)
+    except ValueError as fault:
+        raise ValueError(f"have a row that {fault}") from None
+    if not (subject and relation and obj):
+        raise ValueError("have an empty name")
+    return subject, relation, obj
 
 
 def _naming(raw: list[_Raw], path: str | Path | None, options: TwoWikiOptions) -> Naming:

@@ -1,36 +1,57 @@
-"""Records of 2WikiMultiHopQA from its three published shapes.
+"""Records of 2WikiMultiHopQA from its three published shapes, and from what pandas makes of them.
 
-A JSON list (the authors' archive), JSONL, or parquet (both hub repositories). Only the fields
-that matter are kept, and a JSON list is decoded record by record, so that the 600 MB of contexts
-are never in memory at once. Lists may be JSON strings or columns of a struct.
+A JSON list (the authors' archive), JSONL, or parquet (both hub repositories); further shapes of
+JSON as in `json_shapes`, each also gzipped. Only the fields that matter are kept, and a JSON list
+is decoded record by record, so that the 600 MB of contexts are never in memory at once.
+`evidences` may be a list, a JSON string, or a struct of columns.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from circuits.errors import HopscopeError
-from circuits.graph.sources.broken import Broken, decoded
+from circuits.graph.sources.broken import Broken
+from circuits.graph.sources.files import opened
+from circuits.graph.sources.grokked_layout import refuse_grokked
+from circuits.graph.sources.json_shapes import json_records
+from circuits.graph.sources.json_values import json_values
 from circuits.graph.sources.options import existing_file
 from circuits.graph.sources.registry import HUB_NAMES
 
 FIELDS = ("_id", "id", "type", "question", "answer", "evidences", "evidences_id")
 _STRUCTS = (("fact", "relation", "entity"), ("subject", "relation", "object"))
-_CHUNK = 1 << 20
 
 
-def records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of one file, reduced to `FIELDS`."""
+def records(path: Path, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """The records of one file, reduced to `FIELDS` (all fields, where it has none of those).
+
+    Args:
+        path: A file of any of the shapes.
+        say: Is told how the file was taken apart, where it is not a plain list of records.
+
+    Raises:
+        HopscopeError: if it is not one of the shapes, with what was found.
+    """
     if path.suffix.lower() == ".parquet":
         yield from _parquet_records(path)
         return
-    with path.open("rb") as file:
-        is_list = file.read(_CHUNK).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"["
-    for record in _list_records(path) if is_list else _line_records(path):
-        yield {key: record[key] for key in FIELDS if key in record}
+    broken = Broken(str(path))
+    with opened(path) as stream:
+        for place, record in json_records(json_values(stream, broken), str(path), _known, say):
+            if not isinstance(record, dict):
+                broken.add(place, repr(record), "is not a JSON object")
+                continue
+            refuse_grokked(record, path)
+            yield {key: record[key] for key in FIELDS if key in record} or record
+    broken.refuse("Every record must be one question; correct the file.")
+
+
+def _known(keys: Iterable[str]) -> bool:
+    return "evidences" in keys or {"question", "answer"} <= set(keys)
 
 
 def hub_files(path: str | Path | None, hub: str | None, split: str) -> list[Path]:
@@ -70,7 +91,13 @@ def _parquet_records(path: Path) -> Iterator[dict[str, Any]]:
 
     try:
         file = pq.ParquetFile(path)
-        columns = [name for name in file.schema_arrow.names if name in FIELDS]
+        names = file.schema_arrow.names
+        columns = [name for name in names if name in FIELDS]
+        if "evidences" not in columns:
+            raise HopscopeError(
+                f"{path} has the columns {', '.join(names)}, and not 'evidences' among them; "
+                "give 2WikiMultiHopQA's own file."
+            )
         for batch in file.iter_batches(columns=columns):
             yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
@@ -78,81 +105,43 @@ def _parquet_records(path: Path) -> Iterator[dict[str, Any]]:
         raise HopscopeError(f"{path} is not a readable parquet file: {first}") from None
 
 
-def _line_records(path: Path) -> Iterator[dict[str, Any]]:
-    broken = Broken(str(path))
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            text = decoded(line, str(path), number).strip().lstrip("\ufeff")
-            if not text:
-                continue
-            try:
-                record = json.loads(text)
-            except json.JSONDecodeError as error:
-                broken.add(number, text, f"is not JSON ({error.msg})")
-                continue
-            if isinstance(record, dict):
-                yield record
-            else:
-                broken.add(number, text, "is not a JSON object")
-    broken.refuse("Every line must be one question.")
+def rows(value: object) -> list[list[Any]]:
+    """`evidences` in any of its forms as rows of three.
 
-
-def _list_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Decode a JSON list one item at a time; more is read only when an item is cut off."""
-    decoder, text, at, number, want = json.JSONDecoder(), "", 0, 0, _CHUNK
-    with path.open(encoding="utf-8-sig") as file:
-        try:
-            text = file.read(want).lstrip()
-            at = 1  # after the opening bracket
-            while True:
-                while at < len(text) and text[at] in " \t\r\n,":
-                    at += 1
-                if text[at : at + 1] == "]":
-                    return
-                try:
-                    record, at = decoder.raw_decode(text, at)
-                    want = _CHUNK
-                except json.JSONDecodeError as error:
-                    more = file.read(want)
-                    want *= 2  # a long record is parsed again at most log times
-                    if not more:
-                        raise HopscopeError(
-                            f"{path}: item {number + 1} of the JSON list cannot be read "
-                            f"({error.msg}): {text[at : at + 80]!r}. Is the file complete?"
-                        ) from None
-                    text, at = text[at:] + more, 0
-                    continue
-                number += 1
-                if not isinstance(record, dict):
-                    raise HopscopeError(f"{path}: item {number} is not a JSON object.")
-                yield record
-        except UnicodeDecodeError as error:
-            raise HopscopeError(
-                f"{path} is not UTF-8 ({error.reason}); save the file as UTF-8."
-            ) from None
-
-
-def rows(value: object) -> list[list[Any]] | None:
-    """`evidences` in any of its forms as rows of three; None if it is none of them."""
+    Raises:
+        ValueError: if it is none of them, with what is wrong with it.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except json.JSONDecodeError:
-            return None
+        except ValueError:
+            raise ValueError("are not JSON") from None
     if value is None:
         return []
     if isinstance(value, dict):
-        for names in _STRUCTS:
-            if all(name in value for name in names):
-                return [list(row) for row in zip(*(value[n] for n in names), strict=True)]
-        return None
+        return _rows_of_struct(value)
     if not isinstance(value, list):
-        return None
-    table: list[list[Any]] = []
-    for row in value:
-        if isinstance(row, dict):
-            row = next(([row[n] for n in s] for s in _STRUCTS if set(s) <= row.keys()), None)
-        if not isinstance(row, list) or len(row) != 3:
-            return None
-        table.append(row)
-    return table
+        raise ValueError("are not a list")
+    return [_row(item) for item in value]
+
+
+def _rows_of_struct(struct: dict[str, Any]) -> list[list[Any]]:
+    names = next((names for names in _STRUCTS if set(names) <= struct.keys()), None)
+    if names is None:
+        raise ValueError(f"have the members {', '.join(struct)}")
+    columns = [struct[name] or [] for name in names]  # null where the question has none
+    if not all(isinstance(column, list) for column in columns):
+        raise ValueError("have members that are not lists")
+    if len({len(column) for column in columns}) > 1:
+        sizes = ", ".join(f"{n}: {len(c)}" for n, c in zip(names, columns, strict=True))
+        raise ValueError(f"have members of different lengths ({sizes})")
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _row(item: object) -> list[Any]:
+    if isinstance(item, dict):
+        names = next((names for names in _STRUCTS if set(names) <= item.keys()), None)
+        item = [item[name] for name in names] if names else None
+    if not isinstance(item, list) or len(item) != 3:
+        raise ValueError("have a row that is not a triple")
+    return item

@@ -18,10 +18,12 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from circuits.graph.sources.broken import Broken, decoded
+from circuits.graph.sources.broken import Broken
+from circuits.graph.sources.files import opened, text_lines
 
 Merge = Literal["exact", "normalised", "ids"]
 Mention = tuple[str, str | None]
@@ -54,6 +56,7 @@ def wikidata_id(value: object) -> str | None:
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
+@lru_cache(maxsize=1 << 18)
 def normalised(name: str) -> str:
     """The form by which names are compared."""
     plain = unicodedata.normalize("NFC", name).translate(_TYPOGRAPHIC)
@@ -71,16 +74,19 @@ def read_aliases(path: Path) -> dict[str, list[str]]:
     """Aliases and demonyms per id: `id_aliases.json`, one JSON object per line."""
     aliases: dict[str, list[str]] = {}
     broken = Broken(str(path))
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            text = decoded(line, str(path), number).strip()
-            if not text:
+    with opened(path) as file:
+        for number, line in text_lines(file, str(path)):
+            if not line.strip():
                 continue
             try:
-                entry = json.loads(text)
-                aliases[entry["Q_id"]] = [*entry.get("aliases", []), *entry.get("demonyms", [])]
-            except (json.JSONDecodeError, KeyError, TypeError):
-                broken.add(number, text, "is not an object with Q_id, aliases and demonyms")
+                entry = json.loads(line)
+                names = [*entry.get("aliases", []), *entry.get("demonyms", [])]
+                if not all(isinstance(name, str) for name in names):
+                    raise TypeError
+                aliases[entry["Q_id"]] = names
+            except (ValueError, KeyError, TypeError, AttributeError):
+                why = "is not an object with Q_id, aliases and demonyms"
+                broken.add(f"line {number}", line, why)
     broken.refuse("Give the authors' id_aliases.json, or leave source.options.aliases out.")
     return aliases
 
