@@ -75,15 +75,17 @@ class Names(dict[str, str]):
 
     def report(self) -> dict[str, Any]:
         """Counts of spellings and names, and the names with several spellings."""
+        changed = {name for text, name in self.items() if text != name}
         spellings: defaultdict[str, list[str]] = defaultdict(list)
-        for text, name in self.items():
-            spellings[name].append(text)
-        unified = {name: texts for name, texts in spellings.items() if len(texts) > 1}
+        for text, name in self.items() if changed else ():
+            if name in changed:
+                spellings[name].append(text)
+        unified = {name: sorted(texts) for name, texts in spellings.items() if len(texts) > 1}
         return {
             "spellings": len(self),
-            "names": len(spellings),
+            "names": len(self) - sum(len(texts) - 1 for texts in unified.values()),
             "unified": len(unified),
-            "examples": [[name, sorted(unified[name])] for name in sorted(unified)[:_EXAMPLES]],
+            "examples": [[name, unified[name]] for name in sorted(unified)[:_EXAMPLES]],
         }
 
     def sentences(self) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import methodcaller
 
 from circuits.errors import HopscopeError
 from circuits.graph.sources.columns import (
     EXPECTED,
     IN_ORDER,
+    ROLES,
     Columns,
     columns_named,
     described,
@@ -62,7 +64,7 @@ def delimited_rows(
 
 def _rows(reading: Reading, lines: Iterator[tuple[int, str]], layout: Layout) -> Iterator[Row]:
     """The rest of the lines; a million of them pass here, hence the local names."""
-    split, columns, row, width = layout.split, layout.columns, reading.row, layout.columns.width
+    split, names, columns, width = layout.split, reading.names, layout.columns, layout.columns.width
     at_subject, at_relation, at_object = columns.subject, columns.relation, columns.object
     number = blank = 0
     for number, line in lines:
@@ -73,7 +75,10 @@ def _rows(reading: Reading, lines: Iterator[tuple[int, str]], layout: Layout) ->
             parts = split(line)
             if len(parts) != width:
                 raise ValueError(_wrong_width(len(parts), width))
-            yield row(parts[at_subject], parts[at_relation], parts[at_object])
+            row = names[parts[at_subject]], names[parts[at_relation]], names[parts[at_object]]
+            if "" in row:
+                raise ValueError(f"has an empty {ROLES[row.index('')]}")
+            yield row
         except ValueError as problem:
             reading.broken.add(f"line {number}", line, str(problem))
     reading.counts["lines"] = max(reading.counts["lines"], number)
@@ -143,7 +148,7 @@ def _splitter(line: str, delimiter: str) -> tuple[Split, list[str]]:
         cells = line.split("\t")
         quoted = all(len(c) > 1 and c[0] == c[-1] == '"' for c in cells)
         if not (quoted and columns_named(cells)):
-            return _tab_separated, cells
+            return methodcaller("split", "\t"), cells
 
     def split(text: str) -> list[str]:
         try:
@@ -155,7 +160,3 @@ def _splitter(line: str, delimiter: str) -> tuple[Split, list[str]]:
         return split, split(line)
     except ValueError:  # noted as broken when the line is read
         return split, []
-
-
-def _tab_separated(line: str) -> list[str]:
-    return line.split("\t")

@@ -6,7 +6,6 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
@@ -81,27 +80,41 @@ def text_lines(stream: BinaryIO, file: str) -> Iterator[tuple[int, str]]:
     Raises:
         HopscopeError: if a line is not UTF-8 or too long to be a line of names.
     """
-    lines = iter(partial(stream.readline, MAX_LINE + 1), b"")
-    for number, line in enumerate(lines, 1):
-        if len(line) > MAX_LINE:
+    number = 0
+    for block in _whole_lines(stream, file):
+        try:
+            text = block.decode()
+        except UnicodeDecodeError as error:
+            whole, end, cut = block[: error.start].rpartition(b"\n")
+            line = number + 1 + (whole + end).count(b"\n")
+            raise HopscopeError(
+                f"{file}: line {line} is not UTF-8 (byte {block[error.start]:#04x} at column "
+                f"{len(cut) + 1}); save the file as UTF-8."
+            ) from None
+        if number == 0:
+            text = text.removeprefix("\ufeff")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n")
+        lines = text.removesuffix("\n").split("\n")
+        yield from enumerate(lines, number + 1)
+        number += len(lines)
+
+
+def _whole_lines(stream: BinaryIO, file: str) -> Iterator[bytes]:
+    """The file in blocks that end where a line ends; one decoded block is fast to cut up."""
+    rest, number = b"", 1
+    while block := stream.read(MAX_LINE):
+        whole, end, rest_of_block = block.rpartition(b"\n")
+        if end:
+            number += whole.count(b"\n") + 1
+            yield rest + whole + end
+            rest = rest_of_block
+        else:
+            rest += block
+        if len(rest) > MAX_LINE:
             raise HopscopeError(
                 f"{file}: line {number} is longer than {MAX_LINE:,} bytes, so this is not a file "
-                f"of one triple per line; it begins {line[:60]!r}."
+                f"of one triple per line; it begins {rest[:60]!r}."
             )
-        text = decoded(line, file, number)
-        yield number, (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\r\n")
-
-
-def decoded(line: bytes, file: str, number: int) -> str:
-    """A line as text.
-
-    Raises:
-        HopscopeError: if it is not UTF-8.
-    """
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise HopscopeError(
-            f"{file}: line {number} is not UTF-8 (byte {line[error.start]:#04x} at column "
-            f"{error.start + 1}); save the file as UTF-8."
-        ) from None
+    if rest:
+        yield rest.removesuffix(b"\r")

@@ -6,7 +6,8 @@ is some thirty times as fast as rdflib. What it reads gets names that people can
 1. An IRI is named by its last part ("Old Lyon" for <http://x.org/Old_Lyon>), unless another term
    of the file would have the same name: then it keeps its full form.
 2. A literal is named by its text, without language, type and outer spaces; "1" and "01" are two
-   texts. Control characters in it stay written as escapes ("two\\nlines").
+   texts, as in the standard (RDF 1.1; the stores of both libraries rewrite or merge them by value,
+   the parser used here does not). Control characters stay written as escapes ("two\\nlines").
 3. Graph names of quads are left out.
 """
 

@@ -138,6 +138,12 @@ def test_iris_that_would_share_a_short_name_stay_apart(tmp_path):
         ("f.tsv", "\n\n", r"holds no triple \(read: 2 lines"),
         ("f.tsv", "subject\trelation\tobject\n", "holds no triple"),
         ("f.tsv", b"a\tb\t\xe9\n", "line 1 is not UTF-8 .byte 0xe9 at column 5"),
+        (
+            "f.tsv",
+            b"a\tb\tc\n" * 200_000 + b"a\tb\t\xe9",
+            "line 200001 is not UTF-8 .byte 0xe9 at column 5",
+        ),
+        ("f.tsv", b"a\tb\tc\n\n" + b"x" * 10_000_000, "line 3 is longer than"),
         ("f.tsv", b"x" * 10_000_000, "line 1 is longer than 1,000,000 bytes"),
         ("f.xyz", "a\tb\tc\n", "kind of file is not known"),
     ],
@@ -158,6 +164,18 @@ def test_broken_lines_can_be_left_out_and_are_counted(tmp_path):
     assert report["broken"] == 2
     assert report["first_broken"] == "line 4 has 1 field in place of 3: 'broken'"
     assert graph.notes["duplicates"] == 1
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_lines_are_numbered_across_blocks_of_the_file(tmp_path, line_end):
+    rows = [f"entity {i}\tnext\tentity {i + 1}" for i in range(100_000)]  # three megabytes
+    rows[77_777] = ""
+    rows[88_888] = "broken"
+    for last in ("", line_end):
+        path = _write(tmp_path, "f.tsv", line_end.join(rows) + last)
+        report = load_source(path, options={"skip_broken": True}).notes["report"]
+        assert (report["lines"], report["blank_or_comment"]) == (100_000, 1)
+        assert report["first_broken"].startswith("line 88889 has 1 field")
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
