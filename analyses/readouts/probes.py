@@ -107,7 +107,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
 @dataclass(frozen=True)
 class Folds:
-    """The fold of each trained question and example; a fold is judged by the probe of the others."""
+    """The fold of each trained question and example; the probe of the other folds judges it."""
 
     train: Int[np.ndarray, " n_train"]
     examples: Int[np.ndarray, " n"]
