@@ -263,7 +263,7 @@ def catalog_entry(name: str, task: Task) -> Analysis:
     if task not in entry.tasks:
         fitting = [other.name for other in CATALOG.values() if task in other.tasks]
         raise HopscopeError(
-            f"{name} is for the task {' or '.join(entry.tasks)} and this run's task is {task}; "
+            f"{name} is for the task {' or '.join(entry.tasks)}, but this run's task is {task}; "
             f"analyses for it: {', '.join(fitting) or 'none'}."
         )
     return entry
