@@ -1,9 +1,13 @@
-"""The catalog of analyses: command line, walk, dashboard and documentation iterate over it.
+"""The catalog of analyses, read by the command line, the walk and the export of figures.
 
-An analysis is a module with two names: `Options`, a subclass of `AnalysisOptions`, and
-`run(model, examples, options) -> xarray.Dataset`, a pure function for one checkpoint and one split
-(dims without `step` and `split`, which the walk adds; per-example variables have the dim
-`example` first and end in `_example`). Adding an analysis is adding its file and its entry here.
+An analysis is a module with two names:
+
+- `Options`, a subclass of `AnalysisOptions`;
+- `run(model, examples, options) -> xarray.Dataset`, a pure function for one checkpoint and one
+  split. The dataset has no dims `step` and `split`, which the walk adds. Per-example variables have
+  the dim `example` first and a name that ends in `_example`.
+
+To add an analysis, add its file and an entry here.
 """
 
 from __future__ import annotations
@@ -28,33 +32,33 @@ if TYPE_CHECKING:
 
 
 class AnalysisOptions(BaseModel):
-    """Options that every analysis has; unknown ones are refused."""
+    """Options that every analysis has; an unknown option is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     examples: int = Field(default=300, ge=5)
-    """Examples per split, drawn once and the same for every checkpoint."""
+    """Examples per split; they are drawn once and are the same at every checkpoint."""
     seed: int = 0
-    """Of the draw of examples and of everything else that is random."""
+    """Seed of the draw of examples and of everything else that is random."""
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """An entry of the catalog; the module is imported when it is first used."""
+    """An entry of the catalog; its module is imported on first use."""
 
     name: str
     title: str
     about: str
-    """Two sentences: what it measures and how to read it."""
+    """Two sentences: what the analysis measures, and how to read it."""
     module: str
     tasks: tuple[Task, ...] = ("composition",)
     version: int = 1
-    """Raised whenever the same options would give other numbers, so that old results are not
+    """Increased whenever the same options would give other numbers, so that old results are never
     mixed with new ones."""
     splits: tuple[str, ...] = ("train_inferred", "id_test", "ood_test")
-    """Splits analyzed unless others are named."""
+    """Splits that are analyzed unless others are named."""
     default_steps: Literal["all", "last"] = "all"
-    """Checkpoints analyzed unless others are named; "last" for what is too costly for all."""
+    """Checkpoints that are analyzed unless others are named; "last" if all would cost too much."""
 
     @property
     def run(self) -> Callable[[HookedTransformer, Examples, Any], xr.Dataset]:
@@ -63,11 +67,11 @@ class Analysis:
 
     @property
     def options_type(self) -> type[AnalysisOptions]:
-        """Its options."""
+        """The class of its options."""
         return import_module(self.module).Options
 
     def options(self, given: Mapping[str, Any]) -> AnalysisOptions:
-        """Validated options."""
+        """Validate options; an unknown name or a bad value raises `HopscopeError`."""
         try:
             return self.options_type.model_validate(dict(given))
         except ValidationError as error:
@@ -86,7 +90,7 @@ _ENTRIES = (
         "logit_lens",
         "Logit lens",
         "Decodes every residual state with the final norm and the unembedding and ranks the "
-        "bridge, the later relations and the answer. A mean reciprocal rank near 1 says that the "
+        "bridge, the later relations and the answer. A mean reciprocal rank near 1 means that the "
         "token can be read off there.",
         "analyses.readouts.logit_lens",
     ),
@@ -117,18 +121,18 @@ _ENTRIES = (
     Analysis(
         "probes",
         "Probes and geometry of the bridge",
-        "Trains a linear probe for the bridge at every state and judges it on first hops it has "
-        "not seen, beside shuffled labels. Cosines say how alike states with the same bridge "
-        "are, and how close to its embedding.",
+        "Trains a linear probe for the bridge at every state and tests it on first hops it has "
+        "not seen, against shuffled labels. Cosines show how similar states with the same bridge "
+        "are to each other, and to its embedding.",
         "analyses.readouts.probes",
         version=2,
     ),
     Analysis(
         "tuned_lens",
         "Tuned lens",
-        "The logit lens after an affine translator per layer that is trained at each "
-        "checkpoint. It reads what a state would become, where the plain lens assumes the last "
-        "layer's basis.",
+        "Applies the logit lens after an affine translator per layer, which is trained at each "
+        "checkpoint. It reads what a state will become, whereas the plain lens assumes that the "
+        "state is already in the last layer's basis.",
         "analyses.readouts.tuned_lens",
         version=2,
     ),
@@ -136,8 +140,8 @@ _ENTRIES = (
         "back_patching",
         "Back-patching",
         "Writes a late state of a question into an earlier layer of the same question. Wrong "
-        "answers that it mends, beyond what another question's state mends, were computed too "
-        "late.",
+        "answers that this mends, beyond those that another question's state mends, were computed "
+        "too late.",
         "analyses.interventions.back_patching",
         tasks=("composition", "comparison"),
     ),
@@ -152,8 +156,8 @@ _ENTRIES = (
     Analysis(
         "attention",
         "Attention patterns and head scores",
-        "How much every head attends from each position to each other, and what its output adds "
-        "to the logit of the bridge and of the answer. A head of the circuit reads the subject "
+        "Measures how much every head attends from each position to each other, and what its "
+        "output adds to the logits of bridge and answer. A head of the circuit reads the subject "
         "at relation 1, or relation 1 at the last position.",
         "analyses.readouts.attention",
         tasks=("composition", "comparison"),
@@ -161,8 +165,9 @@ _ENTRIES = (
     Analysis(
         "weights",
         "Weights and gradients",
-        "Norms and effective ranks of all parameters, and the cosine between gradient and "
-        "weights. A cosine near -1 says that training only scales the weights up.",
+        "Measures the norms of all parameters, the effective ranks of all matrices, and the "
+        "cosine between gradient and weights. A cosine near -1 means that training only scales "
+        "the weights up.",
         "analyses.readouts.weights",
         version=2,
         tasks=("composition", "comparison"),
@@ -172,17 +177,17 @@ _ENTRIES = (
         "component_patching",
         "Component patching",
         "Overwrites the output of one attention layer, head or MLP at one position with its value "
-        "for a corrupted question. How far the answer's logit falls says which token of the "
-        "question that component carries there.",
+        "for a corrupted question. The fall of the answer's logit, relative to the corrupted "
+        "question's answer, shows which token of the question the component carries there.",
         "analyses.interventions.component_patching",
         splits=("id_test",),
     ),
     Analysis(
         "path_patching",
         "Path patching",
-        "Lets what one component writes for a corrupted question reach one single later "
-        "component, all others staying as they were. The fall of the answer's logit is what runs "
-        "along that edge.",
+        "Lets the output of one component for a corrupted question reach a single later "
+        "component, while all others stay as they were. The fall of the answer's logit shows what "
+        "that edge carries.",
         "analyses.circuits.path_patching",
         splits=("id_test",),
         default_steps="last",
@@ -191,7 +196,7 @@ _ENTRIES = (
         "attribution",
         "Attribution patching",
         "Predicts the effect of patching every component from gradients, at the cost of a few "
-        "backward passes. Its correlation with real patching says how far the prediction holds.",
+        "backward passes. Its correlation with real patching shows how far to trust it.",
         "analyses.interventions.attribution",
         version=2,
         splits=("id_test",),
@@ -201,8 +206,8 @@ _ENTRIES = (
         "circuit_discovery",
         "The circuit",
         "Finds the edges between components that carry the answer, by path patching against "
-        "placebo patches. Restricted to a faithful circuit the model answers as before, and "
-        "without a complete one it cannot.",
+        "placebo patches. With a faithful circuit alone the model answers as before, and without "
+        "a complete circuit it cannot.",
         "analyses.circuits.discovery",
         version=3,
         splits=("train_inferred", "id_test"),
@@ -210,9 +215,9 @@ _ENTRIES = (
     Analysis(
         "route_ablation",
         "Only the two-hop route, and without its bridge",
-        "Cuts every edge past the bridge, or every edge that carries the bridge, at all steps "
-        "alike. Accuracy and loss of the two models say how much of the answer composes and how "
-        "much is shortcut.",
+        "Cuts either every edge that bypasses the bridge or every edge that carries it, the same "
+        "edges at all steps. Accuracy and loss of the two models show how much of the answer is "
+        "composition and how much is shortcut.",
         "analyses.circuits.route_ablation",
         version=3,
         splits=("train_inferred", "id_test"),
@@ -221,8 +226,8 @@ _ENTRIES = (
         "edit_propagation",
         "Edit propagation",
         "Changes one atomic fact by a small fine-tune and asks the two-hop questions that go "
-        "through it. A model that composes gives the new answers, one that has memorized keeps "
-        "the old ones.",
+        "through it. A model that composes gives the new answers, and one that has memorized "
+        "keeps the old ones.",
         "analyses.interventions.edit_propagation",
         version=2,
         splits=("id_test", "ood_test"),
@@ -232,16 +237,16 @@ _ENTRIES = (
         "comparison_tracing",
         "Causal tracing of comparisons",
         "Overwrites one state with its value for a question whose attribute or entity was "
-        "replaced so that the label changes. The share of answers that are then not right is the "
-        "strength of that state; beside it the accuracy without a patch.",
+        "replaced so that the label changes. The share of answers that are then wrong is the "
+        "strength of that state, to be read beside the accuracy without a patch.",
         "analyses.interventions.comparison_tracing",
         tasks=("comparison",),
     ),
     Analysis(
         "comparison_lens",
         "Logit lens of comparisons",
-        "Ranks the two compared values and the label at every state. A value that is readable "
-        "at its entity's position has been looked up there.",
+        "Ranks the two compared values and the label at every state. A value that can be read "
+        "off its entity's position has been looked up there.",
         "analyses.readouts.comparison_lens",
         tasks=("comparison",),
     ),
@@ -258,7 +263,7 @@ def catalog_entry(name: str, task: Task) -> Analysis:
     if task not in entry.tasks:
         fitting = [other.name for other in CATALOG.values() if task in other.tasks]
         raise HopscopeError(
-            f"{name} is for the task {' or '.join(entry.tasks)} and this run's task is {task}; "
+            f"{name} is for the task {' or '.join(entry.tasks)}, but this run's task is {task}; "
             f"analyses for it: {', '.join(fitting) or 'none'}."
         )
     return entry

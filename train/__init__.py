@@ -1,1 +1,4 @@
-"""Training: recipes, optimizers, the loop and sweeps."""
+"""Training: batches, losses, optimizers, the loop, sweeps, and the recipes that ship (`recipes/`).
+
+May import `circuits`, which also holds the schema of recipes; never `analyses` or `app`.
+"""

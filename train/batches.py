@@ -1,8 +1,8 @@
-"""Batches drawn on the device where the data set lies.
+"""Batches, drawn on the device that holds the data set.
 
-Sampling is without replacement: every epoch is one permutation of the training set from a
-`torch.Generator` of its own. Batches have a fixed size; a batch that crosses the end of an epoch
-takes the rest of it and the beginning of the next.
+Sampling is without replacement: every epoch is one permutation of the training set, drawn from a
+`torch.Generator` that nothing else uses. Batches have a fixed size; a batch that crosses the end of
+an epoch takes the rest of that epoch and the beginning of the next.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from circuits.errors import HopscopeError
 
 
 class Batch(NamedTuple):
-    """What one step sees."""
+    """The rows of one optimizer step."""
 
     tokens: Int[Tensor, "batch pos"]
     predict_at: Int[Tensor, " batch"]
@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """An endless sequence of batches that can be put back to where it was."""
+    """An endless sequence of batches, whose position can be saved and restored."""
 
     def __init__(
         self,
@@ -42,9 +42,9 @@ class Batches:
         Args:
             data: The whole training set, on the device.
             size: Global batch size.
-            seed: Seed of the order.
+            seed: Seed of the order of rows.
             rank: Which share of each global batch this process takes.
-            world: Number of processes; every one draws the same order.
+            world: Number of processes; all draw the same order.
         """
         if size % world:
             raise HopscopeError(
@@ -60,7 +60,7 @@ class Batches:
         self.position = 0
 
     def next(self) -> Batch:
-        """The next batch (this process's share of it)."""
+        """This process's share of the next batch."""
         missing = self._size - (len(self.order) - self.position)
         if missing > 0:
             n, device = len(self._rows), self.order.device
@@ -76,23 +76,23 @@ class Batches:
         return Batch(rows[:, :-2], rows[:, -2], rows[:, -1])
 
     def first(self, size: int) -> Batch:
-        """The first `size` rows of the training set, over and over where it has fewer."""
+        """The first `size` rows of the training set, repeated if it has fewer."""
         chosen = torch.arange(size, device=self.order.device) % len(self._rows)
         rows = self._rows[chosen]
         return Batch(rows[:, :-2], rows[:, -2], rows[:, -1])
 
     def state(self) -> dict[str, Tensor]:
-        """All that determines the batches to come."""
+        """Everything that determines the batches to come."""
         return {
             "order": self.order[self.position :].clone(),
             "generator": self.generator.get_state(),
         }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Put back what `state` gave."""
+        """Restore what `state` returned."""
         self.order = state["order"].to(self.order.device)
         self.position = 0
         generator = state["generator"].cpu()
         if len(generator) == len(self.generator.get_state()):
             self.generator.set_state(generator)
-        # else it is that of another kind of device: later epochs are in an order of their own
+        # otherwise it comes from another kind of device, and later epochs get a different order

@@ -1,10 +1,10 @@
 """Several processes for one run: `torchrun --nproc-per-node 4 -m app.cli train RECIPE --out RUN`.
 
-Every process draws the same global batch and takes its share of it; DistributedDataParallel
-averages the gradients, so the losses are those of one process with the same global batch. Only
+Every process draws the same global batch and takes its share of it. DistributedDataParallel
+averages the gradients, so the losses equal those of one process with the same global batch. Only
 the first process writes. A run may be resumed with another number of processes. With dropout each
-process draws its own masks, and only the first one's random state is kept: a resumed run is then
-correct but not bit for bit the same.
+process draws its own masks, and only the first one's random state is saved: a resumed run is then
+correct, but not identical bit for bit.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from torch.nn.parallel import DistributedDataParallel
 from circuits.errors import HopscopeError
 
 _ARGUMENTS = inspect.signature(DistributedDataParallel).parameters
-_BUFFERS_STAY: dict[str, Any] = {  # the newer name, where PyTorch has it: the older one warns there
+_BUFFERS_STAY: dict[str, Any] = {  # the newer name if PyTorch has it: the older one then warns
     "forward_sync_buffers" if "forward_sync_buffers" in _ARGUMENTS else "broadcast_buffers": False
 }
-"""Buffers are constants: they need not be sent around before each forward pass."""
+"""Buffers are constants, so they need not be broadcast before each forward pass."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those that train together."""
+    """This process and its place among those that train together."""
 
     device: torch.device
     rank: int = 0
@@ -41,9 +41,9 @@ class Group:
 
     @contextmanager
     def own_randomness(self) -> Iterator[None]:
-        """Put the state of the random generators that a training draws from back at the end."""
+        """Restore, at the end, the random generators from which training draws."""
         gpus = [torch.cuda.current_device()] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(gpus):  # of all GPUs it would wake each in every process
+        with torch.random.fork_rng(gpus):  # its default would start all GPUs in every process
             yield
 
     @property
@@ -67,7 +67,7 @@ class Group:
         return total / self.world
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process; all of them must ask."""
+        """Whether the flag is set in any process; every process must call this."""
         if self.world == 1:
             return flag
         votes = torch.tensor(float(flag), device=self.device)
@@ -81,26 +81,26 @@ class Group:
 
 
 class LostProcess(HopscopeError):
-    """Another process of the group ended, for a reason that it may have told itself."""
+    """Another process of the group ended; only that one can say why."""
 
     def __init__(self, rank: int, world: int) -> None:
         super().__init__(
             f"process {rank} of {world} stops, because another one was killed or could not go on; "
-            "see what that one says."
+            "see the message of that one."
         )
 
 
 def tells_of_a_lost_process(error: RuntimeError) -> bool:
-    """Whether a collective operation failed, and not this process's own work."""
+    """Whether the error comes from a collective operation, not from this process's own work."""
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 def _own_gpu(number: int) -> torch.device:
-    """The GPU of this process among those of its machine."""
+    """The GPU of its machine that this process uses."""
     there = torch.cuda.device_count()
     if number >= there:
         raise HopscopeError(
-            f"process {number} of this machine has no GPU, there are {there}; "
+            f"process {number} of this machine has no GPU: the machine has {there}; "
             f"use torchrun --nproc-per-node {there}."
         )
     device = torch.device("cuda", number)
@@ -113,7 +113,7 @@ def process_group(device: str) -> Iterator[Group]:
     """The group that `torchrun` set up in the environment, or this process alone.
 
     Args:
-        device: training.device of the recipe: auto, cpu or cuda.
+        device: `training.device` of the recipe: auto, cpu or cuda.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise HopscopeError(
@@ -133,7 +133,7 @@ def process_group(device: str) -> Iterator[Group]:
             raise
         raise LostProcess(dist.get_rank(), world) from error
     finally:
-        # Its threads let go of the last tensors, for which they need Python's lock; whoever
-        # destroys the group while holding that lock waits for these threads for ever.
+        # The group's threads need Python's lock to release their last tensors. Destroying the
+        # group holds that lock and waits for these threads, so without the pause it may hang.
         time.sleep(0.1)
         dist.destroy_process_group()

@@ -14,20 +14,20 @@ from train.losses import SampleLoss
 from train.measures import zero_loss_share
 
 CHUNK = 8192
-"""Queries per forward pass: far below what any device runs out of memory on."""
+"""Queries per forward pass; small enough for the memory of any device."""
 
 
 class Evaluator:
-    """Queries of all splits in one right-padded table, since one large batch is the fastest."""
+    """Queries of all splits in one right-padded table, because one large batch is fastest."""
 
     def __init__(self, corpus: Corpus, items: int, seed: int, device: torch.device) -> None:
         """Choose the queries.
 
         Args:
-            corpus: Its splits; empty ones are left out.
+            corpus: Corpus whose splits are evaluated; empty ones are left out.
             items: At most this many queries per split.
-            seed: Which ones, where there are more.
-            device: Where they are kept.
+            seed: Seed of the choice, if a split has more.
+            device: Device on which the queries are kept.
         """
         self.splits = [name for name, queries in corpus.splits.items() if len(queries)]
         width = max(corpus.splits[name].token_ids.shape[1] for name in self.splits)
@@ -48,7 +48,10 @@ class Evaluator:
     def __call__(
         self, model: PlainTransformer, sample_loss: SampleLoss, precision: Precision
     ) -> dict[str, float]:
-        """ "loss/<split>" (in nats), "accuracy/<split>" and "zero_loss_share" (trained facts)."""
+        """Loss in nats and accuracy of every split, and the share of zero losses.
+
+        Keys: "loss/<split>", "accuracy/<split>", and "zero_loss_share" of the trained questions.
+        """
         was_training = model.training
         model.eval()
         losses: list[Tensor] = []

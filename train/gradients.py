@@ -1,4 +1,4 @@
-"""Filters on gradients, applied in place between backward and the optimizer."""
+"""Gradient filters, applied in place between the backward pass and the optimizer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GrokfastEMA:
         """mu of each parameter; empty before the first step."""
 
     def __call__(self, parameters: Sequence[Tensor]) -> None:
-        """Filter the gradients of these parameters, the same ones each time."""
+        """Filter the gradients of these parameters, which must be the same ones each time."""
         gradients = _gradients(parameters)
         if not self.averages:
             self.averages = [gradient.clone() for gradient in gradients]
@@ -30,11 +30,11 @@ class GrokfastEMA:
 
 
 def project_orthogonally(parameters: Sequence[Tensor]) -> None:
-    """Take out of each gradient its part along the weights, and keep its norm.
+    """Remove from each gradient its part along the weights, and keep its norm.
 
     The orthogonal-gradient projection of Prieto et al., arXiv 2501.04697, section 5, per
-    parameter tensor: g' = g - (w.g / w.w) w, rescaled to the norm of g. Scaling the logits up
-    is then no longer a way to lower the loss. A gradient wholly along its weights becomes zero.
+    parameter tensor: g' = g - (w.g / w.w) w, rescaled to the norm of g. The loss can then no
+    longer be lowered by scaling the logits up. A gradient entirely along its weights becomes zero.
     """
     tiny = 1e-30
     for weight, gradient in zip(parameters, _gradients(parameters), strict=True):

@@ -14,15 +14,15 @@ class StopRequest:
 
     received = False
     ends_anyway = False
-    """Set where the process is ending: SIGTERM, which torchrun sends to all when one process was
-    lost, is then ignored, since it would only cut the last words short."""
+    """Set while the process is ending. It then ignores SIGTERM, which torchrun sends to all
+    processes when one is lost: the signal would only cut the last message short."""
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch the first SIGTERM or SIGINT; a second one acts at once, as it would outside.
+    """Catch the first SIGTERM or SIGINT; a second one has its usual effect at once.
 
-    In a thread other than the main one nothing is caught: Python allows handlers only there.
+    Nothing is caught outside the main thread, because Python allows signal handlers only there.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""The learning rate of each step: linear warm-up, then constant, cosine or linear; cool-down."""
+"""Learning rate by step: linear warm-up, then constant, cosine or linear, with a cool-down."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from circuits.recipes.schema import TrainingSection
 def learning_rate(training: TrainingSection, step: int) -> float:
     """Learning rate of optimizer step `step`, counted from 1.
 
-    Warm-up rises linearly and reaches `lr` at step `warmup`. Cosine and linear then fall and
-    would reach 0 one step after the last, so that the last step still moves the weights. Over
-    the last `cooldown` steps any schedule also falls linearly, to 0 one step after the last.
+    The warm-up rises linearly and reaches `lr` at step `warmup`. The cosine and linear schedules
+    then fall to 0, which they would reach one step after the last, so that the last step still
+    changes the weights. Over the last `cooldown` steps every schedule is also multiplied by a
+    factor that falls linearly in the same way.
     """
     left = (training.steps + 1 - step) / training.cooldown if training.cooldown else 1.0
     return _scheduled(training, step) * min(1.0, left)

@@ -24,11 +24,11 @@ def cross_entropy(
 def stablemax(logits: Float[Tensor, "n d_vocab"], answer: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Cross entropy with StableMax in place of softmax (Prieto et al., 2501.04697, section 3.2).
 
-    Probabilities are s(x) / sum s(x) with s(x) = x + 1 for x >= 0 and 1 / (1 - x) below: linear
-    instead of exponential, so that logits need not collapse into rounding error.
+    Probabilities are s(x) / sum s(x), with s(x) = x + 1 for x >= 0 and 1 / (1 - x) below. Growth is
+    linear instead of exponential, so that large logits do not end in rounding errors.
     """
     x = logits.float()
-    # both branches are evaluated by `where`: clamping keeps the unused one finite in backward
+    # `where` evaluates both branches; clamping keeps the unused one finite in the backward pass
     scores = torch.where(x >= 0, x.clamp(min=0) + 1, 1 / (1 - x.clamp(max=0)))
     picked = scores.gather(-1, answer[:, None])[:, 0]
     return scores.sum(-1).log() - picked.log()

@@ -1,4 +1,4 @@
-"""Running out of memory: which batch would have fitted."""
+"""Running out of memory: finding the batch size that would have fitted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def largest_fitting(attempt: Callable[[int], None], size: int) -> int | None:
-    """Halve a batch size until `attempt` runs; None if not even one row does."""
+    """Halve the batch size until `attempt` succeeds; None if not even one row fits."""
     while size >= 1:
         try:
             attempt(size)
@@ -35,7 +35,7 @@ def largest_fitting(attempt: Callable[[int], None], size: int) -> int | None:
 
 @contextmanager
 def fitting_model(weights: int) -> Iterator[None]:
-    """Say so where a model of so many weights does not fit while it is being made."""
+    """Raise a `HopscopeError` if a model with so many weights does not fit into memory."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -1,8 +1,8 @@
-"""Optimizers as recipe switches: PyTorch's own AdamW and Muon behind one small interface.
+"""Optimizers that a recipe chooses: PyTorch's AdamW and Muon behind one small interface.
 
-Which parameter is what goes by its name: those called W_... are matrices, the rest (biases, norm
-scales) are not; embeddings and the unembedding are matrices that Muon leaves to AdamW, as its
-authors do (Jordan et al. 2024; Liu et al., arXiv 2502.16982).
+A parameter's name says what it is: W_... is a matrix, everything else (biases, norm scales) is not.
+Embeddings and the unembedding are matrices too, but AdamW updates them, as Muon's authors do
+(Jordan et al. 2024; Liu et al., arXiv 2502.16982).
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _EMBEDDINGS = ("W_E", "W_pos", "W_U")
 
 
 def is_matrix(name: str) -> bool:
-    """Whether a parameter is a weight matrix: b_Q [n_heads, d_head] has two axes and is none."""
+    """Whether a parameter is a weight matrix; b_Q [n_heads, d_head] has two axes but is not one."""
     return name.rpartition(".")[2].startswith("W_")
 
 
 def is_hidden_matrix(name: str) -> bool:
-    """Whether Muon takes it: a matrix between two hidden states."""
+    """Whether Muon updates it: a matrix between two hidden states."""
     return is_matrix(name) and name.rpartition(".")[2] not in _EMBEDDINGS
 
 
 @dataclass(frozen=True)
 class MatrixView:
-    """A parameter [n_heads, ...] as the one matrix that the field means by it.
+    """A parameter [n_heads, ...] as the single matrix that it stands for.
 
-    Muon orthogonalizes matrices; W_Q of all heads together is one map from d_model to
-    n_heads x d_head, and W_O one map back.
+    Muon orthogonalizes matrices. W_Q of all heads together is one map from d_model to
+    n_heads x d_head, and W_O is one map back.
     """
 
     parameter: Tensor
     matrix: torch.nn.Parameter
-    """A copy, [rows, columns], that Muon steps."""
+    """A copy, [rows, columns], that Muon updates."""
     flatten: Callable[[Tensor], Tensor]
     restore: Callable[[Tensor], Tensor]
 
@@ -76,7 +76,7 @@ def _same(x: Tensor) -> Tensor:
 
 
 class Optimizer:
-    """Gradient filters, then one or two PyTorch optimizers; its state is a dict of tensors."""
+    """Gradient filters, then one or two PyTorch optimizers; the state is a dict of tensors."""
 
     def __init__(
         self,
@@ -85,11 +85,11 @@ class Optimizer:
         *,
         capturable: bool = False,
     ) -> None:
-        """Build what the recipe asks for.
+        """Build the filters and optimizers that the recipe asks for.
 
         Args:
-            named_parameters: The model's.
-            training: The recipe's [training].
+            named_parameters: Parameters of the model.
+            training: The [training] section of the recipe.
             capturable: Keep the learning rate and step counts on the device, for CUDA graphs.
         """
         named = dict(named_parameters)
@@ -112,11 +112,11 @@ class Optimizer:
     def _add_muon(self, hidden: Mapping[str, Tensor], training: TrainingSection) -> None:
         if not hasattr(torch.optim, "Muon"):
             raise HopscopeError(
-                f'training.optimizer = "muon" needs PyTorch 2.9 or newer, this is '
+                f'training.optimizer = "muon" needs PyTorch 2.9 or newer, but this is '
                 f"{torch.__version__}; update it or choose adamw."
             )
         self._views = [MatrixView.of(name, parameter) for name, parameter in hidden.items()]
-        # match_rms_adamw: one learning rate and decay for both optimizers (2502.16982, section 2.2)
+        # match_rms_adamw: one learning rate and decay fit both optimizers (2502.16982, section 2.2)
         self._optimizers.append(
             eager(torch.optim.Muon)(
                 [view.matrix for view in self._views],
@@ -127,12 +127,12 @@ class Optimizer:
         )
 
     def zero_grad(self) -> None:
-        """Drop the gradients, so that the next backward writes them instead of adding."""
+        """Drop the gradients, so that the next backward pass writes them instead of adding."""
         for parameter in self.parameters:
             parameter.grad = None
 
     def set_learning_rate(self, lr: float) -> None:
-        """Learning rate of the coming steps."""
+        """Set the learning rate of the coming steps."""
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 if isinstance(group["lr"], Tensor):
@@ -141,7 +141,7 @@ class Optimizer:
                     group["lr"] = lr
 
     def step(self) -> None:
-        """Filter the gradients and change the weights."""
+        """Filter the gradients and update the weights."""
         if self._orthogonal:
             project_orthogonally(self.parameters)
         if self._grokfast is not None:
@@ -167,7 +167,7 @@ class Optimizer:
         return state | {f"grokfast.{i}": average for i, average in enumerate(averages)}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what `state` gave; the weights must have been put back before."""
+        """Restore what `state` returned; the weights must have been restored before."""
         with torch.no_grad():
             for view in self._views:
                 view.matrix.copy_(view.flatten(view.parameter))

@@ -1,4 +1,4 @@
-"""Which arithmetic to train in, and who does it."""
+"""The arithmetic of training, and the kernels that compute it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from circuits.model.hook_free import DTYPES, Precision
 
 
 def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
-    """`auto` is bf16 where the device has instructions for it, else fp32."""
+    """`auto` means bf16 if the device has instructions for it, and fp32 otherwise."""
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
@@ -24,7 +24,7 @@ def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.dev
 def kernels_in_use(
     cfg: ModelConfig, precision: Precision, device: torch.device
 ) -> Literal["compiled", "pytorch"]:
-    """What computes a step besides matrix products; the two round differently."""
+    """What computes everything but the matrix products of a step; the two round differently."""
     by_hand = device.type == "cpu" and cfg.dropout == 0
     compiled = by_hand and isinstance(ops_for(cfg, DTYPES[precision]), CompiledOps)
     return "compiled" if compiled else "pytorch"

@@ -1,4 +1,4 @@
-"""What a person sees of a run while it trains."""
+"""The progress of a training run, as shown in the terminal."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ REFRESH_S = 0.2
 
 
 class TrainingProgress:
-    """A bar in a terminal, a line per evaluation elsewhere, nothing if it is switched off."""
+    """A bar in a terminal, one line per evaluation elsewhere, nothing if switched off."""
 
     def __init__(self, total: int, start: int, show: bool) -> None:
-        """Set up.
+        """Start the display.
 
         Args:
             total: Number of optimizer steps of the run.
-            start: Steps done already.
-            show: False: stay silent.
+            start: Number of steps already done.
+            show: False to show nothing.
         """
         self._console = Console(file=sys.stderr)
         self._show = show
@@ -59,7 +59,7 @@ class TrainingProgress:
             self._bar.stop()
 
     def advance(self, step: int) -> None:
-        """A step was done; cheap enough to be called after every one."""
+        """Record that a step is done; cheap enough to call after every step."""
         if self._bar is None:
             return
         now, (then, before) = time.perf_counter(), self._last
@@ -71,7 +71,7 @@ class TrainingProgress:
             )
 
     def evaluated(self, row: Mapping[str, Any]) -> None:
-        """An evaluation was made."""
+        """Show the numbers of an evaluation."""
         loss, accuracy = row.get("train_loss"), row.get(f"accuracy/{ID_SPLIT}")
         self._numbers = f"loss {loss:.3f}" if loss is not None else "loss -"
         if accuracy is not None:
@@ -84,6 +84,6 @@ class TrainingProgress:
             )
 
     def say(self, sentence: str) -> None:
-        """Tell something outside the numbers."""
+        """Print a sentence."""
         if self._show:
             self._console.print(sentence, highlight=False, soft_wrap=True)  # commands stay whole

@@ -1,7 +1,8 @@
-"""When a checkpoint is kept.
+"""At which steps a checkpoint is kept.
 
-The untrained model (step 0) and the last step are always kept. `dense_then_sparse` is what
-*Grokked* (arXiv 2405.15071) does; `adaptive` follows the accuracies instead of the clock.
+The untrained model (step 0) and the last step are always kept. `dense_then_sparse` is the schedule
+of *Grokked Transformers* (arXiv 2405.15071). `adaptive` keeps steps at regular intervals, and also
+those at which an accuracy has moved.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ MOST_CHECKPOINTS = 1_000_000
 
 
 def checkpoint_steps(section: CheckpointsSection, last: int) -> list[int]:
-    """Steps at which a checkpoint is kept whatever the accuracies do, rising, with 0 and `last`.
+    """Steps that are kept whatever the accuracies are, in rising order, with 0 and `last`.
 
     Args:
-        section: The recipe's [checkpoints].
+        section: The [checkpoints] section of the recipe.
         last: Number of optimizer steps of the run.
+
+    Raises:
+        HopscopeError: if there would be too many checkpoints, or a listed step does not exist.
     """
     if section.schedule not in ("list", "log") and last // section.every > MOST_CHECKPOINTS:
         raise HopscopeError(
@@ -51,10 +55,10 @@ def checkpoint_steps(section: CheckpointsSection, last: int) -> list[int]:
 
 
 def thinned(steps: Sequence[int], room: int, dense_until: int) -> list[int]:
-    """At most `room` of the steps: all up to `dense_until`, the later ones evenly thinned.
+    """Choose at most `room` steps: all up to `dense_until`, and the later ones evenly thinned.
 
     Raises:
-        HopscopeError: if not even the dense part and the last step fit.
+        HopscopeError: if the dense part and the last step do not fit.
     """
     if len(steps) <= room:
         return list(steps)
@@ -63,8 +67,8 @@ def thinned(steps: Sequence[int], room: int, dense_until: int) -> list[int]:
     left = room - len(dense)
     if left < min(1, len(sparse)):
         raise HopscopeError(
-            f"checkpoints.budget_mb leaves room for {room} checkpoints, and the dense part has "
-            f"{len(dense)}; raise budget_mb, or raise dense_every, or lower dense_until."
+            f"checkpoints.budget_mb leaves room for {room} checkpoints, but the dense part has "
+            f"{len(dense)}; raise budget_mb or dense_every, or lower dense_until."
         )
     if left == 1:
         return [*dense, sparse[-1]]
@@ -73,13 +77,13 @@ def thinned(steps: Sequence[int], room: int, dense_until: int) -> list[int]:
 
 
 class CheckpointPlan:
-    """Decides step by step; says in `note` what a byte budget took away."""
+    """Decides which steps are kept; `note` says what a byte budget left out."""
 
     def __init__(self, section: CheckpointsSection, last: int, checkpoint_bytes: int) -> None:
         """Lay out the plan.
 
         Args:
-            section: The recipe's [checkpoints].
+            section: The [checkpoints] section of the recipe.
             last: Number of optimizer steps of the run.
             checkpoint_bytes: Size of one checkpoint on disk.
         """
@@ -106,13 +110,13 @@ class CheckpointPlan:
         if len(kept) < len(steps):
             self.note = (
                 f"checkpoints.budget_mb = {section.budget_mb:g} holds {room} checkpoints: "
-                f"{len(kept)} of {len(steps)} planned ones are kept, those after step "
-                f"{dense_until} thinned out."
+                f"{len(kept)} of {len(steps)} planned ones are kept; those after step "
+                f"{dense_until} are thinned out."
             )
         return kept
 
     def due(self, step: int) -> bool:
-        """Whether this step is kept whatever the accuracies are."""
+        """Whether this step is kept, whatever the accuracies are."""
         return step in self.steps
 
     def moved(self, accuracies: Mapping[str, float]) -> bool:
@@ -126,8 +130,8 @@ class CheckpointPlan:
         if far and self._extra_room is not None:
             if self._extra_room == 0:
                 self.note = (
-                    "checkpoints.budget_mb is used up: from here on adaptive checkpoints are left "
-                    "out and only those every `every` steps are kept."
+                    "checkpoints.budget_mb is used up: from here on only the checkpoints every "
+                    "checkpoints.every steps are kept, and adaptive ones are left out."
                 )
                 return False
             self._extra_room -= 1
@@ -138,10 +142,10 @@ class CheckpointPlan:
         self._kept_accuracies = dict(accuracies)
 
     def state(self) -> dict[str, Any]:
-        """What a resumed plan must know: JSON values."""
+        """What a resumed plan must know, as JSON values."""
         return {"kept_accuracies": self._kept_accuracies, "extra_room": self._extra_room}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Put back what `state` gave."""
+        """Restore what `state` returned."""
         self._kept_accuracies = dict(state["kept_accuracies"])
         self._extra_room = state["extra_room"]

@@ -1,8 +1,8 @@
 """One optimizer step: forward, backward, gradient filters, optimizer.
 
-On a GPU the objective is compiled and, after a few ordinary steps, all of the step is captured
-into one CUDA graph and replayed. [Neither has run on a GPU yet; the same code is tested on a CPU
-as far as one can: compiled, without a word to the host, and on a device that is none.]
+On a GPU the objective is compiled, and after a few ordinary steps the whole step is captured into
+one CUDA graph and replayed. [Neither has run on a GPU yet. The same code is tested on a CPU as far
+as possible: compiled, without any wait of the host, and on PyTorch's meta device.]
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from train.losses import LOSSES, SampleLoss
 from train.optimizers import Optimizer
 
 EAGER_STEPS = 3
-"""Ordinary steps before a CUDA graph is captured, so that all is compiled and all buffers exist."""
+"""Ordinary steps before a CUDA graph is captured; they compile the code and make all buffers."""
 
 
 class Objective(nn.Module):
-    """The mean loss of a batch, as one module: what DDP and the compiler wrap."""
+    """The mean loss of a batch, as one module that DDP and the compiler can wrap."""
 
     def __init__(
         self, model: PlainTransformer, sample_loss: SampleLoss, precision: Precision
@@ -49,7 +49,7 @@ class Objective(nn.Module):
 
 
 class TrainingStep:
-    """Changes the weights of a model, batch by batch."""
+    """Updates the weights of a model, batch by batch."""
 
     def __init__(
         self,
@@ -61,16 +61,16 @@ class TrainingStep:
         on_gpu = group.device.type == "cuda"
         self.optimizer = Optimizer(model.named_parameters(), training, capturable=on_gpu)
         self._plain = Objective(model, LOSSES[training.loss], precision)
-        compiles = on_gpu and has_triton()  # which is what PyTorch compiles with there
+        compiles = on_gpu and has_triton()  # PyTorch compiles with Triton there
         inner = torch.compile(self._plain, dynamic=False) if compiles else self._plain
         self._objective = group.wrap(cast(nn.Module, inner))
-        # Muon's learning rate is a number that a graph would keep as it was when captured
+        # a graph would freeze Muon's learning rate, which is a plain number, at its captured value
         graphs = on_gpu and group.world == 1 and training.optimizer == "adamw"
         self._eager_left = EAGER_STEPS if graphs else -1
         self._graph: Any = None
 
     def __call__(self, batch: Batch) -> Float[Tensor, ""]:
-        """Do a step; the mean loss before it, which the next step may overwrite."""
+        """Do a step; returns the mean loss before it, which the next step may overwrite."""
         if self._eager_left < 0:
             return self._compute(batch)
         if self._eager_left:
@@ -84,7 +84,7 @@ class TrainingStep:
         return self._output
 
     def attempt(self, batch: Batch) -> None:
-        """Forward and backward in this process alone, to see if a batch fits."""
+        """Run forward and backward in this process alone, to see whether a batch fits."""
         self.optimizer.zero_grad()
         loss: Tensor = self._plain(*batch)
         loss.backward()
@@ -98,7 +98,7 @@ class TrainingStep:
         return loss.detach()
 
     def _beside(self, batch: Batch) -> Tensor:
-        """An ordinary step on another stream, as capturing demands of the steps before it."""
+        """An ordinary step on a side stream, which CUDA requires of the steps before a capture."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -109,7 +109,7 @@ class TrainingStep:
     def _capture(self, batch: Batch) -> None:
         self._input = Batch(*(column.clone() for column in batch))
         self._graph = torch.cuda.CUDAGraph()
-        self.optimizer.zero_grad()  # gradients shall lie in the graph's own memory
-        # Only this thread's calls count: those of trackers may go on meanwhile.
+        self.optimizer.zero_grad()  # gradients must be allocated in the graph's own memory
+        # Only calls of this thread are captured; trackers may make others meanwhile.
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._output = self._compute(self._input)

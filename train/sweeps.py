@@ -36,7 +36,7 @@ class SweepRun:
     """One cell of the grid with one seed."""
 
     overrides: dict[str, str]
-    """section.key -> value as written, without the seed."""
+    """Values as written, by section.key; without the seed."""
     seed: int
     recipe: Recipe
     path: Path
@@ -62,8 +62,8 @@ def sweep(
         seeds: Seeds 0 to seeds - 1 (counted from the recipe's own) of every combination.
         overrides: `section.key=value` for all of them.
         backend: "loky" for local processes, "ray" for a cluster.
-        n_jobs: Processes at once; None: as many as there are cores (GPU: one).
-        progress: Show a line per finished run.
+        n_jobs: Processes at once; None: one per core, or a single one for a GPU.
+        progress: Show joblib's progress on the terminal.
 
     Returns:
         One row per run: grid values, seed, grok rule, last accuracies, run folder, error.
@@ -91,7 +91,7 @@ def sweep(
     except BrokenProcessPool as error:
         raise HopscopeError(
             f"a process of the sweep was killed, maybe for lack of memory (jobs = {jobs}); start "
-            f"the sweep again with fewer --jobs: what is in {out} is kept and gone on with."
+            f"the sweep again with fewer --jobs: what is in {out} is kept, and the rest is trained."
         ) from error
     table = pd.DataFrame([_seen_here(row, backend) for row in rows])
     write_atomically(out / TABLE, table.to_csv(index=False).encode())
@@ -101,7 +101,7 @@ def sweep(
 def plan_sweep(
     recipe: Path, grid: Sequence[str], *, out: Path, seeds: int, overrides: list[str]
 ) -> list[SweepRun]:
-    """All runs of a sweep; every recipe is validated before the first one is trained."""
+    """All runs of a sweep, with every recipe validated before the first run is trained."""
     if seeds < 1:
         raise HopscopeError(f"seeds = {seeds}; a sweep needs at least one.")
     axes, out = [parse_axis(axis) for axis in grid], out.absolute()
@@ -116,14 +116,14 @@ def plan_sweep(
     folders = Counter(run.path for run in runs)
     if shared := [path for path, n in folders.items() if n > 1]:
         raise HopscopeError(
-            f"{len(runs)} runs of the sweep need as many folders, but {shared[0]} is that of "
-            f"{folders[shared[0]]}; give every value of --grid once."
+            f"{len(runs)} runs of the sweep need as many folders, but {folders[shared[0]]} of them "
+            f"would use {shared[0]}; give every value of --grid once."
         )
     return runs
 
 
 def parse_axis(axis: str) -> tuple[str, list[str]]:
-    """Split "section.key=a,b" into the key and its values; commas inside brackets stay."""
+    """Split "section.key=a,b" into key and values; a comma inside brackets does not separate."""
     key, separator, text = axis.partition("=")
     values, depth, start = [], 0, 0
     for i, character in enumerate(text):
@@ -155,7 +155,7 @@ def _default_jobs(recipe: Recipe) -> int:
 
 
 _stopped: set[str] = set()
-"""Sweeps that this process, which may serve several, was told to stop."""
+"""Sweeps that this process was told to stop; one process may serve several."""
 
 
 def _train_one(run: SweepRun, threads: int, sweep_name: str) -> dict[str, Any]:
@@ -166,14 +166,14 @@ def _train_one(run: SweepRun, threads: int, sweep_name: str) -> dict[str, Any]:
     torch.set_num_threads(threads)  # of this worker process
     row: dict[str, Any] = {**run.overrides, "seed": run.seed, "run": str(run.path), "error": ""}
     if sweep_name in _stopped:
-        return row | {"error": "not begun, for the sweep was stopped; give its command again"}
+        return row | {"error": "not started, because the sweep was stopped; run its command again"}
     try:
         done = _existing(run)
         if done is None or done.state != "finished":
             done = train(run.recipe, run.path, resume=done is not None, progress=False)
-    except HopscopeError as error:  # the other runs of the sweep go on; the table says why
+    except HopscopeError as error:  # the other runs go on, and the table says why this one failed
         return row | {"error": str(error)}
-    except Exception as error:  # not even a defect of ours takes the other runs with it
+    except Exception as error:  # not even a bug of ours may end the other runs
         return row | {"error": f"{type(error).__name__}: {error}"}
     if done.state != "finished":
         _stopped.add(sweep_name)

@@ -1,4 +1,4 @@
-"""A run between two steps: as little Python per step as can be, no host synchronization."""
+"""A run between two steps, with little Python per step and no wait for the device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from train.losses import LOSSES
 from train.step import TrainingStep
 
 CHECK_EVERY = 25
-"""Steps between looks at whether the losses are finite; each look waits for the device."""
+"""Steps between checks that the losses are finite; each check waits for the device."""
 
 
 class Trainer:
@@ -53,23 +53,23 @@ class Trainer:
         self._losses = torch.zeros(recipe.evaluation.every, device=group.device)
         self._count = 0
         self.step = 0
-        """Optimizer steps done."""
+        """Number of optimizer steps done."""
 
     def advance(self) -> None:
-        """One optimizer step."""
+        """Do one optimizer step."""
         self.step += 1
         self.optimizer.set_learning_rate(learning_rate(self.training, self.step))
         self._losses[self._count].copy_(self._step(self.batches.next()))
         self._count += 1
 
     def attempt(self, size: int) -> None:
-        """Forward and backward of the first `size` training examples, to see if they fit."""
+        """Run forward and backward on the first `size` training examples, to see if they fit."""
         self._step.attempt(self.batches.first(size))
 
     def check_finite(self) -> None:
         """Raise if a loss since the last evaluation is not finite; waits for the device.
 
-        All processes must ask: one that stopped alone would leave the others waiting for it.
+        Every process must call this: one that stopped alone would leave the others waiting.
         """
         seen = self.group.mean(self._losses[: self._count])
         bad = (~seen.isfinite()).nonzero()
@@ -78,7 +78,7 @@ class Trainer:
             raise NonFiniteLoss(self.step - self._count + 1 + row, float(seen[row]), self.training)
 
     def take_mean_loss(self) -> float | None:
-        """Mean loss of the steps since this was last asked; None if there were none."""
+        """Mean loss of the steps since the last call; None if there were none."""
         if not self._count:
             return None
         mean = self.group.mean(self._losses[: self._count])
@@ -86,12 +86,12 @@ class Trainer:
         return float(mean.double().mean())
 
     def share_losses(self) -> None:
-        """Take over the mean over processes, so that `state` is that of all; all must ask."""
+        """Replace losses by their mean over processes, for `state`; every process must call it."""
         seen = self._losses[: self._count]
         seen.copy_(self.group.mean(seen))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that the coming steps depend on: tensors, and JSON values."""
+        """Everything that the coming steps depend on: tensors, and JSON values."""
         tensors = {f"model/{n}": w for n, w in self.model.state_dict().items()}
         tensors |= {f"optimizer/{n}": t for n, t in self.optimizer.state().items()}
         tensors |= {f"batches/{n}": t for n, t in self.batches.state().items()}
@@ -102,7 +102,7 @@ class Trainer:
         return tensors, {"step": self.step, "losses_count": self._count}
 
     def load_state(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-        """Put back what `state` gave."""
+        """Restore what `state` returned."""
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "batches": {}}
         for name, tensor in tensors.items():
             part, _, rest = name.partition("/")
@@ -113,7 +113,7 @@ class Trainer:
         self.batches.load_state(parts["batches"])
         self._losses.copy_(tensors["losses"])
         self.step, self._count = numbers["step"], numbers["losses_count"]
-        if not self.group.is_first:  # with the first one's state it would draw the same masks
+        if not self.group.is_first:  # with the first process's state it would draw the same masks
             torch.manual_seed(self._seed + self.step)
             return
         torch.set_rng_state(tensors["random/cpu"])
@@ -122,7 +122,7 @@ class Trainer:
 
 
 class NonFiniteLoss(HopscopeError):
-    """Training diverged."""
+    """The loss became infinite or NaN."""
 
     def __init__(self, step: int, loss: float, training: Any) -> None:
         self.step = step

@@ -1,4 +1,4 @@
 """What happens when activations are overwritten: tracing, patching, mixing, edits.
 
-Whatever only reads lives in `analyses.readouts`; circuits live in `analyses.circuits`.
+Code that only reads activations lives in `analyses.readouts`; circuits live in `analyses.circuits`.
 """

@@ -1,14 +1,15 @@
 """Attribution patching: the cheap screen for component patching, and how far it can be trusted.
 
-1. To first order, writing a corrupted activation a' over the clean a changes the logit difference
-   by gradient . (a' - a): one backward pass for all components at once (Nanda 2023, "Attribution
-   Patching"; Syed et al., arXiv 2310.10348). `attribution` is its negative, the predicted fall.
-2. `integrated`: the gradient is averaged over questions between the clean and the corrupted one,
-   embeddings mixed in `steps` equal steps (midpoints; Hanna et al., arXiv 2403.17806), which helps
-   where the clean gradient is flat.
-3. Both are held against what patching really does (`analyses.interventions.component_patching`),
-   over all places that the corrupted token reaches: Pearson's and Spearman's correlation of the
-   mean effects, with intervals from resampled questions.
+1. `gradient`: to first order, writing a corrupted activation a' over the clean a changes the logit
+   difference by gradient . (a' - a). One backward pass gives this for all components at once (Nanda
+   2023, "Attribution Patching"; Syed et al., arXiv 2310.10348). `attribution` is its negative, the
+   predicted fall.
+2. `integrated`: the gradient is averaged over points between the clean and the corrupted question.
+   The points are the midpoints of `steps` equal steps between their embeddings (Hanna et al., arXiv
+   2403.17806). This helps where the clean gradient is flat.
+3. Both estimates are compared with real patching (`analyses.interventions.component_patching`) over
+   all places that the corrupted token reaches: Pearson and Spearman correlation of the mean
+   effects, with intervals from resampled questions.
 """
 
 from __future__ import annotations
@@ -40,20 +41,20 @@ from circuits.statistics import resample_weights
 
 ESTIMATES = ("gradient", "integrated")
 COMPONENTS: tuple[Component, ...] = ("resid_pre", "attn_out", "mlp_out")
-"""Those without heads; z is attributed head by head."""
+"""Components without heads; z is attributed head by head."""
 
 
 class Options(AnalysisOptions):
     """Options of attribution patching."""
 
     steps: int = Field(default=4, ge=1, le=100)
-    """Points between clean and corrupted question at which gradients are integrated."""
+    """Number of points between clean and corrupted question at which the gradient is taken."""
     resamples: int = Field(default=200, ge=20, le=5000)
-    """Bootstrap resamples of the questions, for the intervals of correlations."""
+    """Number of bootstrap resamples of the questions, for the intervals of correlations."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Attributions of one checkpoint, beside real patching."""
+    """Attributions of one checkpoint, beside the effects of real patching."""
     engine = PatchEngine(model)
     contrasts = draw_contrasts(examples, options.seed)
     clean, sources = contrast_traces(engine, examples, contrasts)
@@ -93,7 +94,7 @@ def attributions(
 ) -> dict[str, Float[np.ndarray, "n corrupted layer position *head"]]:
     """Predicted fall of the logit difference; steps = 0 takes the gradient at the clean question.
 
-    NaN where a question has no corruption, and before the corrupted position.
+    Values are NaN where a question has no corruption, and before the corrupted position.
     """
     components: tuple[Component, ...] = (*COMPONENTS, "z")
     answer = examples.queries.answer.to(engine.device)
@@ -120,7 +121,7 @@ def _gradients(
     corrupted: Float[Tensor, "n pos d_model"],
     steps: int,
 ) -> dict[str, list[Tensor]]:
-    """Gradient of the logit difference by every activation, averaged over the steps."""
+    """Gradient of the logit difference at every activation, averaged over the points."""
     names = {c: [_hook_name(c, i) for i in range(model.depth)] for c in (*COMPONENTS, "z")}
     places = [0.0] if steps == 0 else [(k + 0.5) / steps for k in range(steps)]
     total: dict[str, Tensor] = {}
@@ -135,7 +136,7 @@ def _gradients(
         with torch.enable_grad(), model.hooks([(name, keep) for name in wanted]):
             logits = model(start, start_at_layer=0)[:, -1]
             metric = contrast.logit_difference(logits, answer).sum()
-            # what stands at a place where nothing reads it has no gradient
+            # an activation that nothing reads has no gradient
             found = torch.autograd.grad(metric, [kept[n] for n in wanted], allow_unused=True)
         for name, gradient in zip(wanted, found, strict=True):
             if gradient is None:
@@ -150,7 +151,7 @@ def _hook_name(component: str, layer: int) -> str:
 
 
 def _values(cells: dict, guessed: dict) -> Variables:
-    """Means of attributed and measured effects with their intervals."""
+    """Means of predicted and measured effects, with their intervals."""
     fall = "fall of the logit difference between t and t'"
     dims = ("corrupted", "layer", "position")
     found: Variables = {}
@@ -190,7 +191,7 @@ def _agreement(cells: dict, guessed: dict, options: Options) -> Variables:
             table[1, m, g] = correlation(rankdata(one, axis=1), rankdata(other, axis=1))
     found: Variables = {}
     for name, values in zip(("pearson", "spearman"), table, strict=True):
-        # NaN where all effects of a kind are equal, in some or all resamples
+        # NaN if all effects of a kind are equal in some resample
         low, high = np.percentile(values[..., 1:], [2.5, 97.5], axis=-1)
         text = f"{name.capitalize()} correlation of predicted and measured effects over places"
         for suffix, part in (("", values[..., 0]), ("_low", low), ("_high", high)):

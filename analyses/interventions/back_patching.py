@@ -1,14 +1,14 @@
 """Back-patching: a late state written into an earlier layer (Biran et al., arXiv 2406.12775).
 
-If hop one is resolved too late for the blocks that do hop two, giving them its result earlier must
-help. For every l_from > l_to and position p:
+If hop one is resolved too late for the blocks that do hop two, then giving these blocks its result
+earlier must help. For every l_from > l_to and position p:
 
-1. S[l_to, p] of an example's own run is replaced by S[l_from, p] of the same run; blocks from l_to
-   on are recomputed (`PatchEngine.sweep`).
-2. Placebo: S[l_from, p] of another, randomly drawn example instead. A patch that only shakes the
-   model changes as many wrong answers for the better as the placebo does.
-3. `mended`: share of the wrong answers that become right. `broken`: share of the right answers that
-   become wrong. Both are kept, since mending at the cost of breaking is no gain.
+1. S[l_to, p] of an example's own run is replaced by S[l_from, p] of the same run, and the blocks
+   from l_to on are recomputed (`circuits.patching.batched_runs.sweep`).
+2. The placebo writes S[l_from, p] of another, randomly drawn example instead. A patch that merely
+   disturbs the model mends no more wrong answers than the placebo does.
+3. `mended` is the share of wrong answers that become right, `broken` the share of right answers
+   that become wrong. Both are stored, because mending at the cost of breaking is not a gain.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SOURCES = ("late_state", "placebo")
 
 
 class Options(AnalysisOptions):
-    """Only those of every analysis; `seed` also draws the placebo's donors."""
+    """The common options only; `seed` also draws the placebo's donors."""
 
 
 @torch.no_grad()
@@ -39,8 +39,8 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
     Returns:
         mended, broken (source, layer_from, layer_to, position) with intervals and numbers of
-        examples; NaN where layer_from <= layer_to. right_example (example): before patching;
-        right_after_example (example, ...): after it.
+        examples, NaN where layer_from <= layer_to; right_example (example) and
+        right_after_example (example, ...): whether the answer is right before and after patching.
     """
     queries = examples.queries
     n, positions = len(queries), list(queries.positions)
@@ -81,7 +81,7 @@ def _entering(
     position: int,
     donors: Int[Tensor, " n"],
 ) -> Float[Tensor, "cells n 1 d_model"]:
-    """States S[to, position] with later ones written in: per l_from the own, then a donor's."""
+    """What is written over S[to, position]: for each l_from the own state, then a donor's."""
     late = resid[to + 1 :, :, position]
     return torch.stack([late, late[:, donors]], 1).flatten(0, 1).unsqueeze(2)
 
@@ -89,7 +89,7 @@ def _entering(
 def _among(
     rows: Bool[np.ndarray, " n"], hit: np.ndarray, after: np.ndarray
 ) -> Float[np.ndarray, "n ..."]:
-    """`hit` for the examples in `rows`; NaN for the others and where there is no patch."""
+    """`hit` for the examples in `rows`; NaN for all others and where no patch exists."""
     values = hit.astype(np.float32)
     values[~rows] = np.nan
     values[after < 0] = np.nan
@@ -97,7 +97,7 @@ def _among(
 
 
 def _derangement(n: int, seed: int) -> Int[np.ndarray, " n"]:
-    """A random donor for each example, never itself (where there are two)."""
+    """A random donor for each example, never the example itself (unless it is the only one)."""
     order = np.random.default_rng([seed, 4]).permutation(n)
     donors = np.empty(n, np.int64)
     donors[order] = np.roll(order, 1)

@@ -1,18 +1,18 @@
 """Cross-query bridge patching (Ye et al., arXiv 2505.23653), with placebo donors.
 
-1. Question B = (h, r1, r2) has bridge b. Its donor A has another bridge b' to which r2 applies.
+1. Question B = (h, r1, r2) has bridge b. Its donor A has another bridge b', to which r2 applies.
 2. S[layer, position] of B is overwritten by A's state at the same place.
-3. Success: B's top token becomes r2(b'), the answer for A's bridge and B's second relation.
+3. The patch succeeds if B's top token becomes the target r2(b'): the answer for A's bridge and B's
+   second relation.
+4. Donors are drawn so that only the bridge can bring success. A shares neither subject nor r1 with
+   B, A's own answer is not the target, and B does not lead to the target if one of its tokens or
+   its bridge is replaced by any other one of A's.
+5. Two controls count the same event, with the real donor's target. A `same_bridge` donor has the
+   bridge b and should leave the answer alone (`kept`). A `random` donor has a third bridge that
+   does not lead to the target.
 
-Questions of more hops have several bridges, of which `bridge` chooses one; the target is where B's
-later relations lead from A's.
-
-Donors are drawn so that success can only come from the bridge: A shares neither subject nor r1
-with B, its own answer is not the target, and B with any one of A's tokens, or with another one of
-A's bridges, does not lead there.
-Two controls count the same event (the target is that of the real donor): `same_bridge`, a donor
-whose bridge is b, which should leave the answer alone (`kept`), and `random`, a donor with a third
-bridge that does not lead to the target.
+Questions with more hops have several bridges. `bridge` chooses one of them, and the target is where
+B's later relations lead from A's bridge.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from circuits.patching.engine import PatchEngine, Trace
 Control = Literal["bridge", "same_bridge", "random"]
 CONTROLS: tuple[Control, ...] = ("bridge", "same_bridge", "random")
 
-_POOL = 20_000  # donors are sought among at most this many queries of the split
+_POOL = 20_000  # donors are drawn from at most this many queries of the split
 _PAIRS_AT_ONCE = 2_000_000
 OTHER, SUCCESS, KEPT, NO_DONOR = 0, 1, 2, -1
 
@@ -48,9 +48,9 @@ class Options(AnalysisOptions):
     """Options of bridge patching."""
 
     controls: tuple[Control, ...] = CONTROLS
-    """Kinds of donor."""
+    """Kinds of donor: the real one and the controls."""
     bridge: int = Field(default=1, ge=1)
-    """Which bridge is swapped: the first, or a later one of questions with more hops."""
+    """Which bridge is swapped: 1 is the first; questions with more hops have later ones."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,21 @@ class Donors:
     """A donor per example and control."""
 
     tokens: Int[np.ndarray, "control n pos"]
-    """Token ids; the question's own where there is no donor."""
+    """Token ids of the donor; the question's own where there is no donor."""
     rows: Int[np.ndarray, "control n"]
-    """Row of the donor in its split, -1 where there is none."""
+    """Row of the donor in its split; -1 where there is none."""
     target: Int[np.ndarray, " n"]
-    """Token id of r2(b'), where B's later relations lead from A's bridge."""
+    """Token id of r2(b'), the entity to which B's later relations lead from A's bridge."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Share of answers that become the donor bridge's, for every state of one checkpoint."""
+    """Share of answers that become the donor bridge's answer, for every state of a checkpoint."""
     n_bridges = examples.queries.bridge_ids.shape[1]
     if options.bridge > n_bridges:
         raise HopscopeError(
             f"bridge = {options.bridge} is refused: the questions of {examples.split!r} have "
             f"{n_bridges or 'no'} bridge{'' if n_bridges == 1 else 's'}; choose another split, or "
-            "a bridge that there is."
+            "a bridge that exists."
         )
     donors = examples.once(("donors", options), lambda: draw_donors(examples, options))
     outcome = _outcomes(PatchEngine(model), examples, donors)
@@ -135,9 +135,9 @@ def _outcomes(
 def _patched(
     engine: PatchEngine, base: Trace, given: Trace, p: int
 ) -> dict[int, Float[Tensor, "control n d_vocab"]]:
-    """Logits with S[layer, p] of the donors in the questions, by layer."""
+    """Logits of the questions with the donors' S[layer, p] written in, by layer."""
     n_controls = given.n // base.n
-    if p == 0:  # nothing comes before the subject, so runs agree there
+    if p == 0:  # no position comes before the subject, so all runs agree there
         found = sweep_after(engine, base, given, p, range(engine.depth), engine.depth)
         unpatched = engine.logits(base.resid[-1][:, -1])
         return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}
@@ -153,7 +153,7 @@ def _judged(
 
 
 def draw_donors(examples: Examples, options: Options) -> Donors:
-    """Draw donors from the split of the examples, by a hash of seed, question and donor."""
+    """Draw donors from the examples' split; a hash of seed, question and donor decides."""
     pool = examples.corpus.queries(examples.split)
     rows = np.arange(len(pool))
     if len(pool) > _POOL:
@@ -175,17 +175,17 @@ def draw_donors(examples: Examples, options: Options) -> Donors:
 def _draw(
     ours: Chains, donor: Chains, table: FactTable, options: Options
 ) -> tuple[Int[np.ndarray, "control n"], Int[np.ndarray, " n"]]:
-    """Index into the pool (-1: none) per control, and the target of the real donor."""
+    """For each control an index into the pool (-1: none); and the target of the real donor."""
     at, then = ours.stops.T[..., None], ours.relations.T[..., None]  # [hop, n, 1]
     its_at, its_then = donor.stops.T, donor.relations.T
     hops = len(then)
     question = hashed(options.seed, at[0], *then)
     priority = hashed(question, its_at[0], *its_then)
     unlike = (its_at[0] != at[0]) & (its_then[0] != then[0])
-    # where the later relations lead from each of the donor's stops; the first is its subject
+    # where B's later relations lead from each of A's stops; the first stop is A's subject
     swapped = [table.follow(its_at[k], [*then[k:]]) for k in range(hops)]
     leads_to = swapped.pop(options.bridge)
-    elsewhere = [  # answers that the patched question gets in another way than by this bridge
+    elsewhere = [  # answers that the patched question could get without this bridge
         donor.answer,
         *swapped,
         *(table.follow(at[j], [its_then[j], *then[j + 1 :]]) for j in range(hops)),

@@ -1,19 +1,19 @@
-"""Causal tracing by interchange (*Grokked Transformers*, section 4; methods section 4).
+"""Causal tracing by interchange (*Grokked Transformers*, arXiv 2405.15071, section 3).
 
 1. Each question gets corrupted versions in which one token is replaced
    (`analyses.questions.corruptions`).
-2. Noising: in the run of the clean question, S[layer, position] is overwritten by its value for
-   the corrupted one, at the position of the replaced token. `strength` is the share of questions
-   whose top token is then no longer the answer t; `changed` the share whose top token is not the
-   clean run's (before the model answers well, the first is high by itself).
-3. Denoising: in the run of the corrupted question the clean state is written; `restored` is the
-   share whose top token is t again.
+2. Noising: in the run of the clean question, S[layer, position] is overwritten by its value in the
+   run of the corrupted question, at the position of the replaced token. `strength` is the share of
+   questions whose top token is then not the answer t. `changed` is the share whose top token is not
+   that of the clean run. (Before the model answers well, `strength` is high without any effect.)
+3. Denoising: the clean state is written into the run of the corrupted question. `restored` is the
+   share of questions whose top token is t again.
 4. `logit_diff` is the logit of t minus that of the corrupted question's own answer, after noising.
 
-`reference` follows the paper to the letter: one corruption, drawn by its rules. By default there
-are several, and only such as have an answer of their own that differs from t. With `target_layer`
-below the depth the effect is traced to the state S[target_layer, last] instead: all of the above
-is then read by the logit lens of that state, and in place of t stands the clean run's top token.
+`reference` follows the paper to the letter, with one corruption drawn by its rules. The default
+draws several corruptions, all with an answer of their own that differs from t. With `target_layer`
+below the depth, the effect is traced to the state S[target_layer, last] instead of the output: the
+logit lens of that state gives the logits, and the clean run's top token takes the place of t.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Options(AnalysisOptions):
     """Options of causal tracing."""
 
     reference: bool = False
-    """One corruption per question, drawn by the rules of *Grokked Transformers*."""
+    """Draw one corruption per question, by the rules of *Grokked Transformers*."""
     corruptions: int = Field(default=2, ge=1, le=50)
-    """Different corruptions per question and position, where there are as many."""
+    """Number of different corruptions per question and position, if as many exist."""
     corruption: Literal["interchange", "noise"] = "interchange"
-    """Another token, or Gaussian noise of three standard deviations on the token's embedding."""
+    """Replace the token, or add Gaussian noise of three standard deviations to its embedding."""
     denoise: bool = True
     """Also write the clean state into the (first) corrupted run."""
     target_layer: int | None = Field(default=None, ge=1)
@@ -58,7 +58,7 @@ class Options(AnalysisOptions):
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Effects per example, averaged over its corruptions; NaN where it has none."""
+    """Effects on each example, averaged over its corruptions; NaN if it has none."""
 
     flipped: Float[np.ndarray, "n layer"]
     changed: Float[np.ndarray, "n layer"]
@@ -66,14 +66,15 @@ class _Outcome:
     logit_diff: Float[np.ndarray, "n layer"]
     restored: Float[np.ndarray, "n layer"]
     flips: Int[np.ndarray, "n layer"]
-    """Number of corruptions that flip; -1 for none drawn."""
+    """Number of corruptions that flip the answer; -1 if none was drawn."""
     drawn: Int[np.ndarray, " n"]
+    """Number of corruptions drawn."""
     own_answer: Float[np.ndarray, " n"]
-    """Share of corrupted questions that the model answers with their own answer."""
+    """Share of corrupted questions to which the model gives their own answer."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Strength of every state of one checkpoint."""
+    """Effects of overwriting every state of one checkpoint."""
     engine = PatchEngine(model)
     stop = options.target_layer or model.depth
     if stop > model.depth:
@@ -86,7 +87,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
 
 class _Tracing:
-    """What the positions of one checkpoint have in common: the clean run."""
+    """The clean run of one checkpoint, which all positions share, and the tracing from it."""
 
     def __init__(
         self, engine: PatchEngine, examples: Examples, options: Options, stop: int
@@ -144,16 +145,16 @@ class _Tracing:
     def _noised(
         self, p: int, corrupted: Trace, alone: Float[Tensor, "draw n d_vocab"]
     ) -> list[Float[Tensor, "draw n d_vocab"]]:
-        """Logits by layer. S[0, p] is the corrupted prompt; after `stop` nothing is left to do."""
+        """Logits by layer, 0 to `stop`; a patch at S[0, p] is the whole corrupted prompt."""
         middle = self._swept(self.clean, corrupted, p) or [alone] * (self.stop - 1)
         at_stop = alone if p == self.last else self.clean_logits.expand_as(alone)
         return [alone, *middle, at_stop]
 
     def _swept(self, base: Trace, source: Trace, p: int) -> list[Float[Tensor, "draw n d_vocab"]]:
-        """Logits with S[layer, p] of `source` in `base` for 0 < layer < stop.
+        """Logits of `base` with S[layer, p] of `source` written in, for 0 < layer < stop.
 
-        The runs differ at p only. At the last position nothing is left of base then: the outcome
-        is source's, whatever the layer, and the list is empty.
+        The prompts differ at p only. If p is the last position, nothing of base remains: the
+        outcome is that of source at every layer, and the list is empty.
         """
         if p == self.last:
             return []
@@ -163,7 +164,7 @@ class _Tracing:
     def _restored(
         self, p: int, corrupted: Trace, alone: Float[Tensor, "draw n d_vocab"]
     ) -> Bool[Tensor, "layer n"]:
-        """Whether the target is the top token again, by layer; the first corruption only."""
+        """Whether the target is the top token again, by layer, for the first corruption only."""
         base = corrupted.rows(slice(0, len(self.tokens)))
         middle = [logits[0] for logits in self._swept(base, self.clean, p)]
         middle = middle or [self.clean_logits] * (self.stop - 1)
@@ -211,7 +212,7 @@ class _Tracing:
 def _mean(
     values: Shaped[Tensor, "draw n layer"], valid: Bool[Tensor, "draw n"]
 ) -> Float[np.ndarray, "n layer"]:
-    """Mean over the valid draws, NaN where there is none."""
+    """Mean over the valid draws; NaN where no draw is valid."""
     kept = torch.where(valid[..., None], values.float(), 0.0).sum(0)
     return (kept / valid.sum(0)[:, None]).cpu().numpy()  # 0 / 0 is NaN
 
@@ -222,7 +223,7 @@ def _dataset(
     layers = len(found[0].flipped[0])
 
     def grid(name: str) -> np.ndarray:
-        """[n, layer 0..depth, position]; NaN beyond the state that is traced to."""
+        """[n, layer 0..depth, position]; NaN above the layer that is traced to."""
         whole = np.stack([getattr(outcome, name) for outcome in found], -1).astype(np.float32)
         return np.pad(whole, ((0, 0), (0, depth + 1 - layers), (0, 0)), constant_values=np.nan)
 
@@ -264,7 +265,7 @@ def _dataset(
 
 
 def _counts(drawn: Int[np.ndarray, "n position"]) -> Variables:
-    """How many corruptions stand behind a question, and how many questions have one."""
+    """Number of corruptions of each question, and of questions that have one."""
     once = {"units": "1", "per_step": False}
     each = {"long_name": "corruptions drawn for the question", **once}
     n_valid = (drawn > 0).sum(0).astype(np.int32)

@@ -1,20 +1,24 @@
 """Causal tracing of the comparison task (*Grokked Transformers*, arXiv 2405.15071, section 4).
 
-A question (attribute, entity 1, entity 2) is corrupted at one place, so that its label changes:
+1. A question (attribute, entity 1, entity 2) is corrupted at one position, so that its label
+   changes. The replacement is drawn uniformly:
 
-| position  | replaced by, uniformly                                                               |
-|-----------|--------------------------------------------------------------------------------------|
-| attribute | another compared attribute of which both entities have a value                       |
-| entity_1  | an entity, ID for the attribute, whose value is v2 (if v1 = v2: the next value up or |
-|           | down; where values have no order, any other value)                                   |
-| entity_2  | the same with v1                                                                     |
+   | position  | replacement                                                                       |
+   |-----------|-----------------------------------------------------------------------------------|
+   | attribute | another compared attribute for which both entities have a value                   |
+   | entity_1  | an entity, ID for the attribute, whose value is v2 (if v1 = v2: the next value up |
+   |           | or down; if values have no order, any other value)                                |
+   | entity_2  | the same with v1                                                                  |
 
-The clean run's state S[l, position] is overwritten by its value in the corrupted run; later blocks
-are recomputed. Strength is the share of answers whose top token is not (or no longer) the label,
-`changed` the share whose top token is not the clean run's: before the model answers well, the first
-is high by itself. Draws are seeded by the example, so a corruption is the same at every checkpoint.
-Unlike in the paper several corruptions are drawn per example, each truly with another label. Its
-five positions are three here: see `circuits.corpus.comparison`.
+   The example seeds the draw, so a corruption is the same at every checkpoint.
+2. The clean run's state S[l, position] is overwritten by its value in the corrupted run, and later
+   blocks are recomputed.
+3. `strength` is the share of patched runs whose top token is not the label. `changed` is the share
+   whose top token is not that of the clean run. (Before the model answers well, `strength` is high
+   without any effect.) `probability_drop` is the fall of the label's probability.
+
+Two things differ from the paper: several corruptions are drawn per example, each with a label that
+really differs, and the paper's five positions are three here (see `circuits.corpus.comparison`).
 """
 
 from __future__ import annotations
@@ -39,19 +43,19 @@ class Options(AnalysisOptions):
     """How many corruptions, and which examples count."""
 
     n_corruptions: int = Field(default=3, ge=1)
-    """Corruptions per example and position; their flips are averaged."""
+    """Number of corruptions per example and position; their outcomes are averaged."""
     only_right: bool = False
-    """Leave out examples that the model gets wrong without a patch."""
+    """Leave out examples that the model answers wrongly without a patch."""
 
 
 @torch.no_grad()
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Share of answers that flip when one state is taken from a corrupted question.
+    """Share of answers that flip if one state is taken from a corrupted question.
 
     Returns:
         strength, changed, probability_drop (layer, position) and clean_accuracy (scalar) with
-        intervals and numbers of examples; flip_example: each example's share of corruptions that
-        flip it.
+        intervals and numbers of examples; flip_example: the share of each example's corruptions
+        that flip its answer.
     """
     queries = examples.queries
     engine = PatchEngine(model)
@@ -103,7 +107,7 @@ def _variables(
 def _patched(
     engine: PatchEngine, base: Trace, tokens: Int[Tensor, "k n pos"], position: int
 ) -> Float[Tensor, "layer k n d_vocab"]:
-    """Logits with S[l, position] taken from each corrupted run, for every layer."""
+    """Logits with S[l, position] taken from each corrupted run, for every layer l."""
     corrupted = [engine.trace(some).resid[:, :, position, None] for some in tokens]
     found = sweep(engine, base, position, dict(enumerate(torch.stack(corrupted, 1))))
     return torch.stack(list(found.values()))

@@ -2,15 +2,15 @@
 
 1. The corrupted questions are those of causal tracing (`analyses.questions.contrasts`): one token
    is replaced so that the question has another answer t'.
-2. In the clean run one activation is overwritten by its value in the corrupted run (Wang et al.,
-   arXiv 2211.00593, section 3; names as in TransformerLens). It may stand at the corrupted position
-   or at any later one: attention at relation_1 carries the subject, for example.
-3. `effect` is how far the logit difference between t and t' falls, `probability` that of t after
-   the patch, `flipped` the share of questions whose top token is no longer the clean run's.
-   `total` is the effect of corrupting the whole question.
+2. In the clean run, one activation is overwritten by its value in the corrupted run (Wang et al.,
+   arXiv 2211.00593, section 3; names as in TransformerLens). It may be at the corrupted position or
+   at any later one: attention at relation_1 carries the subject, for example.
+3. `effect` is the fall of the logit difference between t and t', `probability` the probability of t
+   after the patch, `flipped` the share of questions whose top token is no longer that of the clean
+   run. `total` is the effect of replacing the token itself.
 
-Components with heads are patched head by head. All cells of one position are one sweep of
-`circuits.patching.engine`.
+Components with heads are patched head by head. `circuits.patching.batched_runs` runs all layers
+and heads of one component at one position in one sweep.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ class Options(AnalysisOptions):
 
     @property
     def of_states(self) -> tuple[Component, ...]:
-        """Those without heads."""
+        """The chosen components without heads."""
         return tuple(c for c in self.components if c not in HEAD_COMPONENTS)
 
     @property
     def of_heads(self) -> tuple[Component, ...]:
-        """Those with heads."""
+        """The chosen components with heads."""
         return tuple(c for c in self.components if c in HEAD_COMPONENTS)
 
 
 @dataclass(frozen=True)
 class PatchedComponents:
-    """Outcomes per question, NaN before the corrupted position and where there is no corruption.
+    """Outcomes of each question; NaN before the corrupted position and without a corruption.
 
-    The last axis is `MEASURES`.
+    The last axis of `states` and `heads` is `MEASURES`; `total` is an effect.
     """
 
     states: dict[Component, Float[np.ndarray, "n corrupted layer position measure"]]
@@ -65,7 +65,7 @@ class PatchedComponents:
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Effects of all components of one checkpoint."""
+    """Effects of patching the chosen components of one checkpoint."""
     engine = PatchEngine(model)
     contrasts = draw_contrasts(examples, options.seed)
     clean, sources = contrast_traces(engine, examples, contrasts)
@@ -131,7 +131,7 @@ def patched_components(
 
 
 class _Judge:
-    """From logits of patched runs to `MEASURES`."""
+    """Computes `MEASURES` from the logits of patched runs."""
 
     def __init__(self, contrast: Contrast, answer: Tensor, clean: Tensor) -> None:
         self.contrast, self.answer = contrast, answer
@@ -155,7 +155,7 @@ def _cells(
     position: int,
     judge: _Judge,
 ) -> list[tuple[tuple[Component, int], Float[Tensor, "cells n measure"]]]:
-    """All components of all layers at one position."""
+    """Patch all components in all layers at one position."""
     layers = tuple(range(engine.depth))
     all_heads = tuple(range(engine.cfg.n_heads))
     measured = []

@@ -1,15 +1,18 @@
-"""Edit propagation: one atomic fact is changed by a small fine-tune; do its two-hop answers follow?
+"""Edit propagation: a small fine-tune changes one atomic fact; do its two-hop answers follow?
 
-A model that composes reads each hop from one place, so a changed fact must change every question
-that goes through it. A model that has memorized the questions keeps the old answers.
+A model that composes reads each hop from one place, so a changed fact must change the answer to
+every question that goes through it. A model that has memorized the questions keeps the old answers.
 
-1. Facts to change are hop-one facts (s, r) -> o of the examples. The new object is drawn from the
-   other objects of r, so that the changed fact is of the same kind.
+1. The facts to change are hop-one facts (s, r) -> o of the examples. The new object is drawn from
+   the other objects of r, so that the changed fact is of the same kind.
 2. A copy of the model is fine-tuned (AdamW) on the changed fact, together with trained questions
-   that do not go through it, until it gives the new object with probability `sure`.
-3. Asked, before and after: the fact itself; all (s, r, r2) as hop one, whose answers become those
-   of the new object; all (h, r1, r) with (h, r1) -> s as hop two, whose answer becomes the new
-   object; and questions not through the fact (bystanders) that were right before.
+   that do not go through it, until it gives the new object with probability `sure` or `max_steps`
+   are done.
+3. The model is asked before and after the edit. All questions (s, r, r2) have the fact as hop one,
+   and their answers should become those of the new object. All questions (h, r1, r) with
+   (h, r1) -> s have it as hop two, and their answer should become the new object. Bystanders are
+   questions that do not go through the fact; those that were right before should stay right. The
+   fact itself is asked only after the edit.
 4. Shares are per edit; intervals are over edits.
 """
 
@@ -54,21 +57,23 @@ PARTS = ("subject", "relation", "old", "new")
 
 
 class Options(AnalysisOptions):
-    """How many facts are changed, and how gently."""
+    """How many facts are changed, and how far the fine-tune goes."""
 
     n_edits: int = Field(default=8, ge=LEAST_EXAMPLES)
+    """Number of facts to change, each in its own copy of the model."""
     max_steps: int = Field(default=60, ge=0)
-    """Most optimizer steps per edit."""
+    """At most this many optimizer steps per edit."""
     learning_rate: float = Field(default=5e-4, gt=0)
+    """Learning rate of the fine-tune."""
     sure: float = Field(default=0.9, gt=0, lt=1)
-    """Probability of the new object at which the fine-tune stops."""
+    """The fine-tune stops once the new object has more than this probability."""
     retained: int = Field(default=128, ge=1)
-    """Trained questions not through the fact per step, atomic and inferred."""
+    """Atomic and inferred trained questions each, not through the fact, that every step repeats."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A changed fact. Entities and relations are graph indices."""
+    """A changed fact; entities and relations are indices of the graph."""
 
     subject: int
     relation: int
@@ -77,16 +82,16 @@ class Edit:
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Share of two-hop answers that follow a changed fact, and of others that stay.
+    """Share of two-hop answers that follow a changed fact, and of other answers that stay.
 
     Returns:
         share (measure) with intervals over edits; share_edit (edit, measure); steps_edit, the
-        optimizer steps each edit took; fact_edit (edit, part), token ids of the changed facts.
-        Where fewer than n_edits facts could be changed the rest is NaN or -1.
+        optimizer steps that each edit took; fact_edit (edit, part), token ids of the changed facts.
+        If fewer than n_edits facts could be changed, the remaining values are NaN or -1.
     """
     if examples.queries.token_ids.shape[1] != 3:
         raise HopscopeError(
-            "edit_propagation asks two-hop questions and this run's have "
+            "edit_propagation asks two-hop questions, but the questions of this run have "
             f"{examples.queries.token_ids.shape[1] - 1} hops; use a run with splits.hops = 2."
         )
     table = FactTable.of(examples.corpus.graph).object
@@ -125,7 +130,7 @@ def _draw_edits(
         old = int(table[subject, relation])
         others = np.unique(table[:, relation])
         others = others[(others >= 0) & (others != old)]
-        # the new object must lead somewhere else by some relation, or nothing could follow
+        # some relation must lead elsewhere from the new object, or no two-hop answer could follow
         differs = (table[others] >= 0) & (table[old] >= 0) & (table[others] != table[old])
         differs = differs.any(1)
         if old < 0 or not differs.any():
@@ -135,8 +140,8 @@ def _draw_edits(
             break
     if len(edits) < LEAST_EXAMPLES:
         raise HopscopeError(
-            f"{len(edits)} facts can be changed, at least {LEAST_EXAMPLES} are needed for an "
-            "interval; raise n_edits, or use more examples or a split with other first hops."
+            f"{len(edits)} facts can be changed, but at least {LEAST_EXAMPLES} are needed for an "
+            "interval; use more examples or a split with other first hops."
         )
     return edits
 
@@ -169,7 +174,7 @@ def _fine_tuned(
 
 
 def _through(queries: Queries, edit: Edit) -> Bool[np.ndarray, " n"]:
-    """Questions any of whose hops is the changed fact."""
+    """Which questions have the changed fact as one of their hops."""
     tokens, relation = queries.token_ids, queries.vocab.first_relation + edit.relation
     subjects = np.column_stack([tokens[:, :1], queries.bridge_ids])
     return ((subjects == edit.subject) & (tokens[:, 1:] == relation)).any(1)
@@ -183,19 +188,19 @@ def measure_edit(
     edit: Edit,
     table: Int[np.ndarray, "entity relation"],
 ) -> dict[str, float]:
-    """Each of `MEASURES` for one edit; NaN where no question is concerned.
+    """Each of `MEASURES` for one edit; NaN where there is no question to ask.
 
     Args:
         before: The model as trained.
         after: The model with the changed fact.
-        examples: The bystanders.
-        edit: What was changed.
+        examples: Questions from which the bystanders are taken.
+        edit: The changed fact.
         table: Object of every (subject, relation), negative where there is not exactly one.
     """
     first = examples.corpus.vocab.first_relation
     follows = (table[edit.old] >= 0) & (table[edit.new] >= 0)
     follows &= table[edit.old] != table[edit.new]
-    # a question that passes the fact twice has yet another answer
+    # a question that passes the changed fact twice has a third answer
     follows[edit.relation] &= edit.new != edit.subject
     r2 = np.flatnonzero(follows)
     as_first = np.column_stack(
@@ -223,7 +228,7 @@ def measure_edit(
 
 
 def _top(model: HookedTransformer, tokens: Int[np.ndarray, "n pos"]) -> Int[np.ndarray, " n"]:
-    """Token answered to each question."""
+    """The model's top token for each question."""
     if not len(tokens):
         return np.empty(0, np.int64)
     given: Tensor = torch.from_numpy(tokens.astype(np.int64)).to(model.device)
@@ -231,5 +236,5 @@ def _top(model: HookedTransformer, tokens: Int[np.ndarray, "n pos"]) -> Int[np.n
 
 
 def _share(hit: Bool[np.ndarray, " n"]) -> float:
-    """Share that is true; NaN of nothing."""
+    """Share that is true; NaN if there is nothing to count."""
     return float(hit.mean()) if len(hit) else float("nan")

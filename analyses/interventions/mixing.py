@@ -1,13 +1,13 @@
 """Mixing the decoded bridge back in, as an embedding (after DiscoLoop, arXiv 2607.00341).
 
-Hop two may fail for OOD queries because the bridge at relation_1 is decodable but not in the form
-in which the model meets entities as inputs. The test: give it in that form.
+Hop two may fail for OOD queries because the bridge at relation_1, although decodable, is not in the
+form in which the model receives entities as inputs. The test supplies the bridge in that form.
 
-1. The bridge is decoded by the logit lens at S[decode_layer, relation_1], restricted to entities.
+1. The logit lens, restricted to entities, decodes the bridge at S[decode_layer, relation_1].
 2. S[l, relation_1] becomes (1 - strength) S[l, relation_1] + strength * e, where e is the W_E row
-   of the decoded entity, scaled to the norm of the state that it replaces.
-3. Controls: the true bridge (what perfect decoding would give) and a random other entity. Accuracy
-   by strength and layer says whether it is the bridge that helps.
+   of the decoded entity, scaled to the norm of the state.
+3. The controls are the true bridge, which perfect decoding would give, and a random other entity.
+   Accuracy by strength and layer says whether it is the bridge that helps.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ MIXED_IN = ("decoded", "true_bridge", "random")
 
 
 class Options(AnalysisOptions):
-    """How much is mixed in, and where the bridge is read."""
+    """How much is mixed in, and where the bridge is decoded."""
 
     strengths: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    """0 leaves the state as it is, 1 replaces it."""
+    """Shares of the embedding in the mixture: 0 leaves the state as it is, 1 replaces it."""
     decode_layer: int | None = None
-    """State at which the bridge is decoded; None: the last one."""
+    """Layer of the state at which the bridge is decoded; None: the last one."""
 
 
 @torch.no_grad()
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Accuracy after mixing an entity's embedding into the state at relation_1.
+    """Accuracy after an entity's embedding is mixed into the state at relation_1.
 
     Returns:
         accuracy (mixed_in, strength, layer) with intervals; decoded_right (scalar), the share of
@@ -113,7 +113,7 @@ def _mixed(
 
 
 def _other_entities(queries: Queries, seed: int) -> Int[Tensor, " n"]:
-    """A random entity per example, never its bridge."""
+    """A random entity for each example, never its bridge."""
     n_entities = len(queries.vocab.entities)
     shift = np.random.default_rng([seed, 5]).integers(1, n_entities, len(queries))
     return torch.from_numpy((queries.bridge.numpy() + shift) % n_entities)

@@ -1,8 +1,9 @@
 """When something happens in training: rules that date curves, edges and phases, with intervals.
 
-A step is dated on the run's own questions, and dated anew on each bootstrap resample of them; the
-resamples are the same at every checkpoint. The 2.5th and 97.5th percentile of these dates are order
-statistics, so that every bound is a step of the run; infinity stands for "not within the run".
+1. An event is dated on the run's own questions, and again on each bootstrap resample of them. The
+   resamples are the same at every checkpoint.
+2. The 2.5th and 97.5th percentiles of these dates are the bounds. They are order statistics, so
+   every bound is a step of the run; infinity stands for "not within the run".
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ class Timing:
 
     @classmethod
     def none(cls) -> Timing:
-        """Of a curve that does not change."""
+        """The timing of a curve that does not change: three times NaN."""
         return cls(np.nan, np.nan, np.nan)
 
     @property
     def steps(self) -> tuple[float, float, float]:
-        """In this order."""
+        """Start, halfway and done, in this order."""
         return self.start, self.halfway, self.done
 
 
 def timing(steps: Int[np.ndarray, " step"], curve: Float[np.ndarray, " step"]) -> Timing:
-    """When a curve starts, is halfway and done with its change from first to last value."""
+    """When a curve has made 10%, 50% and 90% of its change from first to last value."""
     here = np.isfinite(curve)
     if here.sum() < 2:
         return Timing.none()
@@ -57,7 +58,7 @@ def timing(steps: Int[np.ndarray, " step"], curve: Float[np.ndarray, " step"]) -
 def circuit_curve(
     strength: Float[np.ndarray, "step edge"], kept: Bool[np.ndarray, "step edge"]
 ) -> Float[np.ndarray, " step"]:
-    """Mean strength of the last circuit's edges; an edge that is not kept counts as 0."""
+    """Mean strength of the last circuit's edges; an edge that a step does not keep counts as 0."""
     last = kept[-1]
     if not last.any():
         return np.zeros(len(strength))
@@ -67,9 +68,11 @@ def circuit_curve(
 def edge_steps(
     steps: Int[np.ndarray, " step"], kept: Bool[np.ndarray, "step edge"]
 ) -> tuple[Float[np.ndarray, " edge"], Float[np.ndarray, " edge"]]:
-    """First step of `PERSISTENCE` kept ones in a row; first step after the last kept one.
+    """When each edge appears and when it vanishes.
 
-    NaN: it never appears; it is there at the end.
+    An edge appears at the first of `PERSISTENCE` steps in a row that keep it (NaN: never), and
+    vanishes at the first step after the last one that keeps it (NaN: it never appears, or the last
+    step keeps it).
     """
     run_length = min(PERSISTENCE, len(steps))
     n = len(steps) - run_length + 1
@@ -84,14 +87,14 @@ def edge_steps(
 def phases(
     circuit: Timing, rises: bool, vanishes: Float[np.ndarray, " edge"], grok: Mapping[str, Any]
 ) -> Float[np.ndarray, "phase end"]:
-    """First and last step of each of `PHASES`; NaN where there is none."""
+    """First and last step of each of `PHASES`; NaN for a phase that is absent."""
     found = np.full((len(PHASES), 2), np.nan)
     memorized = grok.get("memorization_step")
     if memorized is not None:
         found[0] = 0.0, memorized
     if rises:
         found[1] = circuit.start, circuit.done
-    # none if it never memorized
+    # no edge counts if the run never memorized
     late = vanishes[vanishes >= (np.nan if memorized is None else memorized)]
     if len(late):
         found[2] = late.min(), late.max()
@@ -101,10 +104,11 @@ def phases(
 def memorized_between(
     steps: Int[np.ndarray, " step"], accuracy: Float[np.ndarray, " step"], n: int
 ) -> tuple[float, float]:
-    """95% interval of the step of memorization, of a run evaluated on n trained questions.
+    """95% interval of the memorization step of a run that is evaluated on n trained questions.
 
-    From the first evaluation whose Wilson interval reaches the level of the grok rule to the first
-    whose whole interval lies above it. (Single answers of the evaluations are not kept.)
+    The interval begins at the first evaluation whose Wilson interval reaches the level of the grok
+    rule, and ends at the first whose whole interval lies above it. (A bootstrap is not possible,
+    because the single answers of an evaluation are not stored.)
     """
     low, high = wilson(accuracy * n, np.full(len(accuracy), n))
     return _first(steps, high >= MEMORIZED), _first(steps, low >= MEMORIZED)
@@ -113,7 +117,7 @@ def memorized_between(
 def bounds(
     resampled: Float[np.ndarray, "resample ..."], at: Float[np.ndarray, ...]
 ) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
-    """95% interval of dates; infinite where too many resamples have none, NaN where `at` is."""
+    """95% interval of dates; infinite if too many resamples have no date, NaN where `at` is NaN."""
     if not len(resampled):
         return np.full_like(at, np.nan), np.full_like(at, np.nan)
     dates = np.where(np.isnan(resampled), np.inf, resampled)
@@ -126,7 +130,7 @@ def bounds(
 def differences(
     later: Float[np.ndarray, " resample"], earlier: Float[np.ndarray, " resample"]
 ) -> Float[np.ndarray, " resample"]:
-    """later - earlier by resample; infinite where only one of both has a date."""
+    """later - earlier by resample; infinite if only one of the two has a date."""
     with np.errstate(invalid="ignore"):
         here, there = (np.where(np.isnan(x), np.inf, x) for x in (later, earlier))
         lag = here - there
@@ -134,7 +138,7 @@ def differences(
 
 
 def spoken(at: float, low: float, high: float) -> str:
-    """ "400 [350, 450]"; an open end as "..."."""
+    """A date as "400 [350, 450]"; an open end is shown as "..."."""
     if not np.isfinite(low) and not np.isfinite(high):
         return f"{at:,.0f}"
     ends = (f"{x:,.0f}" if np.isfinite(x) else "..." for x in (low, high))

@@ -1,27 +1,30 @@
 """How the circuit forms: when each edge appears, the phases of training, circuit against accuracy.
 
-This reads results of several analyses over a whole run, so it is no catalog entry (those see one
-checkpoint at a time) but a function of the run: `formation(run)`. It computes nothing on models.
+This reads the results of several analyses over a whole run. It is therefore not a catalog entry,
+which sees one checkpoint at a time, but a function of the run: `formation(run)`. It runs no model.
 
-1. Curves, shares on one axis: accuracy on the trained and unseen questions that the circuit was
-   sought on; `circuit`, the mean strength of the edges of the last step's circuit; `route`,
-   accuracy through the two-hop route alone; `without_bridge`, accuracy with the bridge cut; `swap`,
-   success of bridge patching where it is highest at the end; `norm`, weight norm over its maximum
-   (exact, so without an interval). A missing result is left out.
-2. A curve's change is timed between its first and last value: it starts at 10%, is halfway at 50%
-   and done at 90% of the way (first step of the running extreme). A change below `LEAST_CHANGE` is
-   not timed.
-3. An edge appears at the first of `PERSISTENCE` steps in a row at which it is kept, and vanishes
-   after the last step at which it is.
-4. Phases (after Nanda et al., arXiv 2301.05217, section 5.2): *memorization* ends by the grok rule
-   of the run; *circuit formation* is the timed rise of `circuit`; *clean-up* lasts from the first
-   to the last step after memorization at which an edge vanishes (there it is read off a falling
-   weight norm, which need not fall here). They may overlap, and each may be absent.
+1. Collect the curves. All are shares, on one axis, and a curve whose result is missing is left out.
+   - `trained_accuracy`, `accuracy`: accuracy on the trained and the unseen questions with which
+     circuits were sought;
+   - `circuit`: mean strength of the edges of the last step's circuit;
+   - `route`: accuracy through the two-hop route alone;
+   - `without_bridge`: accuracy with the bridge cut;
+   - `swap`: success of bridge patching at the state where it is highest at the end;
+   - `norm`: weight norm over its maximum (exact, so without an interval).
+2. Time the change of each curve from its first to its last value. It starts at 10% of the way, is
+   halfway at 50% and done at 90%; each is the first step at which the running extreme gets there. A
+   change below `LEAST_CHANGE` is not timed.
+3. Date the edges. An edge appears at the first of `PERSISTENCE` steps in a row that keep it, and
+   vanishes after the last step that keeps it.
+4. Date the phases (after Nanda et al., arXiv 2301.05217, section 5.2). *Memorization* ends by the
+   grok rule of the run. *Circuit formation* is the timed rise of `circuit`. *Clean-up* lasts from
+   the first to the last step after memorization at which an edge vanishes; the paper reads it off a
+   falling weight norm, which need not fall here. Phases may overlap, and each may be absent.
 5. The lag is halfway(accuracy on unseen questions) - halfway(circuit), in steps.
-6. Every date carries the number of questions behind it and a 95% interval
-   (`analyses.over_training.dating`): steps 1 to 5 are done again on each resample of the questions
-   that circuit discovery drew, the same ones for all curves. (The cell of `swap` is that of all
-   questions.)
+6. Give every date the number of questions behind it and a 95% interval
+   (`analyses.over_training.dating`): repeat steps 1 to 5 on each resample of the questions that
+   circuit discovery drew, the same resamples for all curves. (The state of `swap` is always the one
+   found on all questions.)
 """
 
 from __future__ import annotations
@@ -61,18 +64,18 @@ ENDS = ("start", "halfway", "done")
 
 @dataclass(frozen=True)
 class Curve:
-    """A share over training, and what resampled questions make of it."""
+    """A share over training, with its interval and its values on resampled questions."""
 
     value: Float[np.ndarray, " step"]
     low: Float[np.ndarray, " step"]
     high: Float[np.ndarray, " step"]
     resampled: Float[np.ndarray, "resample step"]
     n: int
-    """Questions behind it; 0: it is exact."""
+    """Number of questions behind it; 0 for an exact curve."""
 
     @classmethod
     def of_examples(cls, values: Float[np.ndarray, "n step"], weights: np.ndarray) -> Curve:
-        """A share of right answers; NaN where a question has no value."""
+        """A share of questions; `values` are 0 or 1, NaN where a question has no value."""
         found = bootstrap(values, shares=True)
         resampled = resampled_means(values, weights)
         n = int(np.isfinite(values).any(1).sum())
@@ -80,23 +83,24 @@ class Curve:
 
     @classmethod
     def exact(cls, value: Float[np.ndarray, " step"], resamples: int) -> Curve:
-        """What no question was drawn for."""
+        """A curve that depends on no drawn question."""
         return cls(value, value, value, np.tile(value, (resamples, 1)), 0)
 
 
 def formation(run: Run, split: str = "id_test", steps: Sequence[int] | None = None) -> xr.Dataset:
-    """Curves (step, curve), their timings, edges' steps, phases and lag of a run.
+    """Curves (step, curve) of a run, their timings, the dates of edges, the phases and the lag.
 
-    Each with `_low` and `_high`, and the number of questions behind it. `figure(formation(run))`
+    Each has `_low` and `_high`, and the number of questions behind it. `figure(formation(run))`
     draws them.
 
     Args:
-        run: With results of `circuit_discovery` and perhaps of others.
-        split: Of which questions.
-        steps: Leave out all others; each must have a circuit.
+        run: A run with results of `circuit_discovery`; results of other analyses add curves.
+        split: Split of the unseen questions.
+        steps: Use these steps only; each must have a circuit.
 
     Raises:
-        HopscopeError: if the run has no result of circuit_discovery for the split, or one step.
+        HopscopeError: if the result of circuit_discovery is missing, lacks the split or has only
+            one step.
     """
     found = stored_result(run, "circuit_discovery")
     if found is None or not can_date(found, split):
@@ -129,7 +133,7 @@ def formation(run: Run, split: str = "id_test", steps: Sequence[int] | None = No
 
 
 def can_date(circuits: xr.Dataset | None, split: str = "id_test") -> bool:
-    """Whether a result of circuit_discovery holds several steps of a split."""
+    """Whether a result of circuit_discovery has this split and more than one step."""
     return circuits is not None and split in circuits["split"].values and circuits.sizes["step"] > 1
 
 
@@ -161,7 +165,7 @@ def _dataset(circuit: xr.Dataset, curves: Mapping[str, Curve], run: Run) -> xr.D
 
 
 def _timed(steps: np.ndarray, curve: Curve) -> tuple[np.ndarray, np.ndarray]:
-    """Its three dates, [3], and those of the resampled curves, [resample, 3]."""
+    """Three dates of the curve, [3], and those of the resampled curves, [resample, 3]."""
     again = [timing(steps, one).steps for one in curve.resampled]
     return np.array(timing(steps, curve.value).steps), np.array(again)
 
@@ -169,7 +173,7 @@ def _timed(steps: np.ndarray, curve: Curve) -> tuple[np.ndarray, np.ndarray]:
 def _put(
     ds: xr.Dataset, name: str, dims: Any, at: np.ndarray, again: np.ndarray, text: str = ""
 ) -> None:
-    """A date and its bounds."""
+    """Put a date and its bounds into the dataset."""
     low, high = bounds(again, at)
     for end, values in (("", at), ("_low", low), ("_high", high)):
         interval = f"{text} (95% bootstrap interval over questions)" if end else text
@@ -195,7 +199,7 @@ def _put_phases(
     for k, name in enumerate(("phase_start", "phase_end")):
         _put(ds, name, "phase", at[:, k], again[..., k])
     for bound in ("low", "high"):
-        ds[f"phase_start_{bound}"][0] = np.nan  # training starts where it starts
+        ds[f"phase_start_{bound}"][0] = np.nan  # training starts at step 0, without uncertainty
     n = np.full(len(PHASES), circuit.n)
     table = run.metrics()
     column = "accuracy/train_inferred"
@@ -209,7 +213,7 @@ def _put_phases(
 
 
 def _accuracies(found: xr.Dataset, split: str, weights: np.ndarray) -> dict[str, Curve]:
-    """Of the whole model, on the questions that circuits were sought on."""
+    """Accuracy of the whole model on the questions with which circuits were sought."""
     names = {"trained_accuracy": "train_inferred", "accuracy": split}
     curves = {}
     for name, where in names.items():
@@ -224,11 +228,11 @@ def _accuracies(found: xr.Dataset, split: str, weights: np.ndarray) -> dict[str,
 
 
 def _circuit(circuit: xr.Dataset, n: int) -> Curve:
-    """Mean strength of the last circuit's edges, with a band over whole analyses anew.
+    """Mean strength of the last circuit's edges, with a band over repetitions of the analysis.
 
-    Each resample is averaged over the edges of *its own* last circuit, as the whole analysis would
-    be on those questions; so the band holds other sets of edges, is not centred on the value, and
-    is widened to it where it lies outside.
+    Each resample is averaged over the edges of *its own* last circuit, as a repetition of the whole
+    analysis on those questions would do. So the resamples have different sets of edges, and the
+    band is not centred on the value; where the value lies outside, the band is widened to it.
     """
     value = circuit_curve(
         circuit["strength"].transpose("step", "edge").values.astype(float),
@@ -252,7 +256,7 @@ def _norm(run: Run, steps: np.ndarray, resamples: int) -> dict[str, Curve]:
 def _stored_curves(
     run: Run, split: str, steps: Int[np.ndarray, " step"], weights: np.ndarray
 ) -> dict[str, Curve]:
-    """What other analyses have stored, at these steps."""
+    """Curves from the stored results of other analyses, at these steps."""
     found = {}
 
     def curve(values: xr.DataArray, n: int) -> Curve:

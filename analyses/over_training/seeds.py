@@ -1,11 +1,13 @@
 """What several runs of one recipe have in common: numbers at their end, dates, and the circuit.
 
-Single runs carry intervals over questions; these are over runs, and say what another seed (with its
-own split of the facts) would give. Circuits and swaps are those of the last step at which all of
-the runs were analyzed, and dates are of the steps that all have, so that no mean is over different
-ones. `seed_spread` is about numbers of
-each run, `agreement_of_runs` about the circuits of pairs of runs. Nothing is computed on models:
-what has not been analyzed is missing.
+The intervals of a single run are over questions. Those here are over runs, and say what another
+seed, with its own split of the facts, would give. `seed_spread` is about the numbers of each run,
+`agreement_of_runs` about the circuits of pairs of runs. No model is run: what has not been analyzed
+is missing.
+
+1. Circuits and swaps are taken at the last step at which all runs were analyzed.
+2. Dates are computed from the steps that all runs have, so that a mean never mixes different ones.
+3. The interval of a mean over runs is Student's.
 """
 
 from __future__ import annotations
@@ -38,16 +40,16 @@ MEASURES = {
     "accuracy_halfway": ("accuracy halfway at step", "step"),
     "lag": ("accuracy behind the circuit by steps", "step"),
 }
-"""What each is, and its unit."""
+"""Each measure in words, and its unit."""
 
 
 def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
     """`value` (measure, run); `mean` with `mean_low`, `mean_high` and `mean_n` (measure).
 
-    NaN where a run has no such result: not analyzed, or it never happened.
+    NaN where a run has no value: it was not analyzed, or the event never happened.
     """
     if len(runs) < 2:
-        raise HopscopeError(f"{len(runs)} run cannot be compared; name at least two.")
+        raise HopscopeError(f"{len(runs)} run cannot be compared; name at least two runs.")
     stored = {name: _stored(runs, name, split) for name in ("circuit_discovery", "bridge_patching")}
     common = {name: common_steps(found) for name, found in stored.items() if found}
     steps = {name: max(found) for name, found in common.items()}
@@ -83,7 +85,7 @@ def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
 
 
 def common_steps(results: Mapping[str, xr.Dataset]) -> list[int]:
-    """The steps that all of these results hold, rising."""
+    """The steps that all of these results have, rising."""
     common = set.intersection(*(set(ds["step"].values.tolist()) for ds in results.values()))
     if not common:
         analysis = next(iter(results.values())).attrs.get("analysis")
@@ -95,7 +97,7 @@ def common_steps(results: Mapping[str, xr.Dataset]) -> list[int]:
 
 
 def _stored(runs: Mapping[str, Run], analysis: str, split: str) -> dict[str, xr.Dataset]:
-    """What is stored of an analysis for a split, by run; runs without it are left out."""
+    """Stored results of an analysis for a split, by run; runs without one are left out."""
     found = {name: stored_result(run, analysis) for name, run in runs.items()}
     return {
         name: ds.sel(split=split)
@@ -105,7 +107,7 @@ def _stored(runs: Mapping[str, Run], analysis: str, split: str) -> dict[str, xr.
 
 
 def agreement_of_runs(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
-    """How alike the circuits of these runs are at their last common step (`circuit_agreement`)."""
+    """How similar the runs' circuits are at their last common step (see `circuit_agreement`)."""
     circuits = {}
     for name, run in runs.items():
         found = stored_result(run, "circuit_discovery")

@@ -1,4 +1,4 @@
 """What can be read from activations and weights without changing them.
 
-Whatever overwrites an activation lives in `analyses.interventions`.
+Code that overwrites an activation lives in `analyses.interventions`.
 """

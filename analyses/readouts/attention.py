@@ -1,10 +1,12 @@
-"""Attention patterns of every head, and what each head's output is worth to the bridge and answer.
+"""Attention patterns of every head, and what each head adds to the logits of bridge and answer.
 
-1. The pattern by layer, head, query and key position, mean over examples, and its entropy.
-2. Head scores by direct attribution: what head h of block l writes at a position is projected onto
-   the unembedding direction of a target, with the final norm's scale held at its value in this run
-   and relative to the mean over all tokens (an unembedding direction that all share raises no
-   answer). Targets: the bridge at relation_1, the answer at the last position. In logits.
+1. Compute the pattern by layer, head, query and key position, averaged over examples, and its
+   entropy.
+2. Score heads by direct logit attribution: project the output of head h of block l at a position
+   onto the unembedding direction of a target, with the final norm's scale held at its value in this
+   run. Scores are relative to the mean over all tokens, because a direction that all tokens share
+   favours no answer. Targets are the bridge at relation_1 and the answer at the last position; the
+   unit is logits.
 """
 
 from __future__ import annotations
@@ -25,10 +27,10 @@ from circuits.patching.engine import PatchEngine, Trace, pattern
 
 
 class Options(AnalysisOptions):
-    """What to keep."""
+    """What is stored."""
 
     keep_examples: bool = False
-    """Keep the pattern of every example and not only its mean."""
+    """Store the pattern of every example, not only the mean."""
 
 
 @torch.no_grad()
@@ -38,7 +40,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     Returns:
         pattern (layer, head, query, key): attention paid, summing to 1 over key; entropy (layer,
         head, query) in nats; score (target, layer, head) in logits; all with intervals. Here
-        layer is a block, 0 to depth - 1.
+        `layer` counts blocks, from 0 to depth - 1.
     """
     queries = examples.queries
     engine = PatchEngine(model)

@@ -1,4 +1,12 @@
-"""Logit lens of the comparison task: where the two compared values and the label can be read."""
+"""Logit lens of the comparison task (*Grokked Transformers*, arXiv 2405.15071, section 4).
+
+1. Every state S[i, p] goes through the final norm and the unembedding.
+2. Value 1, value 2 and the answer get rank, MRR and probability as in
+   `analyses.readouts.logit_lens`.
+
+In the generalizing circuit, lower layers look up each entity's value at the entity's own position,
+provided that the attribute stands before it.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +22,12 @@ from circuits.model.transformer import HookedTransformer
 
 
 class Options(AnalysisOptions):
-    """Only those of every analysis."""
+    """The common options only."""
 
 
 @torch.no_grad()
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
     """Rank, MRR and probability of value 1, value 2 and the answer at every state.
-
-    *Grokked Transformers* (arXiv 2405.15071, section 4): in the generalizing circuit each entity's
-    value is found in the lower layers, at its own position where the attribute stands before it.
 
     Returns:
         mrr, probability (target, layer, position) with intervals, rank_example.

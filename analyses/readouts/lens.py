@@ -1,4 +1,4 @@
-"""What is read from lens logits: rank, reciprocal rank and probability of target tokens."""
+"""Rank, reciprocal rank and probability of target tokens, read from the logits of a lens."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ AT = ("target", "layer", "position")
 def lens_variables(
     logits: Float[Tensor, "layer n pos d_vocab"], targets: dict[str, Int[Tensor, " n"]]
 ) -> Variables:
-    """mrr and probability (target, layer, position) with intervals, and rank_example.
+    """`mrr` and `probability` (target, layer, position) with intervals, and `rank_example`.
 
-    Ranks are 0-based, ties count as better, as in `analyses.readouts.logit_lens`; MRR is the mean
-    of 1 / (rank + 1).
+    Ranks are 0-based, and tokens tied with the target count as better (as in
+    `analyses.readouts.logit_lens`); MRR is the mean of 1 / (rank + 1).
     """
     log_p = logits.log_softmax(-1)
     ranks, chances = [], []

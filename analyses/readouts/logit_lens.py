@@ -1,10 +1,10 @@
 """Logit lens: what can be read off every residual state (nostalgebraist 2020).
 
 1. Every state S[i, p] goes through the final norm and the unembedding.
-2. The 0-based rank of each target among the logits; MRR = mean of 1 / (rank + 1)
-   (*Grokked Transformers*, section 4). Tokens tied with the target count as better: what the lens
-   does not tell apart is not decoded.
-3. The target's probability under the softmax of those logits.
+2. Each target gets its 0-based rank among the logits; MRR = mean of 1 / (rank + 1) (*Grokked
+   Transformers*, arXiv 2405.15071, section 3). Tokens tied with the target count as better: if the
+   lens cannot tell two tokens apart, it has decoded neither.
+3. Each target also gets its probability under the softmax of those logits.
 
 Targets are the bridges, the relations after the first, and the answer.
 """
@@ -28,7 +28,7 @@ _NUMBERS_AT_ONCE = 4_000_000
 
 
 class Options(AnalysisOptions):
-    """Options of the logit lens."""
+    """The common options only."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:

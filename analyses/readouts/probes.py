@@ -1,26 +1,26 @@
-"""Probes and geometry of the bridge: what each state S[l, p] holds, linearly.
+"""Probes and geometry of the bridge: what can be read linearly from each state S[l, p].
 
-1. Trained inferred questions are drawn once; their states are what the probes learn from.
-2. Held out by *first hop*: attention is causal, so S[., relation_1] is the same for all questions
-   with the same (subject, relation_1), and a probe tested on a first hop that it was trained on
-   would only recall it. First hops are dealt into folds; each example is judged by the probe
-   trained on the other folds. First hops of OOD facts are in no trained question at all.
-   (At the subject's own position states are the same for all its first hops, and two of them may
-   have one bridge, in the demo's graph for a third of the questions: what is found there may be
-   recalled.)
-3. The probe is linear (ridge classifier, or logistic regression) from the state to the bridge. Its
-   control is the same probe trained on bridges shuffled between first hops.
-4. Geometry (Ye et al., arXiv 2505.23653): cosine of a state to those of trained questions with the
-   same bridge but another first hop: pairwise (`cohesion`) and to their centroid (`alignment`),
-   both beside the same number for other bridges. States are taken relative to the mean of the
-   trained states, since all share a large common part.
-5. Cosine of the state itself to the bridge's embedding (W_E) and unembedding (W_U), beside the mean
-   over all other entities: low although the bridge is decodable is what DiscoLoop (arXiv
-   2607.00341) reports.
-6. Maps of the examples' states with the most frequent bridges: on the two first principal
-   components of trained states with these bridges (signs are fixed by the first bridge, so maps
-   of steps can be compared), and by multidimensional scaling of their distances
-   (`analyses.readouts.state_map`).
+1. Trained inferred questions are drawn once. The probes learn from their states.
+2. Examples are held out by *first hop*. Attention is causal, so S[., relation_1] is the same for
+   all questions with the same (subject, relation_1), and a probe tested on a first hop from its
+   training set would only recall it. First hops are dealt into folds, and each example is judged by
+   the probe trained on the other folds. First hops of OOD facts occur in no trained question.
+   (At the subject's own position the state is the same for all first hops of a subject, and two of
+   them may share a bridge; in the demo's graph this concerns a third of the questions. Accuracy
+   there may therefore be recall.)
+3. The probe is linear (ridge classifier or logistic regression) and maps the state to the bridge.
+   Its control is the same probe trained on bridges shuffled between first hops.
+4. Geometry (Ye et al., arXiv 2505.23653): the cosine of a state to the states of trained questions
+   with the same bridge but another first hop, pairwise (`cohesion`) and to their centroid
+   (`alignment`), each beside the same number for other bridges. The mean of the trained states is
+   subtracted first, because all states share a large common part.
+5. The cosine of the state itself to the bridge's embedding (W_E) and unembedding (W_U), beside the
+   mean over all other entities. DiscoLoop (arXiv 2607.00341) reports that this cosine is low
+   although the bridge is decodable.
+6. Two maps of the examples' states with the most frequent bridges (`analyses.readouts.state_map`).
+   One shows the first two principal components of trained states with these bridges; the first
+   bridge fixes their signs, so maps of different steps can be compared. The other is a
+   multidimensional scaling of the distances between states.
 """
 
 from __future__ import annotations
@@ -48,33 +48,35 @@ LABELS = ("bridge", "shuffled")
 
 
 class Options(AnalysisOptions):
-    """What to train, and what to draw."""
+    """What the probes are, and which state is mapped."""
 
     classifier: Literal["ridge", "logistic"] = "ridge"
-    """`logistic` is the stricter and far slower one."""
+    """`logistic` is stricter and far slower."""
     penalty: float = Field(default=1.0, gt=0)
     """L2 penalty, for states scaled to unit variance."""
     n_train: int = Field(default=2000, ge=20)
-    """Trained questions that the probes learn from."""
+    """Number of trained questions that the probes learn from."""
     n_folds: int = Field(default=3, ge=2)
-    """Parts into which the first hops are dealt."""
+    """Number of folds into which the first hops are dealt."""
     map_layer: int | None = None
-    """State to map; None: the last one that another block still reads, depth - 1."""
+    """Layer of the mapped state; None: depth - 1, the last state that another block reads."""
     map_position: str = "relation_1"
+    """Position of the mapped state."""
     map_bridges: int = Field(default=6, ge=1)
-    """Bridges on the map: the most frequent ones."""
+    """How many bridges are on the map; the most frequent ones are chosen."""
     map_points: int = Field(default=30, ge=1)
-    """Most states per bridge on the map."""
+    """At most this many states per bridge are on the map."""
 
 
 @torch.no_grad()
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Probe accuracy, cohesion, alignment and cosines at every state, and a map of one.
+    """Probe accuracy, cohesion, alignment and cosines at every state, and maps of one state.
 
     Returns:
         accuracy (labels, layer, position): share of held-out examples whose bridge the probe
         names; cohesion, alignment, cosine_embedding, cosine_unembedding (layer, position), each
-        with its `_other` baseline; map_state (map_bridge, map_point, axis).
+        with its `_other` baseline; map_state, map_mds (map_bridge, map_point, axis) and the other
+        variables of `state_map`.
     """
     queries = examples.queries
     train = trained_questions(examples.corpus, options.n_train, options.seed)
@@ -105,18 +107,18 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
 @dataclass(frozen=True)
 class Folds:
-    """Which fold's probe judges an example, and which first hops it was not trained on."""
+    """The fold of each trained question and example; the probe of the other folds judges it."""
 
     train: Int[np.ndarray, " n_train"]
     examples: Int[np.ndarray, " n"]
 
     def used(self) -> list[int]:
-        """Folds that judge at least one example."""
+        """Folds that have at least one example to judge."""
         return np.unique(self.examples).tolist()
 
 
 def deal_folds(train: Queries, queries: Queries, options: Options) -> Folds:
-    """Deal first hops into folds; those of no trained question go to fold 0."""
+    """Deal first hops into folds; a first hop that no trained question has goes to fold 0."""
     base = len(train.vocab)
     keys = row_keys(train.token_ids[:, :2], base)
     first_hops = np.unique(keys)
@@ -135,7 +137,7 @@ def _guesses(
     folds: Folds,
     options: Options,
 ) -> Float[np.ndarray, "n labels layer pos"]:
-    """Bridge named for every example; NaN where its bridge is in no question of the other folds."""
+    """The bridge that the probe names; NaN if no question of the other folds has the true one."""
     bridge, shuffled = train.bridge.numpy(), _shuffled_bridges(train, options.seed)
     depth, n, pos, _ = here.shape
     found = np.full((n, len(LABELS), depth, pos), np.nan)
@@ -166,7 +168,7 @@ def _fit_and_guess(
     if options.classifier == "logistic":
         probe = LogisticRegression(C=1 / options.penalty, max_iter=300)
         return np.stack([probe.fit(x, y).predict(held_out) for y in labels])
-    # a ridge classifier for each labelling; both share one factorization of the same states
+    # one ridge classifier per labelling; both share one factorization of the states
     classes = [np.unique(y) for y in labels]
     targets = [
         np.where(y[:, None] == c, 1.0, -1.0).astype(x.dtype)
@@ -179,7 +181,7 @@ def _fit_and_guess(
 
 
 def _shuffled_bridges(train: Queries, seed: int) -> Int[np.ndarray, " n"]:
-    """Bridges dealt anew among first hops; questions of one first hop stay together."""
+    """Bridges shuffled between first hops; questions with the same first hop keep a common one."""
     keys = row_keys(train.token_ids[:, :2], len(train.vocab))
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     return np.random.default_rng([seed, 2]).permutation(train.bridge.numpy()[first])[inverse]
@@ -192,7 +194,7 @@ def _geometry(
     queries: Queries,
     folds: Folds,
 ) -> list[tuple[str, Float[np.ndarray, "n layer pos"], str]]:
-    """Cosines to states with the same bridge and with others, by example."""
+    """Each example's cosines to states with the same bridge and to states with other bridges."""
     names = ("cohesion", "alignment")
     found = {
         f"{n}{o}": torch.full(_by_example(here), torch.nan) for n in names for o in ("", "_other")
@@ -228,7 +230,7 @@ def _own_and_others(
     own: Int[Tensor, " n"],
     present: Tensor,
 ) -> tuple[Float[Tensor, "n layer pos"], Float[Tensor, "n layer pos"]]:
-    """Value at the example's own bridge (NaN: absent) and mean over all others."""
+    """Value at the example's own bridge (NaN if it is not present), and mean over all others."""
     known = (own >= 0) & present[own.clamp_min(0)]
     index = own.clamp_min(0)[:, None, None, None].expand(*cosines.shape[:3], 1)
     same = cosines.gather(3, index)[..., 0]
@@ -244,7 +246,7 @@ def _cosines(
     queries: Queries,
     weight: Float[Tensor, "entity d_model"],
 ) -> Variables:
-    """Cosine of states to their bridge's row of `weight`, and to the mean other row."""
+    """Cosine of states to their bridge's row of `weight`, and the mean cosine to all other rows."""
     rows, unit = _unit(weight), _unit(here)
     own = torch.einsum("lnpd,nd->nlp", unit, rows[queries.bridge.to(rows.device)])
     total = torch.einsum("lnpd,d->nlp", unit, rows.sum(0))

@@ -1,10 +1,11 @@
 """Two-dimensional maps of bridge states: principal components of trained states, and MDS.
 
-Principal components are those of the trained states with the mapped bridges, not of all trained
-states: they show the directions of most variance among these and lose the others. Metric
-multidimensional scaling (SMACOF, de Leeuw 1977) places the examples' states so that their distances
-on the map are as near as possible to those in the model, whatever their directions. It starts from
-the principal components and is turned back onto them, so that maps can be compared.
+1. The principal components are those of the trained states with the mapped bridges, not of all
+   trained states. They show the directions in which these states vary most, and lose the others.
+2. Metric multidimensional scaling (SMACOF, de Leeuw 1977) places the examples' states so that
+   distances on the map are as close as possible to distances in the model, whatever their
+   direction. It starts from the principal components, and its result is rotated back onto them, so
+   that maps can be compared.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError, unknown_name
 
 LEAST_ON_MAP = 3
-"""Fewer states than this lie in a plane anyhow."""
+"""Fewer states than this need no scaling: they fit on a line."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class MapOptions:
     def checked(
         cls, layer: int, position: str, bridges: int, points: int, depth: int, queries: Queries
     ) -> MapOptions:
-        """With the position's name resolved; `HopscopeError` for states that do not exist."""
+        """Resolve the position's name; a state that does not exist raises `HopscopeError`."""
         if not 0 <= layer <= depth:
             raise HopscopeError(
                 f"map_layer = {layer} does not exist; states are S[0] to S[{depth}]."
@@ -54,12 +55,12 @@ def state_map(
     queries: Queries,
     options: MapOptions,
 ) -> tuple[Variables, Int[np.ndarray, " bridges"]]:
-    """The examples' states on the plane of most variance among the trained ones, and by MDS.
+    """Place the examples' states on the trained states' plane of most variance, and by MDS.
 
     Returns:
-        Variables `map_state` and `map_mds` (map_bridge, map_point, axis), NaN where a bridge has
-        fewer states; `map_centroid` (map_bridge, axis) of the trained states; `map_explained`
-        (axis), the share of variance among trained states with these bridges; `map_stress`. And
+        The variables `map_state` and `map_mds` (map_bridge, map_point, axis), NaN where a bridge
+        has fewer states; `map_centroid` (map_bridge, axis) of the trained states; `map_explained`
+        (axis), the share of variance among trained states with these bridges; `map_stress`. Also
         the token ids of the bridges, most frequent first.
     """
     bridges = _most_frequent(train.bridge.numpy(), options.bridges)
@@ -102,7 +103,7 @@ def _of_examples(
     queries: Queries,
     options: MapOptions,
 ) -> Variables:
-    """Places of the first examples of each bridge: on the components, and by scaling."""
+    """Coordinates of the first examples of each bridge, on the components and by scaling."""
     on_map = np.full((len(bridges), options.points), -1)
     for i, bridge in enumerate(bridges):
         rows = np.flatnonzero(queries.bridge.numpy() == bridge)[: options.points]
@@ -125,12 +126,12 @@ def multidimensional_scaling(
     start: Float[np.ndarray, "n axis"],
     on_map: Int[np.ndarray, "bridge point"],
 ) -> tuple[Float[np.ndarray, "bridge point axis"], float]:
-    """Places of the chosen states, NaN for none (-1), and normalized stress (Kruskal's stress-1).
+    """Coordinates of the chosen states, and the normalized stress (Kruskal's stress-1).
 
     Args:
-        states: All examples' states.
-        start: Where the scaling starts, and the axes it is turned back to.
-        on_map: Rows of the chosen ones.
+        states: States of all examples.
+        start: Coordinates at which the scaling starts and onto which its result is rotated.
+        on_map: Rows of the chosen states; -1 for none, which gives NaN.
     """
     from scipy.linalg import orthogonal_procrustes
     from scipy.spatial.distance import cdist

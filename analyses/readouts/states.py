@@ -1,4 +1,4 @@
-"""States S[i, p] of many prompts, and the queries that a measurement learns from."""
+"""States S[i, p] of many prompts, and the trained questions that a probe or a lens learns from."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine
 
 CHUNK = 512
-"""Prompts run at once, which bounds what a trace holds besides the states."""
+"""Prompts per trace; this bounds the memory for what a trace holds besides the states."""
 
 LEAST_TO_LEARN_FROM = 20
-"""Fewer trained questions than this teach a probe or a lens nothing."""
+"""A probe or a lens learns nothing from fewer trained questions than this."""
 
 SEEN = "first hop among those that the lens learned from; 0: held out"
-"""What `lens_seen` is, in words."""
+"""`long_name` of the variable `lens_seen`."""
 
 
 def states(
     model: HookedTransformer, tokens: Int[Tensor, "n pos"]
 ) -> Float[Tensor, "layer n pos d_model"]:
-    """S[i, p] for i from 0 to depth (layer axis) of every prompt."""
+    """S[i, p] of every prompt; the layer axis runs from i = 0 to depth."""
     engine = PatchEngine(model)
     parts = tokens.to(model.device).split(CHUNK)
     return torch.cat([engine.trace(part).resid for part in parts], 1)
@@ -35,17 +35,21 @@ def states(
 def trained_questions(
     corpus: Corpus, at_most: int, seed: int, leave_out: Queries | None = None
 ) -> Queries:
-    """Trained inferred questions drawn once, the same at every checkpoint.
+    """Draw trained inferred questions, the same ones at every checkpoint.
 
-    First hops are drawn from in turn, so that as many different ones as possible are among them.
+    The draw takes one question from each first hop in turn, so it contains as many different first
+    hops as possible.
 
     Args:
-        corpus: Where they are from.
-        at_most: How many to draw.
-        seed: Of the draw.
-        leave_out: Questions whose first hops are not to be drawn, unless hardly any other was
-            trained. Attention is causal: whatever shares their first two tokens shares their
-            states there, and what is learned from it has seen them.
+        corpus: The corpus that holds them.
+        at_most: Number of questions to draw.
+        seed: Seed of the draw.
+        leave_out: Questions whose first hops are left out, if at least `LEAST_TO_LEARN_FROM`
+            trained questions remain. Attention is causal, so two questions with the same first two
+            tokens have the same states there: whatever learned from one has seen the other.
+
+    Raises:
+        HopscopeError: if the corpus has fewer than `LEAST_TO_LEARN_FROM` trained questions.
     """
     trained = corpus.queries("train_inferred")
     rows = np.arange(len(trained))
@@ -63,12 +67,12 @@ def trained_questions(
 
 
 def first_hops_seen(train: Queries, asked: Queries) -> Bool[np.ndarray, " n"]:
-    """Which of the questions asked share their first hop with a question learned from."""
+    """Which questions of `asked` share their first hop with a question of `train`."""
     return _occurs_in(asked.token_ids[:, :2], train.token_ids[:, :2])
 
 
 def row_keys(table: Int[np.ndarray, "n k"], base: int) -> Int[np.ndarray, " n"]:
-    """One number per row of ids below `base`; equal rows have equal numbers."""
+    """One number per row of ids below `base`; rows are equal if and only if their numbers are."""
     keys = np.zeros(len(table), np.int64)
     for column in table.T:
         keys = keys * base + column
@@ -81,7 +85,7 @@ def _occurs_in(table: Int[np.ndarray, "n k"], other: Int[np.ndarray, "m k"]) -> 
 
 
 def _occurrence(keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """How many equal keys stand before each."""
+    """For each key, the number of equal keys before it."""
     order = np.argsort(keys, kind="stable")
     _, first, inverse = np.unique(keys[order], return_index=True, return_inverse=True)
     turn = np.empty(len(keys), np.int64)

@@ -1,17 +1,20 @@
 """Trace classes: is the bridge decoded, and is the answer right? (He et al., arXiv 2601.09049)
 
-1. The bridge counts as decoded when a lens has it among its top_k tokens at some state
-   S[l, position] with first_layer <= l <= last_layer. The lens is by default the ridge solution of
-   the tuned lens (`analyses.readouts.tuned_lens`), learned at this position from trained questions
-   with other first hops: the plain logit lens misses bridges that are there in another basis, and
-   would call models fake in which patching shows the bridge at work. By default the position is
-   relation_1, where hop one ends, and l stops at depth - 1: what is there first in the last state
-   can be read by no block, and is owed to the atomic facts, which are trained at that position.
-2. Four classes: bridge decoded or not x answer right or wrong, as shares of the examples.
-3. Chance: the same with the bridge of another example in place of the example's own.
-4. A checkpoint is flagged as fake grokking when it answers held-out questions though not through
-   the bridge: accuracy is above `generalizing`, and among right answers the bridge is decoded in
-   less than `recovered`, both by the bounds of their 95% intervals.
+1. The bridge counts as decoded if a lens has it among its top_k tokens at some state
+   S[l, position] with first_layer <= l <= last_layer.
+   The default lens is the ridge solution of the tuned lens (`analyses.readouts.tuned_lens`),
+   fitted at this position on trained questions with other first hops. The plain logit lens misses
+   bridges that are held in another basis, so it would call models fake in which patching shows the
+   bridge at work.
+   The default position is relation_1, where hop one ends. By default l stops at depth - 1: no block
+   can read what appears in the last state only, and the atomic facts, which are trained at that
+   position, put the bridge there anyway.
+2. The two questions, bridge decoded or not and answer right or wrong, give four classes, as shares
+   of the examples.
+3. The chance level is the same share for the bridge of another example.
+4. A checkpoint is flagged as fake grokking if it answers held-out questions without the bridge:
+   accuracy is above `generalizing`, and the share of right answers with a decoded bridge is below
+   `recovered`. Both must hold at the bounds of the 95% intervals.
 """
 
 from __future__ import annotations
@@ -42,26 +45,28 @@ from circuits.errors import HopscopeError, unknown_name
 from circuits.model.transformer import HookedTransformer
 
 N_TRAIN = 1000
-"""Trained questions that the lens learns from."""
+"""Number of trained questions that the lens learns from."""
 
 CLASSES = ("right_with_bridge", "right_without_bridge", "wrong_with_bridge", "wrong_without_bridge")
 
 
 class Options(AnalysisOptions):
-    """What counts as decoded, and what as fake."""
+    """What counts as decoded, and what counts as fake."""
 
     lens: Literal["tuned", "logit"] = "tuned"
-    """`logit` is the plain lens."""
+    """`logit` is the plain logit lens."""
     top_k: int = Field(default=1, ge=1)
-    """The bridge is decoded when its rank is below this."""
+    """The bridge is decoded if its 0-based rank is below this."""
     position: str = "relation_1"
+    """Position at which the lens reads."""
     first_layer: int = 1
+    """First state at which the lens reads."""
     last_layer: int | None = None
-    """None: depth - 1."""
+    """Last state at which the lens reads; None: depth - 1."""
     generalizing: float = 0.8
-    """Accuracy from which on a model counts as generalizing."""
+    """A model with a higher accuracy than this counts as generalizing."""
     recovered: float = 0.5
-    """Share of right answers with a decoded bridge below which the bridge is not recovered."""
+    """The bridge counts as recovered if at least this share of right answers have it decoded."""
 
 
 @torch.no_grad()
@@ -115,13 +120,13 @@ def _where(model: HookedTransformer, queries: Queries, options: Options) -> tupl
         )
     if options.position not in queries.positions:
         raise unknown_name("position", options.position, queries.positions)
-    # a single block leaves no state between its input and the last one: then read the last one
+    # with a single block there is no state between its input and the last one: read the last one
     layers = range(options.first_layer, max(last, options.first_layer) + 1)
     return layers, queries.positions.index(options.position)
 
 
 def _lens_questions(examples: Examples, seed: int) -> Queries:
-    """Trained questions with other first hops than the examples', unless hardly any is left."""
+    """Trained questions whose first hop no example has; all of them if too few are left."""
     train, asked = trained_questions(examples.corpus, N_TRAIN, seed), examples.queries
     new = ~first_hops_seen(asked, train)
     return train.take(np.flatnonzero(new)) if new.sum() >= LEAST_TO_LEARN_FROM else train
@@ -130,7 +135,7 @@ def _lens_questions(examples: Examples, seed: int) -> Queries:
 def _translated(
     model: HookedTransformer, read: Float[Tensor, "layer n d_model"], train: Queries, position: int
 ) -> Float[Tensor, "layer n d_model"]:
-    """States of one position as the ridge translators expect them to become at the last layer."""
+    """States of one position, translated into what the ridge solution expects at the last layer."""
     there = states(model, train.tokens)[:, :, position : position + 1]
     translators = fit_translators(model, there, LensOptions(adam_steps=0))
     return torch.cat([translators(read[:-1]), read[-1:]])
@@ -145,7 +150,7 @@ def _among_top(
 
 
 def _other_bridges(queries: Queries, seed: int) -> Int[Tensor, " n"]:
-    """For each example the bridge of an example with another bridge, where there is one."""
+    """For each example, the bridge of an example with another bridge, if there is one."""
     bridge = queries.bridge.numpy()
     rng = np.random.default_rng([seed, 3])
     other = rng.permutation(bridge)

@@ -1,18 +1,20 @@
 """Tuned lens: the logit lens after an affine translator per layer (Belrose et al., 2303.08112).
 
-The logit lens takes for granted that a middle state is in the final state's basis. The tuned lens
-learns, at this checkpoint, what each state would become:
+The logit lens assumes that a middle state is in the final state's basis. The tuned lens learns, at
+each checkpoint, what a state will become:
 
-1. States of trained questions, at all positions; none has the first hop of an example, whose state
-   at relation_1 would be the very same. A tiny run may have too few other first hops: then any are
-   learned from, and `lens_seen` says for how many examples that makes the lens a recollection.
-2. One translator per layer, S[l] -> A_l S[l] + c_l, shared by all positions: first the ridge
-   solution that predicts the last state S[depth], then a few Adam steps that lower the KL
-   divergence of the lens's distribution from the model's final one at that position.
-3. Rank, MRR and probability of the targets as in the logit lens, and the KL divergence of both
-   lenses on the examples.
+1. Collect the states of trained questions at all positions. Questions with the first hop of an
+   example are left out, because their state at relation_1 is identical to the example's. If too few
+   others remain, as in a tiny run, the draw is from all trained questions; `lens_seen` then says
+   for how many examples the lens may only recall what it has seen.
+2. Fit one translator per layer, S[l] -> A_l S[l] + c_l, shared by all positions. The start is the
+   ridge solution that predicts the last state S[depth]; a few Adam steps then lower the KL
+   divergence of the lens's distribution from the model's final one at the same position.
+3. Compute rank, MRR and probability of the targets as in the logit lens, and the KL divergence of
+   both lenses on the examples.
 
-What it reads at a position is what the model goes on to predict *there*: at relation_1 the bridge.
+At each position the lens reads what the model goes on to predict *there*; at relation_1 that is the
+bridge.
 """
 
 from __future__ import annotations
@@ -36,21 +38,23 @@ from circuits.model.transformer import HookedTransformer
 
 
 class Options(AnalysisOptions):
-    """How the translators are trained."""
+    """How the translators are fitted."""
 
     n_train: int = Field(default=512, ge=20)
-    """Trained questions whose states they learn from."""
+    """Number of trained questions whose states the translators learn from."""
     penalty: float = Field(default=1.0, gt=0)
-    """Ridge penalty of the first solution, for states scaled to unit variance."""
+    """Penalty of the ridge solution, for states scaled to unit variance."""
     adam_steps: int = Field(default=60, ge=0)
+    """Adam steps after the ridge solution; 0 keeps that solution."""
     learning_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate of Adam."""
     batch: int = Field(default=512, ge=1)
     """States per Adam step."""
 
 
 @dataclass(frozen=True)
 class Translators:
-    """One affine map per layer 0 to depth - 1; the last state needs none."""
+    """One affine map for each layer from 0 to depth - 1; the last state needs none."""
 
     matrix: Float[Tensor, "layer d_model d_model"]
     shift: Float[Tensor, "layer 1 d_model"]
@@ -62,12 +66,12 @@ class Translators:
 
 @torch.no_grad()
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Rank, MRR and probability of bridge, relation 2 and answer through a tuned lens.
+    """Rank, MRR and probability of bridges, later relations and answer through a tuned lens.
 
     Returns:
         mrr, probability (target, layer, position) and rank_example as in logit_lens; kl and
-        kl_logit_lens (layer, position) in nats: divergence of the lens from the final output;
-        lens_seen, the share of examples whose first hop the lens has learned from.
+        kl_logit_lens (layer, position): divergence of each lens from the final output, in nats;
+        lens_seen: share of examples whose first hop is among those that the lens learned from.
     """
     queries = examples.queries
     train = trained_questions(examples.corpus, options.n_train, options.seed, queries)
@@ -101,7 +105,7 @@ def fit_translators(
     train: Float[Tensor, "layer n pos d_model"],
     options: Options,
 ) -> Translators:
-    """Ridge solution, then Adam on the KL divergence; all layers at once."""
+    """Fit the translators of all layers at once: ridge solution, then Adam on the KL divergence."""
     x = train[:-1].flatten(1, 2)
     last = train[-1].flatten(0, 1)
     start = _ridge(x, last, options.penalty)
@@ -123,14 +127,14 @@ def fit_translators(
 def divergence(
     final: Float[Tensor, "... d_vocab"], logits: Float[Tensor, "layer ... d_vocab"]
 ) -> Float[Tensor, "layer ..."]:
-    """KL(final || lens) in nats, given final log-probabilities."""
+    """KL(final || lens) in nats; `final` are log-probabilities."""
     return (final.exp() * (final - logits.log_softmax(-1))).sum(-1)
 
 
 def _ridge(
     x: Float[Tensor, "layer n d_model"], last: Float[Tensor, "n d_model"], penalty: float
 ) -> Translators:
-    """Predict the last state from each layer's, penalizing the change from the identity."""
+    """Predict the last state from each layer's state; the penalty pulls the matrix to identity."""
     mean, centred = x.mean(1, keepdim=True), x - x.mean(1, keepdim=True)
     scale = centred.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-12)
     eye = torch.eye(x.shape[-1], device=x.device)

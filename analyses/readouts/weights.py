@@ -1,14 +1,14 @@
-"""Weights and gradients: norms, effective ranks, and how gradients lie to the weights.
+"""Weights and gradients: norms, effective ranks, and the angle between gradients and weights.
 
-1. Norm: Frobenius norm of each parameter group (one per kind and block).
-2. Rank of every matrix, on its singular values s: effective rank exp(H(s / sum s)) (Roy and
-   Vetterli 2007) and stable rank sum s^2 / max s^2. The heads of a block are one matrix, side by
-   side, for queries, keys and values, and below each other for W_O.
-3. Gradient-weight cosine (Prieto et al., arXiv 2501.04697): cosine between the gradient of the
-   examples' mean loss and the weights, by group and for all parameters. Near -1 the update only
-   scales the weights up, which raises confidence and not knowledge.
+1. Norm: the Frobenius norm of each named parameter, and of all parameters together.
+2. Rank of every matrix, from its singular values s: effective rank exp(H(s / sum s)) (Roy and
+   Vetterli 2007) and stable rank sum s^2 / max s^2. The heads of a block form one matrix: side by
+   side for queries, keys and values, stacked for W_O.
+3. Gradient-weight cosine (Prieto et al., arXiv 2501.04697): the cosine between the weights and the
+   gradient of the examples' mean loss, by parameter and for all together. Near -1 the update only
+   scales the weights up, which raises the model's confidence but teaches it nothing.
 
-Norms and ranks are exact and have no interval. The cosine's interval is a delete-one-batch
+Norms and ranks are exact, so they have no interval. The cosine's interval is a delete-one-batch
 jackknife over `batches` parts of the examples.
 """
 
@@ -35,13 +35,13 @@ class Options(AnalysisOptions):
     """What to compute besides norms and ranks."""
 
     gradients: bool = True
-    """Also the gradient-weight cosine, which takes a backward pass."""
+    """Also compute the gradient-weight cosine, which takes backward passes."""
     batches: int = Field(default=10, ge=2)
-    """Parts of the examples, for the cosine's interval."""
+    """Number of parts of the examples, for the cosine's interval."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Norm, effective and stable rank and gradient-weight cosine by parameter.
+    """Norm, effective rank, stable rank and gradient-weight cosine by parameter.
 
     Returns:
         norm, gradient_cosine (with interval) (parameter), the last parameter being "all";
@@ -100,10 +100,10 @@ def _gradient_cosines(
     parameters: dict[str, nn.Parameter],
     batches: int,
 ) -> Variables:
-    """Cosine of the mean loss's gradient and the weights, with a jackknife over batches.
+    """Cosine between the mean loss's gradient and the weights, with a jackknife over batches.
 
-    Only inner products are kept: of each batch's gradient with the weights and with the sum of the
-    gradients, so memory holds two sets of gradients and not one per batch.
+    Only inner products are kept: those of each batch's gradient with the weights, with itself and
+    with the total gradient. So memory holds two sets of gradients, not one per batch.
     """
     parts = np.array_split(np.arange(len(examples.queries)), min(batches, len(examples.queries)))
     shares = np.array([len(part) for part in parts]) / len(examples.queries)
@@ -126,7 +126,7 @@ def _gradient_cosines(
     of_total = np.array([_dot(t, t) for t in total.values()])
     share = shares[:, None]
     every = _with_all(share.T @ to_weight, of_total, of_weight)
-    # leaving batch k out: gradient = (total - share_k g_k) / (1 - share_k); the factor cancels
+    # without batch k the gradient is (total - share_k g_k) / (1 - share_k); the factor cancels
     left_out = _with_all(
         (share.T @ to_weight) - share * to_weight,
         of_total - 2 * share * cross + share**2 * own,
@@ -168,9 +168,10 @@ def _with_all(
     of_gradient: Float[np.ndarray, "*k groups"],
     of_weight: Float[np.ndarray, " groups"],
 ) -> Float[np.ndarray, "k groups_and_all"]:
-    """Cosines by group and, last, over all groups together; NaN where one of both is zero.
+    """Cosines by group and, last, over all groups together; NaN if gradient or weight is zero.
 
-    A gradient that is nothing beside the whole one is rounding: softmax sees no bias of keys.
+    A group's gradient counts as zero if it is negligible beside the total one. Such gradients are
+    rounding errors: key biases, for example, do not change the softmax.
     """
     add = [
         np.concatenate([x, x.sum(-1, keepdims=True)], -1) for x in (inner, of_gradient, of_weight)

@@ -1,1 +1,1 @@
-"""The recipes that come with Hopscope (TOML files beside this one)."""
+"""The recipes that ship with Hopscope: the TOML files in this folder. No code lives here."""
