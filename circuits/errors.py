@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable
+from heapq import nlargest
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,17 @@ _REST = {
 """What follows from a failed write, by its error number."""
 
 
+MOST_COMPARED = 500
+"""Names that are held against a mistyped one; of more, those that begin like it."""
+
+
+def _alike_at_first(name: str, given: str) -> int:
+    """Letters that both begin with."""
+    return sum(
+        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name, given, strict=False))
+    )
+
+
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> HopscopeError:
     """Error for a name that is not one of `allowed`, with the nearest one first.
 
@@ -52,7 +65,10 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> HopscopeError
         allowed: All names that would have been accepted.
     """
     names = sorted(allowed)
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    likely = names
+    if len(names) > MOST_COMPARED:  # difflib takes seconds for tens of thousands
+        likely = nlargest(MOST_COMPARED, names, key=lambda name: _alike_at_first(name, given))
+    near = difflib.get_close_matches(given, likely, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     shown = ", ".join(names[:40]) + (f", ... ({len(names)} in all)" if len(names) > 40 else "")
     return HopscopeError(f"unknown {kind} {given!r}.{hint} Allowed: {shown or '(none)'}.")

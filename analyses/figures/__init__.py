@@ -10,6 +10,7 @@ from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_dataset, training_of
 from analyses.figures.export import export
 from analyses.figures.registry import FIGURES, figure, figures, frames
+from analyses.figures.specs.base import show_in_notebooks
 from analyses.figures.specs.charts import Spec
 
 __all__ = [
@@ -39,3 +40,12 @@ def __getattr__(name: str) -> Any:
     if name not in _RENDERERS:
         raise AttributeError(f"module 'analyses.figures' has no attribute {name!r}")
     return getattr(import_module(_RENDERERS[name]), name)
+
+
+def _png(spec: Spec) -> bytes:
+    from analyses.figures.renderers.matplotlib.renderer import to_bytes
+
+    return to_bytes(spec, "png", "page")
+
+
+show_in_notebooks(_png)

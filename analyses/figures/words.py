@@ -1,40 +1,106 @@
-"""The words that figures use for the names in results."""
+"""The one vocabulary: words, symbols and colours of splits, positions, targets and shortcuts.
+
+Figures, tables and the dashboard's JavaScript (which is sent `vocabulary()`) all read it here, so
+that the same thing has the same name and colour wherever it is shown. Colours are categories of
+`renderers.style.CATEGORIES`.
+"""
 
 from __future__ import annotations
 
-WORDS = {
-    "train_inferred": "trained questions",
-    "id_test": "ID test",
-    "ood_test": "OOD test",
-    "io_test": "IO test (second hop OOD)",
-    "oi_test": "OI test (first hop OOD)",
-    "atomic_id": "ID atomic facts",
-    "atomic_ood": "OOD atomic facts",
-    "identity": "identity examples",
-    "injected": "injected compositions",
-    "heldout_real": "held-out real questions",
-    "subject": "subject",
-    "relation_1": "relation 1",
-    "relation_2": "relation 2",
-    "relation_3": "relation 3",
-    "bridge": "bridge",
-    "bridge_2": "second bridge",
-    "attribute": "attribute",
-    "entity_1": "entity 1",
-    "entity_2": "entity 2",
-    "answer": "answer",
-    "same_bridge": "donor with the same bridge",
-    "random": "random donor",
-    "right_with_bridge": "right, bridge decoded",
-    "right_without_bridge": "right, bridge not decoded",
-    "wrong_with_bridge": "wrong, bridge decoded",
-    "wrong_without_bridge": "wrong, bridge not decoded",
-    "value_1": "first value",
-    "value_2": "second value",
+from dataclasses import dataclass
+from typing import Any
+
+BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BROWN = range(7)
+
+
+@dataclass(frozen=True)
+class Split:
+    """How a set of questions is called."""
+
+    words: str
+    """In sentences and legends."""
+    short: str
+    """On buttons and in table cells."""
+    colour: int
+    about: str = ""
+    """What is in it, for people who see it for the first time."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How a token of a question is called."""
+
+    words: str
+    """Below columns: "relation 1"."""
+    spoken: str
+    """In sentences: "first relation"."""
+    symbol: str
+    """In the notation of *Grokked*: "r1"."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """How a name that a lens looks for is called."""
+
+    words: str
+    spoken: str
+    """In sentences, with its article."""
+    symbol: str
+    colour: int
+
+
+SPLITS = {
+    "train_inferred": Split(
+        "trained questions", "Trained", SKY, "compositions the model is trained on"
+    ),
+    "id_test": Split(
+        "ID test", "ID test", BLUE,
+        "unseen compositions of facts that occur in trained compositions",
+    ),
+    "ood_test": Split(
+        "OOD test", "OOD test", VERMILION,
+        "compositions of two facts that never occur in trained ones",
+    ),
+    "io_test": Split("IO test (first hop ID, second OOD)", "IO test", PINK),
+    "oi_test": Split("OI test (first hop OOD, second ID)", "OI test", BROWN),
+    "atomic_id": Split("ID facts", "ID facts", GREEN),
+    "atomic_ood": Split("OOD facts", "OOD facts", ORANGE),
+    "identity": Split("identity examples", "Identity", ORANGE),
+    "injected": Split("injected compositions", "Injected", PINK),
+    "heldout_real": Split("held-out real questions", "Held-out real", GREEN),
+}  # fmt: skip
+"""In the order in which they are listed."""
+
+POSITIONS = {
+    "subject": Position("subject", "subject", "h"),
+    "relation_1": Position("relation 1", "first relation", "r1"),
+    "relation_2": Position("relation 2", "second relation", "r2"),
+    "relation_3": Position("relation 3", "third relation", "r3"),
+    "attribute": Position("attribute", "attribute", "a"),
+    "entity_1": Position("entity 1", "first entity", "e1"),
+    "entity_2": Position("entity 2", "second entity", "e2"),
+}
+
+TARGETS = {
+    "bridge": Target("bridge", "the bridge", "b", ORANGE),
+    "bridge_2": Target("second bridge", "the second bridge", "b2", BROWN),
+    "relation_2": Target("relation 2", "the second relation", "r2", PINK),
+    "relation_3": Target("relation 3", "the third relation", "r3", SKY),
+    "value_1": Target("first value", "the first value", "v1", ORANGE),
+    "value_2": Target("second value", "the second value", "v2", PINK),
+    "answer": Target("answer", "the answer", "t", GREEN),
+}
+
+SHORTCUTS = {
+    "h_r1": "(subject, relation 1)",
     "h_r2": "(subject, relation 2)",
     "r1_r2": "(relation 1, relation 2)",
-    "majority": "majority",
+    "attribute_entity_1": "(attribute, entity 1)",
+    "attribute_entity_2": "(attribute, entity 2)",
+    "attribute": "the attribute alone",
+    "majority": "the most frequent answer",
 }
+"""What an answerer goes by that does not compose."""
 
 CONTROLS = {
     "bridge": "donor with another bridge",
@@ -43,8 +109,38 @@ CONTROLS = {
 }
 """What the donor of a bridge patch was."""
 
-SPLITS = tuple(WORDS)[:10]
-"""Splits in the order in which figures list them; a split's place is its colour."""
+ORIGINS = {
+    "real": "real",
+    "synthetic": "synthetic",
+    "added_true": "added, true",
+    "added_false": "added, false",
+}
+"""Where a fact comes from."""
+
+EVENTS = {"memorization_step": "memorized", "grok_step": "generalized"}
+"""What a run has done at a step of its own record."""
+
+PHASES = {"circuit_formation": "circuit forms", "clean_up": "clean-up"}
+"""Phases of training that have a name of their own."""
+
+_CLASSES = {
+    "right_with_bridge": "right, bridge decoded",
+    "right_without_bridge": "right, bridge not decoded",
+    "wrong_with_bridge": "wrong, bridge decoded",
+    "wrong_without_bridge": "wrong, bridge not decoded",
+    "same_bridge": "donor with the same bridge",
+    "random": "random donor",
+}
+
+WORDS = {
+    **SHORTCUTS,
+    **_CLASSES,
+    **PHASES,
+    **{name: split.words for name, split in SPLITS.items()},
+    **{name: target.words for name, target in TARGETS.items()},
+    **{name: position.words for name, position in POSITIONS.items()},
+}
+"""Of whatever kind; where two kinds share a name, the position's."""
 
 READ_AT = {
     "bridge": "relation_1",
@@ -58,13 +154,40 @@ READ_AT = {
 
 
 def words(name: str) -> str:
-    """`name` in words; what we do not know has its underscores opened."""
+    """`name` in words; what we do not know has its underscores opened.
+
+    >>> words("relation_1"), words("some_new_thing")
+    ('relation 1', 'some new thing')
+    """
     return WORDS.get(name, name.replace("_", " "))
 
 
-def split_colour(split: str) -> int:
-    """The split's colour, the same in every figure."""
-    return SPLITS.index(split) if split in SPLITS else len(SPLITS)
+def split_of(name: str) -> Split:
+    """Words and colour of a split; one that we do not know speaks for itself, in brown."""
+    return SPLITS.get(name) or Split(words(name), capital(words(name)), BROWN)
+
+
+def position_of(name: str) -> Position:
+    """Words and symbol of a position; one that we do not know speaks for itself."""
+    return POSITIONS.get(name) or Position(words(name), words(name), words(name))
+
+
+def target_of(name: str) -> Target:
+    """Words, symbol and colour of a target; one that we do not know speaks for itself, in blue."""
+    return TARGETS.get(name) or Target(words(name), f"the {words(name)}", words(name), BLUE)
+
+
+def shortcut_words(name: str) -> str:
+    """What a shortcut goes by."""
+    return SHORTCUTS.get(name) or words(name)
+
+
+def vocabulary() -> dict[str, Any]:
+    """What the dashboard's JavaScript cannot read here itself: names of splits and shortcuts."""
+    return {
+        "splits": {name: split.short for name, split in SPLITS.items()},
+        "shortcuts": SHORTCUTS,
+    }
 
 
 def capital(text: str) -> str:

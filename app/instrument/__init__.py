@@ -18,6 +18,7 @@ import streamlit as st
 HERE = Path(__file__).parent
 SCRIPTS = (
     "base.js",
+    "names.js",
     "dataset.js",
     "playhead.js",
     "timeline.js",

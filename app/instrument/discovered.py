@@ -14,18 +14,9 @@ import xarray as xr
 from jaxtyping import Bool, Int
 
 from analyses.circuits.nodes_and_edges import parsed_edge
+from analyses.figures.words import position_of
 from app.instrument.packing import pack, pack_bits, pack_integers, pack_measure
 
-SYMBOLS = {
-    "subject": "h",
-    "relation_1": "r1",
-    "relation_2": "r2",
-    "relation_3": "r3",
-    "attribute": "a",
-    "entity_1": "e1",
-    "entity_2": "e2",
-}
-"""The tokens of a question in the notation of the figures."""
 LISTED = 20
 """Questions sent of either end."""
 ROW_OF_KIND = {"attn": 1, "head": 1, "mlp": 2}
@@ -47,7 +38,7 @@ def discovered(ds: xr.Dataset) -> dict[str, Any]:
         edges.append({"name": name, "source": _place(sender, positions), "target": target})
     return {
         "rows": ["token", *(f"{kind} {i}" for i in range(depth) for kind in ("attention", "MLP"))],
-        "symbols": [SYMBOLS.get(p, p.replace("_", " ")) for p in positions],
+        "symbols": [position_of(p).symbol for p in positions],
         "edges": edges,
         "candidates": len(names),
     }

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
@@ -16,48 +17,13 @@ from app.instrument.palette import COLOURS
 from app.instrument.phases import phases
 from circuits.runs.run import Run
 
-SPLITS = {
-    "train_inferred": ("Trained", "compositions the model is trained on"),
-    "id_test": ("ID test", "unseen compositions of facts that occur in trained compositions"),
-    "ood_test": ("OOD test", "compositions of two facts that never occur in trained ones"),
+DRAWN_SPLITS = ("train_inferred", "id_test", "ood_test")
+"""The splits between which one chooses on the first page."""
+LENS_TARGETS = {
+    "composition": ("bridge", "relation_2", "answer"),
+    "comparison": ("value_1", "value_2", "answer"),
 }
-"""The splits that analyses and curves show, with label and meaning."""
-
-OTHER_SPLITS = {
-    "io_test": "First hop ID, second OOD",
-    "oi_test": "First hop OOD, second ID",
-    "atomic_id": "ID facts",
-    "atomic_ood": "OOD facts",
-    "heldout_real": "Held-out real",
-}
-"""Labels of the splits that only tables name."""
-
-POSITIONS = {
-    "subject": ("subject", "subject"),
-    "relation_1": ("first relation", "relation 1"),
-    "relation_2": ("second relation", "relation 2"),
-    "relation_3": ("third relation", "relation 3"),
-    "attribute": ("attribute", "attribute"),
-    "entity_1": ("first entity", "entity 1"),
-    "entity_2": ("second entity", "entity 2"),
-}
-"""Label and short form of each token position."""
-
-TARGETS = {
-    "bridge": ("the bridge", "b"),
-    "relation_2": ("the second relation", "r2"),
-    "value_1": ("the first value", "v1"),
-    "value_2": ("the second value", "v2"),
-    "answer": ("the answer", "t"),
-}
-"""What the logit lens looks for, with the short form written into a state."""
-COMPOSITION_TARGETS = ("bridge", "relation_2", "answer")
-COMPARISON_TARGETS = ("value_1", "value_2", "answer")
-
-
-def label_of(split: str) -> str:
-    """A split's name for people."""
-    return SPLITS[split][0] if split in SPLITS else OTHER_SPLITS.get(split, split)
+"""What the logit lens of a task looks for."""
 
 
 def timeline_payload(run: Run, datasets: Datasets) -> dict[str, Any]:
@@ -67,10 +33,11 @@ def timeline_payload(run: Run, datasets: Datasets) -> dict[str, Any]:
         "steps": list(run.steps),
         "metrics": metric_curves(frame),
         "splits": [
-            {"name": name, "label": label, "about": about}
-            for name, (label, about) in SPLITS.items()
+            {"name": name, "label": split_of(name).short, "about": split_of(name).about}
+            for name in DRAWN_SPLITS
             if name in run.corpus.splits
         ],
+        "vocabulary": vocabulary(),
         "baselines": run.baselines,
         "phases": phases(run.grok, datasets),
         "colours": COLOURS,
@@ -88,12 +55,15 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
     payload = timeline_payload(run, datasets)
     positions = list(run.queries("train_inferred").positions)
     depth = _depth(run, datasets)
-    payload["positions"] = described(positions, POSITIONS)
+    payload["positions"] = described_positions(positions)
     payload["layers"] = depth + 1
     lens = datasets.get("logit_lens")
-    expected = COMPARISON_TARGETS if run.corpus.task == "comparison" else COMPOSITION_TARGETS
-    targets = list(expected) if lens is None else [str(t) for t in lens.coords["target"].values]
-    payload["targets"] = described(targets, TARGETS)
+    expected = LENS_TARGETS[run.corpus.task]
+    targets = expected if lens is None else [str(t) for t in lens.coords["target"].values]
+    payload["targets"] = [
+        {"name": name, "label": target_of(name).spoken, "short": target_of(name).symbol}
+        for name in targets
+    ]
     circuit = datasets.get("circuit_discovery")
     if circuit is not None:
         payload["discovered"] = discovered(circuit)
@@ -126,13 +96,10 @@ def metric_curves(frame: pd.DataFrame) -> dict[str, Any]:
     return curves
 
 
-def described(names: Sequence[str], known: dict[str, tuple[str, str]]) -> list[dict[str, str]]:
-    """Name, label and short form of each; a name that is not known speaks for itself."""
-    rows = []
-    for name in names:
-        label, short = known.get(name, (name.replace("_", " "),) * 2)
-        rows.append({"name": name, "label": label, "short": short})
-    return rows
+def described_positions(names: Sequence[str]) -> list[dict[str, str]]:
+    """Name, label for sentences and short form of each token position."""
+    known = ((name, position_of(name)) for name in names)
+    return [{"name": n, "label": p.spoken, "short": p.words} for n, p in known]
 
 
 def dump(payload: dict[str, Any]) -> bytes:

@@ -14,20 +14,28 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from analyses.figures.words import EVENTS, words
 from analyses.over_training.dating import PHASES, circuit_curve, edge_steps, timing
 from analyses.over_training.dating import phases as dated
 
 LEAST_SUCCESS = 0.2
 """Final success of bridge swaps below which their rise is not marked."""
 SPLIT = "id_test"
+ABOUT = {
+    "circuit_formation": (
+        "the strength of the found circuit's edges goes from 10% to 90% of its way"
+    ),
+    "clean_up": "edges that the circuit does not need vanish",
+}
+"""Phases that have a span of steps, and what happens in them."""
 
 
 def phases(grok: Mapping[str, Any], datasets: Mapping[str, xr.Dataset]) -> list[dict[str, Any]]:
     """What is marked, rising in step: `step` to jump to, `span` of steps or None, words."""
     found = []
     if grok.get("memorization_step") is not None:
-        words = "trained questions at least 99% right"
-        found.append(_phase("memorized", grok["memorization_step"], words))
+        about = "trained questions at least 99% right"
+        found.append(_phase(EVENTS["memorization_step"], grok["memorization_step"], about))
     circuit = datasets.get("circuit_discovery")
     if (
         circuit is not None
@@ -38,8 +46,8 @@ def phases(grok: Mapping[str, Any], datasets: Mapping[str, xr.Dataset]) -> list[
     elif (bridge := datasets.get("bridge_patching")) is not None:
         found += _of_bridge(bridge)
     if grok.get("grok_step") is not None:
-        words = "unseen ID questions at least 95% right"
-        found.append(_phase("generalizes", grok["grok_step"], words))
+        about = "unseen ID questions at least 95% right"
+        found.append(_phase(EVENTS["grok_step"], grok["grok_step"], about))
     return sorted(found, key=lambda phase: phase["step"])
 
 
@@ -50,16 +58,9 @@ def _of_circuit(circuit: xr.Dataset, grok: Mapping[str, Any]) -> list[dict[str, 
     rises = bool(curve[-1] > curve[0])
     _, vanishes = edge_steps(steps, kept)
     spans = dict(zip(PHASES, dated(timing(steps, curve), rises, vanishes, grok), strict=True))
-    words = {
-        "circuit_formation": (
-            "circuit forms",
-            "the strength of the found circuit's edges goes from 10% to 90% of its way",
-        ),
-        "clean_up": ("clean-up", "edges that the circuit does not need vanish"),
-    }
     return [
-        _phase(name, start, f"{text}, steps {start:,.0f} to {end:,.0f}", end)
-        for phase, (name, text) in words.items()
+        _phase(words(phase), start, f"{text}, steps {start:,.0f} to {end:,.0f}", end)
+        for phase, text in ABOUT.items()
         for start, end in [spans[phase]]
         if np.isfinite(start)
     ]
@@ -79,8 +80,8 @@ def _of_bridge(bridge: xr.Dataset) -> list[dict[str, Any]]:
     rise = timing(steps, values[:, int(final.argmax())])
     if final.max() < LEAST_SUCCESS or not np.isfinite(rise.start):
         return []
-    words = "swapping the bridge comes to have an effect: from 10% to 90% of its final one"
-    spoken = f"{words}, steps {rise.start:,.0f} to {rise.done:,.0f}"
+    about = "swapping the bridge comes to have an effect: from 10% to 90% of its final one"
+    spoken = f"{about}, steps {rise.start:,.0f} to {rise.done:,.0f}"
     return [_phase("bridge is used", rise.start, spoken, rise.done)]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+from app.logic.listed_names import split_names
+from app.logic.name_index import NameIndex
 from app.logic.question_book import SEPARATOR, QuestionBook
 from app.logic.question_trace import Asked
 from circuits.corpus.comparison import ORDERS, SAME_LABELS
@@ -30,14 +32,15 @@ class ComparisonBook(QuestionBook):
         return SAME_LABELS[0] in self.vocab.specials
 
     @cached_property
-    def parts(self) -> list[tuple[str, Sequence[int]]]:
+    def parts(self) -> list[tuple[str, NameIndex]]:
         """Label and tokens of each place of a composed question."""
         queries = self.corpus.queries("train_inferred").token_ids
         attributes, entities = set(queries[:, 0].tolist()), set(queries[:, 1:].ravel().tolist())
+        known = self._index(sorted(entities))
         return [
-            ("Attribute", sorted(attributes)),
-            ("First entity", sorted(entities)),
-            ("Second entity", sorted(entities)),
+            ("Attribute", self._index(sorted(attributes))),
+            ("First entity", known),
+            ("Second entity", known),
         ]
 
     def _row_text(self, tokens: Sequence[int], stops: Sequence[int]) -> str:
@@ -87,7 +90,7 @@ class ComparisonBook(QuestionBook):
         Raises:
             HopscopeError: if it has not the form or a name is not known.
         """
-        attribute, *entities = names.split(SEPARATOR)
+        attribute, *entities = split_names(names, SEPARATOR)
         if len(entities) != 2:
             raise HopscopeError(
                 f"question {names[:60]!r} is not of the form attribute|entity|entity."

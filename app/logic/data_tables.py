@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from analyses.figures.specs.facts import Table
-from app.instrument.payload import label_of
-from app.logic.neighbourhood import ORIGINS
+from analyses.figures.words import ORIGINS, split_of
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.runs.run import Run
 
@@ -89,7 +88,7 @@ def splits_table(run: Run, name: str, step: int) -> Table:
     latest: dict[str, Any] = rows[-1] if rows else {}
     table = [
         (
-            label_of(split),
+            split_of(split).short,
             len(queries),
             "yes" if split in run.corpus.trained else "no",
             latest.get(f"accuracy/{split}"),

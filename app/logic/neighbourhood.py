@@ -7,16 +7,9 @@ from typing import Any
 import numpy as np
 
 from analyses.figures.specs.facts import Neighbour, Neighbourhood
+from analyses.figures.words import ORIGINS
 from app.instrument.palette import COLOURS
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
-
-ORIGINS = {
-    "real": "real",
-    "synthetic": "synthetic",
-    "added_true": "added, true",
-    "added_false": "added, false",
-}
-"""Words for where a fact comes from."""
 
 
 def neighbourhood(graph: KnowledgeGraph, entity: int, run: str) -> Neighbourhood:

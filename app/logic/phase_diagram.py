@@ -83,7 +83,7 @@ def phase_payload(diagrams: Sequence[PhaseDiagram]) -> list[dict[str, Any]]:
     return [
         {
             "setting": diagram.name,
-            "levels": [f"{level:g}" for level in diagram.levels],
+            "levels": [f"{level:.15g}" for level in diagram.levels],
             "n_runs": list(diagram.n_runs),
             "kinds": list(diagram.tables),
             "tables": [pack(table) for table in diagram.tables.values()],
@@ -104,7 +104,7 @@ def phase_figures(
             subtitle=f"mean over {_counts(diagram.n_runs)} at each {diagram.name}",
             provenance={"setting": diagram.setting, "runs_per_level": list(diagram.n_runs)},
             values=table,
-            rows=tuple(f"{level:g}" for level in diagram.levels),
+            rows=tuple(f"{level:.15g}" for level in diagram.levels),
             columns=tuple(f"{at:,}" for at in axis),
             row_label=diagram.name,
             column_label="training step" if by_step else "ID accuracy reached (%)",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from app.logic.listed_names import join_names, split_names
+from app.logic.name_index import NameIndex
 from app.logic.question_trace import Asked
 from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
@@ -18,8 +20,7 @@ SEPARATOR = "|"
 """Between the names of a question in the address: "Lyon|country|currency"."""
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """A question that was found."""
 
     split: str
@@ -48,7 +49,7 @@ class QuestionBook:
     def fact(self) -> dict[tuple[int, int], int]:
         """Object of each (subject, relation), as token ids."""
         first = self.vocab.first_relation
-        return {(int(s), int(r) + first): int(o) for s, r, o in self.corpus.graph.facts}
+        return {(s, r + first): o for s, r, o in self.corpus.graph.facts.tolist()}
 
     @cached_property
     def hits(self) -> list[Hit]:
@@ -75,14 +76,33 @@ class QuestionBook:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [self.vocab.name(token) for token in range(len(self.vocab))]
+        return [*self.vocab.entities, *self.vocab.relations, *self.vocab.specials]
 
     @cached_property
-    def parts(self) -> list[tuple[str, Sequence[int]]]:
+    def _unlike(self) -> list[str]:
+        """The names by token, told apart where a relation has the name of an entity."""
+        taken = set(self.vocab.entities)
+        relations = [
+            f"{name} (relation)" if name in taken else name for name in self.vocab.relations
+        ]
+        taken |= set(self.vocab.relations)
+        specials = [f"{name} (label)" if name in taken else name for name in self.vocab.specials]
+        return [*self.vocab.entities, *relations, *specials]
+
+    def name(self, token: int) -> str:
+        """What a token is called where others stand beside it."""
+        return self._unlike[token]
+
+    @cached_property
+    def parts(self) -> list[tuple[str, NameIndex]]:
         """Label and tokens of each place of a composed question."""
-        relations = range(self.vocab.first_relation, self.vocab.first_special)
+        relations = self._index(range(self.vocab.first_relation, self.vocab.first_special))
         places = ("First relation", "Second relation", "Third relation")
-        return [("Subject", range(len(self.vocab.entities))), *((p, relations) for p in places)]
+        subjects = self._index(range(len(self.vocab.entities)))
+        return [("Subject", subjects), *((place, relations) for place in places)]
+
+    def _index(self, tokens: Sequence[int]) -> NameIndex:
+        return NameIndex(tokens, [self._names[token] for token in tokens])
 
     def search(self, words: str, limit: int = 60) -> list[Hit]:
         """Questions that contain every word, upper and lower case alike; those of ID test first."""
@@ -146,7 +166,7 @@ class QuestionBook:
 
     def names(self, tokens: Sequence[int]) -> str:
         """A question as the address has it."""
-        return SEPARATOR.join(self.vocab.name(t) for t in tokens)
+        return join_names((self._names[t] for t in tokens), SEPARATOR)
 
     def text(self, tokens: Sequence[int]) -> str:
         """A question as people read it, with "?" for what the graph does not know."""
@@ -164,7 +184,7 @@ class QuestionBook:
         Raises:
             HopscopeError: if it has not the form or a name is not known.
         """
-        subject, *relations = names.split(SEPARATOR)
+        subject, *relations = split_names(names, SEPARATOR)
         if not 2 <= len(relations) <= 3:
             raise HopscopeError(
                 f"question {names[:60]!r} is not of the form subject|relation|relation."

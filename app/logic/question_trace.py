@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
-
-from app.instrument.packing import pack
 
 if TYPE_CHECKING:
     from circuits.model.transformer import HookedTransformer
@@ -40,6 +39,52 @@ class Asked:
     answer: int | None
 
 
+@dataclass(frozen=True)
+class Named:
+    """Tokens with their probabilities, in arrays of one shape."""
+
+    token: Int[np.ndarray, "*cells"]
+    share: Float[np.ndarray, "*cells"]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What can be read of a name at every state."""
+
+    token: int
+    position: int
+    """Where it has to be looked up."""
+    share: Float[np.ndarray, "step layer pos"]
+    rank: Int[np.ndarray, "step layer pos"]
+    """How many names are more probable."""
+
+
+@dataclass(frozen=True)
+class QuestionTrace:
+    """What a question does at every checkpoint, at full precision."""
+
+    steps: tuple[int, ...]
+    top: Named
+    """[step, rank]: the most probable answers."""
+    curves: tuple[tuple[int, Float[np.ndarray, " step"]], ...]
+    """Token and probability of each answer that is followed over training."""
+    lens: Named
+    """[step, layer, pos, rank]: the names that each state would answer with."""
+    watched: tuple[Watched, ...]
+    attention: Float[np.ndarray, "step layer head to from_"]
+    swap: Named | None
+    """[step, layer, pos]: the answer with the donor's state written there; None: no donor."""
+    swap_target: Float[np.ndarray, "step layer pos"] | None
+    """Probability of the answer that the swap should give."""
+
+    @property
+    def tokens(self) -> set[int]:
+        """Every token that is named."""
+        named = [self.top, self.lens] + ([self.swap] if self.swap else [])
+        found = {token for names in named for token in np.unique(names.token).tolist()}
+        return found | {token for token, _ in self.curves} | {w.token for w in self.watched}
+
+
 def trace_question(
     model_at: Callable[[int], HookedTransformer],
     steps: Sequence[int],
@@ -47,7 +92,7 @@ def trace_question(
     donor: Asked | None,
     swapped_answer: int | None,
     progress: Callable[[float], None],
-) -> dict[str, Any]:
+) -> QuestionTrace:
     """Everything the question page draws, for every step.
 
     Args:
@@ -66,7 +111,7 @@ def trace_question(
             states.append(_one_step(model_at(step), tokens, donor is not None))
             progress((done + 1) / len(steps))
     joined = {name: torch.stack([s[name] for s in states]) for name in states[0]}
-    return _packed(joined, asked, swapped_answer)
+    return _trace(tuple(steps), joined, asked, swapped_answer)
 
 
 def _one_step(model: HookedTransformer, tokens: Tensor, with_donor: bool) -> dict[str, Tensor]:
@@ -104,38 +149,32 @@ def _swaps(
     return torch.stack(rows)
 
 
-def _packed(joined: dict[str, Tensor], asked: Asked, swapped_answer: int | None) -> dict[str, Any]:
-    final = joined["lens"][:, -1, -1]  # [step, d_vocab]
-    top = final.topk(min(TOP, final.shape[-1]))
-    best = joined["lens"].topk(LENS_TOP)
-    packed: dict[str, Any] = {
-        "tokens_named": sorted({*best.indices.unique().tolist(), *top.indices.unique().tolist()}),
-        "top": {"token": top.indices.tolist(), "share": pack(top.values.numpy())},
-        "curves": _curves(final, asked.answer),
-        "lens": {"token": best.indices[..., 0].tolist(), "share": pack(best.values.numpy())},
-        "second": best.indices[..., 1].tolist(),
-        "attention": pack(joined["pattern"].numpy()),
-    }
-    packed["watched"] = [
-        {
-            "token": token,
-            "position": i + 1,
-            "share": pack(joined["lens"][..., token].numpy()),
-            "rank": _ranks(joined["lens"], token).tolist(),
-        }
-        for i, token in enumerate(asked.values)
-        if token is not None
-    ]
-    if "swapped" in joined:
-        swapped = joined["swapped"].topk(1)
-        packed["tokens_named"] += swapped.indices.unique().tolist()
-        packed["swap"] = {
-            "token": swapped.indices[..., 0].tolist(),
-            "share": pack(swapped.values[..., 0].numpy()),
-        }
-        if swapped_answer is not None:
-            packed["swap"]["target"] = pack(joined["swapped"][..., swapped_answer].numpy())
-    return packed
+def _trace(
+    steps: tuple[int, ...], joined: dict[str, Tensor], asked: Asked, swapped_answer: int | None
+) -> QuestionTrace:
+    lens = joined["lens"]
+    final, swapped = lens[:, -1, -1], joined.get("swapped")  # [step, d_vocab]
+    best = None if swapped is None else swapped.max(-1)
+    followed = swapped is not None and swapped_answer is not None
+    return QuestionTrace(
+        steps=steps,
+        top=_named(final, min(TOP, final.shape[-1])),
+        curves=tuple((t, final[:, t].numpy()) for t in _followed(final, asked.answer)),
+        lens=_named(lens, LENS_TOP),
+        watched=tuple(
+            Watched(token, i + 1, lens[..., token].numpy(), _ranks(lens, token).numpy())
+            for i, token in enumerate(asked.values)
+            if token is not None
+        ),
+        attention=joined["pattern"].numpy(),
+        swap=None if best is None else Named(best.indices.numpy(), best.values.numpy()),
+        swap_target=swapped[..., swapped_answer].numpy() if followed else None,  # type: ignore[index]
+    )
+
+
+def _named(probabilities: Float[Tensor, "*axes d_vocab"], n: int) -> Named:
+    best = probabilities.topk(n)
+    return Named(best.indices.numpy(), best.values.numpy())
 
 
 def _ranks(probabilities: Float[Tensor, "*axes d_vocab"], token: int) -> Tensor:
@@ -143,10 +182,8 @@ def _ranks(probabilities: Float[Tensor, "*axes d_vocab"], token: int) -> Tensor:
     return (probabilities > probabilities[..., token : token + 1]).sum(-1)
 
 
-def _curves(final: Float[Tensor, "step d_vocab"], answer: int | None) -> list[dict[str, Any]]:
-    """Probability over training of the right answer and of those that were ever most likely."""
+def _followed(final: Float[Tensor, "step d_vocab"], answer: int | None) -> list[int]:
+    """The right answer and those that were ever most likely."""
     strongest = final.amax(0).argsort(descending=True).tolist()
-    shown = ([] if answer is None else [answer]) + [
-        t for t in strongest[: CURVES + 1] if t != answer
-    ]
-    return [{"token": t, "share": pack(final[:, t].numpy())} for t in shown[: CURVES + 1]]
+    wrong = [token for token in strongest[: CURVES + 1] if token != answer]
+    return [*([] if answer is None else [answer]), *wrong][: CURVES + 1]

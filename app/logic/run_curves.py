@@ -26,7 +26,7 @@ READABLE = {
 
 
 @dataclass(frozen=True)
-class Curve:
+class RunCurve:
     """One quantity of one run over its own steps."""
 
     steps: Float[np.ndarray, " n"]
@@ -45,12 +45,12 @@ class Curve:
         return np.array([there.get(step, np.nan) for step in steps.tolist()], float)
 
 
-def curves_of(run: Run, results: Mapping[str, xr.Dataset]) -> dict[str, Curve]:
+def curves_of(run: Run, results: Mapping[str, xr.Dataset]) -> dict[str, RunCurve]:
     """ID, trained and OOD accuracy, and how strong the circuit is, of one run."""
     frame = run.metrics()
     steps = frame["step"].to_numpy(float) if len(frame) else np.zeros(0)
     found = {
-        kind: Curve(steps, frame[column].to_numpy(float))
+        kind: RunCurve(steps, frame[column].to_numpy(float))
         for kind, column in (
             ("ID accuracy", "accuracy/id_test"),
             ("Trained accuracy", "accuracy/train_inferred"),
@@ -70,11 +70,11 @@ def curves_of(run: Run, results: Mapping[str, xr.Dataset]) -> dict[str, Curve]:
     return found
 
 
-def _curve(values: xr.DataArray) -> Curve:
-    return Curve(values["step"].values.astype(float), values.values.astype(float))
+def _curve(values: xr.DataArray) -> RunCurve:
+    return RunCurve(values["step"].values.astype(float), values.values.astype(float))
 
 
-def first_steps(accuracy: Curve) -> Float[np.ndarray, " levels"]:
+def first_steps(accuracy: RunCurve) -> Float[np.ndarray, " levels"]:
     """Step at which each level of accuracy (per cent) is first reached; NaN for never."""
     steps = np.full(len(LEVELS), np.nan)
     for level in LEVELS:
@@ -84,7 +84,7 @@ def first_steps(accuracy: Curve) -> Float[np.ndarray, " levels"]:
     return steps
 
 
-def common_axis(every: Sequence[Mapping[str, Curve]], aligned: Alignment) -> list[int]:
+def common_axis(every: Sequence[Mapping[str, RunCurve]], aligned: Alignment) -> list[int]:
     """Places of the common timeline: all evaluated steps, or per cents of ID accuracy."""
     if aligned == "accuracy":
         best = max(float(np.nanmax(c["ID accuracy"].values)) for c in every if "ID accuracy" in c)
@@ -94,7 +94,7 @@ def common_axis(every: Sequence[Mapping[str, Curve]], aligned: Alignment) -> lis
 
 
 def on_axis(
-    curves: Mapping[str, Curve], axis: Sequence[int], aligned: Alignment
+    curves: Mapping[str, RunCurve], axis: Sequence[int], aligned: Alignment
 ) -> dict[str, np.ndarray]:
     """All curves of a run at the places of the common axis, NaN where there is no value.
 
@@ -113,7 +113,7 @@ def on_axis(
 def between(axis: Sequence[int], values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """The values with the gaps between two of them interpolated."""
     places = np.asarray(axis, float)
-    return Curve(places, values).at(places)
+    return RunCurve(places, values).at(places)
 
 
 def settings(run: Run) -> dict[str, Any]:

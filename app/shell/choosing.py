@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.instrument.payload import label_of
+from analyses.figures.words import split_of
 from app.logic.comparison_book import ComparisonBook
+from app.logic.name_index import NameIndex
 from app.logic.question_book import QuestionBook
 from app.shell import address
 from app.shell.opened import Stamp, opened
+from app.shell.plain_text import as_text
 from circuits.errors import HopscopeError
+
+MOST_LISTED = 1000
+"""Names up to which all of them are sent to the browser."""
+MOST_FOUND = 60
+"""Names that are sent of more."""
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the questions ...", hash_funcs={Stamp: str})
@@ -57,7 +64,7 @@ def _from_address(book: QuestionBook, parameter: str) -> tuple[int, ...] | None:
     try:
         return book.parse(names)
     except HopscopeError as error:
-        st.warning(f"The address asks for something else: {error}")
+        st.warning(as_text(f"The address asks for something else: {error}"))
         return None
 
 
@@ -71,9 +78,11 @@ def _pick(
 ) -> tuple[int, ...] | None:
     hits = book.search(words)
     if not hits:
-        column.info(f"No question contains all of {words!r}; try fewer words, or compose one.")
+        column.info(
+            as_text(f"No question contains all of {words!r}; try fewer words, or compose one.")
+        )
         return wanted
-    options = {book.tokens_of(hit): f"{label_of(hit.split)}: {hit.text}" for hit in hits}
+    options = {book.tokens_of(hit): f"{split_of(hit.split).short}: {hit.text}" for hit in hits}
     if wanted is not None and wanted not in options and not words:
         options = {wanted: book.text(wanted), **options}
     key = f"{parameter}_hit"
@@ -92,16 +101,53 @@ def _pick(
 
 
 def _compose(book: QuestionBook, parameter: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
-    vocab = book.vocab
     start = wanted or book.tokens_of(book.first)
     columns = st.columns(len(start), vertical_alignment="bottom")
     tokens = []
-    for i, (column, (name, options)) in enumerate(zip(columns, book.parts, strict=False)):
-        key = f"{parameter}_part_{i}"
-        chosen = st.session_state.get(key)
-        _keep(key, chosen if chosen in options else start[i])
-        tokens.append(column.selectbox(name, options, format_func=vocab.name, key=key))
+    for i, (column, (label, index)) in enumerate(zip(columns, book.parts, strict=False)):
+        tokens.append(choose_name(column, index, label, f"{parameter}_part_{i}", start[i]))
     return tuple(tokens)
+
+
+def choose_name(
+    place: DeltaGenerator,
+    index: NameIndex,
+    label: str,
+    key: str,
+    start: int,
+    *,
+    on_change: Callable[[], None] | None = None,
+    bare: bool = False,
+) -> int:
+    """One of the names; of very many, one of those that contain what is typed.
+
+    Args:
+        place: Where to put it.
+        index: The names.
+        label: What is chosen.
+        key: Streamlit's key.
+        start: What is chosen at first.
+        on_change: Called before the rerun when another one was chosen.
+        bare: Whether the label is only for those who cannot see the page.
+    """
+    hidden: dict[str, Any] = {"label_visibility": "collapsed"} if bare else {}
+    options = index.keys
+    known = st.session_state.get(key)
+    chosen = start if known is None or known not in index else int(known)
+    if len(index) > MOST_LISTED:
+        typed = place.text_input(
+            f"Search {label.lower()}", key=f"{key}_typed", placeholder=f"{len(index):,} names",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        options = index.search(typed, MOST_FOUND) or [chosen]
+        if typed != st.session_state.get(f"{key}_searched", "") and chosen not in options:
+            chosen = options[0]
+        st.session_state[f"{key}_searched"] = typed
+        options = options if chosen in options else [chosen, *options]
+    _keep(key, chosen)
+    return place.selectbox(
+        label, options, format_func=index.name, key=key, on_change=on_change, **hidden
+    )
 
 
 def _keep(key: str, value: Any) -> None:
@@ -126,7 +172,7 @@ def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...]
 
     def described(donor: tuple[int, ...]) -> str:
         answer = book.swapped_answer(asked, book.asked(donor))
-        then = "?" if answer is None else book.vocab.name(answer)
+        then = "?" if answer is None else book.name(answer)
         return f"{then} ⇐ {book.text(donor)}"
 
     donor = st.selectbox(

@@ -16,6 +16,7 @@ import streamlit as st
 
 from app.shell.importing import MODELS, load
 from app.shell.opened import Stamp, opened
+from app.shell.plain_text import as_text
 
 if TYPE_CHECKING:
     from analyses.figures.run_figures import RunFigure
@@ -57,7 +58,7 @@ def export_popover(at: Stamp, step: int, shown: Sequence[Spec] = ()) -> None:
             "Width", list(WIDTHS), format_func=WIDTHS.__getitem__, key="export_width"
         )
         if name not in together:
-            st.caption(available[name].about)
+            st.caption(as_text(available[name].about))
         chosen = together.get(name, [name])
         content = tuple(f"{spec.name}: {spec.subtitle}" for spec in shown)
         wanted = (at.id, step, tuple(chosen), file_format, width, content)
@@ -83,7 +84,9 @@ def _download(files: dict[str, bytes], many: bool) -> None:
         return
     for file, content in files.items():
         kind = Path(file).suffix.removeprefix(".")
-        st.download_button(f"Save {file}", content, file, MIME.get(kind), on_click="ignore")
+        st.download_button(
+            f"Save {as_text(file)}", content, file, MIME.get(kind), on_click="ignore"
+        )
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})

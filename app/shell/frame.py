@@ -14,6 +14,7 @@ from app.shell import address
 from app.shell.exporting import export_popover
 from app.shell.folders import RunFolders, find_runs, runs_folder
 from app.shell.opened import Stamp, opened, stamp
+from app.shell.plain_text import as_text
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import PROVENANCES
 from circuits.runs.run import Run
@@ -54,7 +55,7 @@ def page(
     )
     name = _choose(folders, parameters.get("run"), first[0] if first else None)
     for problem in folders.problems:
-        st.warning(problem, icon=":material/folder_off:")
+        st.warning(as_text(problem), icon=":material/folder_off:")
     if name is None:
         _no_runs()
         return
@@ -66,17 +67,17 @@ def page(
         step = address.step_near(parameters.get("step"), run.steps)
         address.write(run=name, step=step)
         words = reading if isinstance(reading, str) else reading(run)
-        right.caption(f"{facts_in_words(run)} {words}" if choosing else words)
+        right.caption(f"{as_text(facts_in_words(run))} {words}" if choosing else words)
         if run.state == "training":
             st.info(
-                f"{name} is still being trained; reload to see what has come since.",
+                f"{as_text(name)} is still being trained; reload to see what has come since.",
                 icon=":material/model_training:",
             )
         figures = body(Shown(name, at, run, step)) or ()
         with corner:
             export_popover(at, step, figures)
     except HopscopeError as error:
-        st.error(f"{error}", icon=":material/error:")
+        st.error(as_text(str(error)), icon=":material/error:")
         st.caption("Choose another run above, or mend this one and reload the page.")
     except OSError as error:
         _unreadable(error, folders.paths[name])
@@ -84,7 +85,8 @@ def page(
 
 def _unreadable(error: OSError, run: Path) -> None:
     st.error(
-        f"{error.filename or run} cannot be read ({error.strerror}): was the run moved or deleted "
+        f"{as_text(str(error.filename or run))} cannot be read ({as_text(error.strerror or '')}): "
+        "was the run moved or deleted "
         "while it was open? Reload the page or choose another run.",
         icon=":material/error:",
     )
@@ -101,15 +103,16 @@ def plain_page(reading: str, body: Callable[[], None]) -> None:
     folders = find_runs()
     st.caption(reading)
     for problem in folders.problems:
-        st.warning(problem, icon=":material/folder_off:")
+        st.warning(as_text(problem), icon=":material/folder_off:")
     if parameters.get("run") in folders.paths:
         address.write()
     try:
         body()
     except HopscopeError as error:
-        st.error(f"{error}", icon=":material/error:")
+        st.error(as_text(str(error)), icon=":material/error:")
     except OSError as error:
-        st.error(f"{error.filename} cannot be used ({error.strerror}).", icon=":material/error:")
+        words = f"{error.filename} cannot be used ({error.strerror})."
+        st.error(as_text(words), icon=":material/error:")
 
 
 def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | None) -> str | None:
@@ -119,7 +122,7 @@ def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | No
         return None
     if wanted is not None and wanted not in names:
         shown = wanted.encode("unicode_escape").decode()[:60]
-        st.warning(f"There is no run called {shown!r} here; showing {names[0]!r} instead.")
+        st.warning(as_text(f"There is no run called {shown!r} here; showing {names[0]!r} instead."))
     chosen = wanted if wanted in names else names[0]
     if column is None:
         return chosen
@@ -139,7 +142,7 @@ def _run_changed() -> None:
 
 def _no_runs() -> None:
     st.info(
-        f"There is no run in {runs_folder()} yet. Train one with "
+        f"There is no run in {as_text(str(runs_folder()))} yet. Train one with "
         "`hopscope train train/recipes/demo.toml` (or on the Train page), then reload; a folder "
         "with runs is named by `hopscope app FOLDER`.",
         icon=":material/school:",

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
-from analyses.figures.renderers.style import shade
-from app.instrument.packing import curve
-from app.instrument.palette import COLOURS
-from app.instrument.payload import dump
 from app.logic import run_curves as comparing
-from app.logic.phase_diagram import PhaseDiagram, phase_diagrams, phase_figures, phase_payload
+from app.logic.compare_record import CompareRecord
+from app.logic.listed_names import join_names, split_names
+from app.logic.phase_diagram import phase_diagrams
 from app.shell import address, frame
 from app.shell.folders import find_runs
 from app.shell.opened import opened, results_of, stamp
-from app.shell.page_figures import compare_figures
+from app.shell.plain_text import as_text
 from app.shell.stage import show_instrument
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
 
 READING = "Choose runs to lay over each other; runs that differ by seed alone become one band."
-MOST_COLOURS = 7
 MOST_AT_FIRST = 24
 """Runs of a sweep that are shown before any was chosen."""
 OF_A_SWEEP = re.compile(r"(^|_)seed=\d+$")
@@ -52,13 +48,12 @@ def _compare(shown: frame.Shown) -> list[Spec]:
     placed = {name: comparing.on_axis(found, axis, aligned) for name, found in curves.items()}
     phases = phase_diagrams(runs, placed, axis)
     grouped = comparing.groups(runs)
-    body = _payload(grouped, comparing.places(runs, grouped), placed, axis, aligned, phases)
+    record = CompareRecord(
+        tuple(runs), grouped, comparing.places(runs, grouped), placed, axis, aligned, phases
+    )
+    body = record.payload()
     show_instrument(shown, "compare", body, hashlib.sha256(body).hexdigest()[:12])
-    by_step = aligned == "step"
-    return [
-        *compare_figures(body, shown.step, list(runs)),
-        *phase_figures(phases, axis, by_step, shown.step),
-    ]
+    return record.figures(shown.step)
 
 
 def _choose(first: str) -> tuple[list[str], comparing.Alignment]:
@@ -66,7 +61,7 @@ def _choose(first: str) -> tuple[list[str], comparing.Alignment]:
     names = list(find_runs().paths)
     left, right = st.columns([5, 1.6], vertical_alignment="center")
     if "compared" not in st.session_state:
-        asked = [n for n in (address.read().get("with") or "").split(",") if n in names]
+        asked = [n for n in split_names(address.read().get("with") or "", ",") if n in names]
         st.session_state["compared"] = asked or _beside(first, names)
         st.session_state["aligned"] = "accuracy" if address.read().get("by") else "step"
     chosen = left.multiselect("Runs", names, key="compared", label_visibility="collapsed")
@@ -78,7 +73,7 @@ def _choose(first: str) -> tuple[list[str], comparing.Alignment]:
         label_visibility="collapsed",
     )
     by = "accuracy" if aligned == "accuracy" else None
-    address.write(**{"with": ",".join(chosen) or None, "by": by})
+    address.write(**{"with": join_names(chosen, ",") or None, "by": by})
     return chosen, aligned or "step"
 
 
@@ -103,7 +98,7 @@ def by_value(name: str) -> list[tuple[float, str]]:
 
 def _opened_curves(
     names: list[str],
-) -> tuple[dict[str, Run], dict[str, dict[str, comparing.Curve]]]:
+) -> tuple[dict[str, Run], dict[str, dict[str, comparing.RunCurve]]]:
     runs, curves = {}, {}
     paths = find_runs().paths
     for name in names:
@@ -112,92 +107,10 @@ def _opened_curves(
             run = opened(at)
             found = comparing.curves_of(run, results_of(at)[0])
         except (HopscopeError, OSError) as error:
-            st.warning(f"{name} is left out: {error}")
+            st.warning(as_text(f"{name} is left out: {error}"))
             continue
         if "ID accuracy" not in found:
-            st.warning(f"{name} is left out: it has no ID-test accuracy yet.")
+            st.warning(f"{as_text(name)} is left out: it has no ID-test accuracy yet.")
             continue
         runs[name], curves[name] = run, found
     return runs, curves
-
-
-def _payload(
-    grouped: dict[str, list[str]],
-    places: dict[str, float],
-    placed: dict[str, dict[str, np.ndarray]],
-    axis: list[int],
-    aligned: comparing.Alignment,
-    phases: list[PhaseDiagram],
-) -> bytes:
-    kinds = list(dict.fromkeys(kind for found in placed.values() for kind in found))
-    if aligned == "accuracy":
-        kinds = [k for k in kinds if k != "ID accuracy"] + ["ID accuracy"]
-    panels = [
-        {
-            "title": kind,
-            "hint": _hint(kind, grouped, placed),
-            "series": _series(kind, grouped, places, placed, axis),
-        }
-        for kind in kinds
-    ]
-    reference = next(iter(placed.values()))
-    accuracy = {"id_test": curve(comparing.between(axis, reference["ID accuracy"]))}
-    payload: dict[str, Any] = {
-        "steps": axis,
-        "unit": "ID accuracy %" if aligned == "accuracy" else "step",
-        "metrics": {"step": axis, "accuracy": accuracy, "loss": {}},
-        "splits": [{"name": "id_test", "label": "ID test", "about": ""}],
-        "baselines": {},
-        "phases": [],
-        "colours": COLOURS | {_ordered(place): shade(place) for place in places.values()},
-        "measures": {},
-        "compared": {"panels": panels, "aligned": aligned, "phases": phase_payload(phases)},
-    }
-    return dump(payload)
-
-
-def _hint(
-    kind: str, grouped: dict[str, list[str]], placed: dict[str, dict[str, np.ndarray]]
-) -> str:
-    """How many runs each mean of a panel is over."""
-    counts = [sum(kind in placed[name] for name in names) for names in grouped.values()]
-    if max(map(len, grouped.values())) == 1:
-        return ""
-    n = " or ".join(str(n) for n in sorted({n for n in counts if n}))
-    return f"mean and range, n = {n} seeds, where all have a value"
-
-
-def _ordered(place: float) -> str:
-    return f"at_{place:.3f}"
-
-
-def _series(
-    kind: str,
-    grouped: dict[str, list[str]],
-    places: dict[str, float],
-    placed: dict[str, dict[str, np.ndarray]],
-    axis: list[int],
-) -> list[dict[str, Any]]:
-    series = []
-    for i, (label, names) in enumerate(grouped.items()):
-        members = [placed[name][kind] for name in names if kind in placed[name]]
-        if not members:
-            continue
-        mean, low, high = comparing.banded(members)
-        place = places.get(label)
-        line = {
-            "name": label,
-            "colour": f"run_{i % MOST_COLOURS}" if place is None else _ordered(place),
-            "place": place,
-            "dash": "6 4" if place is None and i >= MOST_COLOURS else None,
-            "steps": axis,
-            "values": curve(comparing.between(axis, mean)),
-        }
-        if len(members) > 1:
-            line["name"] = f"{label} (n = {len(members)})"
-            line |= {
-                end: curve(comparing.between(axis, values))
-                for end, values in (("low", low), ("high", high))
-            }
-        series.append(line)
-    return series

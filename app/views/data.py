@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import streamlit as st
 
+from analyses.figures.words import ORIGINS
 from app.instrument import mount
 from app.instrument.payload import dump
 from app.logic.data_tables import facts_table, matching, relations_table, splits_table
-from app.logic.neighbourhood import ORIGINS, around_payload, neighbourhood
+from app.logic.name_index import NameIndex
+from app.logic.neighbourhood import around_payload, neighbourhood
 from app.shell import address, frame
+from app.shell.choosing import choose_name
+from app.shell.opened import Stamp, opened
+from app.shell.plain_text import as_text
 from app.shell.stage import show_instrument, timeline_of
-from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
+from circuits.graph.knowledge_graph import PROVENANCES
 from circuits.runs.run import Run
 
 if TYPE_CHECKING:
@@ -40,7 +45,7 @@ def _data(shown: frame.Shown) -> list[Spec]:
     )
     figures: list[Spec] = []
     with around:
-        figures.append(_around(run.graph, shown.name))
+        figures.append(_around(shown))
     with relations:
         figures.append(_relations(run, shown.name))
     with facts:
@@ -50,27 +55,41 @@ def _data(shown: frame.Shown) -> list[Spec]:
         figures.append(table)
         _show_table(table)
         for note in run.corpus.report.get("notes", []):
-            st.caption(note)
+            st.caption(as_text(note))
     with report:
         st.json(run.corpus.report, expanded=2)
     return figures
 
 
-def _around(graph: KnowledgeGraph, run: str) -> Spec:
+@st.cache_resource(max_entries=6, show_spinner=False, hash_funcs={Stamp: str})
+def _entities(at: Stamp) -> tuple[NameIndex, int]:
+    """The entities of a run, and the one with most facts."""
+    graph = opened(at).graph
+    degree = np.bincount(graph.facts[:, [0, 2]].ravel(), minlength=len(graph.entities))
+    return NameIndex(range(len(graph.entities)), graph.entities), int(degree.argmax())
+
+
+def _around(shown: frame.Shown) -> Spec:
+    graph = shown.run.graph
+    index, most_known = _entities(shown.at)
     wanted = address.read().get("entity")
     if wanted is not None and wanted not in graph.entities:
-        st.warning(f"There is no entity called {wanted[:60]!r} in this graph.")
+        st.warning(as_text(f"There is no entity called {wanted[:60]!r} in this graph."))
         wanted = None
-    degree = np.bincount(graph.facts[:, [0, 2]].ravel(), minlength=len(graph.entities))
-    st.session_state["entity"] = wanted or graph.entities[int(degree.argmax())]
-    st.selectbox(
+    start = most_known if wanted is None else graph.entity(wanted)
+    st.session_state["entity"] = start
+    entity = choose_name(
+        st.container(),
+        index,
         "Entity",
-        graph.entities,
-        key="entity",
-        on_change=lambda: address.write(entity=st.session_state["entity"]),
-        label_visibility="collapsed",
+        "entity",
+        start,
+        on_change=lambda: address.write(entity=index.name(st.session_state["entity"])),
+        bare=True,
     )
-    spec = neighbourhood(graph, graph.entity(st.session_state["entity"]), run)
+    if entity != start:  # what was typed leads to another one
+        address.write(entity=index.name(entity))
+    spec = neighbourhood(graph, entity, shown.name)
     body = dump(around_payload(spec))
     header = {"page": "around", "id": hashlib.sha256(body).hexdigest()[:12]}
     mount(header, body, key="around", on_pick=_go_to_picked)
@@ -109,7 +128,7 @@ def _facts(run: Run, name: str) -> Table:
         key="fact_origins",
     )
     table = facts_table(run, name, matching(graph, words, origins), words)
-    st.caption(table.subtitle)
+    st.caption(as_text(table.subtitle))
     _show_table(table, height=400)
     return table
 

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.instrument.payload import formation_payload
+from analyses.figures.words import target_of
+from app.instrument.payload import LENS_TARGETS, formation_payload
 from app.shell import frame
 from app.shell.opened import Stamp, opened, results_of
+from app.shell.plain_text import as_text
 from app.shell.stage import show_instrument
+from circuits.runs.run import Run
 
 READING = (
     "Move along training with the timeline, the arrow keys or play: discs show what can be read "
     "in a state ({symbols}), widths how much the answer depends on it."
 )
-SYMBOLS = {
-    "composition": "b bridge, r2 relation, t answer",
-    "comparison": "v1 and v2 the values compared, t answer",
-}
 
 
 def page() -> None:
     """Draw the page."""
-    frame.page(lambda run: READING.format(symbols=SYMBOLS[run.corpus.task]), _formation)
+    frame.page(_reading, _formation)
+
+
+def _reading(run: Run) -> str:
+    targets = (target_of(name) for name in LENS_TARGETS[run.corpus.task])
+    return READING.format(symbols=", ".join(f"{t.symbol} {t.words}" for t in targets))
 
 
 def _formation(shown: frame.Shown) -> None:
     _, problems = results_of(shown.at)
     for problem in problems:
-        st.warning(problem, icon=":material/query_stats:")
+        st.warning(as_text(problem), icon=":material/query_stats:")
     show_instrument(shown, "formation", _payload(shown.at))
 
 

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.instrument.packing import pack
-from app.instrument.payload import POSITIONS, described, dump, label_of
+from analyses.figures.words import split_of
 from app.logic.question_book import QuestionBook
 from app.shell import frame
 from app.shell.choosing import book_of, choose_donor, choose_question
 from app.shell.opened import model_of
-from app.shell.page_figures import lab_figures
+from app.shell.plain_text import as_text
 from app.shell.stage import picked, show_instrument, timeline_of
 
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
-    from app.logic.patch_lab import Operation, Outcome
+    from app.logic.lab_record import LabRecord
+    from app.logic.patch_lab import Operation
 
 READING = (
     "Click cells to write the donor's activations there into the question's run; each cell says "
     "what writing it alone would do."
 )
-SHOWN = 7
-"""Answers before and after."""
-SOURCES = {"cache": "the donor's activation", "zero": "zero", "mean": "the donors' mean"}
 BATCH = 300
 
 
@@ -48,23 +45,19 @@ def _lab(shown: frame.Shown) -> list[Spec]:
     with st.spinner("Preparing the model ..."):
         model = model_of(shown.at, shown.step)
     operation = _choose_operation(model.cfg.n_heads, model.depth, len(receiver))
-    body, target, after = _patched(shown, book, receiver, donor, operation)
+    record = _patched(shown, book, receiver, donor, operation)
+    body = record.payload(timeline_of(shown.at))
     show_instrument(shown, "lab", body, hashlib.sha256(body).hexdigest()[:12])
     left, right = st.columns(2)
     with left:
         _batch(shown, book, operation)
     with right:
-        _script(shown, book, receiver, donor, operation, target, after)
-    where = {
-        "run": shown.name,
-        "question": book.text(receiver),
-        "donor": book.text(donor),
-        "source": SOURCES[operation.source],
-    }
-    return lab_figures(body, shown.step, where)
+        _script(shown, record)
+    return record.figures(shown.step)
 
 
 def _choose_operation(n_heads: int, depth: int, n_positions: int) -> Operation:
+    from app.logic.lab_record import SOURCES
     from app.logic.patch_lab import Operation
     from circuits.patching import COMPONENTS, HEAD_COMPONENTS
 
@@ -95,9 +88,10 @@ def _patched(
     receiver: tuple[int, ...],
     donor: tuple[int, ...],
     operation: Operation,
-) -> tuple[bytes, int, float]:
-    """Payload of the instrument, the token that is watched, and its probability afterwards."""
+) -> LabRecord:
+    """What the operation does at this step."""
     from app.logic import patch_lab
+    from app.logic.lab_record import LabRecord
 
     model = model_of(shown.at, shown.step)
     asked = book.asked(receiver)
@@ -107,34 +101,9 @@ def _patched(
     if target is None:
         target = int(result.after.argmax())
     effect = patch_lab.grid(model, receiver, donor, operation, target)
-    kinds = {asked.answer: ("✓", "answer"), swapped: ("⇄", "swap")}
-    positions = described(book.corpus.queries("train_inferred").positions, POSITIONS)
-    lab: dict[str, Any] = {
-        "component": operation.component,
-        "cells": [list(cell) for cell in operation.cells],
-        "effect": pack(effect),
-        "rows": [str(layer) for layer in range(len(effect))],
-        "positions": [p["short"] for p in positions][: len(receiver)],
-        "target": book.vocab.name(target),
-        **_answers(book, result, kinds),
-    }
-    payload = dump({**timeline_of(shown.at), "lab": lab})
-    return payload, target, float(result.after[target])
-
-
-def _answers(
-    book: QuestionBook, result: Outcome, kinds: dict[int | None, tuple[str, str]]
-) -> dict[str, Any]:
-    def rows(probabilities: Any) -> list[dict[str, Any]]:
-        top = probabilities.topk(min(SHOWN, len(probabilities)))
-        found = []
-        for token, share in zip(top.indices.tolist(), top.values.tolist(), strict=True):
-            mark, kind = kinds.get(token, ("", "baseline"))
-            name = book.vocab.name(token)
-            found.append({"name": name, "share": round(share, 5), "mark": mark, "kind": kind})
-        return found
-
-    return {"before": rows(result.before), "after": rows(result.after)}
+    marks = {asked.answer: ("✓", "answer"), swapped: ("⇄", "swap")}
+    known = {token: mark for token, mark in marks.items() if token is not None}
+    return LabRecord(shown.name, book, receiver, donor, operation, result, target, effect, known)
 
 
 def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None:
@@ -142,7 +111,12 @@ def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None
 
     splits = [s for s in ("id_test", "train_inferred", "ood_test") if s in book.corpus.splits]
     choice, button = st.columns([2, 2], vertical_alignment="bottom")
-    split = choice.selectbox("The same on a split", splits, format_func=label_of, key="lab_split")
+    split = choice.selectbox(
+        "The same on a split",
+        splits,
+        format_func=lambda name: split_of(name).short,
+        key="lab_split",
+    )
     n = min(BATCH, len(book.corpus.queries(split)))
     run = button.button(f"Patch {n} questions", icon=":material/stacks:", disabled=n < 2)
     if not run:
@@ -163,24 +137,18 @@ def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None
     st.markdown(words)
 
 
-def _script(
-    shown: frame.Shown,
-    book: QuestionBook,
-    receiver: tuple[int, ...],
-    donor: tuple[int, ...],
-    operation: Operation,
-    target: int,
-    after: float,
-) -> None:
+def _script(shown: frame.Shown, record: LabRecord) -> None:
     from app.logic import patch_lab
 
+    book = record.book
     with st.expander("Copy as script", icon=":material/code:"):
-        if not operation.cells:
+        if not record.operation.cells:
             st.caption("Choose a cell first; then the script that reproduces the number is here.")
             return
-        st.caption(f"Prints {book.vocab.name(target)} and {after:.6f}.")
-        path = shown.run.path.resolve()
+        after = float(record.outcome.after[record.target])
+        st.caption(f"Prints {as_text(book.name(record.target))} and {after:.6f}.")
         text = patch_lab.script(
-            path, shown.step, receiver, donor, operation, target, book.text(receiver)
-        )
+            shown.run.path.resolve(), shown.step, record.receiver, record.donor,
+            record.operation, record.target, book.text(record.receiver),
+        )  # fmt: skip
         st.code(text, language="python")

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.instrument.payload import dump
+from app.logic.question_record import QuestionRecord
 from app.logic.question_trace import trace_question
 from app.shell import frame
 from app.shell.choosing import book_of, choose_donor, choose_question
 from app.shell.importing import MODELS, load
 from app.shell.opened import Stamp, one_thread, opened
-from app.shell.page_figures import question_figures
 from app.shell.stage import show_instrument, timeline_of
 
 if TYPE_CHECKING:
@@ -38,22 +37,23 @@ def _question(shown: frame.Shown) -> list[Spec]:
         return []
     with lender:
         donor = choose_donor(book, tokens)
-    body = _payload(shown.at, tokens, donor)
+    record = _record(shown.at, shown.name, tokens, donor)
+    body = record.payload(timeline_of(shown.at))
     show_instrument(shown, "question", body, f"{tokens}{donor}")
-    lent = None if donor is None else book.text(donor)
-    where = {"run": shown.name, "question": book.text(tokens), "donor": lent}
-    return question_figures(body, shown.step, where)
+    return record.figures(shown.step)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False, hash_funcs={Stamp: str})
-def _payload(at: Stamp, tokens: tuple[int, ...], donor: tuple[int, ...] | None) -> bytes:
+def _record(
+    at: Stamp, name: str, tokens: tuple[int, ...], donor: tuple[int, ...] | None
+) -> QuestionRecord:
     run, book = opened(at), book_of(at)
     with st.spinner("Preparing the model ..."):
         load(MODELS)
     one_thread()
     asked = book.asked(tokens)
     lent = None if donor is None else book.asked(donor)
-    target = None if lent is None else book.swapped_answer(asked, lent)
+    swapped = None if lent is None else book.swapped_answer(asked, lent)
     bar = st.progress(0.0, "Asking every checkpoint ...")
 
     def report(share: float) -> None:
@@ -66,25 +66,6 @@ def _payload(at: Stamp, tokens: tuple[int, ...], donor: tuple[int, ...] | None) 
         run.load_weights(model, step)
         return model
 
-    traced = trace_question(model_at, run.steps, asked, lent, target, report)
+    trace = trace_question(model_at, run.steps, asked, lent, swapped, report)
     bar.empty()
-    known = (*asked.values, asked.answer, target, *(lent.values if lent else ()))
-    used = {*asked.tokens, *(lent.tokens if lent else ()), *(t for t in known if t is not None)}
-    used |= {*traced.pop("tokens_named"), *(c["token"] for c in traced["curves"])}
-    for watched in traced["watched"]:
-        watched["what"], watched["where"] = book.watched[watched["position"] - 1]
-    question = {
-        **traced,
-        "names": {str(t): book.vocab.name(t) for t in sorted(used)},
-        "tokens": list(asked.tokens),
-        "answer": asked.answer,
-    }
-    if lent is not None:
-        short = " · ".join(book.vocab.name(t) for t in lent.tokens)
-        question["donor"] = {
-            "short": short,
-            "what": book.lent,
-            "value": lent.values[0],
-            "swapped": target,
-        }
-    return dump({**timeline_of(at), "question": question})
+    return QuestionRecord(name, book, asked, lent, swapped, trace)

@@ -16,6 +16,7 @@ from app.instrument.payload import formation_payload
 from app.shell import address, frame
 from app.shell.folders import find_runs, runs_folder
 from app.shell.opened import CORE_ANALYSES, Stamp, opened, results_of, stamp
+from app.shell.plain_text import as_text
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe, load_recipe
 from circuits.runs.run import Run
@@ -107,10 +108,10 @@ def _form() -> None:
         if measured:
             jobs.measure(out)
     except HopscopeError as error:
-        st.error(str(error))
+        st.error(as_text(str(error)))
         return
     st.session_state["watched"] = out.name
-    st.toast(f"Training {out.name} has begun.")
+    st.toast(f"Training {as_text(out.name)} has begun.")
 
 
 def _settings(chosen: str, recipe: Recipe) -> list[str]:
@@ -151,7 +152,7 @@ def _status(path: Path) -> None:
         if running:
             st.info("The training is being prepared ...", icon=":material/hourglass_top:")
         else:
-            st.error(f"{error} {jobs.log_tail(path, 3)}")
+            st.error(as_text(f"{error} {jobs.log_tail(path, 3)}"))
         return
     left, *places = st.columns([3.4, 1.1, 1.1, 1.3], vertical_alignment="center")
     with left:
@@ -160,7 +161,7 @@ def _status(path: Path) -> None:
         if _pressed(places, path, run, running):
             st.rerun()
     except HopscopeError as error:
-        st.warning(str(error))
+        st.warning(as_text(str(error)))
 
 
 def _pressed(places: list[Any], path: Path, run: Run, running: bool) -> bool:
@@ -249,4 +250,4 @@ def _say_what_is_measured(path: Path, run: Run, steps: list[int]) -> None:
     else:
         words = "The circuit has not been measured: only accuracy and loss are drawn."
         words += f" {jobs.log_tail(path, 2, jobs.MEASURING_LOG)}"
-    st.caption(words)
+    st.caption(as_text(words))

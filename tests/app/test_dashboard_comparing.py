@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.logic import run_curves as comparing
+from app.logic.compare_record import CompareRecord
 from app.views.compare import _beside, by_value
 from circuits.runs.run import Run
 
 
 def test_runs_are_aligned_where_they_first_reach_an_accuracy() -> None:
-    fast = comparing.Curve(np.array([0, 10, 20.0]), np.array([0.0, 0.5, 1.0]))
-    slow = comparing.Curve(np.array([0, 100, 200.0]), np.array([0.0, 0.5, 0.9]))
-    loss = comparing.Curve(np.array([0, 200.0]), np.array([4.0, 0.0]))
+    fast = comparing.RunCurve(np.array([0, 10, 20.0]), np.array([0.0, 0.5, 1.0]))
+    slow = comparing.RunCurve(np.array([0, 100, 200.0]), np.array([0.0, 0.5, 0.9]))
+    loss = comparing.RunCurve(np.array([0, 200.0]), np.array([4.0, 0.0]))
     axis = comparing.common_axis([{"ID accuracy": fast}, {"ID accuracy": slow}], "accuracy")
     assert axis[-1] == 100
     placed = comparing.on_axis({"ID accuracy": slow, "loss": loss}, axis, "accuracy")
@@ -31,8 +33,8 @@ def test_bands_are_mean_and_range_over_seeds_where_all_have_a_value() -> None:
 
 def test_the_mean_of_runs_that_were_measured_at_other_steps_does_not_jump() -> None:
     """A constant 1 beside a constant 0: the mean is a half, wherever it was measured."""
-    dense = comparing.Curve(np.array([0, 10, 20, 30, 40.0]), np.ones(5))
-    sparse = comparing.Curve(np.array([0, 20, 30.0]), np.zeros(3))
+    dense = comparing.RunCurve(np.array([0, 10, 20, 30, 40.0]), np.ones(5))
+    sparse = comparing.RunCurve(np.array([0, 20, 30.0]), np.zeros(3))
     axis = comparing.common_axis([{"x": dense}, {"x": sparse}], "step")
     members = [comparing.on_axis({"x": c}, axis, "step")["x"] for c in (dense, sparse)]
     mean = comparing.banded(members)[0]
@@ -40,21 +42,34 @@ def test_the_mean_of_runs_that_were_measured_at_other_steps_does_not_jump() -> N
     np.testing.assert_array_equal(comparing.between(axis, mean), [0.5, 0.5, 0.5, 0.5, np.nan])
 
 
-def test_each_panel_says_how_many_runs_its_means_are_over() -> None:
-    from app.views.compare import _hint, _series
+def compared(
+    grouped: dict[str, list[str]], placed: dict[str, dict[str, np.ndarray]]
+) -> CompareRecord:
+    return CompareRecord(tuple(placed), grouped, {}, placed, [0, 10], "step", [])
 
+
+def test_each_panel_says_how_many_runs_its_means_are_over() -> None:
     placed = {
         "a": {"ID accuracy": np.array([0.0, 1.0]), "swap": np.array([0.0, 0.5])},
         "b": {"ID accuracy": np.array([0.2, 0.8])},
     }
-    grouped = {"same recipe": ["a", "b"]}
-    assert _hint("ID accuracy", grouped, placed).startswith("mean and range, n = 2 seeds")
-    assert _hint("swap", grouped, placed).startswith("mean and range, n = 1 seeds")
-    (line,) = _series("ID accuracy", grouped, {}, placed, [0, 10])
-    assert line["name"] == "same recipe (n = 2)"
-    assert line["values"] == [0.1, 0.9]
-    (alone,) = _series("swap", grouped, {}, placed, [0, 10])
-    assert "low" not in alone
+    accuracy, swap = compared({"same recipe": ["a", "b"]}, placed).panels
+    assert accuracy.hint.startswith("mean and range, n = 2 seeds")
+    assert swap.hint.startswith("mean and range, n = 1 seeds")
+    (line,) = accuracy.lines
+    assert line.name == "same recipe (n = 2)"
+    assert line.values.tolist() == [0.1, 0.9]
+    (alone,) = swap.lines
+    assert alone.low is None
+
+
+def test_compared_curves_are_exported_as_measured_and_sent_rounded() -> None:
+    share = 0.00042 + 1 / 3e6
+    record = compared({"a": ["a"]}, {"a": {"ID accuracy": np.array([share, 1.0])}})
+    (figure,) = record.figures(step=10)
+    assert figure.frame()["share"].tolist() == [share, 1.0]
+    sent = json.loads(record.payload())["compared"]["panels"][0]["series"][0]
+    assert sent["values"] == [0.00042, 1.0]
 
 
 def swept(phi: float, seed: int) -> Run:

@@ -17,7 +17,7 @@ from app.instrument.packing import pack, pack_bits
 from app.instrument.phases import phases
 from app.logic import patch_lab
 from app.logic.question_book import QuestionBook
-from app.logic.question_trace import trace_question
+from app.logic.question_trace import QuestionTrace, trace_question
 from app.shell.address import step_near
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run, open_run
@@ -68,7 +68,7 @@ def test_without_a_discovered_circuit_the_rise_of_bridge_swaps_is_marked() -> No
     # strong early and gone at the end is not the circuit
     bridge = bridge_swaps([0.0, 0.3, 0.75, 0.8], [0.9, 0.9, 0.1, 0.1])
     found = phases({"memorization_step": 5, "grok_step": 25}, {"bridge_patching": bridge})
-    assert [p["name"] for p in found] == ["memorized", "bridge is used", "generalizes"]
+    assert [p["name"] for p in found] == ["memorized", "bridge is used", "generalized"]
     assert found[1]["span"] == [10, 20]  # 10% and 90% of .8
 
 
@@ -189,7 +189,9 @@ def test_every_donor_has_a_bridge_that_gives_another_answer(book: QuestionBook) 
         assert book.swapped_answer(asked, book.asked(donor)) != asked.answer
 
 
-def traced(book: QuestionBook, run: Run) -> tuple[dict, patch_lab.Tokens, patch_lab.Tokens, int]:
+def traced(
+    book: QuestionBook, run: Run
+) -> tuple[QuestionTrace, patch_lab.Tokens, patch_lab.Tokens, int]:
     receiver = book.tokens_of(book.hits[0])
     asked = book.asked(receiver)
     donor = book.donors(asked)[0]
@@ -205,18 +207,18 @@ def test_a_wired_model_answers_rightly_and_follows_the_swapped_bridge(
     run: Run, book: QuestionBook
 ) -> None:
     found, receiver, _donor, target = traced(book, run)
-    assert [tokens[0] for tokens in found["top"]["token"]] == [book.asked(receiver).answer] * 2
-    swapped_at_r1 = [[row[1] for row in step] for step in found["swap"]["token"]]
-    assert all(target in rows for rows in swapped_at_r1)
+    assert found.top.token[:, 0].tolist() == [book.asked(receiver).answer] * 2
+    assert found.swap is not None
+    assert (found.swap.token[:, :, 1] == target).any(1).all()  # at relation 1, at both steps
 
 
 def test_the_question_page_and_the_engine_agree_on_every_swap(run: Run, book: QuestionBook) -> None:
     found, receiver, donor, target = traced(book, run)
     model = run.model(50)
-    shown = np.array(found["swap"]["target"]["values"]).reshape(found["swap"]["target"]["shape"])
     operation = patch_lab.Operation("resid_pre", (), None, "cache")
     grid = patch_lab.grid(model, receiver, donor, operation, target)
-    np.testing.assert_allclose(shown[1][: model.depth] / 1000, grid, atol=1e-3)
+    assert found.swap_target is not None
+    np.testing.assert_allclose(found.swap_target[1][: model.depth], grid, atol=1e-5)
 
 
 @pytest.mark.parametrize("component", ["resid_pre", "mlp_out", "z"])

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.figures.builders import pick
-from analyses.figures.builders.grids import cell_map, place
+from analyses.figures.builders.pieces import cell_map, place
 from analyses.figures.specs.charts import Lines, Panels, Series, Spec
 from analyses.figures.words import CONTROLS, words
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.figures.builders import pick
-from analyses.figures.builders.grids import cell_map, curves_by_layer, difference, map_of, place
+from analyses.figures.builders.pieces import cell_map, curves_by_layer, difference, map_of, place
 from analyses.figures.specs.charts import HeatMap, Panels, Spec
 from analyses.figures.words import capital, words
 

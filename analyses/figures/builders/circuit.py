@@ -28,8 +28,8 @@ import numpy as np
 import xarray as xr
 
 from analyses.figures.builders import pick
-from analyses.figures.builders.grids import flip_shares, paired_bounds
-from analyses.figures.specs.charts import CircuitDiagram, Edge, Node, Spec
+from analyses.figures.builders.pieces import flip_shares, paired_bounds
+from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode, Spec
 from analyses.figures.words import words
 from circuits.errors import HopscopeError
 
@@ -115,7 +115,7 @@ def _grid(ds: xr.Dataset, variable: str) -> np.ndarray:
     return ds[variable].transpose("layer", "position").values.astype(float)
 
 
-def _nodes(ds: xr.Dataset, targets: tuple[str, ...]) -> list[Node]:
+def _nodes(ds: xr.Dataset, targets: tuple[str, ...]) -> list[DrawnNode]:
     strength, low, high = (_grid(ds, f"strength{end}") for end in ("", "_low", "_high"))
     mrr = {t: _grid(ds.sel(target=t), "mrr") for t in targets}
     nodes = []
@@ -123,7 +123,7 @@ def _nodes(ds: xr.Dataset, targets: tuple[str, ...]) -> list[Node]:
         readings = {t: float(grid[layer, position]) for t, grid in mrr.items()}
         finite = {t: v for t, v in readings.items() if v >= READABLE}
         nodes.append(
-            Node(
+            DrawnNode(
                 layer=layer,
                 position=position,
                 readings=readings,
@@ -146,7 +146,7 @@ def _wrong_anyway(ds: xr.Dataset, strength: np.ndarray) -> np.ndarray:
     return wrong
 
 
-def _edges(ds: xr.Dataset) -> list[Edge]:
+def _edges(ds: xr.Dataset) -> list[DrawnEdge]:
     strength, low, high = (_grid(ds, f"strength{end}") for end in ("", "_low", "_high"))
     read = _read_edges(ds, strength)
     wrong = _wrong_anyway(ds, strength)
@@ -162,13 +162,13 @@ def _edges(ds: xr.Dataset) -> list[Edge]:
             "shown": value >= FAINTEST,
         }
         source = None if layer == 0 else (layer - 1, p)
-        edges.append(Edge(kind="carried", source=source, target=(layer, p), **measured))
+        edges.append(DrawnEdge(kind="carried", source=source, target=(layer, p), **measured))
         if (layer, p) == (depth, last):
-            edges.append(Edge(kind="output", source=(layer, p), target=None, **measured))
+            edges.append(DrawnEdge(kind="output", source=(layer, p), target=None, **measured))
     return edges + read
 
 
-def _read_edges(ds: xr.Dataset, strength: np.ndarray) -> list[Edge]:
+def _read_edges(ds: xr.Dataset, strength: np.ndarray) -> list[DrawnEdge]:
     """Drops of strength from one layer to the next, for all positions that have a later one."""
     drop = strength[:-1] - strength[1:]
     low, high = np.full(drop.shape, np.nan), np.full(drop.shape, np.nan)
@@ -177,7 +177,7 @@ def _read_edges(ds: xr.Dataset, strength: np.ndarray) -> list[Edge]:
         low, high = paired_bounds(drop, flips[:, :-1] - flips[:, 1:])
     last = strength.shape[1] - 1
     return [
-        Edge(
+        DrawnEdge(
             kind="read",
             source=(layer, p),
             target=(layer + 1, last) if p == last - 1 else None,

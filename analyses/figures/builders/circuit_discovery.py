@@ -11,12 +11,17 @@ import xarray as xr
 from analyses.circuits.faithfulness import unfaithful
 from analyses.circuits.nodes_and_edges import parsed_edge
 from analyses.figures.builders import pick
-from analyses.figures.builders.curves import curves
-from analyses.figures.specs.charts import CircuitDiagram, Edge, Lines, Node, Panels, Series, Spec
-from analyses.figures.words import words
-
-SHORT = {"subject": "h", "relation_1": "r1", "relation_2": "r2", "relation_3": "r3"}
-"""The tokens of a question in the notation of *Grokked*."""
+from analyses.figures.builders.pieces import curves
+from analyses.figures.specs.charts import (
+    CircuitDiagram,
+    DrawnEdge,
+    DrawnNode,
+    Lines,
+    Panels,
+    Series,
+    Spec,
+)
+from analyses.figures.words import position_of, words
 
 ABLATIONS = {"mean": "mean-ablated", "interchange": "interchange-ablated"}
 VARIANTS = {"restricted": "only the circuit", "excluded": "without the circuit"}
@@ -57,9 +62,9 @@ def _row(kind: str, layer: int) -> int:
     return 0 if kind == "embed" else 2 * layer + (1 if kind in ("attn", "head") else 2)
 
 
-def _edges(now: xr.Dataset, positions: tuple[str, ...], depth: int) -> list[Edge]:
+def _edges(now: xr.Dataset, positions: tuple[str, ...], depth: int) -> list[DrawnEdge]:
     """One edge per pair of places; heads of one layer are drawn as one, as wide as the widest."""
-    found: dict[tuple, Edge] = {}
+    found: dict[tuple, DrawnEdge] = {}
     for i, name in enumerate(pick.names(now, "edge")):
         sender, receiver = parsed_edge(name)
         strength = float(now["strength"].values[i])
@@ -68,7 +73,7 @@ def _edges(now: xr.Dataset, positions: tuple[str, ...], depth: int) -> list[Edge
         target = None
         if receiver[0] != "output":
             target = (_row(*receiver[:2]), positions.index(receiver[2]))
-        edge = Edge(
+        edge = DrawnEdge(
             kind="path",
             source=(_row(*sender[:2]), positions.index(sender[2])),
             target=target,
@@ -88,8 +93,8 @@ def _edges(now: xr.Dataset, positions: tuple[str, ...], depth: int) -> list[Edge
 
 
 def _nodes(
-    now: xr.Dataset, positions: tuple[str, ...], depth: int, edges: list[Edge]
-) -> list[Node]:
+    now: xr.Dataset, positions: tuple[str, ...], depth: int, edges: list[DrawnEdge]
+) -> list[DrawnNode]:
     carried: dict[tuple[int, int], set[str]] = {}
     kept = now["kept"].transpose("edge", "corrupted").values == 1
     for name, tokens in zip(pick.names(now, "edge"), kept, strict=True):
@@ -99,12 +104,12 @@ def _nodes(
     reached = {edge.target for edge in edges if edge.shown}
     nodes = []
     for place in np.ndindex(2 * depth + 1, len(positions)):
-        tokens = [SHORT.get(p, words(p)) for p in positions if p in carried.get(place, ())]
+        tokens = [position_of(p).symbol for p in positions if p in carried.get(place, ())]
         if tokens or place in reached:
             label = " · ".join(tokens) or "–"
-            nodes.append(Node(layer=place[0], position=place[1], label=label))
+            nodes.append(DrawnNode(layer=place[0], position=place[1], label=label))
         elif place in carried:
-            nodes.append(Node(layer=place[0], position=place[1]))
+            nodes.append(DrawnNode(layer=place[0], position=place[1]))
     return nodes
 
 
@@ -261,6 +266,6 @@ def _component(name: str) -> str:
     block, *head = kind.split(".")[1:] or [""]
     names = {"embed": "token", "attn": "attention", "mlp": "MLP", "head": "head"}
     text = " ".join(filter(None, [names[kind.split(".")[0]], ".".join([block, *head])]))
-    where = SHORT.get(position, words(position))
+    where = position_of(position).symbol
     into = f" ({part[1:]})" if part else ""
     return f"{text} at {where}{into}" if kind != "embed" else f"{text} {where}"

@@ -7,7 +7,7 @@ import xarray as xr
 
 from analyses.figures.builders import pick
 from analyses.figures.builders.circuit_discovery import edge_in_words
-from analyses.figures.builders.grids import cell_map
+from analyses.figures.builders.pieces import cell_map
 from analyses.figures.specs.charts import (
     HeatMap,
     Panels,

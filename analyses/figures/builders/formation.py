@@ -10,7 +10,16 @@ import xarray as xr
 from analyses.figures.builders import pick
 from analyses.figures.builders.circuit_discovery import edge_in_words
 from analyses.figures.specs.charts import Event, HeatMap, Lines, Series, Spec
-from analyses.figures.words import words
+from analyses.figures.words import (
+    BROWN,
+    EVENTS,
+    GREEN,
+    ORANGE,
+    PINK,
+    VERMILION,
+    split_of,
+    words,
+)
 from analyses.over_training.dating import PHASES, spoken
 
 CURVES = {
@@ -22,6 +31,15 @@ CURVES = {
     "swap": "success of bridge swaps",
     "norm": "weight norm over its maximum",
 }
+COLOURS = {
+    "trained_accuracy": split_of("train_inferred").colour,
+    "circuit": VERMILION,
+    "route": GREEN,
+    "without_bridge": PINK,
+    "swap": BROWN,
+    "norm": ORANGE,
+}
+"""Accuracy has the colour of its split."""
 INTERVALS = "bands and brackets: 95% intervals over questions"
 DASHES = {"trained_accuracy": "dot", "without_bridge": "dash", "norm": "dot"}
 
@@ -29,13 +47,14 @@ DASHES = {"trained_accuracy": "dot", "without_bridge": "dash", "norm": "dot"}
 def curves(ds: xr.Dataset, *, step: int | None = None, x_log: bool = False) -> Spec:
     """Circuit, route and accuracy over training on one axis, with the phases of training."""
     x = ds["step"].values.astype(float)
-    split = words(str(ds.attrs.get("split", "")))
+    split_name = str(ds.attrs.get("split", ""))
+    split = words(split_name)
     series = tuple(
         Series(
             label=CURVES[name] + (f", {split}" if name == "accuracy" else ""),
             x=x,
             **_band(ds.sel(curve=name)),
-            colour=list(CURVES).index(name),
+            colour=split_of(split_name).colour if name == "accuracy" else COLOURS[name],
             dash=DASHES.get(name, "solid"),  # type: ignore[arg-type]
         )
         for name in pick.names(ds, "curve")
@@ -99,8 +118,7 @@ def _spans(ds: xr.Dataset) -> list[str]:
             spoken(*(float(one[f"phase_{name}{bound}"]) for bound in ("", "_low", "_high")))
             for name in ("start", "end")
         )
-        name = words(phase).replace("clean up", "clean-up")
-        found.append(f"{name}: step {start}" + (f" to {end}" if end != start else ""))
+        found.append(f"{words(phase)}: step {start}" + (f" to {end}" if end != start else ""))
     if "lag" in ds and np.isfinite(ds["lag"]):
         lag = spoken(*(float(ds[f"lag{end}"]) for end in ("", "_low", "_high")))
         found.append(f"accuracy behind the circuit by {lag} steps")
@@ -109,7 +127,8 @@ def _spans(ds: xr.Dataset) -> list[str]:
 
 def _events(ds: xr.Dataset) -> tuple[Event, ...]:
     grok = json.loads(ds.attrs.get("grok", "{}"))
-    named = (("memorization_step", "memorized"), ("grok_step", "generalized"))
     return tuple(
-        Event(label=label, x=float(grok[key])) for key, label in named if grok.get(key) is not None
+        Event(label=label, x=float(grok[key]))
+        for key, label in EVENTS.items()
+        if grok.get(key) is not None
     )

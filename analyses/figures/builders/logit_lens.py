@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from analyses.figures.builders import pick
-from analyses.figures.builders.grids import cell_map, curves_by_layer, map_over_training
+from analyses.figures.builders.pieces import cell_map, curves_by_layer, map_over_training
 from analyses.figures.specs.charts import Panels, Spec
 from analyses.figures.words import READ_AT, capital, words
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import xarray as xr
 
 from analyses.figures.builders import pick
-from analyses.figures.builders.grids import two_way_map
 from analyses.figures.builders.pick import interval
+from analyses.figures.builders.pieces import two_way_map
 from analyses.figures.specs.charts import Lines, Panels, Series, Spec
 from analyses.figures.words import capital, words
 

@@ -19,7 +19,7 @@ Z_95 = 1.959964
 
 
 @dataclass(frozen=True)
-class Interval:
+class Measured:
     """A value with its 95% interval; the bounds are None where the result has none."""
 
     value: Float[np.ndarray, " ..."]
@@ -58,10 +58,10 @@ def names(ds: xr.Dataset, dim: str) -> tuple[str, ...]:
     return tuple(str(v) for v in ds[dim].values)
 
 
-def interval(ds: xr.Dataset, variable: str) -> Interval:
+def interval(ds: xr.Dataset, variable: str) -> Measured:
     """`variable` with `variable_low` and `variable_high`."""
     low, high = f"{variable}_low", f"{variable}_high"
-    return Interval(
+    return Measured(
         ds[variable].values.astype(float),
         ds[low].values.astype(float) if low in ds else None,
         ds[high].values.astype(float) if high in ds else None,

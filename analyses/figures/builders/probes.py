@@ -8,8 +8,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.figures.builders import pick
-from analyses.figures.builders.curves import curves
-from analyses.figures.builders.grids import cell_map, curves_by_layer, place
+from analyses.figures.builders.pieces import cell_map, curves, curves_by_layer, place
 from analyses.figures.specs.charts import Panels, PointGroup, Scatter, Spec
 from analyses.figures.words import words
 

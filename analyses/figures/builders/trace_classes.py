@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from analyses.figures.builders import pick
-from analyses.figures.builders.curves import curves
+from analyses.figures.builders.pieces import curves
 from analyses.figures.specs.charts import Panels, Spec, StackedArea
 from analyses.figures.words import capital, words
 

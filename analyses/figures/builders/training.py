@@ -12,7 +12,14 @@ import xarray as xr
 
 from analyses.figures.builders import pick
 from analyses.figures.specs.charts import Event, Lines, Reference, Series, Spec
-from analyses.figures.words import SPLITS, capital, split_colour, words
+from analyses.figures.words import (
+    EVENTS,
+    SPLITS,
+    capital,
+    shortcut_words,
+    split_of,
+    words,
+)
 from circuits.statistics import wilson
 
 if TYPE_CHECKING:
@@ -142,7 +149,8 @@ def loss(
 
 
 def _ordered(splits: set[str]) -> list[str]:
-    return sorted(splits, key=lambda s: (SPLITS.index(s) if s in SPLITS else len(SPLITS), s))
+    order = list(SPLITS)
+    return sorted(splits, key=lambda s: (order.index(s) if s in order else len(order), s))
 
 
 def _shown(ds: xr.Dataset, splits: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -165,7 +173,7 @@ def _curves(ds: xr.Dataset, variable: str, splits: tuple[str, ...]) -> tuple[Ser
                 y=found.value[measured],
                 low=None if found.low is None else found.low[measured],
                 high=None if found.high is None else found.high[measured],
-                colour=split_colour(split),
+                colour=split_of(split).colour,
                 dash="dot" if split.startswith("atomic") else "solid",
             )
         )
@@ -181,16 +189,19 @@ def _shortcuts(ds: xr.Dataset, splits: tuple[str, ...]) -> tuple[Reference, ...]
         row = ds["baseline"].sel(split=split)
         if np.isfinite(row.values).any():
             best = row.isel(shortcut=int(np.nanargmax(row.values)))
-            label = f"{words(split)}: shortcut by {words(str(best['shortcut'].values))}"
-            references.append(Reference(label=label, value=float(best), colour=split_colour(split)))
+            label = f"{words(split)}: shortcut by {shortcut_words(str(best['shortcut'].values))}"
+            references.append(
+                Reference(label=label, value=float(best), colour=split_of(split).colour)
+            )
     return tuple(references)
 
 
 def _events(ds: xr.Dataset) -> tuple[Event, ...]:
     grok = json.loads(ds.attrs.get("grok", "{}"))
-    named = (("memorization_step", "memorized"), ("grok_step", "generalized"))
     return tuple(
-        Event(label=label, x=float(grok[k])) for k, label in named if grok.get(k) is not None
+        Event(label=label, x=float(grok[key]))
+        for key, label in EVENTS.items()
+        if grok.get(key) is not None
     )
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from analyses.figures.renderers.style import Theme, category, mix
-from analyses.figures.specs.charts import CircuitDiagram, Edge, Node
+from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode
+from analyses.figures.words import VERMILION, target_of
 
 TOKEN_Y = -0.95
 NODE_WIDTH, NODE_HEIGHT = 0.66, 0.56
@@ -26,7 +27,7 @@ EDGE_COLOURS = {
     "light": {"carried": "#9AA3AD", "output": "#9AA3AD", "read": "#333333", "path": "#333333"},
     "dark": {"carried": "#6C7683", "output": "#6C7683", "read": "#E6E6E6", "path": "#E6E6E6"},
 }
-AGAINST = 3
+AGAINST = VERMILION
 """Category whose colour an edge with negative sign has."""
 
 
@@ -34,7 +35,7 @@ AGAINST = 3
 class Stroke:
     """One drawn edge."""
 
-    edge: Edge
+    edge: DrawnEdge
     points: Float[np.ndarray, "points 2"]
     arrow: bool
     """Whether an arrow head says where it goes."""
@@ -45,11 +46,11 @@ def line_width(strength: float, unit: float = 7.0) -> float:
     return 0.35 + unit * float(np.clip(strength, 0, 1))
 
 
-def node_fill(spec: CircuitDiagram, node: Node, theme: Theme) -> str:
+def node_fill(spec: CircuitDiagram, node: DrawnNode, theme: Theme) -> str:
     """Colour of what is read best at a state, the deeper the higher its MRR; else the paper's."""
     if node.reading is None:
         return theme.paper
-    colour = category(spec.targets.index(node.reading))
+    colour = category(target_of(node.reading).colour)
     return mix(colour, theme.paper, min(1.0, 0.12 + 0.88 * node.readings[node.reading]))
 
 
@@ -59,7 +60,7 @@ def strokes(spec: CircuitDiagram) -> list[Stroke]:
     return [_stroke(spec, e) for e in sorted(shown, key=lambda e: -e.strength)]
 
 
-def _stroke(spec: CircuitDiagram, edge: Edge) -> Stroke:
+def _stroke(spec: CircuitDiagram, edge: DrawnEdge) -> Stroke:
     if edge.kind == "carried":
         assert edge.target is not None
         layer, position = edge.target

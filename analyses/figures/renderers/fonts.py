@@ -2,48 +2,115 @@
 
 Real entity names are Unicode. DejaVu Sans comes with matplotlib, so that a figure has the same
 bytes on every machine; only characters that it lacks (Chinese, Japanese, Korean, ...) send us to
-the fonts of the machine. Where no font has a character, its box stays.
+the fonts of the machine. A catch-all font, which draws one placeholder for whole scripts, counts
+for nothing. Where no font has a character, its box stays.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 
 from matplotlib import font_manager
-from matplotlib.ft2font import FT2Font
+from matplotlib.font_manager import FontEntry
+from matplotlib.ft2font import FT2Font, LoadFlags
 
 BASE = "DejaVu Sans"
-
-
-@cache
-def _characters(path: str) -> frozenset[int]:
-    """Code points that the font file at `path` can draw; none if it cannot be read."""
-    try:
-        return frozenset(FT2Font(path).get_charmap())
-    except (RuntimeError, OSError):
-        return frozenset()
-
-
-@cache
-def _family_with(code_point: int) -> str | None:
-    """The first installed family, in alphabetical order, that has the character."""
-    for entry in sorted(font_manager.fontManager.ttflist, key=lambda e: (e.name, e.fname)):
-        if code_point in _characters(entry.fname):
-            return entry.name
-    return None
+LEAST_SHARE_OF_GLYPHS = 0.2
+"""Glyphs per character below which a font is a catch-all; real fonts share few of theirs."""
+POINTS_PER_INCH = 72
+_UNSCALED = 1000
+"""Size at which advances are read, in points at 72 dots per inch."""
+_REGULAR = ("400", "normal", "regular", "book")
 
 
 def families_for(texts: Iterable[str]) -> list[str]:
-    """Font families that together cover `texts`, the base family first."""
-    base = _characters(font_manager.findfont(BASE))
-    missing = sorted({ord(c) for text in texts for c in text if c.isprintable()} - base)
-    found = (_family_with(code_point) for code_point in missing)
-    return list(dict.fromkeys([BASE, *(family for family in found if family)]))
+    """Font families that together cover `texts`: the base family, then as few more as possible."""
+    wanted = {ord(c) for text in texts for c in text if c.isprintable()}
+    missing = frozenset(c for c in wanted if not has(_base_path(), c))
+    return [BASE, *(entry.name for entry in _fonts_for(missing))]
 
 
-def wrap(text: str, inches: float, size: float, *, bold: bool = False) -> str:
-    """`text` broken into lines that fit at `size` points, by the average letter."""
-    letter = (0.62 if bold else 0.57) * size / 72
-    return "\n".join(textwrap.wrap(text, max(10, int(inches / letter))))
+@cache
+def has(path: str, code_point: int) -> bool:
+    """Whether the font file has a glyph of its own for a character."""
+    font = _font(path)
+    return font is not None and font.get_char_index(code_point) > 0 and not is_catch_all(path)
+
+
+@cache
+def is_catch_all(path: str) -> bool:
+    """Whether a font draws the same few placeholders for all that it claims to have."""
+    font = _font(path)
+    glyph_of = {} if font is None else font.get_charmap()
+    return len(set(glyph_of.values())) < LEAST_SHARE_OF_GLYPHS * len(glyph_of)
+
+
+@cache
+def _fonts_for(missing: frozenset[int]) -> tuple[FontEntry, ...]:
+    """Fonts that have the missing characters; each the one that has most of what is left."""
+    chosen: list[FontEntry] = []
+    while missing:
+        found = {e.fname: {c for c in missing if has(e.fname, c)} for e in _installed()}
+        best = max(_installed(), key=lambda e: len(found[e.fname]), default=None)
+        if best is None or not found[best.fname]:
+            break
+        chosen.append(best)
+        missing -= found[best.fname]
+    return tuple(chosen)
+
+
+@cache
+def _installed() -> list[FontEntry]:
+    """Upright fonts of normal weight by name, those that came after matplotlib's list was made too.
+
+    One that is not regular in a family is left out: findfont would give another file for it.
+    """
+    manager = font_manager.fontManager
+    known = {entry.fname for entry in manager.ttflist}
+    for path in sorted(set(font_manager.findSystemFonts()) - known):
+        with suppress(RuntimeError, OSError):  # what cannot be read cannot be drawn with
+            manager.addfont(path)
+    regular = [e for e in manager.ttflist if e.style == "normal" and str(e.weight) in _REGULAR]
+    # The first face of a collection is the one that is measured.
+    return sorted(regular, key=lambda e: (getattr(e, "index", 0), e.name, e.fname))
+
+
+def _base_path(bold: bool = False) -> str:
+    weight = "bold" if bold else "normal"
+    return font_manager.findfont(font_manager.FontProperties(family=BASE, weight=weight))
+
+
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Inches of the longest line of `text` at `size` points, by the fonts that draw it.
+
+    >>> round(text_width("MM", 72) / text_width("M", 72))
+    2
+    """
+    widest = max(sum(_advance(c, bold) for c in line) for line in text.split("\n"))
+    return widest * size / POINTS_PER_INCH
+
+
+@cache
+def _advance(character: str, bold: bool) -> float:
+    """How far a character moves the pen, in multiples of the font's size."""
+    code_point, path = ord(character), _base_path(bold)
+    if not has(path, code_point):
+        others = _fonts_for(frozenset({code_point})) if character.isprintable() else ()
+        path = others[0].fname if others else path
+    font = _font(path)
+    assert font is not None
+    glyph = font.load_glyph(font.get_char_index(code_point), LoadFlags.NO_HINTING)
+    return glyph.linearHoriAdvance / (65536 * _UNSCALED)
+
+
+@cache
+def _font(path: str) -> FT2Font | None:
+    """The font file, at a size in which advances are exact; None if it cannot be read."""
+    try:
+        font = FT2Font(path)
+        font.set_size(_UNSCALED, POINTS_PER_INCH)
+    except (RuntimeError, OSError):
+        return None
+    return font

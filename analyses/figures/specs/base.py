@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+_picture: Callable[[Spec], bytes] | None = None
+
+
+def show_in_notebooks(picture: Callable[[Spec], bytes]) -> None:
+    """Let notebooks show figures as the PNG that `picture` gives.
+
+    A spec does not know its renderers; the package tells it when it is imported.
+    """
+    global _picture
+    _picture = picture
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,11 +43,9 @@ class Spec:
         """Plain JSON data with a "type"; what is not a finite number becomes null."""
         return _plain(self)
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> bytes | None:
         """What a notebook shows of a figure: the picture that is exported, page wide."""
-        from analyses.figures.renderers.matplotlib.renderer import to_bytes
-
-        return to_bytes(self, "png", "page")
+        return None if _picture is None else _picture(self)
 
 
 def _plain(value: Any) -> Any:

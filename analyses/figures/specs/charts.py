@@ -15,17 +15,17 @@ import pandas as pd
 from jaxtyping import Float
 
 from analyses.figures.specs.base import Spec
-from analyses.figures.specs.circuit import CircuitDiagram, Edge, Node
+from analyses.figures.specs.circuit import CircuitDiagram, DrawnEdge, DrawnNode
 
 __all__ = [
     "BarSeries",
     "Bars",
     "CircuitDiagram",
-    "Edge",
+    "DrawnEdge",
+    "DrawnNode",
     "Event",
     "HeatMap",
     "Lines",
-    "Node",
     "Panels",
     "PointGroup",
     "Reference",
@@ -128,7 +128,10 @@ class HeatMap(Spec):
     """Index of the column that the timeline stands on, where columns are steps."""
 
     def frame(self) -> pd.DataFrame:
-        """Columns: row, column, value, low, high."""
+        """Columns: row, column, value, low, high, and the place (x, y) of the cell.
+
+        x counts from the left and y from the bottom, since two columns may have the same name.
+        """
         n_rows, n_columns = self.values.shape
         nothing = np.full(self.values.shape, np.nan)
         return pd.DataFrame(
@@ -138,6 +141,8 @@ class HeatMap(Spec):
                 self.value_label: self.values.ravel(),
                 "low": (nothing if self.low is None else self.low).ravel(),
                 "high": (nothing if self.high is None else self.high).ravel(),
+                "x": np.tile(np.arange(n_columns), n_rows),
+                "y": np.repeat(np.arange(n_rows), n_columns),
             }
         )
 

@@ -14,7 +14,7 @@ from analyses.figures.specs.base import Spec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class DrawnNode:
     """A state S[layer, position]: what can be read there and what hangs on it."""
 
     layer: int
@@ -31,7 +31,7 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edge:
+class DrawnEdge:
     """A measured dependence between two states, or of the output on a state."""
 
     kind: Literal["carried", "read", "output", "path"]
@@ -57,10 +57,10 @@ class CircuitDiagram(Spec):
     positions: tuple[str, ...]
     depth: int
     """Number of blocks; there are depth + 1 rows of states (or of components, see `rows`)."""
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
+    nodes: tuple[DrawnNode, ...]
+    edges: tuple[DrawnEdge, ...]
     targets: tuple[str, ...]
-    """Lens targets in the order of their colours; the nodes name them."""
+    """Lens targets that the nodes name."""
     tokens: tuple[str, ...] = ()
     """Names under the columns, for one question; else the positions stand there."""
     rows: tuple[str, ...] = ()
@@ -113,11 +113,11 @@ class CircuitDiagram(Spec):
         """A name for each row, from the bottom."""
         return self.rows or tuple(str(i) for i in range(self.depth + 1))
 
-    def _column(self, edge: Edge) -> str:
+    def _column(self, edge: DrawnEdge) -> str:
         end = edge.source or edge.target
         return "" if end is None else self.positions[end[1]]
 
-    def _place(self, edge: Edge) -> str:
+    def _place(self, edge: DrawnEdge) -> str:
         if edge.target is not None:
             return self.positions[edge.target[1]]
         return "later positions" if edge.kind == "read" else self.output

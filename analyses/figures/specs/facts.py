@@ -57,13 +57,9 @@ class Neighbour:
     provenance: str
     """Word for where the fact comes from, "real" for a real one."""
 
-    def text(self, letters: int = 200) -> str:
-        """What stands beside the point; where room lacks, the relation is cut."""
-        room = max(6, letters - len(self.name) - 3)
-        relation = self.relation
-        if len(relation) > room:
-            relation = relation[: room - 1] + "…"
-        words = (relation, self.name) if self.side == "out" else (self.name, relation)
+    def text(self) -> str:
+        """What stands beside the point, in the order in which the fact is read."""
+        words = (self.relation, self.name) if self.side == "out" else (self.name, self.relation)
         return " · ".join(words)
 
 

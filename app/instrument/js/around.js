@@ -16,6 +16,7 @@ class Around {
   build() {
     this.width = this.root.clientWidth;
     const { sides, entity, colours } = this.data;
+    measureLike(this.root);
     const palette = new Palette(this.parent.host || this.parent, colours);
     const rows = Math.max(1, sides.in.facts.length, sides.out.facts.length);
     const height = Math.max(220, rows * highOn(21) + 50), middle = this.width / 2;
@@ -34,7 +35,7 @@ class Around {
     }
     const shown = svg("g", {}, this.canvas);
     svg("circle", { cx: middle, cy: centre, r: 9, fill: palette.of("negative"), stroke: palette.grey(0), "stroke-width": 2 }, shown);
-    svg("text", { x: middle, y: 15, "text-anchor": "middle", class: "entity", fill: palette.grey(1), text: entity }, shown);
+    svg("text", { x: middle, y: 15, "text-anchor": "middle", class: "entity", fill: palette.grey(1), text: shortened(entity, this.width * 0.5, "700 16px") }, shown);
     this.root.dataset.ready = "true";
     this.root.dataset.entity = entity;
   }
@@ -49,11 +50,12 @@ class Around {
     const relation = [fact.relation, palette.grey(0.65)], name = [fact.name, palette.grey(1)];
     const room = middle - reach - 30, wide = Math.min(room, 260);
     svg("rect", { class: "hit", x: sign > 0 ? x - 6 : x + 6 - wide, y: y - 9, width: wide, height: 18, fill: "transparent" }, group);
-    const most = Math.floor(room / 6.6);
+    // The name keeps what it needs of the room, up to all but a little.
+    name[0] = shortened(name[0], room - 70, "13px");
+    relation[0] = shortened(relation[0], room - 16 - widthOf(name[0], "13px"), "13px");
     const [first, second] = sign > 0 ? [relation, name] : [name, relation];
-    const cut = (words, letters) => (words.length <= letters ? words : `${words.slice(0, Math.max(1, letters - 1))}…`);
-    svg("tspan", { fill: first[1], text: `${cut(first[0], Math.max(8, most - second[0].length - 3))} ` }, text);
-    svg("tspan", { fill: second[1], dx: 5, text: cut(second[0], most) }, text);
+    svg("tspan", { fill: first[1], text: `${first[0]} ` }, text);
+    svg("tspan", { fill: second[1], dx: 5, text: second[0] }, text);
     const ends = sign > 0 ? [this.data.entity, fact.name] : [fact.name, this.data.entity];
     this.tooltip.on(group, () => `${ends[0]} –${fact.relation}→ ${ends[1]} (${fact.provenance}). Click to go to ${fact.name}.`);
     group.addEventListener("click", () => this.component.setTriggerValue("pick", fact.name));

@@ -9,6 +9,8 @@ function timeTicks(canvas, axis, palette, x, y) {
   }
 }
 
+const LEGEND_NAME = 230;  // pixels of a name in a legend
+
 // Lines over training with bands, dashed reference lines, a cursor and live values in the legend.
 
 class Curves {
@@ -106,7 +108,7 @@ class Curves {
       const item = html("span", { class: "legend-item" }, this.legend);
       const swatch = html("span", { class: "swatch" }, item);
       swatch.style.background = palette.of(s.colour);
-      if (this.names) html("span", { text: s.name }, item);
+      if (this.names) html("span", { text: shortened(s.name, LEGEND_NAME, "12px") }, item);
       this.context.tooltip.on(item, () => s.words || s.name);
       return html("b", {}, item);
     });

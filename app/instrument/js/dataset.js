@@ -35,8 +35,7 @@ class RunData {
   }
 
   splitLabel(name) {
-    const known = this.splits.find((split) => split.name === name);
-    return known ? known.label : name.replaceAll("_", " ");
+    return this.vocabulary.splits[name] || name.replaceAll("_", " ");
   }
 }
 

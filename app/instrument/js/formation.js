@@ -27,10 +27,10 @@ class Formation {
 
   accuracySeries() {
     const baselines = (this.data.baselines || {})[this.context.split] || {};
-    const names = { h_r2: "subject + 2nd relation", r1_r2: "both relations", majority: "most frequent", attribute_entity_1: "attribute + 1st entity", attribute_entity_2: "attribute + 2nd entity" };
+    const names = this.data.vocabulary.shortcuts;
     const references = Object.entries(baselines).filter(([, v]) => v >= 0.005).map(([name, value]) => ({
-      value, colour: "baseline", name: `shortcut ${names[name] || name} ${percent(value)}`,
-      words: `A shortcut answerer that sees only ${names[name] || name} is right for ${percent(value)} of these questions.`,
+      value, colour: "baseline", name: `shortcut by ${names[name] || name} ${percent(value)}`,
+      words: `An answerer that goes by ${names[name] || name} is right for ${percent(value)} of these questions.`,
     })).sort((a, b) => b.value - a.value).slice(0, 2).map((r, i) => ({ ...r, dots: i > 0 }));
     return { title: "Accuracy per split", hint: `shortcuts: on ${this.data.splitLabel(this.context.split)}`,
       series: this.splitSeries(this.data.metrics.accuracy), references };

@@ -35,7 +35,7 @@ class HeatMap {
     });
     this.columns.forEach((column, c) => {
       svg("text", { x: left + (c + 0.5) * cellWidth, y: this.height - 4, "text-anchor": "middle", class: "tick",
-        fill: palette.grey(0.85), text: column }, this.canvas);
+        fill: palette.grey(0.85), text: shortened(column, cellWidth - 6, "11px") }, this.canvas);
     });
     this.draw(this.context.playhead.index);
   }

@@ -105,6 +105,7 @@ class Instrument {
   build() {
     this.width = Math.floor(this.root.clientWidth);
     if (this.width <= 100) return;
+    measureLike(this.root);
     this.context.palette = new Palette(this.parent.host || this.parent, this.context.data.colours);
     this.root.classList.toggle("dark", this.context.palette.dark);
     this.timeline.build(this.width - 24);

@@ -1,10 +1,5 @@
 // One question at every step: answers, lens with names, attention, and swaps with a donor.
 
-function shortened(name, width) {
-  const room = Math.max(3, Math.floor(width / 6.6));
-  return name.length <= room ? name : `${name.slice(0, room - 1)}…`;
-}
-
 class QuestionView {
   constructor(root, context) {
     this.context = context;
@@ -49,7 +44,7 @@ class QuestionView {
     const share = new Grid(cells.share);
     const ranked = share.shape.length === 4;
     const map = new HeatMap(parent, this.context, {
-      title, hint, height: highOn(206), words, columns: this.asked.tokens.map((t) => shortened(this.name(t), 90)),
+      title, hint, height: highOn(206), words, columns: this.asked.tokens.map((t) => this.name(t)),
       rows: Array.from({ length: share.shape[1] }, (_, l) => String(l)),
       colour: (index, l, p) => this.kindOf(cells.token[index][l][p]),
       read: (index, l, p) => (ranked ? share.at(index, l, p, 0) : share.at(index, l, p)),

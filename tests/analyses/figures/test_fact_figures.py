@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analyses.figures import to_matplotlib
 from analyses.figures.export import FORMATS, export
 from analyses.figures.specs.facts import Neighbour, Neighbourhood, Spec, Table
 from app.logic.data_tables import matching
@@ -63,9 +64,50 @@ def test_the_instrument_gets_the_facts_that_are_drawn_and_how_many_are_not() -> 
     assert len(many.frame()) == 5
 
 
-def test_where_room_lacks_the_relation_is_cut_and_the_name_kept() -> None:
-    fact = Neighbour(name="Paris", relation="second nearest city", side="out", provenance="real")
-    assert fact.text(18) == "second ne… · Paris"
+def test_a_fact_that_is_too_long_goes_on_in_another_line_and_loses_no_letter() -> None:
+    universities = ("Riverside", "Santa Cruz", "San Diego")
+    spec = Neighbourhood(
+        name="around",
+        title="Around",
+        entity="Ada",
+        facts=tuple(
+            Neighbour(
+                name=f"University of California, {place}", relation="studied at",
+                side="out", provenance="real",
+            )
+            for place in universities
+        ),
+    )  # fmt: skip
+    (axes,) = to_matplotlib(spec).axes
+    drawn = {text.get_text().replace("\n", " ") for text in axes.texts}
+    assert {f"studied at · University of California, {place}" for place in universities} <= drawn
+    right = axes.get_window_extent().x1
+    assert all(text.get_window_extent().x1 <= right + 1 for text in axes.texts)
+
+
+CELLS = (
+    "First hop ID, second OOD",
+    "First hop OOD, second ID",
+    "東京都の首都である東京という名前の都市",
+)
+
+
+@pytest.mark.parametrize("width", [2.0, "column", "page"])
+def test_cells_of_a_table_are_whole_and_apart(width: float | str) -> None:
+    spec = Table(
+        name="cells",
+        title="Cells",
+        columns=("split", "example", "n"),
+        rows=tuple(
+            (cell, f"Ankara -farthest city-> Tasiilaq {i}", i) for i, cell in enumerate(CELLS)
+        ),
+        formats=("", "", ","),
+    )
+    (axes,) = to_matplotlib(spec, width).axes
+    drawn = [text.get_text().replace("\n", "").replace(" ", "") for text in axes.texts]
+    assert {cell.replace(" ", "") for cell in CELLS} <= set(drawn)
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def test_a_table_is_read_with_its_formats_and_says_what_it_leaves_out() -> None:

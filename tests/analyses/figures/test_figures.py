@@ -70,7 +70,7 @@ def test_the_table_behind_a_figure_has_one_row_per_observation(results):
     frame = figure(results["causal_tracing"], "strength", step=0).frame()
     assert len(frame) == 3 * 5 * 3
     assert list(frame.columns) == [
-        "panel", "layer", "column", "share no longer right", "low", "high"
+        "panel", "layer", "column", "share no longer right", "low", "high", "x", "y"
     ]  # fmt: skip
 
 

@@ -6,6 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from analyses.figures.renderers.matplotlib.fit import category_labels
+from analyses.figures.renderers.matplotlib.heatmap import set_names
+from analyses.figures.renderers.matplotlib.legend import Drawn, Entry
 from analyses.figures.renderers.style import Theme, category, series_colour
 from analyses.figures.specs.charts import Bars, Lines, Reference, Scatter, StackedArea
 
@@ -18,8 +21,9 @@ def plain_number(value: float, _position: int | None = None) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> None:
+def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> Drawn:
     """Curves, bands, reference levels, events and the cursor."""
+    entries = []
     for s in spec.series:
         # A logarithmic axis has no place for step 0.
         keep = s.x > 0 if spec.x_log else np.full(len(s.x), True)
@@ -28,8 +32,9 @@ def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> None:
             ax.fill_between(
                 s.x[keep], s.low[keep], s.high[keep], color=colour, alpha=0.22, linewidth=0
             )
-        ax.plot(s.x[keep], s.y[keep], color=colour, label=s.label, linewidth=1.3, ls=DASHES[s.dash])
-    _references(ax, spec.references, theme)
+        (line,) = ax.plot(s.x[keep], s.y[keep], color=colour, linewidth=1.3, ls=DASHES[s.dash])
+        entries.append(Entry(s.label, line, (colour, s.dash)))
+    entries += _references(ax, spec.references, theme)
     if spec.x_log:
         ax.set_xscale("log")
     if spec.y_log:
@@ -44,6 +49,7 @@ def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> None:
             textcoords="offset points", size=5.5, color=theme.faint, ha="center", va="bottom",
         )  # fmt: skip
     _cursor(ax, spec.cursor, theme)
+    return Drawn(tuple(entries))
 
 
 def _padded(limits: tuple[float, float]) -> tuple[float, float]:
@@ -52,10 +58,13 @@ def _padded(limits: tuple[float, float]) -> tuple[float, float]:
     return limits[0] - air, limits[1] + air
 
 
-def _references(ax: Axes, references: tuple[Reference, ...], theme: Theme) -> None:
+def _references(ax: Axes, references: tuple[Reference, ...], theme: Theme) -> list[Entry]:
+    entries = []
     for r in references:
         colour = theme.faint if r.colour is None else category(r.colour, theme.name)
-        ax.axhline(r.value, color=colour, lw=0.8, ls=DASHES["dash"], label=r.label, zorder=1)
+        line = ax.axhline(r.value, color=colour, lw=0.8, ls=DASHES["dash"], zorder=1)
+        entries.append(Entry(r.label, line, (colour, "level")))
+    return entries
 
 
 def _cursor(ax: Axes, cursor: float | None, theme: Theme) -> None:
@@ -79,14 +88,13 @@ def _tidy(ax: Axes, x_label: str, y_label: str, theme: Theme) -> None:
         axis.set_major_formatter(FuncFormatter(plain_number))
 
 
-def draw_stacked_area(ax: Axes, spec: StackedArea, theme: Theme) -> None:
+def draw_stacked_area(ax: Axes, spec: StackedArea, theme: Theme) -> Drawn:
     """Shares on top of each other, the first one at the bottom."""
-    colours = spec.colours or tuple(range(len(spec.labels)))
-    ax.stackplot(
+    colours = [category(c, theme.name) for c in spec.colours or range(len(spec.labels))]
+    areas = ax.stackplot(
         spec.x,
         spec.shares,
-        labels=spec.labels,
-        colors=[category(c, theme.name) for c in colours],
+        colors=colours,
         edgecolor=theme.paper,
         linewidth=0.4,
     )
@@ -95,39 +103,42 @@ def draw_stacked_area(ax: Axes, spec: StackedArea, theme: Theme) -> None:
     ax.set_ylim(0, 1)
     ax.grid(False)
     _cursor(ax, spec.cursor, theme)
+    found = zip(spec.labels, areas, colours, strict=True)
+    return Drawn(tuple(Entry(label, area, (colour,)) for label, area, colour in found))
 
 
-def draw_bars(ax: Axes, spec: Bars, theme: Theme) -> None:
+def draw_bars(ax: Axes, spec: Bars, theme: Theme) -> Drawn:
     """Groups of bars with their intervals."""
     width = 0.8 / len(spec.series)
     places = np.arange(len(spec.categories))
+    entries = []
     for i, s in enumerate(spec.series):
         x = places + (i - (len(spec.series) - 1) / 2) * width
-        ax.bar(x, s.values, 0.92 * width, color=category(s.colour, theme.name), label=s.label)
+        colour = category(s.colour, theme.name)
+        entries.append(Entry(s.label, ax.bar(x, s.values, 0.92 * width, color=colour), (colour,)))
         if s.low is not None and s.high is not None:
             ax.vlines(x, s.low, s.high, color=theme.ink, linewidth=0.8)
-    _references(ax, spec.references, theme)
+    entries += _references(ax, spec.references, theme)
     _tidy(ax, spec.x_label, spec.y_label, theme)
     figure = ax.get_figure(root=True)
     assert figure is not None
-    longest = (1 + max(map(len, spec.categories))) * 0.57 * 6.5 / 72
-    ax.set_xticks(places, spec.categories)
-    if longest * len(places) > 0.8 * figure.get_figwidth():
-        ax.tick_params(axis="x", rotation=35)
-        for label in ax.get_xticklabels():
-            label.set(ha="right", rotation_mode="anchor")
+    set_names(ax, places, category_labels(spec, figure.get_figwidth()))
     if spec.y_limits is not None:
         ax.set_ylim(spec.y_limits[0], spec.y_limits[1] + 0.03 * np.ptp(spec.y_limits))
+    return Drawn(tuple(entries))
 
 
-def draw_scatter(ax: Axes, spec: Scatter, theme: Theme) -> None:
+def draw_scatter(ax: Axes, spec: Scatter, theme: Theme) -> Drawn:
     """Points by group."""
+    entries = []
     for g in spec.groups:
         colour = series_colour(g.colour, theme.name)
-        ax.scatter(g.x, g.y, s=7, color=colour, label=g.label, linewidths=0, alpha=0.8)
+        points = ax.scatter(g.x, g.y, s=7, color=colour, linewidths=0, alpha=0.8)
+        entries.append(Entry(g.label, points, (colour,)))
     _tidy(ax, spec.x_label, spec.y_label, theme)
     ax.grid(True, color=theme.grid, linewidth=0.5)
     if spec.equal_axes:
         ax.set_aspect("equal", adjustable="datalim")
     if spec.diagonal:
         ax.axline((0, 0), slope=1, color=theme.faint, linewidth=0.7, ls=DASHES["dash"])
+    return Drawn(tuple(entries))

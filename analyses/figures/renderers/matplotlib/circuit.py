@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 
 from analyses.figures.renderers.circuit_layout import (
@@ -20,8 +22,10 @@ from analyses.figures.renderers.circuit_layout import (
     node_fill,
     strokes,
 )
+from analyses.figures.renderers.matplotlib.legend import Drawn, Entry
 from analyses.figures.renderers.style import Theme, category, ink_on, mix
-from analyses.figures.specs.charts import CircuitDiagram, Node
+from analyses.figures.renderers.wrapping import wrap
+from analyses.figures.specs.charts import CircuitDiagram, DrawnNode
 from analyses.figures.words import words
 
 BROAD = 4.5
@@ -34,15 +38,16 @@ def _width(ax: Axes) -> float:
     return float(figure.get_figwidth())
 
 
-def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> None:
+def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> Drawn:
     """Edges below, states above them, tokens at the bottom and the output on top."""
     for stroke in strokes(spec):
         _draw_stroke(ax, stroke, theme)
     for node in spec.nodes:
         _draw_node(ax, node, spec, theme)
     names = spec.tokens or tuple(words(p) for p in spec.positions)
+    room = 0.92 * _width(ax) / len(names)
     for x, name in enumerate(names):
-        ax.text(x, TOKEN_Y, name, ha="center", va="center", size=7)
+        ax.text(x, TOKEN_Y, wrap(name, room, 7), ha="center", va="center", size=7)
     _box(ax, len(spec.positions) - 1, spec.depth + 1, theme.paper, theme.ink)
     ax.text(
         len(spec.positions) - 1, spec.depth + 1, spec.output, ha="center", va="center", size=6.5,
@@ -55,9 +60,9 @@ def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> None:
     ax.set_xticks([])
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    _legend_entries(ax, spec, theme)
     if _width(ax) > BROAD:  # do not pull the columns apart on a wide page
         ax.set_aspect(0.5, anchor="C")
+    return Drawn(tuple(_entries(spec, theme)))
 
 
 def _draw_stroke(ax: Axes, stroke: Stroke, theme: Theme) -> None:
@@ -90,7 +95,7 @@ def _box(ax: Axes, x: float, y: float, fill: str, outline: str, small: bool = Fa
     )
 
 
-def _draw_node(ax: Axes, node: Node, spec: CircuitDiagram, theme: Theme) -> None:
+def _draw_node(ax: Axes, node: DrawnNode, spec: CircuitDiagram, theme: Theme) -> None:
     if node.reading is None and not node.label:
         _box(ax, node.position, node.layer, theme.paper, theme.faint, small=True)
         return
@@ -112,7 +117,8 @@ def _draw_node(ax: Axes, node: Node, spec: CircuitDiagram, theme: Theme) -> None
     )
 
 
-def _legend_entries(ax: Axes, spec: CircuitDiagram, theme: Theme) -> None:
+def _entries(spec: CircuitDiagram, theme: Theme) -> Iterator[Entry]:
     """What an edge of each kind is, in words."""
     for kind, meaning in spec.legend:
-        ax.plot([], [], color=EDGE_COLOURS[theme.name][kind], lw=3, label=meaning)
+        colour = EDGE_COLOURS[theme.name][kind]
+        yield Entry(meaning, Line2D([], [], color=colour, lw=3), (colour,))

@@ -6,15 +6,30 @@ into how many lines their names are broken.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from analyses.figures.renderers.fonts import wrap
-from analyses.figures.specs.charts import HeatMap
+from analyses.figures.renderers.fonts import text_width
+from analyses.figures.renderers.wrapping import widest_piece, wrap
+from analyses.figures.specs.charts import Bars, HeatMap
 
 VALUE, TICK = 5.5, 6.5
 """Font sizes of a cell's value and of row and column names, points."""
+
+LINE = 0.115
+"""Inches from one line of names to the next."""
+
+ANGLE = 55
+"""Degrees by which names are turned that do not fit below their places."""
+
+MOST_LINES = 4
+"""Lines on which a name may stand below its place before it is turned."""
+
+LONGEST_TURNED = 1.3
+"""Inches of a turned name before it is broken into lines."""
 
 MOST_ANNOTATED = 60
 """Cells up to which each value is also written out."""
@@ -22,13 +37,11 @@ MOST_ANNOTATED = 60
 BAR = 0.68
 """Inches that a colour bar takes with its label."""
 
+MOST_NAMED = 12
+"""Columns up to which each one's name is written; of more (training steps) only some are."""
+
 MOST_FOR_NAMES = 0.47
 """Share of a figure's width that row names may take before they are broken into lines."""
-
-
-def words_width(text: str, size: float) -> float:
-    """Inches of the longest line of `text` at `size` points, by the average letter."""
-    return max(len(line) for line in f"{text}\n".split("\n")) * 0.57 * size / 72
 
 
 def value_text(value: float, spec: HeatMap) -> str:
@@ -49,12 +62,12 @@ def row_names(spec: HeatMap, inches: float) -> list[str]:
 def row_height(spec: HeatMap, inches: float) -> float:
     """Inches of one row: enough for its name."""
     lines = max(name.count("\n") + 1 for name in row_names(spec, inches))
-    return max(0.04 + 0.115 * lines, min(0.26, 2.6 / len(spec.rows)))
+    return max(0.04 + LINE * lines, min(0.26, 2.6 / len(spec.rows)))
 
 
 def map_width(spec: HeatMap, inches: float, side_by_side: int) -> float:
     """Inches of each of so many maps beside one column of row names and one colour bar."""
-    names = max(words_width(name, TICK) for name in row_names(spec, inches))
+    names = max(text_width(name, TICK) for name in row_names(spec, inches))
     return (inches - BAR - 0.2 - names) / side_by_side - 0.08
 
 
@@ -63,14 +76,72 @@ def map_columns(maps: Sequence[HeatMap], most: int, inches: float) -> int:
     fitting = (
         n
         for n in range(min(most, len(maps)), 1, -1)
-        if all(map_width(m, inches, n) >= _least_width(m) for m in maps)
+        if all(_free_width(m, inches, n) >= _least_width(m) for m in maps)
     )
     return next(fitting, 1)
+
+
+def _free_width(spec: HeatMap, inches: float, side_by_side: int) -> float:
+    """Inches of a map's cells where turned names reach out to its left."""
+    labels = column_labels(spec, inches, side_by_side)
+    return map_width(spec, inches, side_by_side) - labels.reach
 
 
 def _least_width(spec: HeatMap) -> float:
     if spec.values.size > MOST_ANNOTATED:
         return 0.6
     values = spec.values[np.isfinite(spec.values)]
-    widest = max((words_width(value_text(float(v), spec), VALUE) for v in values), default=0.0)
+    widest = max((text_width(value_text(float(v), spec), VALUE) for v in values), default=0.0)
     return max(0.5, len(spec.columns) * (widest + 0.03))
+
+
+def column_labels(spec: HeatMap, inches: float, side_by_side: int) -> TickLabels:
+    """The names below the columns of a map, of which so many stand side by side.
+
+    Of many columns (training steps) only some are named, on one line.
+    """
+    if len(spec.columns) > MOST_NAMED:
+        return TickLabels(spec.columns, False, LINE)
+    return tick_labels(spec.columns, map_width(spec, inches, side_by_side) / len(spec.columns))
+
+
+def category_labels(spec: Bars, inches: float) -> TickLabels:
+    """The names below groups of bars in a chart `inches` wide."""
+    return tick_labels(spec.categories, 0.8 * inches / max(1, len(spec.categories)))
+
+
+@dataclass(frozen=True)
+class TickLabels:
+    """Names below an axis, whole however long they are."""
+
+    texts: tuple[str, ...]
+    turned: bool
+    """Whether they stand at `ANGLE` degrees, their ends at the ticks."""
+    height: float
+    """Inches below the axis."""
+    reach: float = 0.0
+    """Inches by which turned names reach to the left of their places."""
+
+
+def tick_labels(names: Sequence[str], cell: float) -> TickLabels:
+    """Names for places `cell` inches apart: flat on as many lines as fit, else turned."""
+    if not names:
+        return TickLabels((), False, 0.0)
+    room = cell - 0.04
+    if max(widest_piece(name, TICK) for name in names) <= room:
+        flat = tuple(wrap(name, room, TICK) for name in names)
+        lines = max(name.count("\n") + 1 for name in flat)
+        if lines <= MOST_LINES:
+            return TickLabels(flat, False, LINE * lines)
+    return _turned(names, cell)
+
+
+def _turned(names: Sequence[str], cell: float) -> TickLabels:
+    """Names at `ANGLE` degrees, on two lines where long ones then do not touch each other."""
+    angle = math.radians(ANGLE)
+    room = LONGEST_TURNED if cell * math.sin(angle) >= 2 * LINE else math.inf
+    texts = tuple(wrap(name, room, TICK) for name in names)
+    width = max(text_width(name, TICK) for name in texts)
+    lines = max(name.count("\n") + 1 for name in texts)
+    height = width * math.sin(angle) + LINE * lines * math.cos(angle)
+    return TickLabels(texts, True, height, max(0.0, width * math.cos(angle) - cell / 2))

@@ -11,17 +11,22 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analyses.figures.renderers.fonts import wrap
+from analyses.figures.renderers.fonts import text_width
 from analyses.figures.renderers.matplotlib.fit import (
+    ANGLE,
     MOST_ANNOTATED,
+    MOST_NAMED,
     TICK,
     VALUE,
+    TickLabels,
+    column_labels,
     map_width,
     row_names,
     value_text,
-    words_width,
 )
+from analyses.figures.renderers.matplotlib.legend import Drawn
 from analyses.figures.renderers.style import Theme, diverging, ink_on, sequential, stop_at
+from analyses.figures.renderers.wrapping import wrap
 from analyses.figures.specs.charts import HeatMap
 
 
@@ -31,7 +36,7 @@ def tick_places(names: Sequence[str], most: int) -> list[int]:
     return list(range(0, len(names), stride))
 
 
-def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> QuadMesh:
+def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> Drawn:
     """Cells from the bottom row up; not measured cells stay grey."""
     stops = diverging(theme.name) if spec.diverging else sequential(theme.name)
     colours = LinearSegmentedColormap.from_list("hopscope", list(stops), N=256)
@@ -53,7 +58,7 @@ def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> QuadMesh:
         box = Rectangle((spec.cursor, 0), 1, len(spec.rows), fill=False, clip_on=False)
         box.set(edgecolor=theme.ink, linewidth=1.0)
         ax.add_patch(box)
-    return mesh
+    return Drawn(mesh=mesh)
 
 
 def _ticks(ax: Axes, spec: HeatMap) -> None:
@@ -62,18 +67,13 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
     inches, height = figure.get_figwidth(), figure.get_figheight()  # type: ignore[union-attr]
     spec_ = ax.get_subplotspec()
     above, side_by_side = (1, 1) if spec_ is None else spec_.get_gridspec().get_geometry()
-    width = map_width(spec, inches, side_by_side)
-    words = max(words_width(f"{name}0", TICK) for name in spec.columns)
-    fit = max(3, min(7, int(width / (1.3 * words))))
-    at = tick_places(spec.columns, fit if len(spec.columns) > 12 else len(spec.columns))
-    turned = len(at) == len(spec.columns) and words > width / len(spec.columns)
-    ax.set_xticks(
-        [i + 0.5 for i in at],
-        [spec.columns[i] for i in at],
-        rotation=55 if turned else 0,
-        ha="right" if turned else "center",
-        rotation_mode="anchor",
-    )
+    if len(spec.columns) > MOST_NAMED:
+        words = max(text_width(f"{name}0", TICK) for name in spec.columns)
+        fit = max(3, min(7, int(map_width(spec, inches, side_by_side) / (1.3 * words))))
+        at = tick_places(spec.columns, fit)
+        ax.set_xticks([i + 0.5 for i in at], [spec.columns[i] for i in at])
+    else:
+        set_names(ax, np.arange(len(spec.columns)) + 0.5, column_labels(spec, inches, side_by_side))
     room = int(0.7 * height / above * 72 / 8)
     rows = tick_places(spec.rows, max(14, room))
     names = row_names(spec, inches)
@@ -81,6 +81,18 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
     ax.tick_params(length=0)
     ax.set_xlabel(spec.column_label)
     ax.set_ylabel(spec.row_label)
+
+
+def set_names(ax: Axes, places: Sequence[float] | np.ndarray, labels: TickLabels) -> None:
+    """Names below their places on the horizontal axis."""
+    ax.set_xticks(
+        list(places),
+        labels.texts,
+        rotation=ANGLE if labels.turned else 0,
+        ha="right" if labels.turned else "center",
+        # The default mode would turn the lines of a broken name about its middle.
+        rotation_mode="anchor" if labels.turned else "default",
+    )
 
 
 def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str]) -> None:

@@ -16,23 +16,35 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.figures.renderers.fonts import families_for, wrap
+from analyses.figures.renderers.fonts import families_for
 from analyses.figures.renderers.matplotlib import charts
 from analyses.figures.renderers.matplotlib.circuit import draw_circuit
 from analyses.figures.renderers.matplotlib.facts import draw_neighbourhood, draw_table, facts_height
-from analyses.figures.renderers.matplotlib.fit import map_columns, map_width, row_height
+from analyses.figures.renderers.matplotlib.fit import (
+    LINE,
+    category_labels,
+    column_labels,
+    map_columns,
+    map_width,
+    row_height,
+)
 from analyses.figures.renderers.matplotlib.heatmap import draw_heat_map, drop_values_that_overflow
+from analyses.figures.renderers.matplotlib.legend import (
+    SUBTITLE,
+    Drawn,
+    labels_of,
+    legend,
+    legend_rows,
+)
 from analyses.figures.renderers.matplotlib.page import (
     LABEL,
-    SUBTITLE,
     colour_bars,
     header_height,
     header_lines,
-    legend,
-    legend_rows,
     place_header,
 )
 from analyses.figures.renderers.style import Theme, theme_of, width_in_inches
+from analyses.figures.renderers.wrapping import wrap
 from analyses.figures.specs.charts import (
     Bars,
     CircuitDiagram,
@@ -56,7 +68,7 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 """What a file says of itself: no time of writing, so that equal figures are equal files."""
 
-DRAW: dict[type[Spec], Callable[[Axes, Any, Theme], Any]] = {
+DRAW: dict[type[Spec], Callable[[Axes, Any, Theme], Drawn]] = {
     Lines: charts.draw_lines,
     StackedArea: charts.draw_stacked_area,
     Bars: charts.draw_bars,
@@ -129,12 +141,12 @@ def to_matplotlib(
         header = header_lines(spec, inches) if title else []
         height = n_rows * max(_height(p, inches, n_columns) for p in panels)
         height += header_height(header)
-        height += 0.14 * max(legend_rows(p, inches) for p in panels)
+        height += 0.14 * legend_rows(labels_of(panels), inches)
         figure = Figure(figsize=(inches, height), layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey=_same_rows(panels))
         drawn = _draw_panels(axes, panels, page, captions=isinstance(spec, Panels))
         colour_bars(figure, panels, drawn, page)
-        legend(figure, [ax for ax, _ in drawn])
+        legend(figure, [found for _, found in drawn])
         place_header(figure, header, page)
         figure.draw_without_rendering()  # settles the layout while our settings hold
         for panel, (ax, _) in zip(panels, drawn, strict=True):
@@ -186,12 +198,14 @@ def _height(spec: Spec, figure_inches: float, n_columns: int) -> float:
     inches = figure_inches / n_columns
     if isinstance(spec, HeatMap):
         rows = row_height(spec, figure_inches) * len(spec.rows)
-        return 0.75 + max(1.1, rows)  # room for the label of the colour bar
+        names = column_labels(spec, figure_inches, n_columns).height
+        return 0.75 - LINE + names + max(1.1, rows)  # room for the label of the colour bar
     if isinstance(spec, CircuitDiagram):
         return 0.45 + (0.42 if inches < 4.5 else 0.56) * (spec.depth + 2.2)
     if isinstance(spec, Table | Neighbourhood):
-        return facts_height(spec)
-    return min(max(0.58 * inches, 1.75), 2.6)
+        return facts_height(spec, inches)
+    below = category_labels(spec, inches).height - LINE if isinstance(spec, Bars) else 0.0
+    return min(max(0.58 * inches, 1.75), 2.6) + below
 
 
 def _same_rows(panels: Sequence[Spec]) -> bool:
@@ -212,7 +226,7 @@ def _title_room(spec: Spec, figure_inches: float, n_columns: int) -> float:
 
 def _draw_panels(
     axes: Any, panels: Sequence[Spec], theme: Theme, captions: bool
-) -> list[tuple[Axes, Any]]:
+) -> list[tuple[Axes, Drawn]]:
     """Each panel drawn into its axes; pairs of axes and what the drawing handed back."""
     drawn = []
     figure_inches, n_columns = axes.flat[0].get_figure().get_figwidth(), axes.shape[1]

@@ -17,9 +17,10 @@ from analyses.figures.renderers.circuit_layout import (
     node_fill,
     strokes,
 )
-from analyses.figures.renderers.plotly.charts import Cell
+from analyses.figures.renderers.plotly.cell import Cell
+from analyses.figures.renderers.plotly.markup import plain
 from analyses.figures.renderers.style import Theme, category, ink_on, mix
-from analyses.figures.specs.charts import CircuitDiagram, Edge, Node
+from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode
 from analyses.figures.words import words
 
 UNIT = 15.0
@@ -35,10 +36,10 @@ def draw_circuit(figure: go.Figure, spec: CircuitDiagram, theme: Theme, cell: Ce
     last = len(spec.positions) - 1
     _box(figure, last, spec.depth + 1, theme.paper, theme.ink, cell)
     figure.add_annotation(
-        x=last, y=spec.depth + 1, text=spec.output, showarrow=False,
+        x=last, y=spec.depth + 1, text=plain(spec.output), showarrow=False,
         font={"size": 13, "color": theme.ink}, **cell.at,
     )  # fmt: skip
-    names = list(spec.tokens or [words(p) for p in spec.positions])
+    names = [plain(name) for name in spec.tokens or map(words, spec.positions)]
     figure.add_scatter(
         x=list(range(last + 1)), y=[TOKEN_Y] * (last + 1), text=names,
         mode="text", textfont={"size": 13, "color": theme.ink}, showlegend=False,
@@ -47,9 +48,9 @@ def draw_circuit(figure: go.Figure, spec: CircuitDiagram, theme: Theme, cell: Ce
     _legend(figure, spec, theme, cell)
     figure.update_xaxes(visible=False, range=[-0.55, last + 0.55], **cell.at)
     figure.update_yaxes(
-        title=spec.row_label, range=[TOKEN_Y - 0.35, spec.depth + 1.45],
-        tickvals=list(range(spec.depth + 1)), ticktext=list(spec.row_names), showgrid=False,
-        zeroline=False, **cell.at,
+        title=plain(spec.row_label), range=[TOKEN_Y - 0.35, spec.depth + 1.45],
+        tickvals=list(range(spec.depth + 1)), ticktext=[plain(name) for name in spec.row_names],
+        showgrid=False, zeroline=False, **cell.at,
     )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def _draw_stroke(
         )  # fmt: skip
 
 
-def _edge_text(spec: CircuitDiagram, edge: Edge) -> str:
+def _edge_text(spec: CircuitDiagram, edge: DrawnEdge) -> str:
     """What an edge means, with its numbers."""
     start = "the token" if edge.source is None else _state(spec, edge.source)
     if edge.target is not None:
@@ -82,7 +83,8 @@ def _edge_text(spec: CircuitDiagram, edge: Edge) -> str:
     else:
         end = f"the {spec.output}" if edge.kind != "read" else "later positions"
     interval = f" [{edge.low:.2f}, {edge.high:.2f}]" if math.isfinite(edge.low) else ""
-    return f"{start} to {end}<br>{spec.strength_label}: {edge.strength:.2f}{interval}"
+    label = plain(f"{start} to {end}\n{spec.strength_label}")
+    return f"{label}: {edge.strength:.2f}{interval}"
 
 
 def _state(spec: CircuitDiagram, place: tuple[int, int]) -> str:
@@ -103,7 +105,7 @@ def _box(
 
 
 def _draw_node(
-    figure: go.Figure, spec: CircuitDiagram, node: Node, theme: Theme, cell: Cell
+    figure: go.Figure, spec: CircuitDiagram, node: DrawnNode, theme: Theme, cell: Cell
 ) -> None:
     fill = node_fill(spec, node, theme)
     _box(
@@ -115,16 +117,19 @@ def _draw_node(
         cell,
         small=node.reading is None and not node.label,
     )
-    readings = "<br>".join(f"MRR of the {words(t)}: {v:.2f}" for t, v in node.readings.items())
+    numbers = [
+        _state(spec, (node.layer, node.position)),
+        f"{spec.strength_label}: {node.strength:.2f}",
+        *(f"MRR of the {words(t)}: {v:.2f}" for t, v in node.readings.items()),
+    ]
     figure.add_scatter(
         x=[node.position], y=[node.layer], mode="markers", marker={"opacity": 0, "size": 30},
         showlegend=False, hoverinfo="text",
-        text=f"{_state(spec, (node.layer, node.position))}<br>"
-        f"{spec.strength_label}: {node.strength:.2f}<br>{readings}", **cell.at,
+        text=plain("\n".join(numbers)), **cell.at,
     )  # fmt: skip
-    text = node.label.replace("\n", "<br>")
+    text = plain(node.label)
     if node.reading is not None:
-        text = f"{words(node.reading)} {node.readings[node.reading]:.2f}"
+        text = plain(f"{words(node.reading)} {node.readings[node.reading]:.2f}")
     if text:
         figure.add_annotation(
             x=node.position, y=node.layer, showarrow=False, text=text,
@@ -135,7 +140,8 @@ def _draw_node(
 def _legend(figure: go.Figure, spec: CircuitDiagram, theme: Theme, cell: Cell) -> None:
     """What an edge of each kind is, in words."""
     for kind, meaning in spec.legend:
+        colour = EDGE_COLOURS[theme.name][kind]
         figure.add_scatter(
-            x=[None], y=[None], mode="lines", name=meaning, showlegend=cell.alone,
-            line={"width": 6, "color": EDGE_COLOURS[theme.name][kind]}, **cell.at,
+            x=[None], y=[None], mode="lines", line={"width": 6, "color": colour},
+            **cell.entry(meaning, colour), **cell.at,
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +10,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analyses.figures.renderers.plotly import charts
+from analyses.figures.renderers.plotly.cell import Cell
 from analyses.figures.renderers.plotly.circuit import draw_circuit
 from analyses.figures.renderers.plotly.facts import draw_neighbourhood, draw_table, facts_height
+from analyses.figures.renderers.plotly.heatmap import draw_heat_map
+from analyses.figures.renderers.plotly.markup import plain
 from analyses.figures.renderers.style import Theme, theme_of
+from analyses.figures.renderers.wrapping import wrap
 from analyses.figures.specs.charts import (
     Bars,
     CircuitDiagram,
@@ -29,12 +33,15 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-s
 HEADER = 76
 """Pixels that title and subtitle take."""
 
-DRAW: dict[type[Spec], Callable[[go.Figure, Any, Theme, charts.Cell], None]] = {
+SUBTITLE_WIDTH = 7.5
+"""Inches of a line of the subtitle, 720 pixels."""
+
+DRAW: dict[type[Spec], Callable[[go.Figure, Any, Theme, Cell], None]] = {
     Lines: charts.draw_lines,
     StackedArea: charts.draw_stacked_area,
     Bars: charts.draw_bars,
     Scatter: charts.draw_scatter,
-    HeatMap: charts.draw_heat_map,
+    HeatMap: draw_heat_map,
     CircuitDiagram: draw_circuit,
     Table: draw_table,
     Neighbourhood: draw_neighbourhood,
@@ -52,13 +59,14 @@ def to_plotly(
     figure = make_subplots(
         n_rows,
         n_columns,
-        subplot_titles=[p.title for p in panels] if isinstance(spec, Panels) else None,
+        subplot_titles=[plain(p.title) for p in panels] if isinstance(spec, Panels) else None,
         horizontal_spacing=0.08 if n_columns > 1 else 0,
         vertical_spacing=0.3 / n_rows if n_rows > 1 else 0,
     )
+    legend: dict[tuple[str, ...], str] = {}
     for i, panel in enumerate(panels):
         row, column = divmod(i, n_columns)
-        cell = charts.Cell(row + 1, column + 1, first=column == 0, alone=i == 0)
+        cell = Cell(row + 1, column + 1, first=column == 0, alone=i == 0, legend=legend)
         DRAW[type(panel)](figure, panel, page, cell)
     needed = n_rows * max(_height(p) for p in panels) + (HEADER if title else 20)
     _layout(figure, spec, page, title, height or needed)
@@ -73,14 +81,10 @@ def to_html(spec: Spec, *, theme: str = "light", title: bool = True) -> str:
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{_escaped(spec.title)}</title>"
+        f"<title>{html.escape(spec.title)}</title>"
         f"<style>body{{margin:12px;background:{page.paper}}}</style></head>\n"
         f"<body>{body}</body></html>\n"
     )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _height(spec: Spec) -> int:
@@ -95,7 +99,7 @@ def _height(spec: Spec) -> int:
 
 
 def _layout(figure: go.Figure, spec: Spec, theme: Theme, title: bool, height: int) -> None:
-    subtitle = "<br>".join(textwrap.wrap(_escaped(spec.subtitle), 110))
+    subtitle = plain(wrap(spec.subtitle, SUBTITLE_WIDTH, 9))
     top = HEADER + 24 * isinstance(spec, Panels) if title else 28
     figure.update_layout(
         template="plotly_white" if theme.name == "light" else "plotly_dark",
@@ -110,7 +114,7 @@ def _layout(figure: go.Figure, spec: Spec, theme: Theme, title: bool, height: in
     if title:
         figure.update_layout(
             title={
-                "text": f"<b>{_escaped(spec.title)}</b>",
+                "text": f"<b>{plain(spec.title)}</b>",
                 "subtitle": {"text": subtitle, "font": {"size": 12, "color": theme.faint}},
                 "x": 0.01,
                 "yref": "container",

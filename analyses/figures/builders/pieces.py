@@ -1,4 +1,4 @@
-"""Pieces that figures share: a layer x position map, curves by layer, a layer x step map."""
+"""Pieces that figures share: maps of layer x position or x step, curves by layer or variable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from analyses.figures.builders.pick import Z_95, Interval, in_words, interval, names
+from analyses.figures.builders.pick import Z_95, Measured, in_words, interval, names
 from analyses.figures.specs.charts import HeatMap, Lines, Series
 from analyses.figures.words import words
 
@@ -43,7 +43,7 @@ def cell_map(
     )
 
 
-def map_of(found: Interval, ds: xr.Dataset, **fields: Any) -> HeatMap:
+def map_of(found: Measured, ds: xr.Dataset, **fields: Any) -> HeatMap:
     """Map of values that were computed over the layers and positions of `ds`."""
     return HeatMap(
         values=found.value,
@@ -71,6 +71,35 @@ def two_way_map(ds: xr.Dataset, variable: str, rows: str, columns: str, **fields
         column_label=fields.get("column_label", words(columns)),
         value_label=fields["value_label"],
     )
+
+
+def curves(
+    ds: xr.Dataset,
+    labels: Mapping[str, str],
+    *,
+    dashed: tuple[str, ...] = (),
+    **fields: Any,
+) -> Lines:
+    """One curve per variable over training; all dimensions but `step` must be picked already.
+
+    Args:
+        ds: The result.
+        labels: Variable -> what its curve is called.
+        dashed: Variables that are drawn dashed, in the colour of the one before: baselines.
+        fields: Of the spec.
+    """
+    x = ds["step"].values.astype(float)
+    series, colour = [], -1
+    for variable, label in labels.items():
+        colour += variable not in dashed
+        found = interval(ds.transpose("step", ...), variable)
+        series.append(
+            Series(
+                label=label, x=x, y=found.value, low=found.low, high=found.high,
+                colour=max(colour, 0), dash="dash" if variable in dashed else "solid",
+            )
+        )  # fmt: skip
+    return Lines(series=tuple(series), **fields)
 
 
 def curves_by_layer(
@@ -142,12 +171,12 @@ def place(layer: Any, position: str) -> str:
     return f"S[{int(layer)}, {words(position)}]".replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def difference(end: xr.Dataset, start: xr.Dataset, variable: str) -> Interval:
+def difference(end: xr.Dataset, start: xr.Dataset, variable: str) -> Measured:
     """end - start with the 95% interval of the paired per-example differences where kept."""
     value = end[variable].values.astype(float) - start[variable].values.astype(float)
     if variable != "strength" or "flip_example" not in end:
-        return Interval(value, None, None)
-    return Interval(value, *paired_bounds(value, flip_shares(end) - flip_shares(start)))
+        return Measured(value, None, None)
+    return Measured(value, *paired_bounds(value, flip_shares(end) - flip_shares(start)))
 
 
 def flip_shares(ds: xr.Dataset) -> np.ndarray:

@@ -1,0 +1,94 @@
+"""The legend below a figure, from what the panels say they have drawn.
+
+matplotlib's own legends are made from the labels of artists and leave out those that begin with an
+underscore; names of facts may begin with anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+
+from analyses.figures.renderers.fonts import text_width
+from analyses.figures.specs.charts import Bars, CircuitDiagram, Lines, Scatter, Spec, StackedArea
+
+SUBTITLE = 6.5
+"""Font size of subtitles, ticks and legends, points."""
+SIGN = 0.27
+"""Inches of an entry's line and of the gap behind it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the legend."""
+
+    label: str
+    handle: Any
+    """The artist, or the container of artists, that it explains."""
+    look: tuple[Any, ...]
+    """What tells it apart from another entry of that label: colour, dash."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a panel has drawn and what must be explained beside it."""
+
+    entries: tuple[Entry, ...] = ()
+    mesh: QuadMesh | None = None
+    """The cells of a heat map, for the colour bar."""
+
+
+def different(drawn: Sequence[Drawn]) -> list[Entry]:
+    """The entries of all panels; one that looks and is called like another stands once."""
+    found: dict[tuple[Any, ...], Entry] = {}
+    for panel in drawn:
+        for entry in panel.entries:
+            found.setdefault((entry.label, *entry.look), entry)
+    return list(found.values())
+
+
+def _columns(labels: Sequence[str], inches: float) -> int:
+    """Entries side by side below a figure."""
+    widest = max(text_width(label, SUBTITLE) for label in labels) + SIGN
+    return max(1, min(len(labels), int((inches - 0.1) / widest)))
+
+
+def labels_of(panels: Sequence[Spec]) -> list[str]:
+    """What the legend will say, before anything is drawn: its height must be known then."""
+    found: dict[str, None] = {}
+    for spec in panels:
+        if isinstance(spec, Lines | Bars):
+            found |= dict.fromkeys(part.label for part in (*spec.series, *spec.references))
+        elif isinstance(spec, Scatter):
+            found |= dict.fromkeys(group.label for group in spec.groups)
+        elif isinstance(spec, StackedArea):
+            found |= dict.fromkeys(spec.labels)
+        elif isinstance(spec, CircuitDiagram):
+            found |= dict.fromkeys(meaning for _, meaning in spec.legend)
+    return list(found)
+
+
+def legend_rows(labels: Sequence[str], inches: float) -> int:
+    """Lines that a legend of these labels takes; a single series needs none."""
+    return -(-len(labels) // _columns(labels, inches)) if len(labels) > 1 else 0
+
+
+def legend(figure: Figure, drawn: Sequence[Drawn]) -> None:
+    """A legend below the figure, outside the data; none for a single series."""
+    entries = different(drawn)
+    if len(entries) < 2:
+        return
+    labels = [entry.label for entry in entries]
+    figure.legend(
+        [entry.handle for entry in entries],
+        labels,
+        loc="outside lower center",
+        ncols=_columns(labels, figure.get_figwidth()),
+        columnspacing=0.9,
+        handlelength=1.6,
+        handletextpad=0.5,
+    )

@@ -1,0 +1,68 @@
+"""Heat maps drawn into plotly subplots: cell (i, j) stands at (j, i), its names in the hover."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analyses.figures.renderers.plotly.cell import MOST_TICKS, Cell, cursor_line, name_ticks
+from analyses.figures.renderers.plotly.markup import plain
+from analyses.figures.renderers.style import Theme, diverging, ink_on, sequential, stop_at
+from analyses.figures.specs.charts import HeatMap
+
+MOST_ANNOTATED = 60
+"""Cells of a heat map up to which each value is also written out."""
+
+
+def draw_heat_map(figure: go.Figure, spec: HeatMap, theme: Theme, cell: Cell) -> None:
+    """Cells from the bottom row up, with their intervals in the hover texts."""
+    stops = diverging(theme.name) if spec.diverging else sequential(theme.name)
+    scale = [[i / (len(stops) - 1), colour] for i, colour in enumerate(stops)]
+    gap = 1 if spec.values.size <= 200 else 0
+    figure.add_heatmap(
+        z=spec.values, x=list(range(len(spec.columns))), y=list(range(len(spec.rows))),
+        text=_hover(spec), hovertemplate="%{text}<extra></extra>",
+        zmin=spec.limits[0], zmax=spec.limits[1], colorscale=scale, showscale=cell.alone,
+        xgap=gap, ygap=gap,
+        colorbar={"title": {"text": plain(spec.value_label), "side": "right"}, "thickness": 14,
+                  "outlinewidth": 0},
+        **cell.at,
+    )  # fmt: skip
+    if spec.values.size <= MOST_ANNOTATED:
+        _annotate(figure, spec, stops, cell)
+    figure.update_xaxes(
+        title=plain(spec.column_label), showgrid=False, zeroline=False,
+        **name_ticks(spec.columns, MOST_TICKS), **cell.at,
+    )  # fmt: skip
+    figure.update_yaxes(
+        title=plain(spec.row_label) if cell.first else "", showgrid=False, zeroline=False,
+        **name_ticks(spec.rows), **cell.at,
+    )  # fmt: skip
+    cursor_line(figure, spec.cursor, theme, cell)
+
+
+def _hover(spec: HeatMap) -> list[list[str]]:
+    """What is said of each cell: its row, its column, its value and its interval."""
+    rows, columns = (
+        [plain(f"{label} {name}".strip()) for name in names]
+        for label, names in ((spec.row_label, spec.rows), (spec.column_label, spec.columns))
+    )
+    texts = [[""] * len(columns) for _ in rows]
+    for (i, j), value in np.ndenumerate(spec.values):
+        number = f"{value:.3f}" if np.isfinite(value) else "not measured"
+        if spec.low is not None and spec.high is not None and np.isfinite(spec.low[i, j]):
+            number += f" [{spec.low[i, j]:.3f}, {spec.high[i, j]:.3f}]"
+        texts[i][j] = f"{rows[i]}, {columns[j]}<br>{plain(spec.value_label)}: {number}"
+    return texts
+
+
+def _annotate(figure: go.Figure, spec: HeatMap, stops: tuple[str, ...], cell: Cell) -> None:
+    for (row, column), value in np.ndenumerate(spec.values):
+        if np.isfinite(value):
+            ground = stop_at(stops, float(value), spec.limits)
+            figure.add_annotation(
+                x=column, y=row, showarrow=False,
+                text=f"{value:+.2f}" if spec.diverging else f"{value:.2f}",
+                font={"size": 11, "color": ink_on(ground)},
+                **cell.at,
+            )  # fmt: skip

@@ -1,0 +1,173 @@
+"""What the Compare page shows, once: the instrument is sent it and the figures are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from analyses.figures.renderers.style import CATEGORIES, shade
+from analyses.figures.specs.charts import Lines, Series, Spec
+from analyses.figures.words import split_of, vocabulary
+from app.instrument.packing import curve
+from app.instrument.palette import COLOURS
+from app.instrument.payload import dump
+from app.logic.phase_diagram import PhaseDiagram, file_name, phase_figures, phase_payload
+from app.logic.run_curves import Alignment, banded, between
+
+PlacedCurves = Mapping[str, Float[np.ndarray, " place"]]
+"""By what is shown, values at the places of the common axis."""
+
+
+@dataclass(frozen=True)
+class ComparedLine:
+    """A run, or the mean over the runs of a group."""
+
+    name: str
+    number: int
+    """Which group; without a place in an order it decides on the colour."""
+    place: float | None
+    """Where in 0..1 the group stands, where one number tells the groups apart."""
+    values: Float[np.ndarray, " place"]
+    low: Float[np.ndarray, " place"] | None
+    high: Float[np.ndarray, " place"] | None
+
+    @property
+    def dashed(self) -> bool:
+        """Whether its colour is used by another group already."""
+        return self.place is None and self.number >= len(CATEGORIES)
+
+    @property
+    def colour(self) -> str:
+        """Its colour's name in the instrument."""
+        number = self.number % len(CATEGORIES)
+        return f"run_{number}" if self.place is None else _ordered(self.place)
+
+
+@dataclass(frozen=True)
+class ComparedPanel:
+    """One quantity of all groups."""
+
+    title: str
+    hint: str
+    lines: tuple[ComparedLine, ...]
+
+
+@dataclass(frozen=True)
+class CompareRecord:
+    """Runs on a common axis."""
+
+    runs: tuple[str, ...]
+    grouped: Mapping[str, Sequence[str]]
+    """Names of the runs of each group."""
+    places: Mapping[str, float]
+    placed: Mapping[str, PlacedCurves]
+    """Of each run."""
+    axis: Sequence[int]
+    aligned: Alignment
+    phases: Sequence[PhaseDiagram]
+
+    @cached_property
+    def panels(self) -> list[ComparedPanel]:
+        """Every quantity that a run has; what the runs are aligned by comes last."""
+        kinds = list(dict.fromkeys(kind for found in self.placed.values() for kind in found))
+        if self.aligned == "accuracy":
+            kinds = [k for k in kinds if k != "ID accuracy"] + ["ID accuracy"]
+        return [ComparedPanel(k, self._hint(k), tuple(self._lines(k))) for k in kinds]
+
+    def _hint(self, kind: str) -> str:
+        """How many runs each mean of a panel is over."""
+        if max(map(len, self.grouped.values())) == 1:
+            return ""
+        counts = {sum(kind in self.placed[n] for n in names) for names in self.grouped.values()}
+        n = " or ".join(str(n) for n in sorted(counts - {0}))
+        return f"mean and range, n = {n} seeds, where all have a value"
+
+    def _lines(self, kind: str) -> Iterator[ComparedLine]:
+        for i, (label, names) in enumerate(self.grouped.items()):
+            members = [self.placed[name][kind] for name in names if kind in self.placed[name]]
+            if not members:
+                continue
+            mean, low, high = (between(self.axis, values) for values in banded(members))
+            several = len(members) > 1
+            yield ComparedLine(
+                name=f"{label} (n = {len(members)})" if several else label,
+                number=i,
+                place=self.places.get(label),
+                values=mean,
+                low=low if several else None,
+                high=high if several else None,
+            )
+
+    def payload(self) -> bytes:
+        """JSON for the instrument."""
+        reference = next(iter(self.placed.values()))
+        accuracy = {"id_test": curve(between(self.axis, reference["ID accuracy"]))}
+        axis = list(self.axis)
+        ordered = {_ordered(place): shade(place) for place in self.places.values()}
+        payload: dict[str, Any] = {
+            "steps": axis,
+            "unit": "ID accuracy %" if self.aligned == "accuracy" else "step",
+            "metrics": {"step": axis, "accuracy": accuracy, "loss": {}},
+            "splits": [{"name": "id_test", "label": split_of("id_test").short, "about": ""}],
+            "vocabulary": vocabulary(),
+            "baselines": {},
+            "phases": [],
+            "colours": COLOURS | ordered,
+            "measures": {},
+            "compared": {
+                "panels": [
+                    {"title": p.title, "hint": p.hint, "series": [self._sent(x) for x in p.lines]}
+                    for p in self.panels
+                ],
+                "aligned": self.aligned,
+                "phases": phase_payload(self.phases),
+            },
+        }
+        return dump(payload)
+
+    def _sent(self, line: ComparedLine) -> dict[str, Any]:
+        ends = {"low": line.low, "high": line.high}
+        return {
+            "name": line.name,
+            "colour": line.colour,
+            "dash": "6 4" if line.dashed else None,
+            "steps": list(self.axis),
+            "values": curve(line.values),
+            **{end: curve(values) for end, values in ends.items() if values is not None},
+        }
+
+    def figures(self, step: int) -> list[Spec]:
+        """Each panel, and each phase diagram."""
+        by_step = self.aligned == "step"
+        found: list[Spec] = [self._figure(panel, step, by_step) for panel in self.panels]
+        return [*found, *phase_figures(self.phases, self.axis, by_step, step)]
+
+    def _figure(self, panel: ComparedPanel, step: int, by_step: bool) -> Lines:
+        x = np.array(self.axis, float)
+        return Lines(
+            name=f"compare_{file_name(panel.title)}",
+            title=panel.title,
+            subtitle="; ".join(filter(None, (", ".join(self.runs), panel.hint))),
+            provenance={"runs": list(self.runs), "aligned": self.aligned},
+            series=tuple(
+                Series(
+                    label=line.name, x=x, y=line.values, low=line.low, high=line.high,
+                    colour=line.number if line.place is None else line.place,
+                    dash="dash" if line.dashed else "solid",
+                )
+                for line in panel.lines
+            ),
+            x_label="training step" if by_step else "ID accuracy reached (%)",
+            y_label="share",
+            y_limits=(0.0, 1.0),
+            cursor=float(step) if by_step else None,
+        )  # fmt: skip
+
+
+def _ordered(place: float) -> str:
+    return f"at_{place:.3f}"

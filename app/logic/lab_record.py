@@ -1,0 +1,119 @@
+"""What the patching lab shows, once: the instrument is sent it and the figures are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from analyses.figures.specs.charts import Bars, BarSeries, HeatMap, Spec
+from analyses.figures.words import words
+from app.instrument.packing import pack
+from app.instrument.payload import dump
+from app.logic.patch_lab import Operation, Outcome
+from app.logic.question_book import QuestionBook
+
+SHOWN = 7
+"""Answers before and after."""
+SOURCES = {"cache": "the donor's activation", "zero": "zero", "mean": "the donors' mean"}
+"""What may be written, in words."""
+
+
+@dataclass(frozen=True)
+class LabRecord:
+    """A question of a run, what is written into it, and what that does."""
+
+    run: str
+    book: QuestionBook
+    receiver: tuple[int, ...]
+    donor: tuple[int, ...]
+    operation: Operation
+    outcome: Outcome
+    """Probabilities of all tokens before and after."""
+    target: int
+    """The answer that is watched."""
+    effect: Float[np.ndarray, "layer position"]
+    """Its probability with one cell written at a time."""
+    marks: Mapping[int, tuple[str, str]]
+    """Sign and kind of the answers that mean something: the right one, the swapped one."""
+
+    def payload(self, timeline: Mapping[str, Any]) -> bytes:
+        """JSON for the instrument, beside what every page's timeline needs."""
+        lab: dict[str, Any] = {
+            "component": self.operation.component,
+            "cells": [list(cell) for cell in self.operation.cells],
+            "effect": pack(self.effect),
+            "rows": list(self._rows),
+            "positions": list(self._positions),
+            "target": self.book.name(self.target),
+            "before": self._answers(self.outcome.before.tolist()),
+            "after": self._answers(self.outcome.after.tolist()),
+        }
+        return dump({**timeline, "lab": lab})
+
+    def _answers(self, share: list[float]) -> list[dict[str, Any]]:
+        rows = []
+        for token in _strongest(share):
+            mark, kind = self.marks.get(token, ("", "baseline"))
+            name, size = self.book.name(token), round(share[token], 5)
+            rows.append({"name": name, "share": size, "mark": mark, "kind": kind})
+        return rows
+
+    @property
+    def _rows(self) -> tuple[str, ...]:
+        return tuple(str(layer) for layer in range(len(self.effect)))
+
+    @property
+    def _positions(self) -> tuple[str, ...]:
+        names = self.book.corpus.queries("train_inferred").positions
+        return tuple(words(name) for name in names[: len(self.receiver)])
+
+    def figures(self, step: int) -> list[Spec]:
+        """The grid of single patches, and the answers before and after."""
+        question, donor = self.book.text(self.receiver), self.book.text(self.donor)
+        source, component = SOURCES[self.operation.source], self.operation.component
+        about: dict[str, Any] = {
+            "subtitle": f"{question}, step {step:,}; donor: {donor}; written is {source}",
+            "provenance": {
+                "run": self.run, "question": question, "donor": donor, "source": source,
+                "step": step, "component": component,
+                "cells": [list(cell) for cell in self.operation.cells],
+            },
+        }  # fmt: skip
+        grid = HeatMap(
+            name="lab_grid",
+            title=f"Probability of {self.book.name(self.target)} with one {component} written",
+            values=self.effect.astype(float),
+            rows=self._rows,
+            columns=self._positions,
+            column_label="position",
+            value_label="probability",
+            **about,
+        )
+        return [grid, self._bars(about)]
+
+    def _bars(self, about: Mapping[str, Any]) -> Bars:
+        before, after = self.outcome.before.tolist(), self.outcome.after.tolist()
+        tokens = list(dict.fromkeys([*_strongest(before), *_strongest(after)]))
+        at = ", ".join(f"({layer}, {self._positions[p]})" for layer, p in self.operation.cells)
+        return Bars(
+            name="lab_answers",
+            title=f"Answers before and after writing {self.operation.component} at "
+            f"{at or 'no cell'}",
+            categories=tuple(self.book.name(token) for token in tokens),
+            series=tuple(
+                BarSeries(label=when, values=np.array([share[t] for t in tokens]), colour=i)
+                for i, (when, share) in enumerate((("before", before), ("after", after)))
+            ),
+            y_label="probability",
+            y_limits=(0.0, 1.0),
+            **about,
+        )
+
+
+def _strongest(share: list[float]) -> list[int]:
+    """The most probable tokens, the first one first."""
+    return sorted(range(len(share)), key=lambda token: -share[token])[:SHOWN]

@@ -1,0 +1,49 @@
+"""Finding a name among very many, as one types.
+
+A browser takes seconds to be sent tens of thousands of options and to filter them; it is given the
+few that contain what was typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+
+class NameIndex:
+    """Names by key, searched by the words in them.
+
+    >>> index = NameIndex([7, 8, 9], ["Lyon", "New York", "York"])
+    >>> index.search("york"), index.name(8)
+    ([9, 8], 'New York')
+    """
+
+    def __init__(self, keys: Sequence[int], names: Sequence[str]) -> None:
+        self.keys = list(keys)
+        self._names = dict(zip(self.keys, names, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names
+
+    def name(self, key: int) -> str:
+        """The name of a key."""
+        return self._names[key]
+
+    @cached_property
+    def _folded(self) -> list[str]:
+        return [name.casefold() for name in self._names.values()]
+
+    def search(self, words: str, limit: int = 60) -> list[int]:
+        """Keys of names that contain every word, upper and lower case alike.
+
+        A name that is what was typed comes first, then those that begin with it.
+        """
+        typed = words.casefold().strip()
+        parts = typed.split()
+        found = zip(self.keys, self._folded, strict=True)
+        hits = [(key, name) for key, name in found if all(part in name for part in parts)]
+        ranked = sorted(hits, key=lambda hit: (hit[1] != typed, not hit[1].startswith(typed)))
+        return [key for key, _ in ranked[:limit]]

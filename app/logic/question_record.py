@@ -1,0 +1,184 @@
+"""What the question page shows, once: the instrument is sent it and the figures are made of it.
+
+Numbers are kept as measured. The browser gets thousandths and short enough names; files get both
+whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
+from app.instrument.packing import pack
+from app.instrument.payload import dump
+from app.logic.question_book import QuestionBook
+from app.logic.question_trace import Asked, QuestionTrace, Watched
+
+
+@dataclass(frozen=True)
+class QuestionRecord:
+    """A question of a run, its donor, and what every checkpoint makes of them."""
+
+    run: str
+    book: QuestionBook
+    asked: Asked
+    donor: Asked | None
+    swapped: int | None
+    """The answer that the donor's bridge (or first value) should lead to."""
+    trace: QuestionTrace
+
+    def payload(self, timeline: Mapping[str, Any]) -> bytes:
+        """JSON for the instrument, beside what every page's timeline needs."""
+        trace = self.trace
+        question: dict[str, Any] = {
+            "names": {str(token): self.book.name(token) for token in sorted(self._tokens())},
+            "tokens": list(self.asked.tokens),
+            "answer": self.asked.answer,
+            "top": {"token": trace.top.token.tolist(), "share": pack(trace.top.share)},
+            "curves": [{"token": token, "share": pack(share)} for token, share in trace.curves],
+            "lens": {"token": trace.lens.token[..., 0].tolist(), "share": pack(trace.lens.share)},
+            "second": trace.lens.token[..., 1].tolist(),
+            "attention": pack(trace.attention),
+            "watched": [self._watched(watched) for watched in trace.watched],
+        }
+        if trace.swap is not None:
+            question["swap"] = {
+                "token": trace.swap.token.tolist(), "share": pack(trace.swap.share)
+            }  # fmt: skip
+            if trace.swap_target is not None:
+                question["swap"]["target"] = pack(trace.swap_target)
+        if self.donor is not None:
+            question["donor"] = {
+                "short": " · ".join(self.book.name(token) for token in self.donor.tokens),
+                "what": self.book.lent,
+                "value": self.donor.values[0],
+                "swapped": self.swapped,
+            }
+        return dump({**timeline, "question": question})
+
+    def _watched(self, watched: Watched) -> dict[str, Any]:
+        what, where = self.book.watched[watched.position - 1]
+        return {
+            "token": watched.token,
+            "position": watched.position,
+            "what": what,
+            "where": where,
+            "share": pack(watched.share),
+            "rank": watched.rank.tolist(),
+        }
+
+    def _tokens(self) -> set[int]:
+        """Every token that is shown."""
+        known = (*self.asked.values, self.asked.answer, self.swapped)
+        lent = (*self.donor.tokens, *self.donor.values) if self.donor else ()
+        shown = {*known, *self.asked.tokens, *lent} - {None}
+        return self.trace.tokens | {token for token in shown if token is not None}
+
+    def figures(self, step: int) -> list[Spec]:
+        """Answers over training, and lens, swaps and attention at a step."""
+        found: list[Spec] = [self._answers(step)]
+        for i, watched in enumerate(self.trace.watched):
+            what, _ = self.book.watched[watched.position - 1]
+            one = len(self.trace.watched) == 1
+            found.append(
+                self._states(
+                    "question_bridge" if one else f"question_value_{i + 1}",
+                    f"Probability of {what}, {self.book.name(watched.token)}",
+                    watched.share,
+                    step,
+                )
+            )
+        if self.trace.swap_target is not None and self.swapped is not None:
+            title = f"Probability of {self.book.name(self.swapped)} with a state swapped in"
+            donor = f"; donor: {self._donor}"
+            found.append(self._states("question_swap", title, self.trace.swap_target, step, donor))
+        found.append(self._attention(step))
+        return found
+
+    @property
+    def _donor(self) -> str | None:
+        return None if self.donor is None else self.book.text(self.donor.tokens)
+
+    def _about(self, step: int) -> dict[str, Any]:
+        """Subtitle and provenance of every figure."""
+        question = self.book.text(self.asked.tokens)
+        where = {"run": self.run, "question": question, "donor": self._donor, "step": step}
+        return {"subtitle": f"{question}, step {step:,}", "provenance": where}
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return tuple(self.book.name(token) for token in self.asked.tokens)
+
+    def _answers(self, step: int) -> Lines:
+        series = tuple(
+            Series(
+                label=self.book.name(token) + (" (right)" if token == self.asked.answer else ""),
+                x=np.array(self.trace.steps, float),
+                y=share.astype(float),
+                colour=i,
+            )
+            for i, (token, share) in enumerate(self.trace.curves)
+        )
+        return Lines(
+            name="question_answers",
+            title="Probability of each answer over training",
+            series=series,
+            y_label="probability",
+            y_limits=(0.0, 1.0),
+            cursor=float(step),
+            **self._about(step),
+        )
+
+    def _states(
+        self,
+        name: str,
+        title: str,
+        share: Float[np.ndarray, "step layer pos"],
+        step: int,
+        more: str = "",
+    ) -> HeatMap:
+        values = share[self.trace.steps.index(step)].astype(float)
+        about = self._about(step)
+        return HeatMap(
+            name=name,
+            title=title,
+            values=values,
+            rows=tuple(str(layer) for layer in range(len(values))),
+            columns=self._columns,
+            row_label="blocks before the state",
+            column_label="position",
+            value_label="probability",
+            subtitle=about["subtitle"] + more,
+            provenance=about["provenance"],
+        )
+
+    def _attention(self, step: int) -> Panels:
+        patterns = self.trace.attention[self.trace.steps.index(step)].astype(float)
+        seen = np.tril(np.ones(patterns.shape[-2:], bool))
+        panels = tuple(
+            HeatMap(
+                name=f"layer_{layer}_head_{head}",
+                title=f"layer {layer}, head {head}",
+                values=np.where(seen, pattern, np.nan)[::-1],
+                rows=self._columns[::-1],
+                columns=self._columns,
+                row_label="attends",
+                column_label="attended to",
+                value_label="attention",
+                **self._about(step),
+            )
+            for layer, heads in enumerate(patterns)
+            for head, pattern in enumerate(heads)
+        )
+        return Panels(
+            name="question_attention",
+            title="Attention",
+            panels=panels,
+            columns=min(4, patterns.shape[1]),
+            **self._about(step),
+        )
