@@ -29,7 +29,7 @@ class Formation {
     const baselines = (this.data.baselines || {})[this.context.split] || {};
     const names = this.data.vocabulary.shortcuts;
     const references = Object.entries(baselines).filter(([, v]) => v >= 0.005).map(([name, value]) => ({
-      value, colour: "baseline", name: `shortcut by ${names[name] || name} ${percent(value)}`,
+      value, colour: "baseline", name: `shortcut ${names[name] || name} ${percent(value)}`,
       words: `An answerer that goes by ${names[name] || name} is right for ${percent(value)} of these questions.`,
     })).sort((a, b) => b.value - a.value).slice(0, 2).map((r, i) => ({ ...r, dots: i > 0 }));
     return { title: "Accuracy per split", hint: `shortcuts: on ${this.data.splitLabel(this.context.split)}`,

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -234,3 +235,15 @@ def test_panels_explain_what_only_one_of_them_has() -> None:
     spec = Panels(name="x", title="x", panels=(one, other), columns=2)
     shown = [trace.name for trace in to_plotly(spec).data if trace.showlegend]
     assert shown == legend_texts(to_matplotlib(spec, "page")) == ["a", "b"]
+
+
+@pytest.mark.parametrize("width", ["column", "page"])
+def test_names_below_bars_of_several_panels_do_not_touch(width: str) -> None:
+    spec = Panels(name="x", title="x", panels=(bars(*UNIVERSITIES[:4]),) * 3, columns=3)
+    for axes in to_matplotlib(spec, width).axes:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        if axes.get_xticklabels()[0].get_rotation():  # one beside the other, aslant
+            apart = [b.x1 - a.x1 for a, b in pairwise(boxes)]
+            assert min(apart) > 0.1 * axes.get_figure().dpi
+        else:
+            assert not any(a.overlaps(b) for a, b in pairwise(boxes))

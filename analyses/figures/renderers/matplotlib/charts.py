@@ -122,7 +122,9 @@ def draw_bars(ax: Axes, spec: Bars, theme: Theme) -> Drawn:
     _tidy(ax, spec.x_label, spec.y_label, theme)
     figure = ax.get_figure(root=True)
     assert figure is not None
-    set_names(ax, places, category_labels(spec, figure.get_figwidth()))
+    place = ax.get_subplotspec()
+    side_by_side = 1 if place is None else place.get_gridspec().ncols
+    set_names(ax, places, category_labels(spec, figure.get_figwidth() / side_by_side))
     if spec.y_limits is not None:
         ax.set_ylim(spec.y_limits[0], spec.y_limits[1] + 0.03 * np.ptp(spec.y_limits))
     return Drawn(tuple(entries))
