@@ -51,7 +51,7 @@ def out_of_memory(size: int, fitting: int | None) -> HopscopeError:
     """The error for a batch that did not fit."""
     if fitting is None:
         return HopscopeError(
-            "the device has not enough memory for a single example; choose a smaller "
+            "the device does not have enough memory for one example; choose a smaller "
             "model.d_model, model.d_mlp or model.n_layers, or another training.device."
         )
     return HopscopeError(
