@@ -1,7 +1,7 @@
 """Triples from RDF files: N-Triples, N-Quads, Turtle, TriG and RDF/XML.
 
 pyoxigraph does the parsing: it streams, decodes every escape, has no dependencies of its own, and
-is some thirty times as fast as rdflib. What it reads gets names that people can read:
+is faster than rdflib. What it reads gets names that people can read:
 
 1. An IRI is named by its last part ("Old Lyon" for <http://x.org/Old_Lyon>), unless another term
    of the file would have the same name: then it keeps its full form.
