@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.errors import HopscopeError
+from circuits.model.added_hooks import check_hook_free
 from circuits.patching.batched_runs import PlannedSweep, plan_sweep, plan_sweep_after
-from circuits.patching.engine import PatchEngine, Trace, check_hook_free
+from circuits.patching.engine import INSTEAD, PatchEngine, Trace
 from circuits.patching.patched_run import mixed_values
 from circuits.patching.patches import HEAD_COMPONENTS, Patch, from_the_start
 from circuits.patching.short_attention import pattern
@@ -58,7 +59,7 @@ def patched_logits(
             f"single patches write activations of the source runs, not source {patch.source!r}; "
             "use run_patched, which takes such a patch."
         )
-    check_hook_free(engine.model)
+    check_hook_free(engine.model, INSTEAD)
     patch = from_the_start(patch, engine.depth, base.pos, engine.cfg.n_heads)
     if patch.component in HEAD_COMPONENTS and patch.heads is None:
         patch = replace(patch, heads=tuple(range(engine.cfg.n_heads)))
