@@ -32,7 +32,7 @@ from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
 from analyses.questions.examples import Examples, with_interval
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer
-from circuits.patching.batched_runs import sweep, sweep_after
+from circuits.patching.batched_runs import run_batch, run_batch_after
 from circuits.patching.engine import PatchEngine, Trace
 
 Control = Literal["bridge", "same_bridge", "random"]
@@ -137,11 +137,11 @@ def _patched(
     """Logits with S[layer, p] of the donors in the questions, by layer."""
     n_controls = given.n // base.n
     if p == 0:  # nothing comes before the subject, so runs agree there
-        found = sweep_after(engine, base, given, p, range(engine.depth), engine.depth)
+        found = run_batch_after(engine, base, given, p, range(engine.depth), engine.depth)
         unpatched = engine.logits(base.resid[-1][:, -1])
         return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}
     states = given.resid[:, :, p, None].unflatten(1, (n_controls, -1))
-    return sweep(engine, base, p, dict(enumerate(states)))
+    return run_batch(engine, base, p, dict(enumerate(states)))
 
 
 def _judged(

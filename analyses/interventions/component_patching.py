@@ -9,8 +9,8 @@
    the patch, `flipped` the share of questions whose top token is no longer the clean run's.
    `total` is the effect of corrupting the whole question.
 
-Components with heads are patched head by head. All cells of one position are one sweep of
-`circuits.patching.engine`.
+Components with heads are patched head by head. All cells of one position are one batch of
+`circuits.patching.batched_runs`.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def check_hook_free(model: nn.Module, instead: str) -> None:
         raise HopscopeError(
             f"hooks were added to {found[0]}{more}, and this computation would not run them; "
             "remove them (model.reset_hooks(including_permanent=True), a PyTorch hook by its "
-            f"handle), or use {instead}, which runs them."
+            f"handle), or use {instead}, where hooks are run."
         )
 
 
