@@ -22,7 +22,7 @@ from torch import Tensor
 
 from analyses.circuits.nodes_and_edges import Edge, Node
 from circuits.patching import mixed_values
-from circuits.patching.batched_runs import sweep
+from circuits.patching.batched_runs import run_batch
 from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.short_attention import attend
 
@@ -93,10 +93,10 @@ class PathPatcher:
             entering.setdefault(layer, []).append(self._state_after([patches[i] for i in members]))
             order.setdefault(layer, []).extend(members)
         states = {layer: torch.cat(new)[:, :, None] for layer, new in entering.items()}
-        swept = sweep(self.engine, self.clean, position, states)
+        found = run_batch(self.engine, self.clean, position, states)
         return {
             i: score
-            for layer, logits in swept.items()
+            for layer, logits in found.items()
             for i, score in zip(order[layer], read(logits, order[layer]), strict=True)
         }
 

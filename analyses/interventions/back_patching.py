@@ -3,12 +3,12 @@
 If hop one is resolved too late for the blocks that do hop two, then giving these blocks its result
 earlier must help. For every l_from > l_to and position p:
 
-1. S[l_to, p] of an example's own run is replaced by S[l_from, p] of the same run, and the blocks
-   from l_to on are recomputed (`circuits.patching.batched_runs.sweep`).
-2. The placebo writes S[l_from, p] of another, randomly drawn example instead. A patch that merely
-   disturbs the model mends no more wrong answers than the placebo does.
-3. `mended` is the share of wrong answers that become right, `broken` the share of right answers
-   that become wrong. Both are stored, because mending at the cost of breaking is not a gain.
+1. S[l_to, p] of an example's own run is replaced by S[l_from, p] of the same run; blocks from l_to
+   on are recomputed (`circuits.patching.batched_runs`).
+2. Placebo: S[l_from, p] of another, randomly drawn example instead. A patch that only shakes the
+   model changes as many wrong answers for the better as the placebo does.
+3. `mended`: share of the wrong answers that become right. `broken`: share of the right answers that
+   become wrong. Both are kept, since mending at the cost of breaking is no gain.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
 from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
-from circuits.patching.batched_runs import sweep
+from circuits.patching.batched_runs import run_batch
 from circuits.patching.engine import PatchEngine
 
 SOURCES = ("late_state", "placebo")
@@ -53,7 +53,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     after = np.full((n, len(SOURCES), depth, depth, len(positions)), -1, np.int8)
     for p in range(len(positions)):
         entering = {to: _entering(base.resid, to, p, donors) for to in range(depth)}
-        for to, logits in sweep(engine, base, p, entering).items():
+        for to, logits in run_batch(engine, base, p, entering).items():
             hit = (logits.argmax(-1) == answer).cpu().numpy().reshape(depth - to, len(SOURCES), n)
             after[:, :, to:, to, p] = hit.transpose(2, 1, 0)
     variables: Variables = {}

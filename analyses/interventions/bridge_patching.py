@@ -33,7 +33,7 @@ from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
 from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer
-from circuits.patching.batched_runs import sweep, sweep_after
+from circuits.patching.batched_runs import run_batch, run_batch_after
 from circuits.patching.engine import PatchEngine, Trace
 
 Control = Literal["bridge", "same_bridge", "random"]
@@ -137,12 +137,12 @@ def _patched(
 ) -> dict[int, Float[Tensor, "control n d_vocab"]]:
     """Logits of the questions with the donors' S[layer, p] written in, by layer."""
     n_controls = given.n // base.n
-    if p == 0:  # no position comes before the subject, so all runs agree there
-        found = sweep_after(engine, base, given, p, range(engine.depth), engine.depth)
+    if p == 0:  # nothing comes before the subject, so runs agree there
+        found = run_batch_after(engine, base, given, p, range(engine.depth), engine.depth)
         unpatched = engine.logits(base.resid[-1][:, -1])
         return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}
     states = given.resid[:, :, p, None].unflatten(1, (n_controls, -1))
-    return sweep(engine, base, p, dict(enumerate(states)))
+    return run_batch(engine, base, p, dict(enumerate(states)))
 
 
 def _judged(

@@ -34,7 +34,7 @@ from analyses.questions.corruptions import Corruptions, draw_corruptions
 from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer
-from circuits.patching.batched_runs import sweep_after
+from circuits.patching.batched_runs import run_batch_after
 from circuits.patching.engine import PatchEngine, Trace
 
 NOISE_SCALE = 3.0
@@ -158,7 +158,7 @@ class _Tracing:
         """
         if p == self.last:
             return []
-        found = sweep_after(self.engine, base, source, p, range(1, self.stop), self.stop)
+        found = run_batch_after(self.engine, base, source, p, range(1, self.stop), self.stop)
         return list(found.values())
 
     def _restored(

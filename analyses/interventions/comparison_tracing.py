@@ -35,7 +35,7 @@ from analyses.estimates import Variables, estimated
 from analyses.questions.comparison_corruptions import corruptions
 from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
-from circuits.patching.batched_runs import sweep
+from circuits.patching.batched_runs import run_batch
 from circuits.patching.engine import PatchEngine, Trace
 
 
@@ -109,7 +109,7 @@ def _patched(
 ) -> Float[Tensor, "layer k n d_vocab"]:
     """Logits with S[l, position] taken from each corrupted run, for every layer l."""
     corrupted = [engine.trace(some).resid[:, :, position, None] for some in tokens]
-    found = sweep(engine, base, position, dict(enumerate(torch.stack(corrupted, 1))))
+    found = run_batch(engine, base, position, dict(enumerate(torch.stack(corrupted, 1))))
     return torch.stack(list(found.values()))
 
 

@@ -9,8 +9,8 @@
    after the patch, `flipped` the share of questions whose top token is no longer that of the clean
    run. `total` is the effect of replacing the token itself.
 
-Components with heads are patched head by head. `circuits.patching.batched_runs` runs all layers
-and heads of one component at one position in one sweep.
+Components with heads are patched head by head. All cells of one position are one batch of
+`circuits.patching.batched_runs`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from analyses.questions.examples import Examples
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer
-from circuits.patching.batched_runs import sweep
+from circuits.patching.batched_runs import run_batch
 from circuits.patching.engine import PatchEngine, Trace
 
 MIXED_IN = ("decoded", "true_bridge", "random")
@@ -67,7 +67,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     shape = (len(MIXED_IN), len(strengths), len(queries))
     right = [
         (logits.argmax(-1) == answer).reshape(shape).cpu().numpy()
-        for _, logits in sorted(sweep(engine, base, position, entering).items())
+        for _, logits in sorted(run_batch(engine, base, position, entering).items())
     ]
     values = np.stack(right, 2).transpose(3, 0, 1, 2).astype(float)  # n mixed_in strength layer
     dims = ("mixed_in", "strength", "layer")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import nn
 
-if TYPE_CHECKING:
-    from circuits.model.transformer import HookedTransformer
+from circuits.errors import HopscopeError
 
 
-def hooked_modules(model: HookedTransformer) -> list[str]:
+def hooked_modules(model: nn.Module) -> list[str]:
     """Names of the modules that carry hooks of any kind; empty for a model as it was made.
 
     TransformerLens's hooks (permanent ones, and those of `model.hooks(...)`) are PyTorch's hooks on
@@ -26,8 +23,28 @@ def hooked_modules(model: HookedTransformer) -> list[str]:
     []
     """
     # the flat table that HookedRootModule keeps; walking the module tree takes four times as long
-    found = [name for name, module in model.mod_dict.items() if _has_hooks(module)]
-    return [*(["the model itself"] if _has_hooks(model) else []), *found]
+    named = getattr(model, "mod_dict", None) or dict(model.named_modules())
+    found = [name for name, module in named.items() if name and _has_hooks(module)]
+    return [*(["the model"] if _has_hooks(model) else []), *found]
+
+
+def check_hook_free(model: nn.Module, instead: str) -> None:
+    """Refuse a model with added hooks: a result without them would be wrong without a word.
+
+    Args:
+        model: Any model.
+        instead: What to use for a model with hooks.
+
+    Raises:
+        HopscopeError: if there are any.
+    """
+    if found := hooked_modules(model):
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise HopscopeError(
+            f"hooks were added to {found[0]}{more}, and this computation would not run them; "
+            "remove them (model.reset_hooks(including_permanent=True), a PyTorch hook by its "
+            f"handle), or use {instead}, where hooks are run."
+        )
 
 
 def _has_hooks(module: nn.Module) -> bool:

@@ -31,6 +31,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.errors import HopscopeError
+from circuits.model.added_hooks import check_hook_free
 from circuits.model.components import ACTIVATIONS, plain_norm
 from circuits.model.cpu.model import cpu_logits
 from circuits.model.plain import PlainTransformer
@@ -77,7 +78,7 @@ def fast_logits(
 
     Raises:
         HopscopeError: for sequences longer than n_ctx, tokens elsewhere than the model, and a
-            model with hooks, which would not be run.
+            model with hooks, which would not be run; inside torch.compile hooks are not looked for.
 
     >>> from circuits.model.config import ModelConfig
     >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
@@ -85,7 +86,8 @@ def fast_logits(
     >>> fast_logits(model, torch.tensor([[1, 2, 3], [4, 5, 6]])).shape
     torch.Size([2, 10])
     """
-    _refuse_hooks(model)
+    if not torch.compiler.is_compiling():  # which would keep what it saw in the first call
+        check_hook_free(model, "the model itself")
     if tokens.shape[1] > model.cfg.n_ctx:
         raise HopscopeError(
             f"sequences of {tokens.shape[1]} tokens do not fit n_ctx = {model.cfg.n_ctx}."
@@ -95,18 +97,6 @@ def fast_logits(
         keep_freed_memory()
         return cpu_logits(model, tokens, predict_at, DTYPES[precision])
     return plain_logits(model, tokens, predict_at, precision)
-
-
-def _refuse_hooks(model: PlainTransformer) -> None:
-    """A result without the hooks that somebody added would be a wrong number without a word."""
-    if torch.compiler.is_compiling():
-        return
-    for name, point in getattr(model, "hook_dict", {}).items():
-        if point.has_hooks():
-            raise HopscopeError(
-                f"{name} has a hook, which the hook-free path does not run; call "
-                "model.reset_hooks(including_permanent=True), or the model itself."
-            )
 
 
 def plain_logits(

@@ -27,7 +27,7 @@ Entering = Callable[[int, slice], Float[Tensor, "cells n changed d_model"]]
 """From a layer l and some of the prompts to their states S[l, position : position + changed]."""
 
 
-def sweep(
+def run_batch(
     engine: PatchEngine,
     base: Trace,
     position: int,
@@ -38,7 +38,7 @@ def sweep(
     """Logits at the last position of runs of `base` with states replaced, several per layer.
 
     Args:
-        engine: Of the model.
+        engine: The one that made the traces.
         base: The runs that are patched.
         position: First position that differs from base.
         entering: States S[l, position : position + changed] by layer l (0 to depth), several cells
@@ -50,13 +50,13 @@ def sweep(
     """
     stop = engine.depth if stop_at_layer is None else stop_at_layer
     cells = {layer: len(states) for layer, states in entering.items() if layer <= stop}
-    planned = plan_sweep(
+    planned = plan_batch(
         engine, base, position, cells, lambda layer, rows: entering[layer][:, rows], stop=stop
     )
     return planned.run()
 
 
-def sweep_after(
+def run_batch_after(
     engine: PatchEngine,
     base: Trace,
     source: Trace,
@@ -64,28 +64,28 @@ def sweep_after(
     layers: Sequence[int],
     stop: int,
 ) -> dict[int, Float[Tensor, "draws n d_vocab"]]:
-    """`sweep` of S[layer, position] from runs that agree with base before it: half the work.
+    """`run_batch` of S[layer, position] from runs that agree with base before it: half the work.
 
-    For the arguments see `plan_sweep_after`.
+    For the arguments see `plan_batch_after`.
     """
-    return plan_sweep_after(engine, base, source, position, layers, stop).run()
+    return plan_batch_after(engine, base, source, position, layers, stop).run()
 
 
-def plan_sweep_after(
+def plan_batch_after(
     engine: PatchEngine,
     base: Trace,
     source: Trace,
     position: int,
     layers: Sequence[int],
     stop: int,
-) -> PlannedSweep:
-    """A `sweep_after`, to be run with other sweeps.
+) -> PlannedBatch:
+    """A `run_batch_after` that is yet to be run, together with others.
 
     Such a state goes on exactly as in the run it came from, since it attends to itself and to what
     both share. Its keys and values in all later blocks are known, and only later positions are run.
 
     Args:
-        engine: Of the model.
+        engine: The one that made the traces.
         base: The n runs that are patched.
         source: draws * n runs (all of draw 0 first) with base's tokens before `position`.
         position: Any but the last one, whose state is read in the end.
@@ -99,12 +99,12 @@ def plan_sweep_after(
         return base.resid[layer][rows, :0].expand(draws, -1, -1, -1)
 
     cells = dict.fromkeys(layers, draws)
-    return plan_sweep(engine, base, position + 1, cells, nothing, stop=stop, settled=source)
+    return plan_batch(engine, base, position + 1, cells, nothing, stop=stop, settled=source)
 
 
 @dataclass(frozen=True)
-class PlannedSweep:
-    """A sweep's jobs, and where they write."""
+class PlannedBatch:
+    """A batch of runs that is yet to be run: its jobs, and where they write."""
 
     engine: PatchEngine
     jobs: Sequence[Callable[[], None]]
@@ -116,7 +116,7 @@ class PlannedSweep:
         return self.found
 
 
-def plan_sweep(
+def plan_batch(
     engine: PatchEngine,
     base: Trace,
     position: int,
@@ -126,11 +126,11 @@ def plan_sweep(
     stop: int,
     all_positions: bool = False,
     settled: Trace | None = None,
-) -> PlannedSweep:
-    """A `sweep` with states that are made when they are needed, to be run with others of them.
+) -> PlannedBatch:
+    """A `run_batch` that is yet to be run, with states that are made when they are needed.
 
     Args:
-        engine: Of the model.
+        engine: The one that made the traces.
         base: The runs that are patched.
         position: First position whose state is replaced or run anew; suffix = pos - position.
         cells: Number of cells by layer, none beyond `stop`.
@@ -147,17 +147,17 @@ def plan_sweep(
         if not groups or engine.fills_cache(sum(cells[i] for i in groups[-1]) * base.n * suffix):
             groups.append([])
         groups[-1].append(layer)
-    plan = _Sweep(engine, base, position, entering, stop, all_positions, settled)
+    plan = _Batch(engine, base, position, entering, stop, all_positions, settled)
     jobs = [
         partial(plan.run, {layer: found[layer] for layer in group}, rows)
         for group in groups
         for rows in engine.parts(base.n, sum(cells[i] for i in group) * suffix)
     ]
-    return PlannedSweep(engine, jobs, found)
+    return PlannedBatch(engine, jobs, found)
 
 
 @dataclass(frozen=True)
-class _Sweep:
+class _Batch:
     engine: PatchEngine
     base: Trace
     position: int

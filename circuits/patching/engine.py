@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.errors import HopscopeError
-from circuits.model.added_hooks import hooked_modules
+from circuits.model.added_hooks import check_hook_free
 from circuits.model.components import plain_norm
 from circuits.model.hook_free import keep_freed_memory
 from circuits.model.transformer import HookedTransformer
@@ -34,6 +34,9 @@ CHUNK_ELEMENTS = 1_500_000
 
 LEAST_ELEMENTS = 100_000
 """Activations of one MLP layer that are worth sharing among cores."""
+
+INSTEAD = "run_patched or patch_grid"
+"""What runs the hooks that the engine refuses."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class PatchEngine:
 
     def __init__(self, model: HookedTransformer) -> None:
         check_evaluating(model)
-        check_hook_free(model)
+        check_hook_free(model, INSTEAD)
         keep_freed_memory()
         self.cfg = model.cfg
         self.depth = model.depth
@@ -149,7 +152,7 @@ class PatchEngine:
         With `past`, `start` holds only the last positions, as states; the first ones are those of
         the runs in `past`, whose number divides the number of prompts (several prompts per run).
         """
-        check_hook_free(self.model)
+        check_hook_free(self.model, INSTEAD)
         n, pos = start.shape[:2]
         seen = pos if past is None else past.pos
         weight, heads = self._unembed.weight, (self.cfg.n_heads, self.cfg.d_head)
@@ -258,17 +261,6 @@ def check_evaluating(model: HookedTransformer) -> None:
     """Refuse a model whose dropout would be active."""
     if model.training:
         raise HopscopeError("the model is in training mode; call model.eval() before patching.")
-
-
-def check_hook_free(model: HookedTransformer) -> None:
-    """Refuse a model to which somebody added hooks, since they would not be run."""
-    if found := hooked_modules(model):
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        raise HopscopeError(
-            f"hooks were added to {found[0]}{more}, and this computation would not run them; "
-            "remove them (model.reset_hooks(including_permanent=True), a PyTorch hook by its "
-            "handle), or use run_patched or patch_grid, which run them too."
-        )
 
 
 def _weights(block: Any) -> _Weights:

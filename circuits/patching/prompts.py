@@ -6,33 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from circuits.corpus.queries import POSITIONS, Queries, Query
 from circuits.errors import HopscopeError
-from circuits.model.token_ids import check_vocabulary, token_rows
+from circuits.model.inputs import check_tokens
 from circuits.model.transformer import HookedTransformer
 
 Prompts = Queries | Query | Sequence[Query] | Int[Tensor, "batch pos"] | np.ndarray | Sequence[Any]
-"""Queries, one or several of them, or token ids [batch, pos]: a tensor, an array, nested lists."""
+"""Whatever `check_tokens` takes: queries, one or several, or token ids as tensor, array, lists."""
 
 
 def token_ids(model: HookedTransformer, prompts: Prompts) -> Int[Tensor, "batch pos"]:
     """Token ids on the model's device, of at least one prompt.
 
     Raises:
-        HopscopeError: for what is not token ids, prompts of different lengths, more tokens than
-            n_ctx, and tokens outside the vocabulary.
+        HopscopeError: for no prompts, and for what `check_tokens` refuses.
     """
-    tokens = token_rows(model.cfg, _as_tensor(prompts))
-    if not tokens.numel():
-        raise HopscopeError(
-            f"prompts of shape {tuple(tokens.shape)} hold no token; give at least one prompt."
-        )
-    check_vocabulary(model.cfg, tokens.cpu())
-    return tokens.to(model.device)
+    tokens = check_tokens(model.cfg, prompts, model.device)
+    if not len(tokens):
+        raise HopscopeError("there are no prompts; give at least one.")
+    return tokens
 
 
 def position_names(prompts: Prompts) -> tuple[str, ...] | None:
@@ -56,22 +51,3 @@ def check_pair(clean: Tensor, corrupted: Tensor) -> None:
             f"clean prompts {tuple(clean.shape)} and corrupted prompts {tuple(corrupted.shape)} "
             "do not pair up; give as many of each, of the same length."
         )
-
-
-def _as_tensor(prompts: Prompts) -> Tensor:
-    if isinstance(prompts, Tensor):
-        return prompts
-    if isinstance(prompts, Queries):
-        return prompts.tokens
-    rows: Any = [prompts] if isinstance(prompts, Query) else prompts
-    if isinstance(rows, (list, tuple)):
-        rows = [one.tokens if isinstance(one, Query) else one for one in rows]
-        rows = [one.tolist() if isinstance(one, Tensor) else one for one in rows]
-    try:
-        table = np.array(rows, order="C")
-        return torch.as_tensor(table if table.size else table.astype(np.int64))
-    except (TypeError, ValueError, RuntimeError):
-        raise HopscopeError(
-            f"prompts given as a {type(prompts).__name__} are not token ids; give queries, or "
-            "whole numbers [batch, pos] with as many tokens in every row."
-        ) from None

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.errors import HopscopeError
-from circuits.patching.batched_runs import PlannedSweep, plan_sweep, plan_sweep_after
-from circuits.patching.engine import PatchEngine, Trace, check_hook_free
+from circuits.model.added_hooks import check_hook_free
+from circuits.patching.batched_runs import PlannedBatch, plan_batch, plan_batch_after
+from circuits.patching.engine import INSTEAD, PatchEngine, Trace
 from circuits.patching.patched_run import mixed_values
 from circuits.patching.patches import HEAD_COMPONENTS, Patch, from_the_start
 from circuits.patching.short_attention import pattern
@@ -58,7 +59,7 @@ def patched_logits(
             f"single patches write activations of the source runs, not source {patch.source!r}; "
             "use run_patched, which takes such a patch."
         )
-    check_hook_free(engine.model)
+    check_hook_free(engine.model, INSTEAD)
     patch = from_the_start(patch, engine.depth, base.pos, engine.cfg.n_heads)
     if patch.component in HEAD_COMPONENTS and patch.heads is None:
         patch = replace(patch, heads=tuple(range(engine.cfg.n_heads)))
@@ -71,8 +72,8 @@ def patched_logits(
     for p, reaches in reaching.items():
         states = sorted({i + shift for i in patch.layers if reaches or i + shift < engine.depth})
         planned[p] = _planned(engine, source, base, patch, p, all_positions, states)
-    engine.side_by_side([job for sweep in planned.values() for job in sweep.jobs])
-    found = {p: sweep.found for p, sweep in planned.items()}
+    engine.side_by_side([job for batch in planned.values() for job in batch.jobs])
+    found = {p: batch.found for p, batch in planned.items()}
     if not all(reaching.values()):
         unpatched = engine.logits(base.resid[-1][:, -1]).expand(len(patch.heads or (0,)), -1, -1)
         found = {p: {engine.depth: unpatched} | logits for p, logits in found.items()}
@@ -87,12 +88,12 @@ def _planned(
     position: int,
     all_positions: bool,
     states: Sequence[int],
-) -> PlannedSweep:
-    """Sweep by the state S[., position] that is the first one changed."""
+) -> PlannedBatch:
+    """The runs of one position, by the state S[., position] that is the first one changed."""
     whole_state = patch.component in ("resid_pre", "resid_post")
     if whole_state and position == 0 < base.pos - 1 and not all_positions:
         # nothing comes before the first position, so runs agree there
-        return plan_sweep_after(engine, base, source, 0, states, engine.depth)
+        return plan_batch_after(engine, base, source, 0, states, engine.depth)
     shift = 0 if patch.component == "resid_pre" else 1
 
     def entering(state: int, rows: slice) -> Tensor:
@@ -100,7 +101,7 @@ def _planned(
         return _entering(engine, theirs, ours, patch, state - shift, position)
 
     cells = dict.fromkeys(states, len(patch.heads or (0,)))
-    return plan_sweep(
+    return plan_batch(
         engine, base, position, cells, entering, stop=engine.depth, all_positions=all_positions
     )
 

@@ -1,4 +1,4 @@
-"""Patching by single hooks, the slow way: the oracle of the patching tests."""
+"""Patching by single hooks, the slow way, as the oracle of the patching tests; small models."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_a_step_makes_every_tensor_where_the_model_is(model: str, loss: LossName
 
 def test_a_tensor_from_elsewhere_would_be_noticed() -> None:
     moved = small_model().to(META)
-    with pytest.raises(HopscopeError, match="on cpu but the model is on meta"):
+    with pytest.raises(HopscopeError, match="on the CPU but the model is on meta"):
         Objective(moved, LOSSES["cross_entropy"], "fp32")(*some_batch(torch.device("cpu")))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.patching import COMPONENTS, HEAD_COMPONENTS, Patch, patch_grid, run_patched
-from circuits.patching.batched_runs import sweep, sweep_after
+from circuits.patching.batched_runs import run_batch, run_batch_after
 from circuits.patching.engine import PatchEngine
 
 
@@ -152,12 +152,12 @@ def test_runs_that_share_a_prefix_are_patched_to_the_same_logits(stop: int) -> N
         other = torch.cat([base, base])
         other[:, position] = (other[:, position] + 1 + torch.arange(len(other)) % 5) % 13
         ours, theirs = engine.trace(base), engine.trace(other)
-        found = sweep_after(engine, ours, theirs, position, range(1, stop), stop)
+        found = run_batch_after(engine, ours, theirs, position, range(1, stop), stop)
         entering = {}
         for layer in range(1, stop):
             entering[layer] = ours.resid[layer][:, position:].repeat(2, 1, 1).unflatten(0, (2, -1))
             entering[layer][:, :, 0] = theirs.resid[layer][:, position].unflatten(0, (2, -1))
-        expected = sweep(engine, ours, position, entering, stop_at_layer=stop)
+        expected = run_batch(engine, ours, position, entering, stop_at_layer=stop)
         assert list(found) == list(expected)
         for layer, logits in found.items():
             torch.testing.assert_close(logits, expected[layer])
