@@ -17,7 +17,7 @@ MODULES_PER_ROOM = 22
 ROOMS: dict[str, str] = {
     "circuits": "",
     "circuits.recipes": "circuits",
-    "circuits.graph": "circuits",
+    "circuits.graph": "circuits circuits.recipes",
     "circuits.graph.sources": "circuits circuits.graph",
     "circuits.corpus": "circuits circuits.graph circuits.graph.sources circuits.recipes "
     "circuits.corpus.augmentation",
