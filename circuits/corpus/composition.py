@@ -7,7 +7,8 @@ arXiv 2505.23653):
 2. All chains of facts (h, r1, b), (b, r2, t) are enumerated. A chain over a key
    (subject, relation) with several objects is ambiguous: neither trained nor tested.
 3. Chains of ID facts only (II) are divided into a held-out ID test and the pool; of the pool
-   round(phi * number of ID facts) are trained.
+   round(phi * number of ID facts) are trained. With splits.stratify = "bridge" every draw takes
+   chains over all bridges in turn.
 4. Chains of OOD facts only (OO) are the OOD test. Chains with one OOD fact are never trained
    (unless injected): IO has it as the last hop, OI as the first.
 
@@ -20,8 +21,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
+from circuits.corpus.split_names import (
+    HELDOUT_DERIVED,
+    HELDOUT_REAL,
+    ID_TEST,
+    INJECTED,
+    IO_TEST,
+    OI_TEST,
+    OOD_TEST,
+    TRAIN,
+)
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.graph.paths import two_hop_paths
@@ -51,6 +62,16 @@ class Partition:
     """Chains before sampling: II, IO, OI, OO, ambiguous, chains, facts_id, facts_ood."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the report: small and empty splits."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealQuestions:
+    """Chains of facts that a source's records hold."""
+
+    asked: Int[np.ndarray, "a 2"]
+    """What the source asks."""
+    derived: Int[np.ndarray, "d 2"]
+    """What its records imply and nobody asks."""
 
 
 def draw_in_distribution(n_facts: int, ood_share: float, seed: int) -> Bool[np.ndarray, " n_facts"]:
@@ -84,7 +105,7 @@ def split_composition(
     section: SplitsSection,
     phi: float | None,
     seed: int,
-    real_questions: Int[np.ndarray, "q hops"] | None = None,
+    real_questions: RealQuestions | None = None,
 ) -> Partition:
     """Divide facts and chains as the module's procedure says.
 
@@ -93,7 +114,7 @@ def split_composition(
         section: What is asked for.
         phi: Trained inferred facts per ID fact; None trains the whole pool.
         seed: The recipe's seed.
-        real_questions: Chains of the source's own questions, held out before all others.
+        real_questions: Chains of the source's own records, held out before all others.
 
     Raises:
         HopscopeError: if there is no chain to train on, or fewer than phi asks for.
@@ -108,18 +129,15 @@ def split_composition(
             'compared with splits.task = "comparison".'
         )
     heldout, rest = _hold_out_real(graph, groups["II"], section, seed, real_questions)
-    test, pool = _halve(rest, section.id_test_items, stream(seed, "id_test"))
-    chains = {
-        "train_inferred": _draw_trained(graph, pool, phi, counts["facts_id"], seed),
-        "id_test": test,
-    }
-    if section.heldout_real_items:
-        chains["heldout_real"] = heldout
+    bridge = graph.facts[:, 2] if section.stratify == "bridge" else None
+    test, pool = _halve(rest, section.id_test_items, stream(seed, "id_test"), bridge)
+    wanted = _n_trained(graph, len(pool), phi, counts["facts_id"])
+    chains = {TRAIN: _sampled(pool, wanted, stream(seed, "pool"), bridge), ID_TEST: test, **heldout}
     if section.inject_ood != "none":
-        chains["injected"], groups["IO"], groups["OI"] = _inject(groups, mask, section, seed)
+        chains[INJECTED], groups["IO"], groups["OI"] = _inject(groups, mask, section, seed)
     draw = stream(seed, "tests")
-    for name, group in (("ood_test", "OO"), ("io_test", "IO"), ("oi_test", "OI")):
-        chains[name] = sample_rows(groups[group], section.max_test_items, draw)
+    for name, group in ((OOD_TEST, "OO"), (IO_TEST, "IO"), (OI_TEST, "OI")):
+        chains[name] = _sampled(groups[group], section.max_test_items, draw, bridge)
     sizes = {name: len(rows) for name, rows in chains.items()}
     return Partition(mask, chains, counts, remarks(sizes, section))
 
@@ -153,31 +171,65 @@ def sample_rows(
     return rows[np.sort(draw.permutation(len(rows))[:at_most])]
 
 
+def _sampled(
+    rows: Int[np.ndarray, "n hops"],
+    at_most: int,
+    draw: np.random.Generator,
+    bridge: Int[np.ndarray, " n_facts"] | None,
+) -> Int[np.ndarray, "m hops"]:
+    """`sample_rows`, over all bridges in turn where the bridge of each first fact is given."""
+    if bridge is None or len(rows) <= at_most:
+        return sample_rows(rows, at_most, draw)
+    turn, _ = _turns(bridge[rows[:, 0]], draw)
+    return rows[np.sort(np.argsort(turn, kind="stable")[:at_most])]
+
+
+def _turns(
+    bridge: Int[np.ndarray, " n"], draw: np.random.Generator
+) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """(turn of each row, size of its bridge): rows of a bridge come in random order, one a turn.
+
+    Within a turn the order of the bridges is random.
+    """
+    order = np.lexsort((draw.random(len(bridge)), bridge))
+    first = np.searchsorted(bridge[order], bridge[order])
+    turn = np.empty(len(bridge))
+    turn[order] = np.arange(len(bridge)) - first
+    return turn + draw.random(len(bridge)), np.bincount(bridge)[bridge]
+
+
 def _halve(
-    rows: Int[np.ndarray, "n hops"], items: int, draw: np.random.Generator
+    rows: Int[np.ndarray, "n hops"],
+    items: int,
+    draw: np.random.Generator,
+    bridge: Int[np.ndarray, " n_facts"] | None,
 ) -> tuple[Int[np.ndarray, "t hops"], Int[np.ndarray, "p hops"]]:
-    """(held out, rest): `items` of the rows, but at most half of them, are held out."""
+    """(held out, rest): `items` of the rows, but at most half of them, are held out.
+
+    Where bridges are given, of every bridge as many, and at most half.
+    """
     held = np.zeros(len(rows), bool)
-    held[draw.permutation(len(rows))[: min(items, len(rows) // 2)]] = True
+    at_most = min(items, len(rows) // 2)
+    if bridge is None:
+        held[draw.permutation(len(rows))[:at_most]] = True
+        return rows[held], rows[~held]
+    turn, size = _turns(bridge[rows[:, 0]], draw)
+    candidates = np.flatnonzero(np.floor(turn) < size // 2)
+    held[candidates[np.argsort(turn[candidates], kind="stable")[:at_most]]] = True
     return rows[held], rows[~held]
 
 
-def _draw_trained(
-    graph: KnowledgeGraph,
-    pool: Int[np.ndarray, "n hops"],
-    phi: float | None,
-    n_id: int,
-    seed: int,
-) -> Int[np.ndarray, "m hops"]:
-    wanted = len(pool) if phi is None else round(phi * n_id)
-    if wanted > len(pool):
+def _n_trained(graph: KnowledgeGraph, n_pool: int, phi: float | None, n_id: int) -> int:
+    """Number of trained inferred facts; refuses more than the pool has."""
+    wanted = n_pool if phi is None else round(phi * n_id)
+    if wanted > n_pool:
         raise HopscopeError(
             f"{graph.name}: augmentation.phi = {phi:g} needs {wanted:,} trained inferred facts "
-            f"for its {n_id:,} ID facts, but there are {len(pool):,} besides the held-out ones; "
-            f"the highest phi here is {np.floor(1000 * len(pool) / n_id) / 1000:g}. Lower "
+            f"for its {n_id:,} ID facts, but there are {n_pool:,} besides the held-out ones; "
+            f"the highest phi here is {np.floor(1000 * n_pool / n_id) / 1000:g}. Lower "
             "augmentation.phi or splits.id_test_items, or allow more augmentation.modes."
         )
-    return sample_rows(pool, wanted, stream(seed, "pool"))
+    return wanted
 
 
 def _hold_out_real(
@@ -185,21 +237,35 @@ def _hold_out_real(
     pool: Int[np.ndarray, "n hops"],
     section: SplitsSection,
     seed: int,
-    questions: Int[np.ndarray, "q hops"] | None,
-) -> tuple[Int[np.ndarray, "t hops"], Int[np.ndarray, "p hops"]]:
-    """(held out, rest): II chains of real facts, the source's own questions where it has any."""
+    questions: RealQuestions | None,
+) -> tuple[dict[str, Int[np.ndarray, "t hops"]], Int[np.ndarray, "p hops"]]:
+    """(held out by split, rest): II chains of real facts.
+
+    Of a source that asks questions: those, and then what its records imply.
+    """
     if not section.heldout_real_items:
-        return pool[:0], pool
+        return {}, pool
     real = (graph.provenance == PROVENANCES.index("real"))[pool].all(1)
+    groups = {HELDOUT_REAL: real}
     if questions is not None:
-        asked = np.concatenate([questions.astype(pool.dtype), pool])
-        same = np.unique(asked, axis=0, return_inverse=True)[1].reshape(-1)
-        real &= np.isin(same[len(questions) :], same[: len(questions)])
-    candidates = np.flatnonzero(real)
-    held = np.zeros(len(pool), bool)
-    order = stream(seed, "heldout_real").permutation(candidates)
-    held[order[: min(section.heldout_real_items, len(pool) // 4)]] = True
-    return pool[held], pool[~held]
+        asked, derived = (_among(pool, rows) for rows in (questions.asked, questions.derived))
+        groups = {HELDOUT_REAL: real & asked, HELDOUT_DERIVED: real & derived & ~asked}
+    draw, free = stream(seed, "heldout_real"), min(section.heldout_real_items, len(pool) // 4)
+    chains, rest = {}, np.ones(len(pool), bool)
+    for name, group in groups.items():
+        chosen = np.sort(draw.permutation(np.flatnonzero(group))[:free])
+        if len(chosen) or name == HELDOUT_REAL:
+            chains[name], rest[chosen], free = pool[chosen], False, free - len(chosen)
+    return chains, pool[rest]
+
+
+def _among(
+    rows: Int[np.ndarray, "n hops"], wanted: Int[np.ndarray, "q hops"]
+) -> Bool[np.ndarray, " n"]:
+    """Which rows are among the wanted ones."""
+    both = np.concatenate([wanted.astype(rows.dtype), rows])
+    same = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
+    return np.isin(same[len(wanted) :], same[: len(wanted)])
 
 
 def _inject(
@@ -230,10 +296,10 @@ def _inject(
 def remarks(sizes: dict[str, int], section: SplitsSection) -> list[str]:
     """Sentences on the test splits that are empty or smaller than asked for."""
     notes = []
-    wanted = {"id_test": section.id_test_items, "heldout_real": section.heldout_real_items}
+    wanted = {ID_TEST: section.id_test_items, HELDOUT_REAL: section.heldout_real_items}
     for name, size in sizes.items():
         least = min(1000, wanted.get(name, section.max_test_items))
-        if name in ("train_inferred", "injected") or size >= least:
+        if name in (TRAIN, INJECTED, HELDOUT_DERIVED) or size >= least:
             continue
         if not size:
             notes.append(f"{name} is empty: the graph has no such question.")
