@@ -40,7 +40,7 @@ ROOMS: dict[str, str] = {
     "analyses.questions",
     "analyses.over_training": "circuits circuits.runs analyses analyses.circuits "
     "analyses.interventions",
-    "analyses.figures": "circuits circuits.runs analyses analyses.over_training "
+    "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.over_training "
     "analyses.figures.specs analyses.figures.builders analyses.figures.renderers.matplotlib "
     "analyses.figures.renderers.plotly",
     "analyses.figures.specs": "circuits",

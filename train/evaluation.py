@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
-from circuits.corpus.split_names import TRAIN
+from circuits.corpus.names import TRAIN
 from circuits.model.hook_free import Precision, fast_logits
 from circuits.model.plain import PlainTransformer
 from train.batches import Batch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from circuits.corpus.names import SHORTCUT_WORDS
+
 WORDS = {
     "train_inferred": "trained questions",
     "id_test": "ID test",
@@ -13,6 +15,7 @@ WORDS = {
     "identity": "identity examples",
     "injected": "injected compositions",
     "heldout_real": "held-out real questions",
+    "heldout_derived": "held-out derived compositions",
     "subject": "subject",
     "relation_1": "relation 1",
     "relation_2": "relation 2",
@@ -31,9 +34,7 @@ WORDS = {
     "wrong_without_bridge": "wrong, bridge not decoded",
     "value_1": "first value",
     "value_2": "second value",
-    "h_r2": "(subject, relation 2)",
-    "r1_r2": "(relation 1, relation 2)",
-    "majority": "majority",
+    **SHORTCUT_WORDS,
 }
 
 CONTROLS = {
@@ -43,7 +44,7 @@ CONTROLS = {
 }
 """What the donor of a bridge patch was."""
 
-SPLITS = tuple(WORDS)[:10]
+SPLITS = tuple(WORDS)[:11]
 """Splits in the order in which figures list them; a split's place is its colour."""
 
 READ_AT = {

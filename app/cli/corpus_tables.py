@@ -7,8 +7,8 @@ from typing import Any
 from rich.table import Table
 
 from app.cli.terminal import terminal
-from circuits.corpus.shortcuts import SHORTCUT_WORDS, best_shortcut
-from circuits.corpus.split_names import TRAIN
+from circuits.corpus.names import SHORTCUT_WORDS, TRAIN
+from circuits.corpus.shortcuts import best_shortcut
 from circuits.printable import printable
 
 _SPLITS_TITLE = "Splits, and what their questions are about: count (effective number)"

@@ -29,6 +29,7 @@ OTHER_SPLITS = {
     "atomic_id": "ID facts",
     "atomic_ood": "OOD facts",
     "heldout_real": "Held-out real",
+    "heldout_derived": "Held-out derived",
 }
 """Labels of the splits that only tables name."""
 

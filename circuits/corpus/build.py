@@ -17,8 +17,8 @@ from circuits.corpus.composition import RealQuestions, chains_of_names, split_co
 from circuits.corpus.corpus import Corpus
 from circuits.corpus.diversity import diversity, few_bridges
 from circuits.corpus.leakage import assert_no_leakage
+from circuits.corpus.names import ATOMIC_ID, ATOMIC_OOD, IDENTITY, INJECTED, TRAIN
 from circuits.corpus.queries import Queries
-from circuits.corpus.split_names import ATOMIC_ID, ATOMIC_OOD, IDENTITY, INJECTED, TRAIN
 from circuits.corpus.vocab import Vocab
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.graph.sources import load_source
@@ -42,7 +42,7 @@ def build_corpus(recipe: Recipe, graph: KnowledgeGraph | None = None) -> Corpus:
     >>> from circuits.recipes.schema import parse_recipe
     >>> table = {"source": {"name": "geonames"}, "augmentation": {"phi": 6.3, "modes": []}}
     >>> build_corpus(parse_recipe(table, "an example")).report["splits"]["train_inferred"]
-    9954
+    9960
     """
     if graph is None:
         graph = source_graph(recipe.source)

@@ -27,9 +27,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from circuits.corpus.composition import remarks, sample_rows, stream
+from circuits.corpus.composition import remarks
+from circuits.corpus.draws import sample_rows, stream
+from circuits.corpus.names import ID_TEST, IO_TEST, OI_TEST, OOD_TEST, TRAIN
 from circuits.corpus.queries import Queries
-from circuits.corpus.split_names import ID_TEST, IO_TEST, OI_TEST, OOD_TEST, TRAIN
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
@@ -124,7 +125,7 @@ def value_ranks(
         name = graph.entities[value]
         if not _is_number(name):
             raise HopscopeError(
-                f"{graph.name}: the value {name!r} is no number, and splits.comparison_form = "
+                f"{graph.name}: the value {name!r} is not a number, and splits.comparison_form = "
                 "'order' compares numbers. Use 'same', or name other relations in "
                 "splits.comparison_attributes."
             )

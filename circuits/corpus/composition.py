@@ -21,9 +21,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
-from circuits.corpus.split_names import (
+from circuits.corpus.draws import halved, sampled, stream
+from circuits.corpus.names import (
     HELDOUT_DERIVED,
     HELDOUT_REAL,
     ID_TEST,
@@ -40,15 +41,6 @@ from circuits.recipes.schema import SplitsSection
 
 MAX_CHAINS = 40_000_000
 """More chains than this are refused: they would not fit into a workstation's memory."""
-
-# Every random choice has a stream of its own, so that changing one setting (phi, say) leaves
-# the choices made before it as they were.
-_STREAMS = ("id_ood", "heldout_real", "id_test", "pool", "tests", "inject", "labels")
-
-
-def stream(seed: int, name: str) -> np.random.Generator:
-    """The random stream of one choice, by the recipe's seed and the choice's name."""
-    return np.random.default_rng([seed, 1 + _STREAMS.index(name)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +122,14 @@ def split_composition(
         )
     heldout, rest = _hold_out_real(graph, groups["II"], section, seed, real_questions)
     bridge = graph.facts[:, 2] if section.stratify == "bridge" else None
-    test, pool = _halve(rest, section.id_test_items, stream(seed, "id_test"), bridge)
+    test, pool = halved(rest, section.id_test_items, stream(seed, "id_test"), bridge)
     wanted = _n_trained(graph, len(pool), phi, counts["facts_id"])
-    chains = {TRAIN: _sampled(pool, wanted, stream(seed, "pool"), bridge), ID_TEST: test, **heldout}
+    chains = {TRAIN: sampled(pool, wanted, stream(seed, "pool"), bridge), ID_TEST: test, **heldout}
     if section.inject_ood != "none":
         chains[INJECTED], groups["IO"], groups["OI"] = _inject(groups, mask, section, seed)
     draw = stream(seed, "tests")
     for name, group in ((OOD_TEST, "OO"), (IO_TEST, "IO"), (OI_TEST, "OI")):
-        chains[name] = _sampled(groups[group], section.max_test_items, draw, bridge)
+        chains[name] = sampled(groups[group], section.max_test_items, draw, bridge)
     sizes = {name: len(rows) for name, rows in chains.items()}
     return Partition(mask, chains, counts, remarks(sizes, section))
 
@@ -160,63 +152,6 @@ def _grouped(
     counts |= {"ambiguous": int((~once).sum()), "chains": len(every)}
     counts |= {"facts_id": int(mask.sum()), "facts_ood": int((~mask).sum())}
     return groups, counts
-
-
-def sample_rows(
-    rows: Int[np.ndarray, "n k"], at_most: int, draw: np.random.Generator
-) -> Int[np.ndarray, "m k"]:
-    """A random subset of rows in their old order, all of them if there are no more."""
-    if len(rows) <= at_most:
-        return rows
-    return rows[np.sort(draw.permutation(len(rows))[:at_most])]
-
-
-def _sampled(
-    rows: Int[np.ndarray, "n hops"],
-    at_most: int,
-    draw: np.random.Generator,
-    bridge: Int[np.ndarray, " n_facts"] | None,
-) -> Int[np.ndarray, "m hops"]:
-    """`sample_rows`, over all bridges in turn where the bridge of each first fact is given."""
-    if bridge is None or len(rows) <= at_most:
-        return sample_rows(rows, at_most, draw)
-    turn, _ = _turns(bridge[rows[:, 0]], draw)
-    return rows[np.sort(np.argsort(turn, kind="stable")[:at_most])]
-
-
-def _turns(
-    bridge: Int[np.ndarray, " n"], draw: np.random.Generator
-) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """(turn of each row, size of its bridge): rows of a bridge come in random order, one a turn.
-
-    Within a turn the order of the bridges is random.
-    """
-    order = np.lexsort((draw.random(len(bridge)), bridge))
-    first = np.searchsorted(bridge[order], bridge[order])
-    turn = np.empty(len(bridge))
-    turn[order] = np.arange(len(bridge)) - first
-    return turn + draw.random(len(bridge)), np.bincount(bridge)[bridge]
-
-
-def _halve(
-    rows: Int[np.ndarray, "n hops"],
-    items: int,
-    draw: np.random.Generator,
-    bridge: Int[np.ndarray, " n_facts"] | None,
-) -> tuple[Int[np.ndarray, "t hops"], Int[np.ndarray, "p hops"]]:
-    """(held out, rest): `items` of the rows, but at most half of them, are held out.
-
-    Where bridges are given, of every bridge as many, and at most half.
-    """
-    held = np.zeros(len(rows), bool)
-    at_most = min(items, len(rows) // 2)
-    if bridge is None:
-        held[draw.permutation(len(rows))[:at_most]] = True
-        return rows[held], rows[~held]
-    turn, size = _turns(bridge[rows[:, 0]], draw)
-    candidates = np.flatnonzero(np.floor(turn) < size // 2)
-    held[candidates[np.argsort(turn[candidates], kind="stable")[:at_most]]] = True
-    return rows[held], rows[~held]
 
 
 def _n_trained(graph: KnowledgeGraph, n_pool: int, phi: float | None, n_id: int) -> int:

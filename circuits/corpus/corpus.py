@@ -37,7 +37,13 @@ class TrainingSet:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A graph divided into what is trained and what is tested."""
+    """A graph divided into what is trained and what is tested.
+
+    >>> from circuits import open_run
+    >>> corpus = open_run("assets/demo").corpus
+    >>> corpus.trained, len(corpus.queries("id_test"))
+    (('train_inferred', 'atomic_id', 'atomic_ood'), 1000)
+    """
 
     task: Task
     graph: KnowledgeGraph

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Int
 
 from circuits.corpus.corpus import Corpus
+from circuits.corpus.names import TEST_QUESTIONS, TRAIN, TRAINED_QUESTIONS
 from circuits.corpus.queries import Queries
-from circuits.corpus.split_names import TEST_QUESTIONS, TRAIN, TRAINED_QUESTIONS
 
 FEW = 10
 """A warning is given where the effective number of bridges of a split is below it."""
@@ -23,8 +23,8 @@ LEAST_QUESTIONS = 50
 """Smaller splits have few bridges anyway."""
 
 
-def effective_number(values: Int[np.ndarray, "n ..."]) -> tuple[int, float]:
-    """(count, effective number) of the distinct values, or of the distinct rows of a table.
+def effective_number(values: Int[np.ndarray, " n"]) -> tuple[int, float]:
+    """(count, effective number) of the distinct values.
 
     >>> effective_number(np.array([1, 1, 2, 2]))
     (2, 2.0)
@@ -32,10 +32,12 @@ def effective_number(values: Int[np.ndarray, "n ..."]) -> tuple[int, float]:
     >>> count, round(effective, 2)
     (2, 1.06)
     """
-    if not len(values):
-        return 0, 0.0
-    share = np.unique(values, axis=0, return_counts=True)[1] / len(values)
-    return len(share), float(np.exp(-(share * np.log(share)).sum()))
+    return _of_counts(np.unique(values, return_counts=True)[1])
+
+
+def _of_counts(counts: Int[np.ndarray, " k"]) -> tuple[int, float]:
+    share = counts[counts > 0] / max(int(counts.sum()), 1)
+    return len(share), float(np.exp(-(share * np.log(share)).sum())) if len(share) else 0.0
 
 
 def diversity(corpus: Corpus) -> dict[str, dict[str, Any]]:
@@ -48,7 +50,8 @@ def diversity(corpus: Corpus) -> dict[str, dict[str, Any]]:
     """
     names = [n for n in (*TRAINED_QUESTIONS, *TEST_QUESTIONS) if n in corpus.splits]
     trained = corpus.splits[TRAIN]
-    return {name: _of_split(corpus.splits[name], trained) for name in names}
+    known = np.unique(last_hops(trained)) if trained.kind == "composition" else None
+    return {name: _of_split(corpus.splits[name], known) for name in names}
 
 
 def few_bridges(found: dict[str, dict[str, Any]]) -> list[str]:
@@ -64,37 +67,28 @@ def few_bridges(found: dict[str, dict[str, Any]]) -> list[str]:
     ]
 
 
-def last_hops(queries: Queries) -> Int[np.ndarray, "n 2"]:
-    """(last bridge, last relation) of each composition, as token ids."""
-    return np.column_stack([queries.bridge_ids[:, -1], queries.token_ids[:, -1]])
+def last_hops(queries: Queries) -> Int[np.ndarray, " n"]:
+    """One integer per composition for its last bridge and its last relation."""
+    bridge, relation = queries.bridge_ids[:, -1].astype(np.int64), queries.token_ids[:, -1]
+    return bridge * len(queries.vocab) + relation
 
 
-def second_hop_seen(queries: Queries, trained: Queries) -> np.ndarray:
-    """Mask of the questions whose last hop is the last hop of a trained question."""
-    size = len(queries.vocab)
-    asked, known = (
-        rows[:, 0].astype(np.int64) * size + rows[:, 1]
-        for rows in map(last_hops, (queries, trained))
-    )
-    return np.isin(asked, known)
-
-
-def _of_split(queries: Queries, trained: Queries) -> dict[str, Any]:
-    row: dict[str, Any] = {"questions": len(queries), "answers": _numbers(queries.answer_ids)}
-    if queries.kind != "composition":
+def _of_split(queries: Queries, trained_hops: Int[np.ndarray, " k"] | None) -> dict[str, Any]:
+    answers = np.bincount(queries.answer_ids)
+    row: dict[str, Any] = {"questions": len(queries), "answers": _numbers(answers)}
+    if trained_hops is None:
         return row
-    bridges = queries.bridge_ids[:, 0]
-    often = np.sort(np.bincount(bridges))[::-1] if len(bridges) else np.empty(0, np.int64)
-    size = len(queries.vocab)
-    pair = last_hops(queries).astype(np.int64)
+    bridges, hops = np.bincount(queries.bridge_ids[:, 0]), last_hops(queries)
+    often = np.cumsum(np.sort(bridges)[::-1])
+    pairs, times = np.unique(hops, return_counts=True)
     return row | {
         "bridges": _numbers(bridges),
-        "pairs": _numbers(pair[:, 0] * size + pair[:, 1]),
-        "half": int((np.cumsum(often) < len(bridges) / 2).sum()) + bool(len(bridges)),
-        "second_hop_seen": int(second_hop_seen(queries, trained).sum()),
+        "pairs": _numbers(times),
+        "half": int((often < len(queries) / 2).sum()) + bool(len(queries)),
+        "second_hop_seen": int(times[np.isin(pairs, trained_hops)].sum()),
     }
 
 
-def _numbers(values: Int[np.ndarray, " n"]) -> dict[str, float]:
-    count, effective = effective_number(values)
+def _numbers(counts: Int[np.ndarray, " k"]) -> dict[str, float]:
+    count, effective = _of_counts(counts)
     return {"count": count, "effective": round(effective, 2)}

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from circuits.corpus.corpus import Corpus
+from circuits.corpus.names import TEST_QUESTIONS, TRAIN, TRAINED_QUESTIONS
 from circuits.corpus.queries import Queries
-from circuits.corpus.split_names import TEST_QUESTIONS, TRAIN, TRAINED_QUESTIONS
 
 
 class LeakageError(AssertionError):

@@ -25,9 +25,9 @@ import numpy as np
 from jaxtyping import Int
 
 from circuits.corpus.corpus import Corpus
+from circuits.corpus.names import SHORTCUT_WORDS, TEST_QUESTIONS, TRAIN
 from circuits.corpus.queries import Queries
 from circuits.corpus.relation_rules import RelationRules
-from circuits.corpus.split_names import TEST_QUESTIONS, TRAIN
 
 COMPOSITION_SHORTCUTS: dict[str, tuple[int, ...]] = {
     "h_r2": (0, -1),
@@ -42,20 +42,6 @@ COMPARISON_SHORTCUTS: dict[str, tuple[int, ...]] = {
     "attribute": (0,),
     "majority": (),
 }
-
-SHORTCUT_WORDS: dict[str, str] = {
-    "h_r2": "(subject, relation 2)",
-    "r1_r2": "(relation 1, relation 2)",
-    "h_r1": "(subject, relation 1)",
-    "majority": "majority",
-    "copy_subject": "copying the subject",
-    "inverse_r1": "undoing relation 1",
-    "same_fact": "the same fact under another relation",
-    "one_fact": "one fact of the subject",
-    "attribute_entity_1": "(attribute, entity 1)",
-    "attribute": "(attribute)",
-}
-"""What each shortcut goes by, for people."""
 
 
 def baselines(corpus: Corpus) -> dict[str, dict[str, float]]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from circuits.corpus.split_names import ID_TEST, TRAIN
+from circuits.corpus.names import ID_TEST, TRAIN
 
 MEMORIZED = 0.99
 """Accuracy on trained inferred facts from which they count as memorized."""

@@ -13,6 +13,7 @@ from random_graphs import people_and_places, random_graph
 from typer.testing import CliRunner
 
 from app.cli.data import chosen_recipe, data_command
+from app.cli.main import main
 from circuits.errors import HopscopeError
 
 app = typer.Typer()
@@ -201,3 +202,13 @@ def test_paths_that_can_never_be_asked_are_named_apart_from_phi(tmp_path):
     text = _text(_file(tmp_path, rows), "--set", "source.multi_valued='mark'")
     assert "1 paths over 1 keys with several objects (with them phi would be 0.500)" in text
     assert re.search(r"phi +│ 0\.250", text)
+
+
+def test_a_refusal_shows_a_hostile_name_as_text(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["hopscope", "data", "no\x1b[31mfile"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert "\x1b" not in said
+    assert said.startswith("hopscope: unknown source")

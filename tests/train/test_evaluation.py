@@ -6,7 +6,7 @@ import pytest
 import torch
 from hand_wired import random_corpus, random_model
 
-from circuits.corpus.split_names import ATOMIC_ID, ID_TEST
+from circuits.corpus.names import ATOMIC_ID, ID_TEST
 from train.evaluation import Evaluator, macro_average
 from train.losses import cross_entropy
 

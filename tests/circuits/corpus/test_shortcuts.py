@@ -8,7 +8,8 @@ from random_graphs import random_graph, recipe
 from circuits import open_run
 from circuits.corpus.build import build_corpus
 from circuits.corpus.corpus import Corpus
-from circuits.corpus.shortcuts import SHORTCUT_WORDS, baselines, best_shortcut, verdict
+from circuits.corpus.names import SHORTCUT_WORDS
+from circuits.corpus.shortcuts import baselines, best_shortcut, verdict
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
 

@@ -1,4 +1,4 @@
-"""The names of splits, as they stand in run folders, recipes and results."""
+"""The names of splits and of shortcuts, as they stand in run folders, recipes and results."""
 
 from __future__ import annotations
 
@@ -26,3 +26,17 @@ IDENTITY = "identity"
 
 TRAINED_QUESTIONS = (TRAIN, INJECTED)
 TEST_QUESTIONS = (ID_TEST, OOD_TEST, IO_TEST, OI_TEST, HELDOUT_REAL, HELDOUT_DERIVED)
+
+SHORTCUT_WORDS: dict[str, str] = {
+    "h_r2": "(subject, relation 2)",
+    "r1_r2": "(relation 1, relation 2)",
+    "h_r1": "(subject, relation 1)",
+    "majority": "majority",
+    "copy_subject": "copying the subject",
+    "inverse_r1": "undoing relation 1",
+    "same_fact": "the same fact under another relation",
+    "one_fact": "one fact of the subject",
+    "attribute_entity_1": "(attribute, entity 1)",
+    "attribute": "(attribute)",
+}
+"""What each shortcut goes by, for people."""
