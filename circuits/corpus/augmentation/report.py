@@ -58,16 +58,18 @@ def describe(
     notes: Iterable[str],
 ) -> AugmentationReport:
     """The report on a graph before and after."""
+    phi_before, phi_r_before, bridges_before = first = _measured(before)
+    phi_after, phi_r_after, bridges_after = first if after is before else _measured(after)
     return AugmentationReport(
         phi_trained=phi_trained,
         facts_before=len(before),
         facts_after=len(after),
-        phi_before=phi(before),
-        phi_after=phi(after),
-        phi_r_before=_by_name(before),
-        phi_r_after=_by_name(after),
-        bridges_before=round(effective_bridges(before), 2),
-        bridges_after=round(effective_bridges(after), 2),
+        phi_before=phi_before,
+        phi_after=phi_after,
+        phi_r_before=phi_r_before,
+        phi_r_after=phi_r_after,
+        bridges_before=bridges_before,
+        bridges_after=bridges_after,
         added=added,
         provenance={name: after.count(name) for name in PROVENANCES},
         new_entities=len(after.entities) - len(before.entities),
@@ -75,6 +77,11 @@ def describe(
         types=types,
         notes=list(notes),
     )
+
+
+def _measured(graph: KnowledgeGraph) -> tuple[float, dict[str, float], float]:
+    """phi, phi_r by relation, effective number of bridges."""
+    return phi(graph), _by_name(graph), round(effective_bridges(graph), 2)
 
 
 def _by_name(graph: KnowledgeGraph) -> dict[str, float]:
