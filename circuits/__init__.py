@@ -17,7 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from circuits.corpus.corpus import Corpus, build_corpus
+    from circuits.corpus.build import build_corpus
+    from circuits.corpus.corpus import Corpus
     from circuits.corpus.queries import Queries, Query
     from circuits.corpus.vocab import Vocab
     from circuits.errors import HopscopeError
@@ -69,7 +70,7 @@ _HOME = {
     "Recipe": "circuits.recipes.schema",
     "Run": "circuits.runs.run",
     "Vocab": "circuits.corpus.vocab",
-    "build_corpus": "circuits.corpus.corpus",
+    "build_corpus": "circuits.corpus.build",
     "load_recipe": "circuits.recipes.schema",
     "load_source": "circuits.graph.sources",
     "open_run": "circuits.runs.run",

@@ -17,7 +17,7 @@ MODULES_PER_ROOM = 22
 ROOMS: dict[str, str] = {
     "circuits": "",
     "circuits.recipes": "circuits",
-    "circuits.graph": "circuits",
+    "circuits.graph": "circuits circuits.recipes",
     "circuits.graph.sources": "circuits circuits.graph",
     "circuits.corpus": "circuits circuits.graph circuits.graph.sources circuits.recipes "
     "circuits.corpus.augmentation",
@@ -40,7 +40,7 @@ ROOMS: dict[str, str] = {
     "analyses.questions",
     "analyses.over_training": "circuits circuits.runs analyses analyses.circuits "
     "analyses.interventions",
-    "analyses.figures": "circuits circuits.runs analyses analyses.over_training "
+    "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.over_training "
     "analyses.figures.specs analyses.figures.builders analyses.figures.renderers.matplotlib "
     "analyses.figures.renderers.plotly",
     "analyses.figures.specs": "circuits",

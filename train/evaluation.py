@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
+from circuits.corpus.names import TRAIN
 from circuits.model.hook_free import Precision, fast_logits
 from circuits.model.plain import PlainTransformer
-from circuits.runs.grok import TRAIN_SPLIT
 from train.batches import Batch
 from train.losses import SampleLoss
 from train.measures import zero_loss_share
@@ -33,6 +34,7 @@ class Evaluator:
         width = max(corpus.splits[name].token_ids.shape[1] for name in self.splits)
         generator = torch.Generator().manual_seed(seed)
         parts: list[Batch] = []
+        self._bridges: dict[str, Tensor] = {}
         for name in self.splits:
             queries = corpus.splits[name]
             chosen = torch.randperm(len(queries), generator=generator)[:items].sort().values
@@ -41,6 +43,9 @@ class Evaluator:
             last = torch.full((len(chosen),), tokens.shape[1] - 1)
             padded = torch.nn.functional.pad(tokens, (0, missing))
             parts.append(Batch(padded, last, queries.answer[chosen]))
+            if queries.kind == "composition":
+                bridge = queries.bridge[chosen]
+                self._bridges[name] = torch.unique(bridge, return_inverse=True)[1]
         self.counts = [len(part.answer) for part in parts]
         self.data = Batch(*(torch.cat(c).to(device) for c in zip(*parts, strict=True)))
 
@@ -50,7 +55,9 @@ class Evaluator:
     ) -> dict[str, float]:
         """Loss in nats and accuracy of every split, and the share of zero losses.
 
-        Keys: "loss/<split>", "accuracy/<split>", and "zero_loss_share" of the trained questions.
+        Keys: "loss/<split>", "accuracy/<split>", for compositions "macro_accuracy/<split>" (the
+        mean over bridges of the accuracy on each one's questions, which a few frequent bridges
+        cannot carry), and "zero_loss_share" of the trained questions.
         """
         was_training = model.training
         model.eval()
@@ -68,6 +75,17 @@ class Evaluator:
         for name, loss, right in zip(self.splits, split_losses, split_correct, strict=True):
             row[f"loss/{name}"] = float(loss.double().mean())
             row[f"accuracy/{name}"] = float(right.double().mean())
-            if name == TRAIN_SPLIT:
+            if name in self._bridges:
+                row[f"macro_accuracy/{name}"] = macro_average(right, self._bridges[name])
+            if name == TRAIN:
                 row["zero_loss_share"] = zero_loss_share(loss)
         return row
+
+
+def macro_average(right: Bool[Tensor, " n"], group: Int[Tensor, " n"]) -> float:
+    """Mean over groups 0, 1, ... of the share of right answers within each.
+
+    >>> macro_average(torch.tensor([True, True, True, False]), torch.tensor([0, 0, 0, 1]))
+    0.5
+    """
+    return float((torch.bincount(group, right.double()) / torch.bincount(group)).mean())

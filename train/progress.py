@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from circuits.printable import printable
 from circuits.runs.grok import ID_SPLIT
 
 REFRESH_S = 0.2
@@ -27,7 +28,7 @@ class TrainingProgress:
             start: Number of steps already done.
             show: False to show nothing.
         """
-        self._console = Console(file=sys.stderr)
+        self._console = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
         self._show = show
         self._bar: Progress | None = None
         if show and self._console.is_terminal:
@@ -80,10 +81,10 @@ class TrainingProgress:
             speed = row.get("steps_per_s", 0.0)
             self._console.print(
                 f"step {row['step']:,}/{self._total:,}  {self._numbers}  {speed:.0f} steps/s",
-                highlight=False,
             )
 
     def say(self, sentence: str) -> None:
         """Print a sentence."""
         if self._show:
-            self._console.print(sentence, highlight=False, soft_wrap=True)  # commands stay whole
+            text = printable(sentence, keep="\n")
+            self._console.print(text, soft_wrap=True)  # commands stay whole

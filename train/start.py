@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 
-from circuits.corpus.corpus import Corpus, build_corpus
+from circuits.corpus.build import build_corpus
+from circuits.corpus.corpus import Corpus
+from circuits.corpus.diversity import few_bridges
 from circuits.model.config import ModelConfig
 from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import Recipe
@@ -34,11 +36,12 @@ def start_run(recipe: Recipe, out: Path, *, show: bool) -> None:
         corpus = build_corpus(recipe)
         trainer = _new_trainer(recipe, corpus, group)
         session = Session(recipe, corpus, trainer, out)
+        warnings = few_bridges(corpus.report["diversity"])
         facts = {"model": trainer.model.cfg.to_json(), **circumstances(trainer)}
         with (
             RunWriter.create(out, recipe, corpus, facts) if group.is_first else nullcontext()
         ) as writer:
-            session.run(writer, show=show)
+            session.run(writer, *warnings, show=show)
         group.barrier()
 
 

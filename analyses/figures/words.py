@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from circuits.corpus.names import SHORTCUT_WORDS
+
 BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BROWN = range(7)
 
 
@@ -68,6 +70,7 @@ SPLITS = {
     "identity": Split("identity examples", "Identity", ORANGE),
     "injected": Split("injected compositions", "Injected", PINK),
     "heldout_real": Split("held-out real questions", "Held-out real", GREEN),
+    "heldout_derived": Split("held-out derived compositions", "Held-out derived", BROWN),
 }  # fmt: skip
 """In the order in which they are listed."""
 
@@ -91,15 +94,7 @@ TARGETS = {
     "answer": Target("answer", "the answer", "t", GREEN),
 }
 
-SHORTCUTS = {
-    "h_r1": "(subject, relation 1)",
-    "h_r2": "(subject, relation 2)",
-    "r1_r2": "(relation 1, relation 2)",
-    "attribute_entity_1": "(attribute, entity 1)",
-    "attribute_entity_2": "(attribute, entity 2)",
-    "attribute": "the attribute alone",
-    "majority": "the most frequent answer",
-}
+SHORTCUTS = SHORTCUT_WORDS
 """What an answerer goes by that does not compose."""
 
 CONTROLS = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.terminal import say
 from circuits.errors import HopscopeError, unknown_name
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def analyze_command(
     for name in chosen:
         _tell(name, analyze(opened, name, **how, again=again, **options))
         if set_ or splits:
-            typer.echo(f"figures: hopscope export {run} {name}{_as_typed(set_ or [], splits)}")
+            say(f"figures: hopscope export {run} {name}{_as_typed(set_ or [], splits)}")
 
 
 def _as_typed(options: list[str], splits: str | None) -> str:
@@ -83,9 +84,9 @@ def _tell(name: str, result: xr.Dataset) -> None:
     from analyses.circuits.faithfulness import warnings_of
 
     n = ", ".join(f"{s} {k}" for s, k in zip(result.split.values, result.n.values, strict=True))
-    typer.echo(f"{name}: {result.sizes['step']} checkpoints; examples: {n}")
+    say(f"{name}: {result.sizes['step']} checkpoints; examples: {n}")
     for warning in warnings_of(result):
-        typer.echo(f"{name}: {warning}")
+        say(f"{name}: {warning}")
 
 
 def _checked(
@@ -115,17 +116,17 @@ def _explain(names: list[str]) -> None:
             raise unknown_name("analysis", name, CATALOG)
     for entry in [CATALOG[name] for name in names] or CATALOG.values():
         known = entry.options_type.model_fields
-        typer.echo(f"{entry.name} ({', '.join(entry.tasks)})")
-        typer.echo(f"    {entry.about}")
+        say(f"{entry.name} ({', '.join(entry.tasks)})")
+        say(f"    {entry.about}")
         if not names:
             options = ", ".join(f"{key}={field.default!r}" for key, field in known.items())
-            typer.echo(f"    options: {options}\n")
+            say(f"    options: {options}\n")
             continue
         for key, field in known.items():
             about = " ".join((field.description or "").split())
-            typer.echo(f"    --set {key}={field.default!r}: {about}".removesuffix(": "))
+            say(f"    --set {key}={field.default!r}: {about}".removesuffix(": "))
     if not names:
-        typer.echo("hopscope analyze --list NAME explains the options of an analysis.")
+        say("hopscope analyze --list NAME explains the options of an analysis.")
 
 
 def parse_option(text: str) -> tuple[str, Any]:

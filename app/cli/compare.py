@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.terminal import say
 from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ def compare_command(
     for name in figures(agreement) if out else ():
         path = out / f"circuit_agreement_{name}.{format_.lower().removeprefix('.')}"  # type: ignore[operator]
         export(figure(agreement, name), path, "page")
-        typer.echo(str(path))
+        say(str(path))
 
 
 def _show_spread(ds: xr.Dataset) -> None:
     from analyses.over_training.seeds import MEASURES
 
     for analysis, step in json.loads(ds.attrs["steps"]).items():
-        typer.echo(f"{analysis}: at step {step:,}, the last at which all runs have it")
+        say(f"{analysis}: at step {step:,}, the last at which all runs have it")
     for name, (text, unit) in MEASURES.items():
         one = ds.sel(measure=name)
         if int(one["mean_n"]) == 0:
@@ -55,7 +56,7 @@ def _show_spread(ds: xr.Dataset) -> None:
         ends = [f"{float(one[f'mean_{end}']):{digits}}" for end in ("low", "high")]
         interval = f" [{', '.join(ends)}]" if "nan" not in ends else ""
         mean = f"{float(one['mean']):{digits}}{interval}, n = {int(one['mean_n'])} runs"
-        typer.echo(f"{text}: {mean}; of each: {values}")
+        say(f"{text}: {mean}; of each: {values}")
 
 
 def _show_agreement(ds: xr.Dataset) -> None:
@@ -64,8 +65,8 @@ def _show_agreement(ds: xr.Dataset) -> None:
         one = ds.sel(measure=measure)
         mean, low, high = (float(one[f"mean{end}"]) for end in ("", "_low", "_high"))
         interval = f" [{low:.2f}, {high:.2f}]" if low == low else ""
-        typer.echo(f"circuits, {text}: {mean:.2f}{interval}, n = {ds.attrs['n']} runs")
+        say(f"circuits, {text}: {mean:.2f}{interval}, n = {ds.attrs['n']} runs")
     share = ds["edge_share"].values
-    typer.echo(
+    say(
         f"edges in all circuits: {(share == 1).sum()}, in some: {((share > 0) & (share < 1)).sum()}"
     )

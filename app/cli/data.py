@@ -36,24 +36,23 @@ def data_command(
         float, typer.Option(help="phi from which the architecture is taken to grok.")
     ] = 3.6,
 ) -> None:
-    """Report on a source: phi per relation, shortcuts, splits, what augmentation would add."""
+    """Report on a source: phi per relation, shortcuts, splits, what augmentation would add.
+
+    Inverse and duplicate relations are named, with the option that leaves them out.
+    """
+    from circuits.corpus.build import source_graph
     from circuits.graph.report import graph_report
-    from circuits.graph.sources import load_source
 
     chosen = chosen_recipe(source, recipe, list(settings or ()), phi)
-    graph = load_source(
-        chosen.source.name,
-        path=chosen.source.path,
-        multi_valued=chosen.source.multi_valued,
-        options=chosen.source.options,
-    )
+    graph = source_graph(chosen.source)
     report = graph_report(graph, phi_g)
     asked = bool(recipe or settings or phi is not None or source.endswith(".toml"))
     made = _corpus(chosen, graph, report.inferred, asked)
     if as_json:
         print(json.dumps({"graph": report.to_json(), **made}, ensure_ascii=False, indent=2))
         return
-    from app.cli.tables import print_corpus, print_graph
+    from app.cli.corpus_tables import print_corpus
+    from app.cli.tables import print_graph
 
     print_graph(report, made)
     print_corpus(made)
@@ -99,7 +98,8 @@ def _corpus(recipe: Recipe, graph: KnowledgeGraph, inferred: int, asked: bool) -
             "no_corpus": f"Splits of {inferred:,} two-hop paths are computed only when a recipe is "
             "given (--recipe)."
         }
-    from circuits.corpus.corpus import build_corpus
+    from circuits.corpus.build import build_corpus
+    from circuits.corpus.shortcuts import baselines
 
     try:
         corpus = build_corpus(recipe, graph)
@@ -107,4 +107,4 @@ def _corpus(recipe: Recipe, graph: KnowledgeGraph, inferred: int, asked: bool) -
         if asked:
             raise
         return {"no_corpus": f"With the default recipe there are no splits: {error}"}
-    return {"corpus": corpus.report, "baselines": corpus.baselines()}
+    return {"corpus": corpus.report, "baselines": baselines(corpus)}

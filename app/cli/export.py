@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.analyze import parse_option
+from app.cli.terminal import say
 from circuits.errors import HopscopeError, unknown_name
 
 if TYPE_CHECKING:
@@ -59,15 +60,15 @@ def export_command(
     available, missing = _available(opened, figures or [], set_ or [], splits)
     if list_:
         for found in available.values():
-            typer.echo(f"{found.name}\n    {found.about}")
+            say(f"{found.name}\n    {found.about}")
         return
     folder = out or opened.figures_dir / ("other-settings" if set_ or splits else "")
     for found in chosen_figures(available, figures or ()):
         path = folder / f"{found.name}.{file_format}"
         export(found.make(step), path, width, theme=theme, title=title)
-        typer.echo(str(path))
+        say(str(path))
     if missing and not figures:
-        typer.echo(f"not analyzed yet, so without figures: {', '.join(missing)}", err=True)
+        say(f"not analyzed yet, so without figures: {', '.join(missing)}", err=True)
 
 
 def _available(

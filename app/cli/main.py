@@ -1,6 +1,6 @@
 """The `hopscope` command: one sub-command per thing a user wants done.
 
-Each command lives in its own `app/commands_*.py` and imports what is heavy only when it runs, so
+Each command lives in its own module beside this one and imports what is heavy only when it runs, so
 that `hopscope --help` answers at once.
 """
 
@@ -15,6 +15,7 @@ from app.cli.app import app_command
 from app.cli.compare import compare_command
 from app.cli.data import data_command
 from app.cli.export import export_command
+from app.cli.terminal import say
 from app.cli.train import sweep_command, train_command
 from circuits.errors import HopscopeError
 
@@ -39,7 +40,7 @@ def main() -> None:
     try:
         cli()
     except HopscopeError as error:
-        print(f"hopscope: {error}", file=sys.stderr)
+        say(f"hopscope: {error}", err=True)
         sys.exit(2)
 
 

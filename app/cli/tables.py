@@ -1,18 +1,23 @@
-"""The tables that `hopscope data` prints."""
+"""The tables on a graph that `hopscope data` prints."""
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections import Counter
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from app.cli.terminal import terminal
+from circuits.graph.overlaps import RelationOverlap
 from circuits.graph.report import GraphReport
+from circuits.printable import printable
 
 _PAIRS = 8  # relation pairs shown; JSON has more
 _RELATIONS = 40  # relations shown, those that are trained least; JSON has all
 _EXAMPLES = 5  # merged names shown
-_SPLITS_TITLE = "Splits, with what an answerer reaches that sees these parts of the question alone"
+_OVERLAPS = 10
 
 Made = dict[str, Any]
 """`corpus` and `baselines` of the recipe, or `no_corpus` with the reason."""
@@ -20,49 +25,24 @@ Made = dict[str, Any]
 
 def print_graph(report: GraphReport, made: Made) -> None:
     """What the source gave: totals, phi per relation before and after augmentation, warnings."""
-    console = Console()
+    console = terminal()
     console.print(_totals(report))
     console.print(_relations(report, made))
     if report.relation_pairs:
         console.print(_pairs(report))
-    _print_verdict(console, report)
-    _print_notes(console, report.notes)
-    for remark in report.remarks:
-        console.print(f"- {remark}", markup=False, highlight=False)
-
-
-def print_corpus(made: Made) -> None:
-    """What augmentation adds, the split sizes, and the shortcut baselines."""
-    console = Console()
-    if "no_corpus" in made:
-        console.print(made["no_corpus"], markup=False, highlight=False)
-        return
-    report = made["corpus"]
-    augmentation = report["augmentation"]
-    table = Table("", "before", "after", title="Augmentation", title_justify="left")
-    table.add_row(
-        "atomic facts", f"{augmentation['facts_before']:,}", f"{augmentation['facts_after']:,}"
-    )
-    table.add_row("phi", f"{augmentation['phi_before']:.3f}", f"{augmentation['phi_after']:.3f}")
-    table.add_row("phi of what is trained", "", f"{report['phi_trained']:.3f}")
-    for mode, counts in augmentation["added"].items():
-        for provenance, n in counts.items():
-            table.add_row(f"{mode}: {provenance.replace('_', ' ')}", "", f"+{n:,}")
-    console.print(table)
-    for relation, why in augmentation["unreachable"].items():
-        console.print(f"- {relation}: {why}", markup=False, highlight=False)
-    console.print(_splits(report, made["baselines"]))
-    for note in (*augmentation["notes"], *report["notes"]):
-        console.print(f"- {note}", markup=False, highlight=False)
+    for line in (*_overlaps(report.overlaps), *_verdict(report)):
+        console.print(printable(line))
+    for line in (*_what_was_read(report.notes), *report.remarks):
+        console.print(f"- {printable(line)}")
 
 
 def _totals(report: GraphReport) -> Table:
-    table = Table(title=report.name, show_header=False, title_justify="left")
+    table = Table(title=printable(report.name), show_header=False, title_justify="left")
     origins = ", ".join(f"{n:,} {p.replace('_', ' ')}" for p, n in report.provenance.items() if n)
     rows = [
         ("entities", f"{report.entities:,} ({report.subjects:,} with outgoing facts)"),
         ("atomic facts", f"{report.atomic:,} ({origins})"),
-        ("inferred facts (two-hop paths)", f"{report.inferred:,}"),
+        ("inferred facts (two-hop paths that can be asked)", f"{report.inferred:,}"),
         ("phi", f"{report.phi:.3f}"),
         (
             "mean out-degree",
@@ -70,12 +50,12 @@ def _totals(report: GraphReport) -> Table:
         ),
         (
             "Lemma 1: two-hop paths of a random graph",
-            f"{report.lemma_1_paths:,.0f} predicted, {report.inferred:,} found",
+            f"{report.lemma_1_paths:,.0f} predicted, {report.all_paths:,} found",
         ),
         (
-            "ambiguous",
-            f"{report.multi_valued_keys:,} keys with several objects, "
-            f"{report.ambiguous_paths:,} paths over them",
+            "never asked, being ambiguous",
+            f"{report.ambiguous_paths:,} paths over {report.multi_valued_keys:,} keys with several "
+            f"objects (with them phi would be {report.all_paths / report.atomic:.3f})",
         ),
         ("true facts held back", f"{report.held_back:,}"),
     ]
@@ -85,6 +65,8 @@ def _totals(report: GraphReport) -> Table:
         rows += [
             ("answerable from (h, r2) alone", f"{cuts.h_r2:.1%}{sampled}"),
             ("answerable from (r1, r2) alone", f"{cuts.r1_r2:.1%}{sampled}"),
+            ("answerable from (h, r1) alone", f"{cuts.h_r1:.1%}{sampled}"),
+            ("answered by their own subject", f"{cuts.copy_subject:.1%}{sampled}"),
             ("most frequent answer", f"{cuts.majority:.1%}{sampled}"),
         ]
     for row in rows:
@@ -102,7 +84,7 @@ def _relations(report: GraphReport, made: Made) -> Table:
         later = after.get(relation.name)
         final = relation.phi_r if later is None else later
         table.add_row(
-            relation.name,
+            printable(relation.name),
             f"{relation.facts:,}",
             f"{relation.inferred:,}",
             f"{relation.phi_r:.2f}",
@@ -121,24 +103,45 @@ def _pairs(report: GraphReport) -> Table:
     table.add_column("paths", justify="right")
     table.add_column("phi", justify="right")
     for pair in report.relation_pairs[:_PAIRS]:
-        table.add_row(pair.relation_1, pair.relation_2, f"{pair.inferred:,}", f"{pair.phi:.2f}")
+        names = printable(pair.relation_1), printable(pair.relation_2)
+        table.add_row(*names, f"{pair.inferred:,}", f"{pair.phi:.2f}")
     return table
 
 
-def _splits(report: dict[str, Any], baselines: dict[str, dict[str, float]]) -> Table:
-    shortcuts = sorted({name for rates in baselines.values() for name in rates})
-    table = Table(title=_SPLITS_TITLE, title_justify="left")
-    table.add_column("split")
-    for column in ("queries", *shortcuts):
-        table.add_column(column, justify="right")
-    for split, n in report["splits"].items():
-        rates = baselines.get(split, {})
-        cells = (f"{rates[s]:.1%}" if s in rates else "" for s in shortcuts)
-        table.add_row(split, f"{n:,}", *cells)
-    return table
+def _overlaps(found: tuple[RelationOverlap, ...]) -> list[str]:
+    """Relations that state each other, and how to leave them out."""
+    if not found:
+        return []
+    said = {"duplicate": "states", "inverse": "states, turned round,", "symmetric": "turned round,"}
+    lines = ["Relations that state each other's facts, so that copying may pass for reasoning:"]
+    for one in found[:_OVERLAPS]:
+        if one.kind == "symmetric":
+            what = f"{one.relation} is its own inverse in {one.facts:,} facts ({one.share:.0%})"
+        else:
+            what = f"{one.relation} {said[one.kind]} {one.facts:,} facts of {one.other}"
+            what += f" ({one.share:.0%} of them)"
+        lines.append(f"- {one.kind}: {what}")
+    if rest := len(found) - _OVERLAPS:
+        lines += [f"- and {rest:,} more; --json has them."] * (rest > 0)
+    if names := _covering(found):
+        option = f"source.leave_out_relations={json.dumps(names, ensure_ascii=False)}"
+        lines.append(f"To leave one of each pair out: --set {shlex.quote(option)}")
+    return lines
 
 
-def _print_verdict(console: Console, report: GraphReport) -> None:
+def _covering(found: tuple[RelationOverlap, ...]) -> list[str]:
+    """Few relations of which every inverse or duplicate pair has one: the most common first."""
+    pairs = [{one.relation, one.other} for one in found if one.kind != "symmetric"]
+    smaller = {one.other for one in found}
+    names: list[str] = []
+    while pairs:
+        often = Counter(name for pair in pairs for name in pair)
+        names.append(max(often, key=lambda name: (often[name], name in smaller, name)))
+        pairs = [pair for pair in pairs if names[-1] not in pair]
+    return names
+
+
+def _verdict(report: GraphReport) -> list[str]:
     if report.fully_generalizable:
         verdict = f"Fully generalizable for phi_G = {report.phi_g:g}: every relation reaches it."
     else:
@@ -146,17 +149,17 @@ def _print_verdict(console: Console, report: GraphReport) -> None:
             f"Not fully generalizable for phi_G = {report.phi_g:g}: "
             f"{len(report.failing_relations)} of {len(report.relations)} relations are below."
         )
-    console.print(verdict, markup=False)
-    if report.lemma_2_branching is not None:
-        console.print(
-            f"Lemma 2 (random graph) asks for more than {report.lemma_2_branching:.2f} facts per "
-            f"entity of every relation; {len(report.lemma_2_failing)} of {len(report.relations)} "
-            "have fewer.",
-            markup=False,
-        )
+    if report.lemma_2_branching is None:
+        return [verdict]
+    return [
+        verdict,
+        f"Lemma 2 (random graph) asks for more than {report.lemma_2_branching:.2f} facts per "
+        f"entity of every relation; {len(report.lemma_2_failing)} of {len(report.relations)} "
+        "have fewer.",
+    ]
 
 
-def _print_notes(console: Console, notes: dict[str, Any]) -> None:
+def _what_was_read(notes: dict[str, Any]) -> list[str]:
     """What the reader did to the data, so that nothing is left out in silence."""
     lines = []
     if notes.get("duplicates"):
@@ -168,6 +171,8 @@ def _print_notes(console: Console, notes: dict[str, Any]) -> None:
             f"({policy['facts']:,} facts); policy {policy['policy']!r} left out "
             f"{policy['facts_left_out']:,} facts."
         )
+    for name, n in notes.get("left_out", {}).items():
+        lines.append(f"{name} is left out with its {n:,} facts.")
     read = notes.get("report", {})
     if read.get("broken"):
         lines.append(f"{read['broken']:,} broken lines were left out; {read['first_broken']}.")
@@ -189,5 +194,4 @@ def _print_notes(console: Console, notes: dict[str, Any]) -> None:
             f"As read, by exact strings: {exact['facts']:,} distinct triples, "
             f"{exact['paths']:,} two-hop paths, phi {exact['phi']:.3f}."
         )
-    for line in (*lines, *notes.get("reading", ())):
-        console.print(f"- {line}", markup=False, highlight=False)
+    return [*lines, *notes.get("reading", ())]

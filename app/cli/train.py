@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.terminal import say
 from circuits.errors import HopscopeError, unknown_name
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from circuits.runs.run import Run
 
 RUNS = Path("runs")
+ACCURACY = "accuracy/"
 SHOWN_OF_SWEEPS = ("accuracy/train_inferred", "accuracy/id_test", "accuracy/ood_test")
 
 
@@ -51,7 +53,7 @@ def train_command(
             raise HopscopeError("under torchrun give --out, so that all processes agree on it.")
         run = train(resolved, out or new_run_folder(recipe))
     if os.environ.get("RANK", "0") == "0":
-        typer.echo("\n".join(summary(run)))
+        say("\n".join(summary(run)))
     if run.state == "stopped":
         raise typer.Exit(130)
 
@@ -86,12 +88,12 @@ def sweep_command(
             n_jobs=jobs,
         )
     except KeyboardInterrupt:
-        typer.echo(f"Stopped; the same command goes on with what is in {folder}.", err=True)
+        say(f"Stopped; the same command goes on with what is in {folder}.", err=True)
         raise typer.Exit(130) from None
-    typer.echo(_short(table).to_string(index=False, float_format="{:.3f}".format))
-    typer.echo(f"written, with more columns, to {folder / TABLE}; see hopscope app {folder}")
+    say(_short(table).to_string(index=False, float_format="{:.3f}".format))
+    say(f"written, with more columns, to {folder / TABLE}; see hopscope app {folder}")
     if failed := int((table["error"] != "").sum()):
-        typer.echo(
+        say(
             f"{failed} of {len(table)} runs did not finish, the column error says why; "
             "the same command tries these again and leaves the others.",
             err=True,
@@ -109,6 +111,23 @@ def _short(table: pd.DataFrame) -> pd.DataFrame:
     return short.astype(object).where(short.notna(), "-")
 
 
+def _accuracy_line(run: Run, row: dict[str, Any], key: str) -> str:
+    """Accuracy of a split, over questions and over bridges, beside what a shortcut reaches."""
+    from circuits.corpus.shortcuts import verdict
+
+    split = key.removeprefix(ACCURACY)
+    line = f"  {split:<16}{row[key]:.3f}"
+    if (macro := row.get(f"macro_{key}")) is not None:
+        line += f"   over bridges {macro:.3f}"
+    bridges = run.diversity.get(split, {}).get("bridges")
+    if bridges:
+        line += f" ({bridges['count']:,}, effective {bridges['effective']:,.1f})"
+    if rates := run.baselines.get(split):
+        n = min(len(run.queries(split)), run.recipe.evaluation.items)
+        line += f"   {verdict(row[key], n, rates)}"
+    return line
+
+
 def new_run_folder(recipe: Path) -> Path:
     """runs/<recipe>-<time>, with a number behind it where that exists."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -121,21 +140,14 @@ def new_run_folder(recipe: Path) -> Path:
 
 
 def summary(run: Run) -> list[str]:
-    """What a run came to, in a few lines: accuracies beside what a shortcut reaches."""
+    """What a run came to, in a few lines: accuracies beside the best shortcut of each split."""
     rows = run.rows()
     kept = f"{len(run.steps)} checkpoint{'' if len(run.steps) == 1 else 's'}"
     lines = [f"{run.path}: {run.state} at step {run.last_step:,}, {kept}"]
     last = rows[-1] if rows else {}
     if last.get("step", run.last_step) < run.last_step:
         lines.append(f"  as evaluated at step {last['step']:,}:")
-    for key, value in last.items():
-        if key.startswith("accuracy/"):
-            split = key.removeprefix("accuracy/")
-            shortcuts = run.baselines.get(split, {})
-            beside = ", ".join(f"{n} {share:.3f}" for n, share in shortcuts.items())
-            lines.append(
-                f"  {split:<16}{value:.3f}" + (f"   (shortcuts: {beside})" if beside else "")
-            )
+    lines += [_accuracy_line(run, last, key) for key in last if key.startswith(ACCURACY)]
     grok = run.grok
     if grok.get("memorization_step") is not None:
         when = grok["grok_step"] if grok["grok_step"] is not None else "not yet"

@@ -79,9 +79,9 @@ def _opened(path: str, manifest: int) -> Run:
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the facts ...")
 def _corpus(path: str, created: str) -> Corpus:
-    from circuits.corpus.corpus import Corpus
+    from circuits.corpus import storage
 
-    return Corpus.load(Path(path))
+    return storage.load(Path(path))
 
 
 def model_of(at: Stamp, step: int) -> HookedTransformer:

@@ -27,7 +27,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from circuits.corpus.composition import remarks, sample_rows, stream
+from circuits.corpus.composition import remarks
+from circuits.corpus.draws import sample_rows, stream
+from circuits.corpus.names import ID_TEST, IO_TEST, OI_TEST, OOD_TEST, TRAIN
 from circuits.corpus.queries import Queries
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
@@ -59,10 +61,11 @@ def split_comparison(
     Raises:
         HopscopeError: if an attribute cannot be compared, or there are too few pairs for phi.
     """
-    if section.hops != 2 or section.inject_ood != "none" or section.identity_examples:
+    compositional = section.hops != 2 or section.inject_ood != "none" or section.identity_examples
+    if compositional or section.stratify != "none":
         raise HopscopeError(
-            "splits.hops, splits.inject_ood and splits.identity_examples belong to the composition "
-            "task; leave them out, or set splits.task = 'composition'."
+            "splits.hops, splits.inject_ood, splits.identity_examples and splits.stratify belong "
+            "to the composition task; leave them out, or set splits.task = 'composition'."
         )
     attributes = compared_attributes(graph, section)
     rank = value_ranks(graph, attributes) if section.comparison_form == "order" else None
@@ -122,7 +125,7 @@ def value_ranks(
         name = graph.entities[value]
         if not _is_number(name):
             raise HopscopeError(
-                f"{graph.name}: the value {name!r} is no number, and splits.comparison_form = "
+                f"{graph.name}: the value {name!r} is not a number, and splits.comparison_form = "
                 "'order' compares numbers. Use 'same', or name other relations in "
                 "splits.comparison_attributes."
             )
@@ -234,13 +237,13 @@ def _draw(
     as_io = tests.random(len(mixed)) < 0.5
     at_most = section.max_test_items
     return {
-        "train_inferred": trained,
-        "id_test": sample_rows(
+        TRAIN: trained,
+        ID_TEST: sample_rows(
             _both_orders(together[held]), max(at_most, section.id_test_items), tests
         ),
-        "ood_test": sample_rows(_both_orders(pairs["OO"]), at_most, tests),
-        "io_test": sample_rows(mixed[as_io], at_most, tests),
-        "oi_test": sample_rows(mixed[~as_io][:, ::-1], at_most, tests),
+        OOD_TEST: sample_rows(_both_orders(pairs["OO"]), at_most, tests),
+        IO_TEST: sample_rows(mixed[as_io], at_most, tests),
+        OI_TEST: sample_rows(mixed[~as_io][:, ::-1], at_most, tests),
     }
 
 

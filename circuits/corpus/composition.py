@@ -7,7 +7,8 @@ arXiv 2505.23653):
 2. All chains of facts (h, r1, b), (b, r2, t) are enumerated. A chain over a key
    (subject, relation) with several objects is ambiguous: neither trained nor tested.
 3. Chains of ID facts only (II) are divided into a held-out ID test and the pool; of the pool
-   round(phi * number of ID facts) are trained.
+   round(phi * number of ID facts) are trained. With splits.stratify = "bridge" every draw takes
+   chains over all bridges in turn.
 4. Chains of OOD facts only (OO) are the OOD test. Chains with one OOD fact are never trained
    (unless injected): IO has it as the last hop, OI as the first.
 
@@ -22,6 +23,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Int
 
+from circuits.corpus.draws import halved, sampled, stream
+from circuits.corpus.names import (
+    HELDOUT_DERIVED,
+    HELDOUT_REAL,
+    ID_TEST,
+    INJECTED,
+    IO_TEST,
+    OI_TEST,
+    OOD_TEST,
+    TRAIN,
+)
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.graph.paths import two_hop_paths
@@ -29,15 +41,6 @@ from circuits.recipes.schema import SplitsSection
 
 MAX_CHAINS = 40_000_000
 """More chains than this are refused: they would not fit into a workstation's memory."""
-
-# Every random choice has a stream of its own, so that changing one setting (phi, say) leaves
-# the choices made before it as they were.
-_STREAMS = ("id_ood", "heldout_real", "id_test", "pool", "tests", "inject", "labels")
-
-
-def stream(seed: int, name: str) -> np.random.Generator:
-    """The random stream of one choice, by the recipe's seed and the choice's name."""
-    return np.random.default_rng([seed, 1 + _STREAMS.index(name)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,16 @@ class Partition:
     """Chains before sampling: II, IO, OI, OO, ambiguous, chains, facts_id, facts_ood."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the report: small and empty splits."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealQuestions:
+    """Chains of facts that a source's records hold."""
+
+    asked: Int[np.ndarray, "a 2"]
+    """What the source asks."""
+    derived: Int[np.ndarray, "d 2"]
+    """What its records imply and nobody asks."""
 
 
 def draw_in_distribution(n_facts: int, ood_share: float, seed: int) -> Bool[np.ndarray, " n_facts"]:
@@ -84,7 +97,7 @@ def split_composition(
     section: SplitsSection,
     phi: float | None,
     seed: int,
-    real_questions: Int[np.ndarray, "q hops"] | None = None,
+    real_questions: RealQuestions | None = None,
 ) -> Partition:
     """Divide facts and chains as the module's procedure says.
 
@@ -93,7 +106,7 @@ def split_composition(
         section: What is asked for.
         phi: Trained inferred facts per ID fact; None trains the whole pool.
         seed: The recipe's seed.
-        real_questions: Chains of the source's own questions, held out before all others.
+        real_questions: Chains of the source's own records, held out before all others.
 
     Raises:
         HopscopeError: if there is no chain to train on, or fewer than phi asks for.
@@ -108,18 +121,15 @@ def split_composition(
             'compared with splits.task = "comparison".'
         )
     heldout, rest = _hold_out_real(graph, groups["II"], section, seed, real_questions)
-    test, pool = _halve(rest, section.id_test_items, stream(seed, "id_test"))
-    chains = {
-        "train_inferred": _draw_trained(graph, pool, phi, counts["facts_id"], seed),
-        "id_test": test,
-    }
-    if section.heldout_real_items:
-        chains["heldout_real"] = heldout
+    bridge = graph.facts[:, 2] if section.stratify == "bridge" else None
+    test, pool = halved(rest, section.id_test_items, stream(seed, "id_test"), bridge)
+    wanted = _n_trained(graph, len(pool), phi, counts["facts_id"])
+    chains = {TRAIN: sampled(pool, wanted, stream(seed, "pool"), bridge), ID_TEST: test, **heldout}
     if section.inject_ood != "none":
-        chains["injected"], groups["IO"], groups["OI"] = _inject(groups, mask, section, seed)
+        chains[INJECTED], groups["IO"], groups["OI"] = _inject(groups, mask, section, seed)
     draw = stream(seed, "tests")
-    for name, group in (("ood_test", "OO"), ("io_test", "IO"), ("oi_test", "OI")):
-        chains[name] = sample_rows(groups[group], section.max_test_items, draw)
+    for name, group in ((OOD_TEST, "OO"), (IO_TEST, "IO"), (OI_TEST, "OI")):
+        chains[name] = sampled(groups[group], section.max_test_items, draw, bridge)
     sizes = {name: len(rows) for name, rows in chains.items()}
     return Partition(mask, chains, counts, remarks(sizes, section))
 
@@ -144,40 +154,17 @@ def _grouped(
     return groups, counts
 
 
-def sample_rows(
-    rows: Int[np.ndarray, "n k"], at_most: int, draw: np.random.Generator
-) -> Int[np.ndarray, "m k"]:
-    """A random subset of rows in their old order, all of them if there are no more."""
-    if len(rows) <= at_most:
-        return rows
-    return rows[np.sort(draw.permutation(len(rows))[:at_most])]
-
-
-def _halve(
-    rows: Int[np.ndarray, "n hops"], items: int, draw: np.random.Generator
-) -> tuple[Int[np.ndarray, "t hops"], Int[np.ndarray, "p hops"]]:
-    """(held out, rest): `items` of the rows, but at most half of them, are held out."""
-    held = np.zeros(len(rows), bool)
-    held[draw.permutation(len(rows))[: min(items, len(rows) // 2)]] = True
-    return rows[held], rows[~held]
-
-
-def _draw_trained(
-    graph: KnowledgeGraph,
-    pool: Int[np.ndarray, "n hops"],
-    phi: float | None,
-    n_id: int,
-    seed: int,
-) -> Int[np.ndarray, "m hops"]:
-    wanted = len(pool) if phi is None else round(phi * n_id)
-    if wanted > len(pool):
+def _n_trained(graph: KnowledgeGraph, n_pool: int, phi: float | None, n_id: int) -> int:
+    """Number of trained inferred facts; refuses more than the pool has."""
+    wanted = n_pool if phi is None else round(phi * n_id)
+    if wanted > n_pool:
         raise HopscopeError(
             f"{graph.name}: augmentation.phi = {phi:g} needs {wanted:,} trained inferred facts "
-            f"for its {n_id:,} ID facts, but there are {len(pool):,} besides the held-out ones; "
-            f"the highest phi here is {np.floor(1000 * len(pool) / n_id) / 1000:g}. Lower "
+            f"for its {n_id:,} ID facts, but there are {n_pool:,} besides the held-out ones; "
+            f"the highest phi here is {np.floor(1000 * n_pool / n_id) / 1000:g}. Lower "
             "augmentation.phi or splits.id_test_items, or allow more augmentation.modes."
         )
-    return sample_rows(pool, wanted, stream(seed, "pool"))
+    return wanted
 
 
 def _hold_out_real(
@@ -185,21 +172,35 @@ def _hold_out_real(
     pool: Int[np.ndarray, "n hops"],
     section: SplitsSection,
     seed: int,
-    questions: Int[np.ndarray, "q hops"] | None,
-) -> tuple[Int[np.ndarray, "t hops"], Int[np.ndarray, "p hops"]]:
-    """(held out, rest): II chains of real facts, the source's own questions where it has any."""
+    questions: RealQuestions | None,
+) -> tuple[dict[str, Int[np.ndarray, "t hops"]], Int[np.ndarray, "p hops"]]:
+    """(held out by split, rest): II chains of real facts.
+
+    Of a source that asks questions: those, and then what its records imply.
+    """
     if not section.heldout_real_items:
-        return pool[:0], pool
+        return {}, pool
     real = (graph.provenance == PROVENANCES.index("real"))[pool].all(1)
+    groups = {HELDOUT_REAL: real}
     if questions is not None:
-        asked = np.concatenate([questions.astype(pool.dtype), pool])
-        same = np.unique(asked, axis=0, return_inverse=True)[1].reshape(-1)
-        real &= np.isin(same[len(questions) :], same[: len(questions)])
-    candidates = np.flatnonzero(real)
-    held = np.zeros(len(pool), bool)
-    order = stream(seed, "heldout_real").permutation(candidates)
-    held[order[: min(section.heldout_real_items, len(pool) // 4)]] = True
-    return pool[held], pool[~held]
+        asked, derived = (_among(pool, rows) for rows in (questions.asked, questions.derived))
+        groups = {HELDOUT_REAL: real & asked, HELDOUT_DERIVED: real & derived & ~asked}
+    draw, free = stream(seed, "heldout_real"), min(section.heldout_real_items, len(pool) // 4)
+    chains, rest = {}, np.ones(len(pool), bool)
+    for name, group in groups.items():
+        chosen = np.sort(draw.permutation(np.flatnonzero(group))[:free])
+        if len(chosen) or name == HELDOUT_REAL:
+            chains[name], rest[chosen], free = pool[chosen], False, free - len(chosen)
+    return chains, pool[rest]
+
+
+def _among(
+    rows: Int[np.ndarray, "n hops"], wanted: Int[np.ndarray, "q hops"]
+) -> Bool[np.ndarray, " n"]:
+    """Which rows are among the wanted ones."""
+    both = np.concatenate([wanted.astype(rows.dtype), rows])
+    same = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
+    return np.isin(same[len(wanted) :], same[: len(wanted)])
 
 
 def _inject(
@@ -230,10 +231,10 @@ def _inject(
 def remarks(sizes: dict[str, int], section: SplitsSection) -> list[str]:
     """Sentences on the test splits that are empty or smaller than asked for."""
     notes = []
-    wanted = {"id_test": section.id_test_items, "heldout_real": section.heldout_real_items}
+    wanted = {ID_TEST: section.id_test_items, HELDOUT_REAL: section.heldout_real_items}
     for name, size in sizes.items():
         least = min(1000, wanted.get(name, section.max_test_items))
-        if name in ("train_inferred", "injected") or size >= least:
+        if name in (TRAIN, INJECTED, HELDOUT_DERIVED) or size >= least:
             continue
         if not size:
             notes.append(f"{name} is empty: the graph has no such question.")

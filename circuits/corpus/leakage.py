@@ -6,18 +6,12 @@ hop by hop, and questions are compared as token sequences.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from jaxtyping import Bool, Int
 
+from circuits.corpus.corpus import Corpus
+from circuits.corpus.names import TEST_QUESTIONS, TRAIN, TRAINED_QUESTIONS
 from circuits.corpus.queries import Queries
-
-if TYPE_CHECKING:
-    from circuits.corpus.corpus import Corpus
-
-TRAINED_QUESTIONS = ("train_inferred", "injected")
-TEST_QUESTIONS = ("id_test", "ood_test", "io_test", "oi_test", "heldout_real")
 
 
 class LeakageError(AssertionError):
@@ -38,7 +32,7 @@ def assert_no_leakage(corpus: Corpus) -> None:
     names = [n for n in (*TRAINED_QUESTIONS, *TEST_QUESTIONS) if n in corpus.splits]
     _check_disjoint(corpus, names)
     for name in names:
-        _check_answers(corpus, name, id_facts if name == "train_inferred" else facts)
+        _check_answers(corpus, name, id_facts if name == TRAIN else facts)
 
 
 def follow(

@@ -30,7 +30,13 @@ Three-hop compositions add "relation_3".
 
 @dataclass(frozen=True)
 class Query:
-    """One question with its answer. Token ids; `text` is for people."""
+    """One question with its answer. Token ids; `text` is for people.
+
+    >>> from circuits import open_run
+    >>> query = open_run("assets/demo").queries("id_test")[0]
+    >>> query.question
+    'Abuja · country · capital'
+    """
 
     kind: QueryKind
     tokens: tuple[int, ...]
@@ -70,7 +76,13 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class Queries(Sequence[Query]):
-    """Queries of one kind as arrays; row i of every array belongs to query i."""
+    """Queries of one kind as arrays; row i of every array belongs to query i.
+
+    >>> from circuits import open_run
+    >>> queries = open_run("assets/demo").queries("ood_test")
+    >>> queries.tokens.shape, queries.positions
+    (torch.Size([169, 3]), ('subject', 'relation_1', 'relation_2'))
+    """
 
     kind: QueryKind
     vocab: Vocab

@@ -1,23 +1,41 @@
 """Accuracy of answerers that do not compose: the lines every accuracy is shown beside.
 
-Each shortcut looks at part of the question and gives the answer most frequent for that part among
-the trained inferred facts (the smallest token id if several are); for a part it has not seen it
-gives the most frequent answer of all. Real graphs have strong shortcuts: see "same as (h, r2)".
+Of compositions (h, r1, r2):
+- `h_r2`, `r1_r2`, `h_r1`, `majority` look at that part of the question and give the answer most
+  frequent for it among the trained inferred facts (the smallest token id if several are); for a
+  part they have not seen they give the most frequent answer of all;
+- `copy_subject` answers h;
+- `inverse_r1` answers h where that was right more often for (r1, r2), among the trained, than any
+  other answer (capital, capital of), and like `r1_r2` elsewhere;
+- `same_fact` gives the answer to a trained question that differs by duplicate relations only
+  (birthplace, born in), and the most frequent answer of all where there is none;
+- `one_fact` knows the atomic facts and gives, per (r1, r2), what was right most often among the
+  trained: h, the object of a fact (h, r), or the only subject of a fact (x, r, h). It is what one
+  hop can reach.
+
+Of comparisons: lookups as above. Real graphs have strong shortcuts: an accuracy says something
+where it is above the best one of its split.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Int
 
+from circuits.corpus.corpus import Corpus
+from circuits.corpus.names import SHORTCUT_WORDS, TEST_QUESTIONS, TRAIN
 from circuits.corpus.queries import Queries
+from circuits.corpus.relation_rules import RelationRules
 
 COMPOSITION_SHORTCUTS: dict[str, tuple[int, ...]] = {
     "h_r2": (0, -1),
     "r1_r2": (1, -1),
+    "h_r1": (0, 1),
     "majority": (),
 }
-"""Token positions each shortcut sees; -1 is the last."""
+"""Token positions each lookup sees; -1 is the last."""
 
 COMPARISON_SHORTCUTS: dict[str, tuple[int, ...]] = {
     "attribute_entity_1": (0, 1),
@@ -26,20 +44,101 @@ COMPARISON_SHORTCUTS: dict[str, tuple[int, ...]] = {
 }
 
 
-def shortcut_accuracies(trained: Queries, tests: dict[str, Queries]) -> dict[str, dict[str, float]]:
-    """Accuracy of every shortcut on every test split; empty splits are left out."""
-    sees = COMPARISON_SHORTCUTS if trained.kind == "comparison" else COMPOSITION_SHORTCUTS
-    return {
+def baselines(corpus: Corpus) -> dict[str, dict[str, float]]:
+    """Accuracy of every shortcut on every question split; empty splits are left out.
+
+    >>> from circuits import open_run
+    >>> rates = baselines(open_run("assets/demo").corpus)["ood_test"]
+    >>> {name: round(rate, 3) for name, rate in rates.items() if rate > 0.06}
+    {'copy_subject': 0.083, 'inverse_r1': 0.089, 'one_fact': 0.213}
+    """
+    trained = corpus.splits[TRAIN]
+    tests = {n: corpus.splits[n] for n in (TRAIN, *TEST_QUESTIONS) if n in corpus.splits}
+    rates = {
         split: {
-            name: float((_answers(trained, queries, seen) == queries.answer_ids).mean())
-            for name, seen in sees.items()
+            name: _rate(_looked_up(trained, queries, seen), queries)
+            for name, seen in _lookups(trained).items()
         }
         for split, queries in tests.items()
         if len(queries)
     }
+    if trained.kind == "composition":
+        rules = RelationRules(corpus.graph, trained)
+        for split, row in rates.items():
+            row |= _rates_of_rules(rules, trained, tests[split])
+    return rates
 
 
-def _answers(trained: Queries, asked: Queries, seen: tuple[int, ...]) -> Int[np.ndarray, " n"]:
+def best_shortcut(rates: Mapping[str, float]) -> tuple[str, float] | None:
+    """(name, accuracy) of the best shortcut of one split, None where there is none.
+
+    >>> best_shortcut({"h_r2": 0.1, "one_fact": 0.2})
+    ('one_fact', 0.2)
+    """
+    return max(rates.items(), key=lambda item: item[1], default=None)
+
+
+def verdict(accuracy: float, n: int, rates: Mapping[str, float]) -> str:
+    """How an accuracy stands to the best shortcut of its split, in words.
+
+    Args:
+        accuracy: Share of right answers.
+        n: Questions it was measured on.
+        rates: Accuracy of each shortcut on that split.
+
+    "Above" and "below" mean by more than two standard errors of a share.
+
+    >>> verdict(0.25, 169, {"h_r2": 0.05, "one_fact": 0.21})
+    'no better than the best shortcut, one fact of the subject (.210)'
+    """
+    best = best_shortcut(rates)
+    if best is None:
+        return ""
+    name, rate = best
+    margin = 2 * float(np.sqrt(max(accuracy * (1 - accuracy), rate * (1 - rate)) / max(n, 1)))
+    stands = "no better than"
+    if accuracy > rate + margin:
+        stands = "above"
+    elif accuracy < rate - margin:
+        stands = "below"
+    shown = f"{rate:.3f}".removeprefix("0")
+    return f"{stands} the best shortcut, {SHORTCUT_WORDS.get(name, name)} ({shown})"
+
+
+def _rates_of_rules(rules: RelationRules, trained: Queries, asked: Queries) -> dict[str, float]:
+    usual = _looked_up(trained, asked, ())
+    answers = {
+        "copy_subject": asked.token_ids[:, 0],
+        "inverse_r1": _copied_where_usual(trained, asked),
+        "same_fact": rules.same_fact(asked),
+        "one_fact": rules.one_fact(asked),
+    }
+    return {name: _rate(np.where(a < 0, usual, a), asked) for name, a in answers.items()}
+
+
+def _copied_where_usual(trained: Queries, asked: Queries) -> Int[np.ndarray, " n"]:
+    """The subject for relations whose trained questions it answers best, else their best answer."""
+    relations = tuple(range(1, trained.token_ids.shape[1]))
+    parts = np.concatenate([_part(trained, relations), _part(asked, relations)])
+    part = np.unique(parts, return_inverse=True)[1]
+    group, n_groups = part[: len(trained)], part.max(initial=0) + 1
+    subject, best = trained.token_ids[:, 0], _looked_up(trained, trained, relations)
+    copied, constant = (
+        np.bincount(group, answer == trained.answer_ids, n_groups) for answer in (subject, best)
+    )
+    copies = (copied > constant)[part[len(trained) :]]
+    return np.where(copies, asked.token_ids[:, 0], _looked_up(trained, asked, relations))
+
+
+def _lookups(trained: Queries) -> dict[str, tuple[int, ...]]:
+    return COMPARISON_SHORTCUTS if trained.kind == "comparison" else COMPOSITION_SHORTCUTS
+
+
+def _rate(answers: Int[np.ndarray, " n"], asked: Queries) -> float:
+    return float((answers == asked.answer_ids).mean())
+
+
+def _looked_up(trained: Queries, asked: Queries, seen: tuple[int, ...]) -> Int[np.ndarray, " n"]:
     """What the shortcut that sees these positions answers to each query."""
     n_answers = len(trained.vocab)
     parts = np.concatenate([_part(trained, seen), _part(asked, seen)])

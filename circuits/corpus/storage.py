@@ -9,21 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as arrays_to_bytes
 
+from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries, QueryKind
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.recipes.schema import Task
-
-if TYPE_CHECKING:
-    from circuits.corpus.corpus import Corpus
 
 SCHEMA = 1
 ARRAYS, NAMES = "corpus.safetensors", "corpus.json"
@@ -62,8 +60,8 @@ def save(corpus: Corpus, folder: Path) -> None:
     write_atomically(folder / NAMES, json.dumps(table, ensure_ascii=False, indent=1).encode())
 
 
-def load(folder: Path) -> dict[str, Any]:
-    """The fields of the corpus in a folder.
+def load(folder: Path) -> Corpus:
+    """The corpus in a folder.
 
     Raises:
         HopscopeError: if a file is missing, damaged or of another schema.
@@ -74,14 +72,14 @@ def load(folder: Path) -> dict[str, Any]:
             raise _damaged(folder, f"its schema is {table['schema']}, this version reads {SCHEMA}")
         if hashlib.sha256(data).hexdigest() != table["sha256"]:
             raise _damaged(folder, f"{ARRAYS} does not have the checksum that {NAMES} states")
-        return _fields(table, load_arrays(data))
+        return _corpus(table, load_arrays(data))
     except HopscopeError:
         raise
     except Exception as error:  # whatever a damaged file leads to
         raise _damaged(folder, f"{type(error).__name__}: {error}") from error
 
 
-def _fields(table: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _corpus(table: dict[str, Any], arrays: dict[str, np.ndarray]) -> Corpus:
     entities, relations = tuple(table["entities"]), tuple(table["relations"])
 
     def facts(rows: np.ndarray) -> np.ndarray:
@@ -108,15 +106,15 @@ def _fields(table: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, A
             raise ValueError(f"unknown kind of query {kind!r}")
         parts = (arrays[f"{name}/{part}"] for part in ("tokens", "bridges", "answers"))
         splits[name] = Queries(kind, vocab, *(_within(part, len(vocab)) for part in parts))
-    return {
-        "task": table["task"],
-        "graph": graph,
-        "vocab": vocab,
-        "in_distribution": arrays["in_distribution"].astype(bool),
-        "splits": splits,
-        "trained": tuple(table["trained"]),
-        "report": table["report"],
-    }
+    return Corpus(
+        task=table["task"],
+        graph=graph,
+        vocab=vocab,
+        in_distribution=arrays["in_distribution"].astype(bool),
+        splits=splits,
+        trained=tuple(table["trained"]),
+        report=table["report"],
+    )
 
 
 def _within(values: np.ndarray, size: int) -> np.ndarray:

@@ -14,6 +14,10 @@ class Vocab:
 
     A name may stand for an entity and for a relation at once ("capital"), so ids are looked
     up per kind and never by bare name.
+
+    >>> vocab = Vocab(("Euro", "France"), ("currency",))
+    >>> vocab.entity("France"), vocab.relation("currency"), vocab.name(2)
+    (1, 2, 'currency')
     """
 
     entities: tuple[str, ...]

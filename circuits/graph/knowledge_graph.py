@@ -17,13 +17,10 @@ from jaxtyping import Bool, Int
 
 from circuits.errors import HopscopeError, unknown_name
 from circuits.graph.names import check_names
+from circuits.recipes.schema import MultiValued
 
 Provenance = Literal["real", "synthetic", "added_true", "added_false"]
 """Where a fact comes from: a real source, a generator, or augmentation (true or false)."""
-
-MultiValued = Literal["drop", "first", "mark"]
-"""Policy for (subject, relation) keys with several objects: leave all their facts out, keep the
-first one as the source lists them, or keep all and mark every path over them ambiguous."""
 
 PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 
@@ -34,6 +31,10 @@ class KnowledgeGraph:
 
     Facts are unique and sorted by (subject, relation, object), names are unique and sorted, so
     that equal sets of facts give equal graphs whatever the order they were read in.
+
+    >>> rows = [("Lyon", "country", "France"), ("France", "currency", "Euro")]
+    >>> KnowledgeGraph.from_triples("world", rows)
+    KnowledgeGraph('world': 3 entities, 2 relations, 2 facts)
     """
 
     name: str
@@ -69,12 +70,17 @@ class KnowledgeGraph:
         """Build a graph from (subject, relation, object) names; repeated triples count once.
 
         Names that only occurred in facts left out by `multi_valued` are left out too; how many
-        keys and facts that concerned is in `notes["multi_valued"]`, repeats in
-        `notes["duplicates"]`.
+        keys and facts that concerned is in `notes["multi_valued"]`, with the relations of which
+        nothing is left, repeats in `notes["duplicates"]`.
 
         Raises:
             HopscopeError: if there is no triple at all, or none is left, or if a name has a
                 control character or half a surrogate pair in it.
+
+        >>> rows = [("Ann", "child", "Bo"), ("Ann", "child", "Cy"), ("Bo", "home", "Lyon")]
+        >>> graph = KnowledgeGraph.from_triples("family", rows, multi_valued="drop")
+        >>> graph.fact_text(0), graph.notes["multi_valued"]["relations_left_out"]
+        ('Bo -home-> Lyon', {'child': 2})
         """
         rows, held = list(triples), list(held_back)
         if not rows:
@@ -93,6 +99,7 @@ class KnowledgeGraph:
             "keys": int((several & ~np.r_[False, _same_key(facts)]).sum()),
             "facts": int(several.sum()),
             "facts_left_out": int((~kept).sum()),
+            "relations_left_out": _vanished(relations, facts, kept),
         }
         pool, _ = _unique_facts(table[len(rows) :], len(entities), len(relations))
         graph = cls(
@@ -134,6 +141,44 @@ class KnowledgeGraph:
             held_back=renumber(self.held_back),
             also_true=renumber(self.also_true[sayable]),
         )
+
+    def without_relations(self, names: Iterable[str]) -> KnowledgeGraph:
+        """The graph without all facts of these relations; `notes["left_out"]` counts them.
+
+        Raises:
+            HopscopeError: if a relation is unknown, or no fact is left.
+        """
+        left_out = {name: self.relation(name) for name in names}
+        if not left_out:
+            return self
+        numbers = list(left_out.values())
+        kept = ~np.isin(self.facts[:, 1], numbers)
+        if not kept.any():
+            raise HopscopeError(
+                f"{self.name}: without {', '.join(left_out)} no fact is left; leave out fewer "
+                "relations in source.leave_out_relations."
+            )
+        size = np.bincount(self.facts[:, 1], minlength=len(self.relations))
+        counts = {name: int(size[number]) for name, number in left_out.items()}
+        return replace(
+            self,
+            facts=self.facts[kept],
+            provenance=self.provenance[kept],
+            held_back=self.held_back[~np.isin(self.held_back[:, 1], numbers)],
+            also_true=self.also_true[~np.isin(self.also_true[:, 1], numbers)],
+            notes=self.notes | {"left_out": counts},
+        ).without_unused_names()
+
+    @cached_property
+    def askable(self) -> KnowledgeGraph:
+        """The facts that a question can run over: those whose (subject, relation) has one object.
+
+        Names and their numbers stay; the graph itself where every fact is one.
+        """
+        several = self.multi_valued
+        if not several.any():
+            return self
+        return replace(self, facts=self.facts[~several], provenance=self.provenance[~several])
 
     def __len__(self) -> int:
         """Number of atomic facts."""
@@ -255,6 +300,17 @@ def _same_key(facts: Int[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n_less_1"]:
 def _several_objects(facts: Int[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
     same = _same_key(facts)
     return np.r_[False, same] | np.r_[same, False]
+
+
+def _vanished(
+    relations: tuple[str, ...], facts: Int[np.ndarray, "n 3"], kept: Bool[np.ndarray, " n"]
+) -> dict[str, int]:
+    """Facts of the relations of which none is kept."""
+    before, after = (
+        np.bincount(rows[:, 1], minlength=len(relations)) for rows in (facts, facts[kept])
+    )
+    gone = np.flatnonzero((before > 0) & (after == 0))
+    return {relations[r]: int(before[r]) for r in gone}
 
 
 def _policy_mask(

@@ -4,6 +4,9 @@
 2. Each fact is repeated as often as its object has facts; the slices are laid end to end.
 3. Counts (phi, phi_r, relation pairs) need no enumeration: with In[o, r] and Out[s, r] the numbers
    of facts of r into o and out of s, In^T Out counts the paths per relation pair.
+4. A path over a key (subject, relation) with several objects can never be asked, since its question
+   has several answers. phi and phi_r are of the paths that can be asked; `n_two_hop_paths` and
+   `two_hop_paths` are of all.
 
 Definitions: *Grokking in the Wild* (arXiv 2504.20752), section 3.
 """
@@ -107,19 +110,44 @@ def _paths_of_facts(
     )
 
 
+def n_askable_paths(graph: KnowledgeGraph) -> int:
+    """Number of inferred facts whose question has one answer."""
+    return n_two_hop_paths(graph.askable)
+
+
 def relation_pair_counts(graph: KnowledgeGraph) -> sp.csr_array:
-    """Number of two-hop paths per (r1, r2): a sparse int64 matrix [n_relations, n_relations]."""
-    ones = np.ones(len(graph), np.int64)
+    """Askable two-hop paths per (r1, r2): a sparse int64 matrix [n_relations, n_relations]."""
+    facts = graph.askable.facts
+    ones = np.ones(len(facts), np.int64)
     shape = (len(graph.entities), len(graph.relations))
-    subject, relation, obj = graph.facts.T
+    subject, relation, obj = facts.T
     into = sp.csr_array((ones, (obj, relation)), shape=shape)
     out_of = sp.csr_array((ones, (subject, relation)), shape=shape)
     return sp.csr_array(into.T @ out_of)
 
 
+def paths_per_bridge(graph: KnowledgeGraph) -> Int[np.ndarray, " n_entities"]:
+    """Askable two-hop paths over each entity: its facts as an object times those as a subject."""
+    subject, _, obj = graph.askable.facts.T
+    n = len(graph.entities)
+    return np.bincount(obj, minlength=n) * np.bincount(subject, minlength=n)
+
+
+def effective_bridges(graph: KnowledgeGraph) -> float:
+    """exp(entropy) of the bridges of all askable paths; 0 where there is none."""
+    paths = paths_per_bridge(graph)
+    share = paths[paths > 0] / max(paths.sum(), 1)
+    return float(np.exp(-(share * np.log(share)).sum())) if len(share) else 0.0
+
+
 def phi(graph: KnowledgeGraph) -> float:
-    """Inferred facts per atomic fact."""
-    return n_two_hop_paths(graph) / len(graph)
+    """Inferred facts that can be asked per atomic fact.
+
+    >>> rows = [("Lyon", "country", "France"), ("France", "currency", "Euro")]
+    >>> phi(KnowledgeGraph.from_triples("world", rows))
+    0.5
+    """
+    return n_askable_paths(graph) / len(graph)
 
 
 def facts_per_relation(graph: KnowledgeGraph) -> Int[np.ndarray, " n_relations"]:
@@ -128,14 +156,14 @@ def facts_per_relation(graph: KnowledgeGraph) -> Int[np.ndarray, " n_relations"]
 
 
 def inferred_per_relation(graph: KnowledgeGraph) -> Int[np.ndarray, " n_relations"]:
-    """Two-hop paths that use each relation, in either hop; one that uses it twice counts once."""
+    """Askable paths that use each relation, in either hop; one that uses it twice counts once."""
     pairs = relation_pair_counts(graph)
     uses = np.asarray(pairs.sum(axis=1)) + np.asarray(pairs.sum(axis=0)) - pairs.diagonal()
     return uses.astype(np.int64)
 
 
 def phi_r(graph: KnowledgeGraph) -> Float[np.ndarray, " n_relations"]:
-    """Per relation: inferred facts that use it, divided by its atomic facts.
+    """Per relation: askable inferred facts that use it, divided by its atomic facts.
 
     0 for a relation that has names but no fact (all of its facts held back).
     """

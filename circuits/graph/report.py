@@ -1,7 +1,8 @@
 """What a knowledge graph offers: phi overall and per relation, branching, shortcuts, ambiguity.
 
-Definitions: methods of *Grokking in the Wild* (arXiv 2504.20752, section 3). Every number is exact
-except the shortcut rates of graphs with more than `SHORTCUT_PATHS` two-hop paths, which are
+Definitions: *Grokking in the Wild* (arXiv 2504.20752, section 3). phi, phi_r and the verdict are of
+the paths that can be asked; paths over keys with several objects are counted apart. Every number is
+exact except the shortcut rates of graphs with more than `SHORTCUT_PATHS` two-hop paths, which are
 measured on that many drawn paths, and say so.
 """
 
@@ -16,10 +17,12 @@ from jaxtyping import Int
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.graph.lemmas import expected_paths, least_branching
+from circuits.graph.overlaps import RelationOverlap, relation_overlaps
 from circuits.graph.paths import (
     Paths,
     facts_per_relation,
     inferred_per_relation,
+    n_askable_paths,
     n_two_hop_paths,
     out_degree,
     relation_pair_counts,
@@ -39,7 +42,7 @@ class RelationReport:
     name: str
     facts: int
     inferred: int
-    """Two-hop paths that use it in either hop."""
+    """Two-hop paths that can be asked and use it in either hop."""
     phi_r: float
     branching: float
     """Its facts per entity, b_r."""
@@ -62,7 +65,10 @@ class Shortcuts:
 
     r1_r2: float
     h_r2: float
+    h_r1: float
     majority: float
+    copy_subject: float
+    """Share whose answer is their own subject."""
     paths: int
     """Paths this was measured on."""
     sampled: bool
@@ -80,7 +86,11 @@ class GraphReport:
     """Ascending phi_r."""
     atomic: int
     inferred: int
+    """Two-hop paths that can be asked: (h, r1) and (b, r2) have one object each."""
     phi: float
+    """`inferred` over `atomic`."""
+    all_paths: int
+    """Two-hop paths, also those that can never be asked."""
     branching: float
     """Mean out-degree over all entities, Lemma 1's b."""
     largest_out_degree: int
@@ -99,7 +109,9 @@ class GraphReport:
     multi_valued_keys: int
     """(subject, relation) keys with several objects."""
     ambiguous_paths: int
-    """Paths over such a key."""
+    """Paths over such a key: `all_paths` less `inferred`."""
+    overlaps: tuple[RelationOverlap, ...]
+    """Relations that state the same facts as others, or their inverses; at most `TOP_PAIRS`."""
     shortcuts: Shortcuts | None
     """None without a two-hop path."""
     provenance: dict[str, int]
@@ -123,14 +135,19 @@ def graph_report(graph: KnowledgeGraph, phi_g: float = 3.6) -> GraphReport:
 
     Raises:
         HopscopeError: if phi_g is not positive.
+
+    >>> rows = [("Lyon", "country", "France"), ("France", "currency", "Euro")]
+    >>> report = graph_report(KnowledgeGraph.from_triples("world", rows), phi_g=1)
+    >>> report.phi, report.failing_relations
+    (0.5, ())
     """
     if not phi_g > 0:
         raise HopscopeError(f"phi_G = {phi_g} is refused: it must be greater than 0.")
     relations = _relations(graph)
     degree = out_degree(graph)
-    inferred = n_two_hop_paths(graph)
+    inferred, all_paths = n_askable_paths(graph), n_two_hop_paths(graph)
     bound = least_branching(len(graph.entities), phi_g)
-    paths = _some_paths(graph, inferred)
+    paths = _some_paths(graph.askable, inferred)
     sampled = inferred > SHORTCUT_PATHS
     failing = tuple(r.name for r in relations if r.phi_r < phi_g)
     pairs, n_pairs = _top_pairs(graph)
@@ -144,6 +161,7 @@ def graph_report(graph: KnowledgeGraph, phi_g: float = 3.6) -> GraphReport:
         atomic=len(graph),
         inferred=inferred,
         phi=inferred / len(graph),
+        all_paths=all_paths,
         branching=branching,
         largest_out_degree=int(degree.max()),
         lemma_1_paths=expected_paths(len(graph.entities), branching),
@@ -157,7 +175,8 @@ def graph_report(graph: KnowledgeGraph, phi_g: float = 3.6) -> GraphReport:
         relation_pairs=pairs,
         n_relation_pairs=n_pairs,
         multi_valued_keys=int(starts.sum()),
-        ambiguous_paths=_ambiguous_paths(graph),
+        ambiguous_paths=all_paths - inferred,
+        overlaps=relation_overlaps(graph)[:TOP_PAIRS],
         shortcuts=_shortcuts(graph, paths, sampled) if paths is not None else None,
         provenance={p: graph.count(p) for p in PROVENANCES},
         held_back=len(graph.held_back),
@@ -185,16 +204,6 @@ def _some_paths(graph: KnowledgeGraph, inferred: int) -> Paths | None:
     return two_hop_paths(graph)
 
 
-def _ambiguous_paths(graph: KnowledgeGraph) -> int:
-    """Paths over a multi-valued key, by counting per bridge the ones that are not."""
-    follow = out_degree(graph)[graph.facts[:, 2]]
-    single = np.bincount(
-        graph.facts[:, 0], weights=~graph.multi_valued, minlength=len(graph.entities)
-    )[graph.facts[:, 2]]
-    unambiguous = single[~graph.multi_valued].sum()
-    return int(follow.sum() - unambiguous)
-
-
 def _top_pairs(graph: KnowledgeGraph) -> tuple[tuple[RelationPairReport, ...], int]:
     pairs = relation_pair_counts(graph).tocoo()
     order = np.lexsort([pairs.col, pairs.row, -pairs.data])[:TOP_PAIRS]
@@ -210,13 +219,14 @@ def _top_pairs(graph: KnowledgeGraph) -> tuple[tuple[RelationPairReport, ...], i
 
 def _shortcuts(graph: KnowledgeGraph, paths: Paths, sampled: bool) -> Shortcuts:
     n_relations, n_entities = len(graph.relations), len(graph.entities)
-    tail = paths.object
+    tail, head = paths.object, paths.subject.astype(np.int64)
     pair = paths.relation_1.astype(np.int64) * n_relations + paths.relation_2
-    subject = paths.subject.astype(np.int64) * n_relations + paths.relation_2
     return Shortcuts(
         r1_r2=_most_frequent_share(pair, tail, n_entities),
-        h_r2=_most_frequent_share(subject, tail, n_entities),
+        h_r2=_most_frequent_share(head * n_relations + paths.relation_2, tail, n_entities),
+        h_r1=_most_frequent_share(head * n_relations + paths.relation_1, tail, n_entities),
         majority=float(np.bincount(tail).max() / len(tail)),
+        copy_subject=float((tail == paths.subject).mean()),
         paths=len(paths),
         sampled=sampled,
     )
@@ -226,9 +236,11 @@ def _most_frequent_share(
     part: Int[np.ndarray, " n"], tail: Int[np.ndarray, " n"], n_entities: int
 ) -> float:
     """Share of rows whose tail is the most frequent one of their part."""
-    part = np.unique(part, return_inverse=True)[1].astype(np.int64)  # small, so keys fit int64
-    key, count = np.unique(part * n_entities + tail, return_counts=True)
-    owner = key // n_entities
+    if part.max() >= 2**63 // n_entities:  # keys would overflow
+        part = np.unique(part, return_inverse=True)[1].astype(np.int64)
+    key = np.sort(part * n_entities + tail)
+    ends = np.r_[np.flatnonzero(np.diff(key)), len(key) - 1]
+    count, owner = np.diff(ends, prepend=-1), key[ends] // n_entities
     starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
     return float(np.maximum.reduceat(count, starts).sum() / len(tail))
 
@@ -248,5 +260,15 @@ def _remarks(
         remarks.append(
             f"{int(graph.multi_valued.sum()):,} facts share their subject and relation with "
             "others; queries over them are ambiguous and never tested."
+        )
+    gone = graph.notes.get("multi_valued", {}).get("relations_left_out", {})
+    if gone:
+        names = ", ".join(f"{name} ({n:,} facts)" for name, n in gone.items())
+        policy = graph.notes["multi_valued"]
+        before = len(graph) + policy["facts_left_out"]
+        remarks.append(
+            f"{len(gone):,} relations are left out wholly by the policy {policy['policy']!r}: "
+            f"{names}. All numbers are of {len(graph):,} of {before:,} facts; "
+            "source.multi_valued = 'first' or 'mark' keeps them."
         )
     return tuple(remarks)

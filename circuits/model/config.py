@@ -6,16 +6,13 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from circuits.errors import HopscopeError, unknown_name
-from circuits.recipes.schema import ModelSection
+from circuits.recipes.schema import ActFn, ModelSection, NormalizationType
 
 if TYPE_CHECKING:
     import torch
-
-ActFn = Literal["relu", "gelu", "gelu_new", "silu"]
-NormalizationType = Literal["LN", "RMS"]
 
 MOST_PASSES = 1000
 """Each pass has hook points of its own, which a number in a stranger's file could ask for."""

@@ -16,8 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from circuits.errors import HopscopeError, unknown_name
 
+# The words of recipes. What implements them imports these, so that a word is spelt once.
 AugmentationMode = Literal["true_facts", "densify", "new_entities"]
 Task = Literal["composition", "comparison"]
+MultiValued = Literal["drop", "first", "mark"]
+"""Policy for (subject, relation) keys with several objects: leave all their facts out, keep the
+first one as the source lists them, or keep all and never ask a question over them."""
+ActFn = Literal["relu", "gelu", "gelu_new", "silu"]
+NormalizationType = Literal["LN", "RMS"]
+StoredDtype = Literal["bf16", "fp32"]
 
 
 class Section(BaseModel):
@@ -33,8 +40,10 @@ class SourceSection(Section):
     """geonames, two_wiki, triples, grokked_composition or grokked_comparison."""
     path: str | None = None
     """File of a source that reads one; relative to the recipe."""
-    multi_valued: Literal["drop", "first", "mark"] = "drop"
+    multi_valued: MultiValued = "drop"
     """What becomes of (subject, relation) keys with several objects."""
+    leave_out_relations: tuple[str, ...] = ()
+    """Relations whose facts are not taken, e.g. inverses and duplicates of others."""
     options: dict[str, Any] = {}
     """Options of that source alone, validated by it."""
 
@@ -51,6 +60,12 @@ class AugmentationSection(Section):
     """Ways to add facts, tried in this order; empty: never add any."""
     correct_share: float | None = Field(default=None, ge=0, le=1)
     """Share of true facts among those added; None: as many true ones as there are."""
+    growth: float = Field(default=2.0, ge=1)
+    """`densify` adds up to this many times the fewest facts that reach the goal (and always up to
+    as many as the graph has), to spread questions over more bridges. 1: the fewest."""
+    type_relation: str | None = None
+    """Relation whose objects are the types of its subjects ("instance of"); None: types are
+    learned from who occurs where."""
     acyclic: bool = False
     protect: tuple[str, ...] = ()
     """Facts "subject -relation-> object" that no added fact may contradict."""
@@ -71,9 +86,13 @@ class SplitsSection(Section):
     """Held-out II queries; at most half of them where the graph has few."""
     max_test_items: int = Field(default=3000, ge=1)
     """At most this many queries are kept of every other test split."""
+    stratify: Literal["none", "bridge"] = "none"
+    """`bridge`: trained and test questions are drawn over all bridges in turn, so that no split is
+    carried by a few of them; of one bridge's ID questions at most half become id_test."""
     heldout_real_items: int = Field(default=0, ge=0)
-    """Compositions of two real ID facts held out before all others, as the split heldout_real: the
-    source's own questions where it has some (2WikiMultiHopQA), at most a quarter of all."""
+    """Compositions of two real ID facts held out before all others, at most a quarter of all, as
+    the split heldout_real. Where the source has questions of its own (2WikiMultiHopQA) those are
+    held out, and as heldout_derived what its records imply but nobody asks."""
     comparison_attributes: tuple[str, ...] = ()
     """Relations whose values are compared; empty: all that can be (`corpus.comparison`)."""
     train_atomic: bool = True
@@ -92,8 +111,8 @@ class ModelSection(Section):
     n_heads: int = Field(default=4, ge=1)
     d_head: int | None = None
     d_mlp: int | None = None
-    act_fn: Literal["relu", "gelu", "gelu_new", "silu"] = "relu"
-    normalization_type: Literal["LN", "RMS"] | None = "LN"
+    act_fn: ActFn = "relu"
+    normalization_type: NormalizationType | None = "LN"
     tied_unembedding: bool = False
     n_passes: int = Field(default=1, ge=1)
     """Cross-layer sharing: the blocks are run this many times over."""
@@ -138,7 +157,7 @@ class CheckpointsSection(Section):
     """The explicit list."""
     adaptive_delta: float = Field(default=0.02, gt=0, lt=1)
     """Adaptive: also keep one whenever a monitored accuracy moved by this much."""
-    dtype: Literal["bf16", "fp32"] = "bf16"
+    dtype: StoredDtype = "bf16"
     """As stored. Metrics are of the weights as trained, analyses of what was stored: rounding to
     bf16 moves an accuracy by a few thousandths (the demo run: at most .003 of 1,000 questions)."""
     budget_mb: float | None = Field(default=None, gt=0)

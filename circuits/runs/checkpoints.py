@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -22,8 +22,7 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
-
-StoredDtype = Literal["bf16", "fp32"]
+from circuits.recipes.schema import StoredDtype
 
 DTYPES: dict[str, torch.dtype] = {
     "F32": torch.float32,

@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from circuits.corpus.names import ID_TEST, TRAIN
+
 MEMORIZED = 0.99
 """Accuracy on trained inferred facts from which they count as memorized."""
 
 GENERALIZED = 0.95
 """ID-test accuracy from which the model counts as grokked."""
 
-TRAIN_SPLIT = "train_inferred"
-ID_SPLIT = "id_test"
+TRAIN_SPLIT, ID_SPLIT = TRAIN, ID_TEST
 
 
 @dataclass(frozen=True)

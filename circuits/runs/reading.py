@@ -71,7 +71,9 @@ def _check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     well_formed = (
         isinstance(rows, list)
         and all(_is_checkpoint(row) for row in rows)
-        and all(isinstance(manifest.get(key, {}), dict) for key in ("grok", "baselines"))
+        and all(
+            isinstance(manifest.get(key, {}), dict) for key in ("grok", "baselines", "diversity")
+        )
         and isinstance(manifest.get("notes", []), list)
         and isinstance(manifest.get("model"), dict)
         and manifest.get("state") in ("training", "stopped", "finished")

@@ -3,7 +3,7 @@
 ```
 recipe.toml            the resolved recipe, all defaults filled in
 corpus.json            graph, vocabulary and splits: names and report ...
-corpus.safetensors     ... and arrays (see circuits/corpus/corpus.py)
+corpus.safetensors     ... and arrays (see circuits/corpus/storage.py)
 metrics.jsonl          one evaluation per line, rising in "step"; a last line without its line
                        break is being written and not yet read
 checkpoints/step_00001234.safetensors   the model's state dict after 1,234 optimizer steps
@@ -15,10 +15,10 @@ resume/                optimizer and random state (train/state.py); removed when
 `manifest.json` holds `schema` (this format's version), `hopscope` and `versions` (of libraries),
 `commit` (of the working tree, or null), `created`, `seed`, `recipe_sha256` (of recipe.toml),
 `model` (ModelConfig), `state` ("training", "stopped" or "finished"), `checkpoints` (rows step,
-sha256, bytes), `grok`,
-`baselines`, `device`, `precision`, `kernels` ("compiled", or "pytorch" where there is no C
-compiler), `threads`, `seconds` (spent training), `notes` (sentences) and, where the run is sent to
-Weights & Biases, `wandb_id`.
+sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/corpus), `device`,
+`precision`, `kernels` ("compiled", or "pytorch" where there is no C compiler), `threads`,
+`seconds` (spent training), `notes` (sentences) and, where the run is sent to Weights & Biases,
+`wandb_id`.
 Steps are those that the manifest lists: other files in the folder are never guessed at. A file's
 name is made from its step, so no text from the manifest becomes a path. A run may be opened while
 it is being trained; `Run.refreshed()` reads what has come since.
@@ -117,6 +117,14 @@ class Run:
         return dict(self.manifest.get("baselines", {}))
 
     @property
+    def diversity(self) -> dict[str, dict[str, Any]]:
+        """Per question split: count and effective number of bridges, pairs and answers.
+
+        Empty for runs of before it was recorded; `circuits.corpus.diversity` makes it of a corpus.
+        """
+        return dict(self.manifest.get("diversity", {}))
+
+    @property
     def grok(self) -> dict[str, Any]:
         """memorization_step, grok_step and delay_ratio so far (None: not yet)."""
         return dict(self.manifest.get("grok", {}))
@@ -124,9 +132,9 @@ class Run:
     @cached_property
     def corpus(self) -> Corpus:
         """The graph with its splits, as trained."""
-        from circuits.corpus.corpus import Corpus
+        from circuits.corpus import storage
 
-        return Corpus.load(self.path)
+        return storage.load(self.path)
 
     @property
     def graph(self) -> KnowledgeGraph:

@@ -19,6 +19,8 @@ from uuid import uuid4
 import filelock
 from torch import Tensor
 
+from circuits.corpus import storage
+from circuits.corpus.shortcuts import baselines
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.files import is_partial, remove_partial_files, write_atomically
 from circuits.recipes.schema import Recipe
@@ -89,7 +91,7 @@ class RunWriter:
         text = recipe_toml(recipe).encode()
         self.manifest["recipe_sha256"] = hashlib.sha256(text).hexdigest()
         write_atomically(self.path / RECIPE, text)
-        corpus.save(self.path)
+        storage.save(corpus, self.path)
 
     @classmethod
     def reopen(cls, run: Run) -> RunWriter:
@@ -279,7 +281,8 @@ def _manifest(recipe: Recipe, corpus: Corpus, facts: Mapping[str, Any]) -> dict[
         "state": "training",
         "checkpoints": [],
         "grok": {},
-        "baselines": corpus.baselines(),
+        "baselines": baselines(corpus),
+        "diversity": corpus.report.get("diversity", {}),
         "seconds": 0.0,
         "notes": [],
         **facts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.logic.comparison_book import ComparisonBook
-from circuits.corpus.corpus import build_corpus
+from circuits.corpus.build import build_corpus
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import parse_recipe
 

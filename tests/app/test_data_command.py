@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 import typer
+from random_graphs import people_and_places, random_graph
 from typer.testing import CliRunner
 
 from app.cli.data import chosen_recipe, data_command
+from app.cli.main import main
 from circuits.errors import HopscopeError
 
 app = typer.Typer()
@@ -87,3 +92,123 @@ def test_of_many_relations_the_least_trained_are_shown_and_the_rest_counted():
     many += ["--set", "source.options.n_relations=60", "--set", "source.options.out_degree=6"]
     text = run.invoke(app, many, catch_exceptions=False).stdout
     assert "and 20 more, phi_r up to" in text
+
+
+BRACKETS = [
+    ("Lyon", "[in]", "France"),
+    ("France", "[/film/genre]", "Euro"),
+    ("Euro", "is :key: [a]", "[bold]"),
+    ("Nice", "\x1b[31min\x1b[0m", "France"),
+]
+
+
+def _file(folder: Path, rows: Iterable[tuple[str, str, str]], name: str = "facts.tsv") -> str:
+    path = folder / name
+    path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def _text(*arguments: str) -> str:
+    """What the command prints, without the breaks that a narrow terminal makes."""
+    result = run.invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": "250"})
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_names_are_printed_as_they_are_and_never_as_markup(tmp_path):
+    few = ["--set", "splits.id_test_items=1", "--set", "splits.ood_share=0"]
+    text = _text(_file(tmp_path, BRACKETS), *few)
+    for name in ("[in]", "[/film/genre]", "is :key: [a]", r"\x1b[31min\x1b[0m"):
+        assert name in text
+    assert "\x1b" not in text
+
+
+def test_phi_in_text_says_what_was_added_how_and_of_what_types(tmp_path):
+    graph = people_and_places(0.0, n=60)
+    names = zip(*graph.facts.T.tolist(), strict=True)
+    rows = [(graph.entities[s], graph.relations[r], graph.entities[o]) for s, r, o in names]
+    path = _file(tmp_path, rows[::2])
+    few = ["--set", "splits.id_test_items=20", "--set", "splits.ood_share=0"]
+    text = _text(path, "--phi", "1.2", *few)
+    for words in ("added by densify", "of these false", "Types that added facts keep to"):
+        assert words in text
+    assert "effective number of bridges" in text
+
+
+def test_a_recipe_in_text_prints_splits_answerers_and_what_to_beat():
+    text = _text("train/recipes/wild-composition.toml")
+    for words in ("added by true_facts", "of these true", "one fact of the subject", "half in"):
+        assert words in text
+    assert "An accuracy on ood_test means composition only above" in text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--phi", "2.5"],
+        ["--phi-g", "7"],
+        ["--set", "source.multi_valued='mark'"],
+        ["--set", "source.multi_valued='first'"],
+        ["--set", "source.leave_out_relations=['r1']"],
+        ["--set", "augmentation.least_phi_r=1.5"],
+        ["--set", "augmentation.phi=2.6", "--set", "augmentation.modes=['new_entities']"],
+        ["--set", "augmentation.phi=2.2", "--set", "augmentation.growth=1.0"],
+        ["--set", "splits.stratify='bridge'", "--set", "splits.heldout_real_items=5"],
+        ["--set", "splits.hops=3"],
+        ["--set", "splits.inject_ood='both_hops'", "--set", "splits.identity_examples=true"],
+        ["--set", "splits.task='comparison'", "--set", "splits.comparison_form='same'"],
+        ["--recipe", "RECIPE"],
+    ],
+    ids=" ".join,
+)
+def test_every_option_prints_its_tables(tmp_path, options):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("seed = 3\n[splits]\nid_test_items = 9\n[source]\nname = 'triples'\n")
+    graph = random_graph(40, 5, 3, several=2)
+    names = zip(*graph.facts.T.tolist(), strict=True)
+    rows = [(graph.entities[s], graph.relations[r], graph.entities[o]) for s, r, o in names]
+    options = [str(recipe) if option == "RECIPE" else option for option in options]
+    small = [] if "--recipe" in options else ["--set", "splits.id_test_items=9"]
+    text = _text(_file(tmp_path, rows), *small, *options)
+    assert "phi per relation" in text
+    assert "id_test" in text
+
+
+def test_inverse_relations_are_named_and_can_be_left_out(tmp_path):
+    rows = [(f"Land {i}", "capital", f"Town {i}") for i in range(40)]
+    rows += [(f"Town {i}", "capital of", f"Land {i}") for i in range(40)]
+    rows += [(f"Town {i}", "twin", f"Town {(i * 7 + 3) % 40}") for i in range(40)]
+    path = _file(tmp_path, rows)
+    small = ["--set", "splits.id_test_items=10"]
+    text = _text(path, *small)
+    assert "inverse: capital states, turned round, 40 facts of capital of (100% of them)" in text
+    option = re.search(r"To leave one of each pair out: --set '([^']+)'", text).group(1)
+    assert option == 'source.leave_out_relations=["capital of"]'
+    without = _text(path, *small, "--set", option)
+    assert "capital of is left out with its 40 facts." in without
+    assert "turned round" not in without
+
+
+def test_relations_that_vanish_are_named_in_text(tmp_path):
+    rows = [("Ann", "child", "Bo"), ("Ann", "child", "Cy"), ("Bo", "home", "Lyon")]
+    text = _text(_file(tmp_path, rows))
+    assert "left out wholly by the policy 'drop': child (2 facts)" in text
+
+
+def test_paths_that_can_never_be_asked_are_named_apart_from_phi(tmp_path):
+    rows = [("Ann", "child", "Bo"), ("Ann", "child", "Cy"), ("Bo", "home", "Lyon")]
+    rows += [("Di", "child", "Bo")]
+    text = _text(_file(tmp_path, rows), "--set", "source.multi_valued='mark'")
+    assert "1 paths over 1 keys with several objects (with them phi would be 0.500)" in text
+    assert re.search(r"phi +│ 0\.250", text)
+
+
+def test_a_refusal_shows_a_hostile_name_as_text(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["hopscope", "data", "no\x1b[31mfile"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert "\x1b" not in said
+    assert said.startswith("hopscope: unknown source")

@@ -18,7 +18,7 @@ RECIPES = Path(__file__).parents[2] / "train" / "recipes"
 
 def build(recipe: Path) -> str:
     """Build the corpus of one recipe: a line with time, memory and sizes."""
-    from circuits.corpus.corpus import build_corpus
+    from circuits.corpus.build import build_corpus
     from circuits.recipes.schema import load_recipe
 
     start = time.perf_counter()

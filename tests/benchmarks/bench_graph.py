@@ -19,7 +19,7 @@ import numpy as np
 
 def grokked() -> str:
     """The full composition graph: generate, enumerate, split."""
-    from circuits.corpus.corpus import build_corpus
+    from circuits.corpus.build import build_corpus
     from circuits.graph.paths import two_hop_paths
     from circuits.graph.sources import load_source
     from circuits.recipes.schema import parse_recipe

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from circuits.corpus.corpus import Corpus, build_corpus
+from circuits.corpus.build import build_corpus
+from circuits.corpus.corpus import Corpus
 from circuits.recipes.schema import parse_recipe
 
 

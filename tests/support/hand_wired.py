@@ -25,8 +25,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from circuits.corpus import storage
 from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
+from circuits.corpus.shortcuts import baselines
 from circuits.corpus.vocab import Vocab
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.model.hook_free import fast_logits
@@ -126,7 +128,7 @@ def save_as_run(
 ) -> Run:
     """A run folder with these models as checkpoints by step."""
     (folder / CHECKPOINTS).mkdir(parents=True)
-    corpus.save(folder)
+    storage.save(corpus, folder)
     (folder / RECIPE).write_text(recipe_toml(Recipe()), encoding="utf-8")
     rows, lines = [], []
     for step, model in sorted(models.items()):
@@ -141,7 +143,7 @@ def save_as_run(
         "seed": 0,
         "model": next(iter(models.values())).cfg.to_json(),
         "checkpoints": rows,
-        "baselines": corpus.baselines(),
+        "baselines": baselines(corpus),
         "grok": {},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")

@@ -13,7 +13,7 @@ import torch
 from tiny_runs import tiny_recipe
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from circuits.corpus.corpus import build_corpus
+from circuits.corpus.build import build_corpus
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer, ModelConfig
 from circuits.recipes.schema import TrainingSection

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import train.loop
 from app.cli.main import cli
-from circuits.corpus.corpus import build_corpus
+from circuits.corpus.build import build_corpus
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe
 from circuits.recipes.toml import recipe_toml

@@ -12,7 +12,7 @@ import torch
 from tiny_runs import numbers, tiny_recipe
 
 from circuits import files
-from circuits.corpus.corpus import build_corpus
+from circuits.corpus.build import build_corpus
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer, ModelConfig
 from circuits.recipes.schema import Recipe

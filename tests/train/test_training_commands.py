@@ -40,7 +40,11 @@ def test_a_recipe_is_trained_with_settings_and_summed_up(
     assert result.exit_code == 0, result.output
     assert open_run(out).steps == [0, 10, 20]
     assert "finished at step 20" in result.output
-    assert "(shortcuts: h_r2 " in result.output
+    run = open_run(out)
+    bridges = run.diversity["id_test"]["bridges"]
+    said = f"over bridges {run.rows()[-1]['macro_accuracy/id_test']:.3f} ({bridges['count']}, "
+    assert said in result.output
+    assert " the best shortcut, " in result.output
     assert f"next: hopscope analyze {out}" in result.output
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -14,7 +15,7 @@ from circuits.corpus.augmentation.presets import starting_point
 from circuits.corpus.augmentation.report import AugmentationReport, describe
 from circuits.corpus.augmentation.rules import Rules, read_rules
 from circuits.corpus.augmentation.stages import STAGES
-from circuits.corpus.augmentation.types import learn_types
+from circuits.corpus.augmentation.types import says_little, type_reports
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.recipes.schema import AugmentationSection, SplitsSection
@@ -56,7 +57,13 @@ def augment(
     """
     splits = splits or SplitsSection()
     base, goal = starting_point(graph, section, splits, seed)
-    rules = read_rules(base, section.protect, section.acyclic)
+    if section.type_relation is not None:
+        graph.relation(section.type_relation)  # refused before anything is added
+    rules = replace(
+        read_rules(base, section.protect, section.acyclic),
+        type_relation=section.type_relation,
+        source=graph,
+    )
     notes: list[str] = []
     unreachable: dict[str, str] = {}
     progress = _run_stages(base, section, goal, rules)
@@ -78,9 +85,22 @@ def augment(
         phi_trained=goal.trained / facts_id if goal.trained else goal.phi,
         added=progress.added,
         unreachable=unreachable,
+        types=_types_used(base, progress, notes),
         notes=notes,
     )
     return done, report
+
+
+def _types_used(
+    base: KnowledgeGraph, progress: _Progress, notes: list[str]
+) -> list[dict[str, Any]]:
+    """The types that additions kept to, if any did; a warning where they say little."""
+    if not progress.added.get("densify") and not progress.added.get("new_entities"):
+        return []
+    types = progress.rules.types(base)
+    if (warning := says_little(base, types)) is not None:
+        notes.append(warning)
+    return [asdict(row) for row in type_reports(base, types)]
 
 
 def _run_stages(
@@ -199,7 +219,7 @@ def _with_false(
     done = progress.graph
     rows = np.sort(draw.permutation(true_rows)[n_true:])
     mask = in_distribution(done, goal.splits, goal.seed)
-    types = learn_types(done)
+    types = progress.rules.types(done)
     false = falsify(done, done.facts[rows], mask[rows], types, progress.rules, draw)
     notes = []
     if false.redrawn or false.kept_true:

@@ -43,6 +43,8 @@ class Goal:
     least_phi_r: float | None = None
     held_out: int = 0
     """Inferred facts to be held out besides the trained ones."""
+    growth: float = 2.0
+    """How many times the fewest facts `densify` may add to spread them."""
     ignore: tuple[int, ...] = ()
     """Relations whose phi_r is not waited for, because it cannot be reached."""
 

@@ -1,46 +1,64 @@
 """Fill empty (entity, relation) slots with objects of the type that the relation has.
 
-1. *Even*: slots in random order, objects uniformly among those of the relation's type. Taken if it
-   reaches the goal while at most doubling the graph.
+1. *Even*: slots in random order, objects uniformly among those of the relation's type, which
+   spreads them more than the source does. Taken if it reaches the goal while at most doubling the
+   graph.
 2. *Core*: otherwise. Lemma 1 of *Grokking in the Wild* says that facts spread over many entities
    do not raise phi; a new fact (s, r, o) makes in(s) + out(o) paths. So a core of m well connected
    entities gets every relation of its type, and then the other subjects get the relations that
-   lead to an entity of the core. m = 4, 8, ... are tried; the one that reaches the goal with the
-   fewest facts is taken, or the largest where the number of facts is given.
+   lead to an entity of the core, uniformly to each. m = 4, 6, 8, 12, 16, ... are tried.
+3. The fewest facts always run through the fewest bridges, and accuracy would be about those alone.
+   So of all choices that reach the goal with at most as many facts as the graph has, or `growth`
+   times the fewest, the one whose paths have the highest effective number of bridges is taken;
+   where the number of facts is given, the largest core.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from circuits.corpus.augmentation.additions import Stage, shortest, slot_keys, with_objects
 from circuits.corpus.augmentation.capacity import Goal
 from circuits.corpus.augmentation.rules import Facts, Rules
-from circuits.corpus.augmentation.types import EntityTypes, learn_types
+from circuits.corpus.augmentation.types import EntityTypes
 from circuits.graph.knowledge_graph import KnowledgeGraph
-
-SMALLEST_CORE = 4
+from circuits.graph.paths import effective_bridges
 
 
 def densify(graph: KnowledgeGraph, goal: Goal, rules: Rules, draw: np.random.Generator) -> Stage:
-    """Fill empty slots until the goal is reached, evenly if that is enough."""
-    types = learn_types(graph)
+    """Fill empty slots until the goal is reached, over as many bridges as the growth allows."""
+    types = rules.types(graph)
     slots = draw.permutation(empty_slots(graph, types))
     even = shortest(graph, with_objects(slots, types, rules, draw), goal, rules)
     if _distance(even, goal) == 0 and len(even.facts) <= len(graph):
         return even
     ranked, choices = core_order(graph, types, draw), [even]
-    size = SMALLEST_CORE
-    while size <= len(ranked):
+    for size in core_sizes(len(ranked)):
         candidates = _around_core(
             graph, slots, types, rules, ranked[:size], draw, all_slots=goal.n_facts is not None
         )
         choices.append(shortest(graph, candidates, goal, rules))
-        size *= 2
     if goal.n_facts is not None:
         choices.reverse()
-    return min(choices, key=lambda stage: (_distance(stage, goal), len(stage.facts)))
+    fewest = min(choices, key=lambda stage: (_distance(stage, goal), len(stage.facts)))
+    if _distance(fewest, goal) or goal.n_facts is not None:
+        return fewest
+    at_most = max(len(graph), goal.growth * len(fewest.facts))
+    allowed = [c for c in choices if not _distance(c, goal) and len(c.facts) <= at_most]
+    return max(allowed, key=lambda stage: effective_bridges(stage.graph))
+
+
+def core_sizes(n: int) -> Iterator[int]:
+    """4, 6, 8, 12, 16, 24, ... up to n."""
+    size = 4
+    while size <= n:
+        yield size
+        if size + size // 2 <= n:
+            yield size + size // 2
+        size *= 2
 
 
 def empty_slots(graph: KnowledgeGraph, types: EntityTypes) -> Int[np.ndarray, "n 2"]:
@@ -82,18 +100,39 @@ def _around_core(
 ) -> Facts:
     """The core's own slots, then those of others that lead to it, with objects from the core.
 
-    With `all_slots` the others follow, for a given number of facts has to be reached. Relations
-    that no entity of the core can be an object of take any object of their type.
+    Slots that would crowd onto a few of the core come later than those that spread over it. With
+    `all_slots` the others follow, for a given number of facts has to be reached. Relations that no
+    entity of the core can be an object of take any object of their type.
     """
     in_core = np.zeros(len(graph.entities), bool)
     in_core[core] = True
     targets = types.preferring(in_core)
     leads_there = targets.leads_to_preferred[slots[:, 1]]
     own = in_core[slots[:, 0]]
-    chosen = [slots[own], slots[~own & leads_there]]
+    leading = slots[~own & leads_there]
+    fair = _fair(leading, targets, len(core))
+    chosen = [slots[own], leading[fair], leading[~fair]]
     if all_slots:
         chosen.append(slots[~own & ~leads_there])
     return with_objects(np.concatenate(chosen), targets, rules, draw)
+
+
+def _fair(
+    slots: Int[np.ndarray, "n 2"], targets: EntityTypes, n_core: int
+) -> Bool[np.ndarray, " n"]:
+    """Mask of the slots that do not crowd onto the few objects that their relation has.
+
+    Relations that less than half of the core can be an object of may give each of these objects no
+    more than all such relations together would give everybody, if they led to all.
+    """
+    fair = np.ones(len(slots), bool)
+    n_objects = {r: len(targets.objects(r)) for r in np.unique(slots[:, 1]).tolist()}
+    few = np.isin(slots[:, 1], [r for r, n in n_objects.items() if 2 * n < n_core])
+    load = -(-int(few.sum()) // n_core)
+    for relation in np.unique(slots[few, 1]).tolist():
+        of_it = np.flatnonzero(slots[:, 1] == relation)
+        fair[of_it[load * n_objects[relation] :]] = False
+    return fair
 
 
 def _distance(stage: Stage, goal: Goal) -> float:

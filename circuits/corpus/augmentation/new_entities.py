@@ -10,7 +10,7 @@ from jaxtyping import Int
 from circuits.corpus.augmentation.additions import Stage, adding, with_objects
 from circuits.corpus.augmentation.capacity import Goal
 from circuits.corpus.augmentation.rules import Facts, Rules
-from circuits.corpus.augmentation.types import EntityTypes, learn_types
+from circuits.corpus.augmentation.types import EntityTypes
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
 GROWTH = 8
@@ -25,7 +25,7 @@ def add_entities(
     They are modelled on old ones that are a bridge, or if there is none, on any subject.
     """
     seed = int(draw.integers(2**32))
-    types = learn_types(graph)
+    types = rules.types(graph)
     bridges = np.intersect1d(graph.facts[:, 0], graph.facts[:, 2])
     templates = bridges if len(bridges) else np.unique(graph.facts[:, 0])
     most = GROWTH * len(graph.entities)
@@ -104,4 +104,8 @@ def _renamed(
     )
     protected = {(int(place[s]), r): int(place[o]) for (s, r), o in rules.protected.items()}
     rank = None if rules.rank is None else rules.rank[order]
-    return adding(renamed, moved(facts)), moved(facts), Rules(protected, rank)
+    return (
+        adding(renamed, moved(facts)),
+        moved(facts),
+        replace(rules, protected=protected, rank=rank),
+    )

@@ -63,7 +63,8 @@ def starting_point(
     held_out = splits.id_test_items + splits.heldout_real_items
     if section.preset is None:
         least = section.least_phi_r
-        return graph, Goal(splits, seed, phi=section.phi, least_phi_r=least, held_out=held_out)
+        goal = Goal(splits, seed, phi=section.phi, least_phi_r=least, held_out=held_out)
+        return graph, replace(goal, growth=section.growth)
     sizes = PRESETS[section.preset]
     if section.phi is not None or section.least_phi_r is not None or sizes.task != splits.task:
         raise HopscopeError(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
-from circuits.graph.paths import phi, phi_r
+from circuits.graph.paths import effective_bridges, phi, phi_r
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,13 @@ class AugmentationReport:
     facts_before: int
     facts_after: int
     phi_before: float
-    """All inferred facts over all atomic facts."""
+    """All inferred facts that can be asked over all atomic facts."""
     phi_after: float
     phi_r_before: dict[str, float]
     phi_r_after: dict[str, float]
+    bridges_before: float
+    """Effective number of bridges of all paths that can be asked."""
+    bridges_after: float
     added: dict[str, int] = field(default_factory=dict)
     """Facts added by mode."""
     provenance: dict[str, int] = field(default_factory=dict)
@@ -30,6 +33,8 @@ class AugmentationReport:
     new_entities: int = 0
     unreachable: dict[str, str] = field(default_factory=dict)
     """Relations whose phi_r cannot reach `least_phi_r`, with the reason."""
+    types: list[dict[str, Any]] = field(default_factory=list)
+    """Types that invented facts kept to: subject_of, object_of, entities, examples."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -49,23 +54,34 @@ def describe(
     phi_trained: float | None,
     added: dict[str, int],
     unreachable: dict[str, str],
+    types: list[dict[str, Any]],
     notes: Iterable[str],
 ) -> AugmentationReport:
     """The report on a graph before and after."""
+    phi_before, phi_r_before, bridges_before = first = _measured(before)
+    phi_after, phi_r_after, bridges_after = first if after is before else _measured(after)
     return AugmentationReport(
         phi_trained=phi_trained,
         facts_before=len(before),
         facts_after=len(after),
-        phi_before=phi(before),
-        phi_after=phi(after),
-        phi_r_before=_by_name(before),
-        phi_r_after=_by_name(after),
+        phi_before=phi_before,
+        phi_after=phi_after,
+        phi_r_before=phi_r_before,
+        phi_r_after=phi_r_after,
+        bridges_before=bridges_before,
+        bridges_after=bridges_after,
         added=added,
         provenance={name: after.count(name) for name in PROVENANCES},
         new_entities=len(after.entities) - len(before.entities),
         unreachable=unreachable,
+        types=types,
         notes=list(notes),
     )
+
+
+def _measured(graph: KnowledgeGraph) -> tuple[float, dict[str, float], float]:
+    """phi, phi_r by relation, effective number of bridges."""
+    return phi(graph), _by_name(graph), round(effective_bridges(graph), 2)
 
 
 def _by_name(graph: KnowledgeGraph) -> dict[str, float]:

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 from scipy.sparse.csgraph import connected_components
 
+from circuits.corpus.augmentation.types import EntityTypes, learn_types
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
@@ -23,6 +24,14 @@ class Rules:
     """Object by protected (subject, relation)."""
     rank: Float[np.ndarray, " n_entities"] | None
     """Where given, facts may only be added from a lower to a higher rank."""
+    type_relation: str | None = None
+    """Relation that states types; None: they are learned."""
+    source: KnowledgeGraph | None = None
+    """What types are learned from: all that the source gave."""
+
+    def types(self, graph: KnowledgeGraph) -> EntityTypes:
+        """The types of this graph's entities, to which additions keep."""
+        return learn_types(graph, self.type_relation, self.source)
 
     def ranked_anew(self, graph: KnowledgeGraph) -> Rules:
         """The same rules, with a rank (if there is one) that suits the facts of this graph."""

@@ -1,29 +1,44 @@
-"""Types of entities, learned from facts: who may be subject or object of which relation.
+"""Types of entities: who may be the subject or the object of which relation.
 
-All that the source states is looked at, also what the graph leaves out: types are no facts, and a
-small beginning of a graph says too little about them.
+Everything that the source states is looked at, also what a preset or a policy leaves out: types are
+not facts, and a small beginning of a graph says too little about them.
 
 1. Every relation has two roles, its subjects and its objects.
-2. Two roles are of one type if they share enough of the smaller one's entities: half of them, or
-   a tenth if that is three or more; a role of fewer than three joins only the one it is most
-   like. Those who have a father are those who have a mother; a name
-   that a film and a town share does not make them one.
-3. An entity has the types of the roles it occurs in; it may take any role of these types.
+2. Walk from a role to one of its entities and on to another role of that entity. Where two roles
+   are of one type, one and two such steps lead from both to the same roles: their *profiles*, the
+   sum of both distributions, have a cosine near 1. Wrong facts spread over all roles and change a
+   profile little; two roles whose entities hardly overlap still meet through a third.
+3. `PRIOR` steps, and `UNSEEN` for every fact of the role, stay where they are and stand for what
+   has not been seen, so that one entity of two natures (a film that is also a town) does not make
+   two roles one type.
+4. Roles are joined by average linkage (scipy) where profiles have a cosine of at least `ALIKE`;
+   with single linkage a chain of chance likenesses would join nearly all roles.
+5. An entity has the types in which it occurs at least `SHARE` of the time.
+
+With `type_relation` ("instance of", rdf:type) the source's own types are taken instead for every
+role most of whose entities have one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Int
-from scipy.sparse.csgraph import connected_components
+from jaxtyping import Bool, Float, Int
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
 
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
-SHARED, SHARED_BY_SEVERAL, SEVERAL = 0.5, 0.1, 3
-"""Shares of the smaller role, and the number of entities for which the lower share suffices."""
+ALIKE = 0.5
+"""Least mean cosine of the profiles of two groups of roles that are joined."""
+PRIOR, UNSEEN = 2.0, 0.05
+"""Steps of the walk that stay, per role and per fact in it."""
+SHARE = 0.2
+NEARLY_ALL = 0.8
+"""Share of all entities from which a learned type says little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,39 +73,155 @@ class EntityTypes:
         return np.asarray(self.preferred.any(axis=1))[self.object_type]
 
 
-def learn_types(graph: KnowledgeGraph) -> EntityTypes:
-    """Learn the types of a graph's entities as the module's procedure says."""
-    subject, relation, obj = np.concatenate([graph.facts, graph.held_back, graph.also_true]).T
+@dataclass(frozen=True)
+class TypeReport:
+    """One type, for people."""
+
+    subject_of: tuple[str, ...]
+    """Relations that its entities may be the subject of."""
+    object_of: tuple[str, ...]
+    entities: int
+    examples: tuple[str, ...]
+
+
+def learn_types(
+    graph: KnowledgeGraph,
+    type_relation: str | None = None,
+    source: KnowledgeGraph | None = None,
+) -> EntityTypes:
+    """Learn the types of a graph's entities as the module's procedure says.
+
+    Args:
+        graph: Any knowledge graph.
+        type_relation: Relation whose objects are the types of its subjects, where there is one.
+        source: The graph that this one was made from, if it says more; the same by names.
+
+    Raises:
+        HopscopeError: if the graph has no relation of that name.
+
+    >>> facts = [(f"person {i}", "born in", f"town {i % 5}") for i in range(20)]
+    >>> facts += [(f"person {i}", "works in", f"town {i % 4}") for i in range(20)]
+    >>> graph = KnowledgeGraph.from_triples("people", facts)
+    >>> types = learn_types(graph)
+    >>> [graph.entities[i] for i in types.objects(graph.relation("works in"))]
+    ['town 0', 'town 1', 'town 2', 'town 3', 'town 4']
+    """
+    if source is not None and source is not graph:
+        return _by_name(graph, source, learn_types(source, type_relation))
+    occurs = _occurrences(graph)
+    role_type = _joined(_profiles(occurs))
     n_relations = len(graph.relations)
-    entity = np.concatenate([subject, obj])
-    role = np.concatenate([relation, relation + n_relations])
-    shape = (len(graph.entities), 2 * n_relations)
-    occurs = sp.csr_array((np.ones(len(entity), np.int64), (entity, role)), shape=shape)
-    occurs.data[:] = 1
-    common = (occurs.T @ occurs).tocoo()
-    size = np.maximum(np.asarray(occurs.sum(axis=0)), 1)
-    share = common.data / np.minimum(size[common.row], size[common.col])
-    alike = (share >= SHARED) | ((share >= SHARED_BY_SEVERAL) & (common.data >= SEVERAL))
-    alike &= ~_second_choices(common, size)
-    links = sp.csr_array(
-        (alike[alike], (common.row[alike], common.col[alike])), shape=(2 * n_relations,) * 2
-    )
-    n_types, role_type = connected_components(links, directed=False)
-    member = np.zeros((n_types, len(graph.entities)), bool)
-    member[role_type[role], entity] = True
+    member = _members(occurs, role_type)
+    if type_relation is not None:
+        role_type, member = _stated(graph, graph.relation(type_relation), occurs, role_type, member)
     return EntityTypes(role_type[:n_relations], role_type[n_relations:], member)
 
 
-def _second_choices(common: sp.coo_array, size: Int[np.ndarray, " k"]) -> Bool[np.ndarray, " n"]:
-    """Pairs of roles that a tiny role is in, apart from the one with the role most like it.
+def _by_name(graph: KnowledgeGraph, source: KnowledgeGraph, types: EntityTypes) -> EntityTypes:
+    """The types of the source for a graph with names of its own; new ones by where they occur."""
+    relations = np.array([source.relation(name) for name in graph.relations])
+    subject_type, object_type = types.subject_type[relations], types.object_type[relations]
+    role_type = np.concatenate([subject_type, object_type])
+    member = _members(_occurrences(graph), role_type, len(types.member))
+    number = {name: i for i, name in enumerate(source.entities)}
+    there = np.array([number.get(name, -1) for name in graph.entities])
+    member[:, there >= 0] = types.member[:, there[there >= 0]]
+    return EntityTypes(subject_type, object_type, member)
 
-    Otherwise one film that is also a town would join all films to all towns.
+
+def type_reports(graph: KnowledgeGraph, types: EntityTypes) -> Iterator[TypeReport]:
+    """Every type that several roles share or several entities have, the largest first."""
+    size = types.member.sum(1)
+    for number in np.argsort(-size, kind="stable").tolist():
+        sides = (types.subject_type, types.object_type)
+        subject_of, object_of = (
+            tuple(graph.relations[r] for r in np.flatnonzero(side == number)) for side in sides
+        )
+        if size[number] > 1 or len(subject_of) + len(object_of) > 1:
+            first = np.flatnonzero(types.member[number])[:3]
+            names = tuple(graph.entities[e] for e in first)
+            yield TypeReport(subject_of, object_of, int(size[number]), names)
+
+
+def says_little(graph: KnowledgeGraph, types: EntityTypes) -> str | None:
+    """A warning where one type is nearly everything, so that the right type is any entity."""
+    largest = int(types.member.sum(1).max(initial=0))
+    if largest < NEARLY_ALL * len(graph.entities):
+        return None
+    return (
+        f"one learned type holds {largest:,} of {len(graph.entities):,} entities, so an object of "
+        "the right type may be nearly any entity; name the relation that states types in "
+        "augmentation.type_relation if the source has one."
+    )
+
+
+def _occurrences(graph: KnowledgeGraph) -> sp.csr_array:
+    """Number of facts of each entity in each role: subjects of all relations, then objects."""
+    subject, relation, obj = np.concatenate([graph.facts, graph.held_back, graph.also_true]).T
+    n_relations = len(graph.relations)
+    where = (np.concatenate([subject, obj]), np.concatenate([relation, relation + n_relations]))
+    shape = (len(graph.entities), 2 * n_relations)
+    occurs = sp.csr_array((np.ones(2 * len(subject)), where), shape=shape)
+    occurs.sum_duplicates()
+    return occurs
+
+
+def _profiles(occurs: sp.csr_array) -> Float[np.ndarray, "n_roles n_roles"]:
+    """Where one and two steps of the walk lead from each role, as rows of length 1."""
+    several = occurs[np.diff(occurs.indptr) > 1]
+    total = np.repeat(np.asarray(several.sum(1)).reshape(-1), np.diff(several.indptr))
+    leaving = several.copy()
+    leaving.data = several.data / (total - several.data)
+    steps = (leaving.T @ several).toarray()
+    np.fill_diagonal(steps, 0)
+    seen, stays = steps.sum(1), PRIOR + UNSEEN * np.asarray(occurs.sum(0)).reshape(-1)
+    steps[np.diag_indices(len(steps))] = stays
+    steps /= (seen + stays)[:, None]
+    profile = steps + steps @ steps
+    return np.asarray(profile / np.linalg.norm(profile, axis=1, keepdims=True))
+
+
+def _joined(profile: Float[np.ndarray, "n_roles n_roles"]) -> Int[np.ndarray, " n_roles"]:
+    """Number of the type of each role, by average linkage."""
+    distance = np.clip(1 - profile @ profile.T, 0, None)
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "average")
+    return np.asarray(fcluster(tree, 1 - ALIKE, "distance") - 1)
+
+
+def _members(
+    occurs: sp.csr_array, role_type: Int[np.ndarray, " n_roles"], n_types: int | None = None
+) -> Bool[np.ndarray, "n_types n_entities"]:
+    """Entities of each type: those that occur in it often enough, or all where none does."""
+    n_types = n_types or int(role_type.max()) + 1
+    roles = np.arange(len(role_type))
+    of_type = sp.csr_array((np.ones(len(roles)), (roles, role_type)), shape=(len(roles), n_types))
+    times = (occurs @ of_type).toarray().T
+    often = (times > 0) & (times >= SHARE * times.sum(0))
+    return np.where(often.any(1, keepdims=True), often, times > 0)
+
+
+def _stated(
+    graph: KnowledgeGraph,
+    type_relation: int,
+    occurs: sp.csr_array,
+    role_type: Int[np.ndarray, " n_roles"],
+    member: Bool[np.ndarray, "n_types n_entities"],
+) -> tuple[Int[np.ndarray, " n_roles"], Bool[np.ndarray, "n_types n_entities"]]:
+    """The same with stated types for the roles most of whose entities have one.
+
+    A role has the stated type that the most of its entities have.
     """
-    row, col = common.row, common.col
-    similarity = common.data / (size[row] + size[col] - common.data)
-    best = np.full(len(size), -1)
-    other = row != col
-    order = np.lexsort((-col[other], similarity[other]))
-    best[row[other][order]] = col[other][order]  # the last one written is the most similar
-    tiny = size < SEVERAL
-    return other & ((tiny[row] & (best[row] != col)) | (tiny[col] & (best[col] != row)))
+    known = np.concatenate([graph.facts, graph.held_back, graph.also_true])
+    subject, relation, obj = known.T
+    named = relation == type_relation
+    kinds, kind = np.unique(obj[named], return_inverse=True)
+    is_a = np.zeros((len(kinds), len(graph.entities)), bool)
+    is_a[kind, subject[named]] = True
+    in_role = (occurs > 0).astype(np.int64)
+    count = is_a.astype(np.int64) @ in_role
+    typed = is_a.any(0).astype(np.int64) @ in_role
+    enough = typed * 2 > np.asarray(in_role.sum(0))
+    states = np.where(enough, len(member) + count.argmax(0), role_type)
+    used, renumbered = np.unique(states, return_inverse=True)
+    return renumbered, np.concatenate([member, is_a])[used]

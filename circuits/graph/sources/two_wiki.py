@@ -20,7 +20,7 @@ from pydantic import Field
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
 from circuits.graph.names import Names
-from circuits.graph.paths import n_two_hop_paths, phi
+from circuits.graph.paths import n_two_hop_paths
 from circuits.graph.sources.broken import Broken
 from circuits.graph.sources.json_shapes import keys_of
 from circuits.graph.sources.options import SourceOptions, existing_file
@@ -152,7 +152,8 @@ def _as_read(raw: list[_Raw]) -> dict[str, float]:
     graph = KnowledgeGraph.from_triples(
         "two_wiki", ((s[0], r, o[0]) for question in raw for s, r, o in question.evidences)
     )
-    return {"facts": len(graph), "paths": n_two_hop_paths(graph), "phi": phi(graph)}
+    paths = n_two_hop_paths(graph)
+    return {"facts": len(graph), "paths": paths, "phi": paths / len(graph)}
 
 
 def two_wiki_questions(

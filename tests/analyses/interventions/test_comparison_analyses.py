@@ -11,7 +11,8 @@ from hand_wired import random_corpus, random_model
 from analyses.catalog import CATALOG
 from analyses.questions.comparison_corruptions import corruptions
 from analyses.questions.examples import draw_examples
-from circuits.corpus.corpus import Corpus, build_corpus
+from circuits.corpus.build import build_corpus
+from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.model.transformer import HookedTransformer, resid_name

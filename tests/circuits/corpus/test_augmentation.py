@@ -10,7 +10,7 @@ from circuits.corpus.augmentation import AugmentationReport, augment
 from circuits.corpus.augmentation.additions import with_objects
 from circuits.corpus.augmentation.rules import closing_no_cycle, read_rules, topological_rank
 from circuits.corpus.augmentation.types import learn_types
-from circuits.corpus.corpus import build_corpus
+from circuits.corpus.build import build_corpus
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.graph.paths import phi, phi_r

@@ -10,7 +10,8 @@ from random_graphs import people_and_places, recipe
 
 from circuits.corpus.augmentation import augment
 from circuits.corpus.augmentation.falsify import exchanged
-from circuits.corpus.corpus import Corpus, build_corpus
+from circuits.corpus.build import build_corpus
+from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.graph.paths import n_two_hop_paths, phi_r

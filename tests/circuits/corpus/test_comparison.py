@@ -9,8 +9,9 @@ import pytest
 from random_graphs import random_graph, recipe
 
 from circuits.corpus.augmentation.capacity import capacity
+from circuits.corpus.build import build_corpus
 from circuits.corpus.comparison import compared_attributes
-from circuits.corpus.corpus import Corpus, build_corpus
+from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph

@@ -11,6 +11,7 @@ from random_graphs import random_graph
 
 from circuits.corpus.composition import (
     Partition,
+    RealQuestions,
     chains_of_names,
     draw_in_distribution,
     fact_chains,
@@ -190,5 +191,11 @@ def test_real_questions_are_held_out_first() -> None:
     questions = chains_of_names(real, [*named, ("nobody", "r0", "e1", "r1", "e2")])
     assert (questions == chains[:200:20]).all()
     section = SplitsSection(ood_share=0.0, id_test_items=20, heldout_real_items=100)
-    partition = split_composition(real, section, None, 0, questions)
-    assert as_set(partition.chains["heldout_real"]) == as_set(questions)
+    said = RealQuestions(asked=questions[:6], derived=questions[4:])
+    partition = split_composition(real, section, None, 0, said)
+    assert as_set(partition.chains["heldout_real"]) == as_set(questions[:6])
+    assert as_set(partition.chains["heldout_derived"]) == as_set(questions[6:])
+    few = section.model_copy(update={"heldout_real_items": 4})
+    chains_of_few = split_composition(real, few, None, 0, said).chains
+    assert len(chains_of_few["heldout_real"]) == 4
+    assert "heldout_derived" not in chains_of_few

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_graphs import people_and_places, random_graph, recipe
 
+from circuits.corpus import storage
 from circuits.corpus.augmentation import augment
-from circuits.corpus.corpus import Corpus, build_corpus
+from circuits.corpus.build import build_corpus
+from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
@@ -150,7 +152,7 @@ def test_any_share_of_true_additions_fills_the_same_slots(seed: int, share: floa
 def save_a_corpus(folder: Path) -> None:
     modes = ["true_facts", "densify", "new_entities"]
     section = recipe(augmentation={"phi": 1.3, "modes": modes})
-    build_corpus(section, people_and_places(0.5, n=40)).save(folder)
+    storage.save(build_corpus(section, people_and_places(0.5, n=40)), folder)
 
 
 def test_the_hash_seed_changes_nothing(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_the_notes_count_repeats_and_multi_valued_keys():
         "keys": 1,
         "facts": 2,
         "facts_left_out": 2,
+        "relations_left_out": {},
     }
 
 

@@ -14,7 +14,9 @@ from circuits.graph import paths as module
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.graph.paths import (
     inferred_per_relation,
+    n_askable_paths,
     n_two_hop_paths,
+    paths_per_bridge,
     phi,
     phi_r,
     relation_pair_counts,
@@ -58,9 +60,24 @@ def test_an_unambiguous_query_has_one_answer(graph):
         assert ambiguous or asked[h, r1, r2] == 1
 
 
+def _askable(graph: KnowledgeGraph) -> list[tuple[int, int, int, int, int]]:
+    objects = Counter((s, r) for s, r, _ in graph.facts.tolist())
+    return [
+        (h, r1, b, r2, t)
+        for h, r1, b, r2, t in _slow_paths(graph)
+        if objects[h, r1] == objects[b, r2] == 1
+    ]
+
+
 @given(GRAPHS)
-def test_counts_per_relation_and_pair_are_those_of_the_paths(graph):
-    slow = _slow_paths(graph)
+def test_counts_per_relation_and_pair_are_those_of_the_paths_that_can_be_asked(graph):
+    slow = _askable(graph)
+    assert n_askable_paths(graph) == len(slow)
+    assert phi(graph) == len(slow) / len(graph)
+    bridges = Counter(b for _, _, b, _, _ in slow)
+    assert dict(enumerate(paths_per_bridge(graph).tolist())) == {
+        e: bridges[e] for e in range(len(graph.entities))
+    }
     pairs = Counter((r1, r2) for _, r1, _, r2, _ in slow)
     dense = relation_pair_counts(graph).toarray()
     assert {(i, j): n for (i, j), n in np.ndenumerate(dense) if n} == dict(pairs)

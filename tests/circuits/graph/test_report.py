@@ -70,27 +70,52 @@ def test_the_real_graph_has_the_published_shortcuts():
 @given(TRIPLES)
 def test_ambiguous_paths_are_counted_without_enumerating_them(triples):
     graph = KnowledgeGraph.from_triples("g", triples)
-    assert graph_report(graph).ambiguous_paths == two_hop_paths(graph).ambiguous.sum()
+    report, ambiguous = graph_report(graph), two_hop_paths(graph).ambiguous
+    assert report.ambiguous_paths == ambiguous.sum()
+    assert report.inferred == (~ambiguous).sum()
 
 
 @given(TRIPLES)
 def test_shortcut_rates_are_those_of_a_counting_loop(triples):
     graph = KnowledgeGraph.from_triples("g", triples)
-    paths = two_hop_paths(graph)
+    paths = two_hop_paths(graph.askable)
     shortcuts = graph_report(graph).shortcuts
     if not len(paths):
         assert shortcuts is None
         return
     assert shortcuts is not None
-    for rate, part in (
-        (shortcuts.r1_r2, paths.relation_1),
-        (shortcuts.h_r2, paths.subject),
+    for rate, part, other in (
+        (shortcuts.r1_r2, paths.relation_1, paths.relation_2),
+        (shortcuts.h_r2, paths.subject, paths.relation_2),
+        (shortcuts.h_r1, paths.subject, paths.relation_1),
     ):
         tails: dict[tuple[int, int], list[int]] = {}
-        for a, r2, t in zip(part, paths.relation_2, paths.object, strict=True):
-            tails.setdefault((a, r2), []).append(t)
+        for a, b, t in zip(part, other, paths.object, strict=True):
+            tails.setdefault((a, b), []).append(t)
         right = sum(max(t.count(x) for x in t) for t in tails.values())
         assert rate == pytest.approx(right / len(paths))
+
+
+def test_phi_is_of_what_can_be_asked_and_the_other_number_stands_apart():
+    """Ann has two children, so no question runs over them; only Bo's town can be asked for."""
+    rows = [("Ann", "child", "Bo"), ("Ann", "child", "Cy"), ("Bo", "home", "Lyon")]
+    rows += [("Cy", "home", "Nice"), ("Di", "child", "Bo")]
+    report = graph_report(KnowledgeGraph.from_triples("family", rows), phi_g=0.25)
+    assert (report.inferred, report.all_paths, report.ambiguous_paths) == (1, 3, 2)
+    assert report.phi == 1 / 5
+    assert {r.name: r.phi_r for r in report.relations} == {"child": 1 / 3, "home": 1 / 2}
+    assert graph_report(KnowledgeGraph.from_triples("family", rows), phi_g=0.4).failing_relations
+
+
+def test_relations_that_vanish_under_a_policy_are_named_with_their_facts():
+    rows = [("Ann", "child", "Bo"), ("Ann", "child", "Cy"), ("Bo", "home", "Lyon")]
+    rows += [("Bo", "friend", "Cy"), ("Bo", "friend", "Ann"), ("Cy", "home", "Nice")]
+    report = graph_report(KnowledgeGraph.from_triples("family", rows, multi_valued="drop"))
+    said = next(r for r in report.remarks if "left out wholly" in r)
+    assert "child (2 facts), friend (2 facts)" in said
+    assert "2 of 6 facts" in said
+    first = graph_report(KnowledgeGraph.from_triples("family", rows, multi_valued="first"))
+    assert not any("left out wholly" in remark for remark in first.remarks)
 
 
 def test_large_graphs_are_sampled_and_say_so(monkeypatch):
