@@ -47,6 +47,19 @@ def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
     """`value` (measure, run); `mean` with `mean_low`, `mean_high` and `mean_n` (measure).
 
     NaN where a run has no value: it was not analyzed, or the event never happened.
+
+    Args:
+        runs: Two or more runs by name.
+        split: Split of the questions for circuits and swaps.
+
+    Raises:
+        HopscopeError: if there are fewer than two runs, or they have no analyzed step in common.
+
+    >>> from analyses import seed_spread
+    >>> from circuits import open_run
+    >>> runs = {"seed 0": open_run("assets/demo"), "again": open_run("assets/demo")}
+    >>> seed_spread(runs)["value"].sel(measure="edges").values
+    array([20., 20.])
     """
     if len(runs) < 2:
         raise HopscopeError(f"{len(runs)} run cannot be compared; name at least two runs.")
@@ -107,7 +120,17 @@ def _stored(runs: Mapping[str, Run], analysis: str, split: str) -> dict[str, xr.
 
 
 def agreement_of_runs(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
-    """How similar the runs' circuits are at their last common step (see `circuit_agreement`)."""
+    """How similar the runs' circuits are at their last common step (see `circuit_agreement`).
+
+    Raises:
+        HopscopeError: if a run has no circuit yet, or the runs have no analyzed step in common.
+
+    >>> from analyses import agreement_of_runs
+    >>> from circuits import open_run
+    >>> runs = {"seed 0": open_run("assets/demo"), "again": open_run("assets/demo")}
+    >>> agreement_of_runs(runs)["mean"].sel(measure="jaccard").item()
+    1.0
+    """
     circuits = {}
     for name, run in runs.items():
         found = stored_result(run, "circuit_discovery")
