@@ -17,7 +17,8 @@ from typing import Any
 from torch import Tensor
 
 from circuits.errors import HopscopeError
-from circuits.runs.checkpoints import load_tensors, save_tensors, write_atomically
+from circuits.files import write_atomically
+from circuits.runs.checkpoints import load_tensors, save_tensors
 from circuits.runs.reading import MANIFEST
 from circuits.runs.run import RESUME
 

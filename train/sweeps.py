@@ -20,8 +20,8 @@ import joblib
 import pandas as pd
 
 from circuits.errors import CannotWrite, HopscopeError
+from circuits.files import write_atomically
 from circuits.recipes.schema import Recipe, load_recipe
-from circuits.runs.checkpoints import write_atomically
 from circuits.runs.reading import MANIFEST
 from circuits.runs.run import Run, open_run
 

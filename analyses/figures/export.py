@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from analyses.figures.specs.charts import Spec
-from circuits.errors import HopscopeError
+from circuits.errors import CannotWrite, HopscopeError
+from circuits.files import write_together
 
 WRITTEN_BY = "hopscope export"
 
@@ -127,23 +126,10 @@ def _refuse_others_files(paths: list[Path], written: dict[str, str]) -> None:
 
 
 def _write_all(files: dict[Path, bytes]) -> None:
-    """All files under temporary names first, then renamed one after the other."""
+    """All files or none; their folder is made where it is missing."""
     folder = next(iter(files)).parent
-    temporary: list[tuple[str, Path]] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, data in files.items():
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
-            temporary.append((name, path))
-            with os.fdopen(handle, "wb") as out:
-                out.write(data)
-            os.chmod(name, 0o644)
-        for name, path in temporary:
-            os.replace(name, path)
     except OSError as error:
-        raise HopscopeError(
-            f"cannot write to {folder} ({error.strerror}); choose another folder."
-        ) from error
-    finally:
-        for name, _ in temporary:
-            Path(name).unlink(missing_ok=True)
+        raise CannotWrite(folder, error) from error
+    write_together(files)

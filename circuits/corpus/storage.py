@@ -18,9 +18,9 @@ from safetensors.numpy import save as arrays_to_bytes
 from circuits.corpus.queries import Queries, QueryKind
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
+from circuits.files import write_atomically
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.recipes.schema import Task
-from circuits.runs.checkpoints import write_atomically
 
 if TYPE_CHECKING:
     from circuits.corpus.corpus import Corpus

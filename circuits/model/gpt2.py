@@ -7,17 +7,17 @@ and relations.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from einops import rearrange
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from circuits.errors import HopscopeError
+from circuits.files import write_together
 from circuits.model.config import ModelConfig
 from circuits.model.transformer import HookedTransformer
 from circuits.model.transformer_lens_3 import from_tl_state_dict, to_tl_state_dict
@@ -47,10 +47,9 @@ def export_gpt2(model: HookedTransformer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = _to_gpt2(to_tl_state_dict(model), cfg)
     table = _gpt2_config(cfg)
-    temporary = folder / "model.safetensors.tmp"
-    save_file(state, temporary, metadata={"format": "pt"})
-    os.replace(temporary, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    weights = save(state, metadata={"format": "pt"})
+    settings = (json.dumps(table, indent=2) + "\n").encode()
+    write_together({folder / "model.safetensors": weights, folder / "config.json": settings})
 
 
 def import_gpt2(folder: Path) -> HookedTransformer:

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -23,7 +20,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from circuits.errors import CannotWrite, HopscopeError
+from circuits.errors import HopscopeError
+from circuits.files import write_atomically
 
 StoredDtype = Literal["bf16", "fp32"]
 
@@ -42,7 +40,6 @@ MAX_HEADER_BYTES = 16 * 2**20
 """Far above any model of ours: 150,000 tensors fit."""
 
 _STORED = {"bf16": torch.bfloat16, "fp32": torch.float32}
-_PARTIAL = re.compile(r"\.(manifest|recipe|corpus|metrics|step_\d+|state_\d+)\.[a-z]+\.\w{8}")
 
 
 @dataclass(frozen=True)
@@ -59,52 +56,6 @@ class TensorEntry:
 def checkpoint_name(step: int) -> str:
     """File name of the checkpoint of a step, e.g. step_00001234.safetensors."""
     return f"step_{step:08d}.safetensors"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that its name never stands for half of it, even if power fails.
-
-    Raises:
-        CannotWrite: if the disk is full or the folder cannot be written; an older file of that
-            name is then still whole.
-    """
-    temporary: str | None = None
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise CannotWrite(path, error) from error
-
-
-def remove_partial_files(folder: Path) -> None:
-    """Delete what `write_atomically` left when its process was killed in the middle."""
-    for path in list(folder.glob(".*")):
-        if is_partial(path):
-            path.unlink()
-
-
-def is_partial(path: Path) -> bool:
-    """Whether this is such a rest."""
-    return _PARTIAL.fullmatch(path.name) is not None and path.is_file()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable, where the system lets a folder be opened."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> str:

@@ -27,7 +27,7 @@ import filelock
 import numpy as np
 
 from circuits.errors import HopscopeError
-from circuits.runs.checkpoints import write_atomically
+from circuits.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,16 +18,14 @@ import filelock
 from torch import Tensor
 
 from circuits.errors import CannotWrite, HopscopeError
+from circuits.files import is_partial, remove_partial_files, write_atomically
 from circuits.recipes.schema import Recipe
 from circuits.recipes.toml import recipe_toml
 from circuits.runs.checkpoints import (
     StoredDtype,
     checkpoint_name,
-    is_partial,
-    remove_partial_files,
     save_checkpoint,
     stored_copy,
-    write_atomically,
 )
 from circuits.runs.reading import MANIFEST, SCHEMA_VERSION
 from circuits.runs.run import CHECKPOINTS, LOCK, METRICS, RECIPE, RESUME, Run, RunState

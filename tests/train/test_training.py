@@ -11,11 +11,11 @@ import pytest
 import torch
 from tiny_runs import numbers, tiny_recipe
 
+from circuits import files
 from circuits.corpus.corpus import build_corpus
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer, ModelConfig
 from circuits.recipes.schema import Recipe
-from circuits.runs import checkpoints
 from circuits.runs import writer as run_writer
 from circuits.runs.reading import MANIFEST
 from circuits.runs.run import open_run
@@ -238,7 +238,7 @@ def test_finished_is_never_written_before_the_last_checkpoint_is_on_the_disk(
             resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
 
     def watch(path: Path, content: bytes) -> None:
-        checkpoints.write_atomically(path, content)
+        files.write_atomically(path, content)
         if path.name == MANIFEST:
             states.append(json.loads(content)["state"])
 

@@ -109,7 +109,7 @@ def test_an_unknown_format_names_the_known_ones(spec, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_an_error_in_words(spec, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(HopscopeError, match="cannot write to"):
+    with pytest.raises(HopscopeError, match="cannot be written"):
         export(spec, tmp_path / "file" / "a.csv")
 
 

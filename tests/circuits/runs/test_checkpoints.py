@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 from pathlib import Path
 
@@ -11,13 +10,11 @@ import pytest
 import torch
 
 from circuits.errors import HopscopeError
-from circuits.runs import checkpoints
 from circuits.runs.checkpoints import (
     checkpoint_name,
     load_checkpoint,
     read_header,
     save_checkpoint,
-    write_atomically,
 )
 
 WEIGHTS = {"a.W": torch.arange(6.0).reshape(2, 3), "b.b": torch.tensor([0.1, -2.0])}
@@ -130,19 +127,3 @@ def test_one_flipped_bit_is_noticed(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(HopscopeError, match="cannot be read"):
         load_checkpoint(tmp_path / "none.safetensors")
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoints.os, "fsync", full)
-    with pytest.raises(HopscopeError, match="No space left"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]

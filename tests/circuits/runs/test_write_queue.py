@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import pytest
 
 from circuits.errors import HopscopeError
-from circuits.runs.checkpoints import remove_partial_files
 from circuits.runs.write_queue import WAITING, WriteQueue
 
 
@@ -59,12 +57,3 @@ def test_the_writer_waits_once_too_much_is_waiting() -> None:
     assert reached.wait(5)
     thread.join()
     queue.close()
-
-
-def test_only_our_own_partial_files_are_removed(tmp_path: Path) -> None:
-    ours = [".manifest.json.a1b2c3d4", ".step_00000010.safetensors.________"]
-    others = [".lock", ".gitignore", "notes.json", ".manifest.json", ".my.json.backup"]
-    for name in (*ours, *others):
-        (tmp_path / name).touch()
-    remove_partial_files(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
