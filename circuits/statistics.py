@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, Num, Shaped
+from jaxtyping import Float, Int, Num, Shaped
 from scipy.stats import norm
 from scipy.stats import t as student
 
@@ -85,6 +85,16 @@ def bootstrap(
     low[n < LEAST_EXAMPLES] = high[n < LEAST_EXAMPLES] = np.nan
     shape = values.shape[1:]
     return Interval(*(part.reshape(shape) for part in (mean, low, high, n)))
+
+
+def resample_weights(n: int, resamples: int, seed: int) -> Int[np.ndarray, "resample n"]:
+    """How often each bootstrap resample draws each of n questions; equal at every checkpoint.
+
+    >>> resample_weights(4, resamples=2, seed=0).sum(axis=1).tolist()
+    [4, 4]
+    """
+    rng = np.random.default_rng([seed, n])
+    return rng.multinomial(n, np.full(n, 1 / n), size=resamples)
 
 
 def wilson(

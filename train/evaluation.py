@@ -8,9 +8,10 @@ from torch import Tensor
 from circuits.corpus.corpus import Corpus
 from circuits.model.hook_free import Precision
 from circuits.model.transformer import HookedTransformer
-from circuits.runs.grok import TRAIN_SPLIT, zero_loss_share
+from circuits.runs.grok import TRAIN_SPLIT
 from train.batches import Batch
 from train.losses import SampleLoss
+from train.measures import zero_loss_share
 
 CHUNK = 8192
 """Queries per forward pass: far below what any device runs out of memory on."""

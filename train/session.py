@@ -11,17 +11,13 @@ from typing import Any
 
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.recipes.schema import Recipe
-from circuits.runs.grok import (
-    ID_SPLIT,
-    gradient_weight_cosine,
-    grok_summary_of_rows,
-    weight_norms,
-)
+from circuits.runs.grok import ID_SPLIT, grok_summary_of_rows
 from circuits.runs.run import RESUME
 from circuits.runs.writer import RunWriter
 from train.distributed import tells_of_a_lost_process
 from train.evaluation import Evaluator
 from train.interrupts import StopRequest, stop_requests
+from train.measures import gradient_weight_cosine, weight_norms
 from train.memory import is_out_of_memory, largest_fitting, out_of_memory
 from train.progress import TrainingProgress
 from train.schedule import CheckpointPlan

@@ -61,10 +61,9 @@ from analyses.circuits.screen import (
     screened,
     total_effects,
 )
-from analyses.estimates import Variables
-from analyses.precision import coarse, half_precision
+from analyses.estimates import Variables, coarse, half_precision, with_interval
 from analyses.questions.contrasts import Contrast, draw_contrasts
-from analyses.questions.examples import Examples, with_interval
+from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
 

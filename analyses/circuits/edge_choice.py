@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy.stats import t as student
 
-from circuits.statistics import LEAST_EXAMPLES, benjamini_hochberg, holm
+from circuits.statistics import LEAST_EXAMPLES, benjamini_hochberg, holm, resample_weights
 
 Correction = Literal["benjamini_hochberg", "holm"]
 _CORRECT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -88,12 +88,6 @@ def choose(effects: Effects, rules: Rules) -> Choice:
 def choose_resampled(effects: Effects, rules: Rules, resamples: int, seed: int) -> Choice:
     """The edges kept on bootstrap resamples of the questions."""
     return _choose(effects, rules, resample_weights(len(effects.real), resamples, seed))
-
-
-def resample_weights(n: int, resamples: int, seed: int) -> Int[np.ndarray, "resample n"]:
-    """How often each of n questions is drawn; the same at every checkpoint."""
-    rng = np.random.default_rng([seed, n])
-    return rng.multinomial(n, np.full(n, 1 / n), size=resamples)
 
 
 def jaccard(

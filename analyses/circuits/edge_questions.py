@@ -14,8 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from analyses.circuits.edge_choice import Choice, Effects
-from analyses.estimates import Variables
-from analyses.precision import coarse
+from analyses.estimates import Variables, coarse
 from circuits.errors import HopscopeError, unknown_name
 
 KEPT_PAIRS = 64

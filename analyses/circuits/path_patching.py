@@ -22,10 +22,9 @@ from torch import Tensor
 from analyses.catalog import AnalysisOptions
 from analyses.circuits.nodes_and_edges import Edge, candidate_edges, named_edges
 from analyses.circuits.path_engine import PathPatch, PathPatcher, edges_in_use
-from analyses.estimates import Variables
-from analyses.precision import half_precision
+from analyses.estimates import Variables, half_precision, with_interval
 from analyses.questions.contrasts import Contrast, draw_contrasts
-from analyses.questions.examples import Examples, with_interval
+from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
 

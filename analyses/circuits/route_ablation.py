@@ -25,7 +25,7 @@ from analyses.catalog import AnalysisOptions
 from analyses.circuits.ablated_run import ABLATIONS, VARIANTS, ablated_runs
 from analyses.circuits.discovery import ablation_variables
 from analyses.circuits.nodes_and_edges import Edge, candidate_edges, named_edges
-from analyses.precision import half_precision
+from analyses.estimates import half_precision
 from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine

@@ -24,15 +24,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from analyses.circuits.edge_choice import Choice, Effects, resample_weights
+from analyses.circuits.edge_choice import Choice, Effects
 from analyses.circuits.nodes_and_edges import Edge, Node
 from analyses.circuits.path_engine import PathPatcher, edges_in_use
-from analyses.estimates import Variables
+from analyses.estimates import Variables, correlation, resampled_means, with_interval
 from analyses.questions.contrasts import Contrast
-from analyses.questions.examples import Examples, with_interval
-from analyses.resampling import correlation, resampled_means
+from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
+from circuits.statistics import resample_weights
 
 SAMPLED = 20
 """Edges measured exactly although the screen predicts little of them."""

@@ -23,15 +23,20 @@ from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
 from analyses.circuits.path_patching import contrast_traces
-from analyses.estimates import Variables
+from analyses.estimates import (
+    Variables,
+    correlation,
+    half_precision,
+    resampled_means,
+    with_interval,
+)
 from analyses.interventions.component_patching import patched_components
-from analyses.precision import half_precision
 from analyses.questions.contrasts import Contrast, draw_contrasts
-from analyses.questions.examples import Examples, with_interval
-from analyses.resampling import correlation, resampled_means
+from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
 from circuits.patching import Component, activation
 from circuits.patching.engine import PatchEngine, Trace
+from circuits.statistics import resample_weights
 
 ESTIMATES = ("gradient", "integrated")
 COMPONENTS: tuple[Component, ...] = ("resid_pre", "attn_out", "mlp_out")
@@ -170,9 +175,8 @@ def _agreement(cells: dict, guessed: dict, options: Options) -> Variables:
     every: tuple[Component, ...] = (*COMPONENTS, "z")
     groups: dict[str, tuple[Component, ...]] = {"all": every, **{c: (c,) for c in every}}
     n = len(cells["z"])
-    rng = np.random.default_rng([options.seed, n])
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=options.resamples)
-    weights = np.concatenate([np.ones((1, n)), weights])
+    drawn = resample_weights(n, options.resamples, options.seed)
+    weights = np.concatenate([np.ones((1, n)), drawn])
     table = np.empty((2, len(ESTIMATES), len(groups), len(weights)))
     for m, estimate in enumerate(ESTIMATES):
         for g, members in enumerate(groups.values()):

@@ -28,8 +28,9 @@ from pydantic import Field
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
+from analyses.estimates import with_interval
 from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
-from analyses.questions.examples import Examples, with_interval
+from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.batched_runs import sweep, sweep_after

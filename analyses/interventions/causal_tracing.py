@@ -29,9 +29,9 @@ from pydantic import Field
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.estimates import Variables
+from analyses.estimates import Variables, with_interval
 from analyses.questions.corruptions import Corruptions, draw_corruptions
-from analyses.questions.examples import Examples, with_interval
+from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.batched_runs import sweep_after

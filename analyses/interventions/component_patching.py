@@ -25,10 +25,9 @@ from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
 from analyses.circuits.path_patching import contrast_traces
-from analyses.estimates import Variables
-from analyses.precision import half_precision
+from analyses.estimates import Variables, half_precision, with_interval
 from analyses.questions.contrasts import Contrast, draw_contrasts
-from analyses.questions.examples import Examples, with_interval
+from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
 from circuits.patching import HEAD_COMPONENTS, Component, Patch, patched_logits
 from circuits.patching.engine import PatchEngine, Trace

@@ -35,7 +35,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from analyses.circuits.edge_choice import resample_weights
+from analyses.estimates import resampled_means
 from analyses.interventions.bridge_patching import SUCCESS
 from analyses.over_training.dating import (
     PHASES,
@@ -48,11 +48,10 @@ from analyses.over_training.dating import (
     phases,
     timing,
 )
-from analyses.resampling import resampled_means
 from analyses.walk import stored_result
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
-from circuits.statistics import bootstrap
+from circuits.statistics import bootstrap, resample_weights
 
 CURVES = (
     "trained_accuracy", "accuracy", "circuit", "route", "without_bridge", "swap", "norm",

@@ -12,7 +12,6 @@ from jaxtyping import Int
 
 from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
-from circuits.statistics import Interval, bootstrap
 
 T = TypeVar("T")
 
@@ -45,28 +44,3 @@ def draw_examples(corpus: Corpus, split: str, n: int = 300, seed: int = 0) -> Ex
     rng = np.random.default_rng([seed, zlib.crc32(split.encode())])
     rows = np.sort(rng.permutation(len(queries))[:n])
     return Examples(split, queries.take(rows), rows, corpus)
-
-
-def with_interval(
-    name: str, dims: tuple[str, ...], values: np.ndarray, attrs: dict[str, Any], **options: Any
-) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]:
-    """Variables `name`, `name_low` and `name_high`: mean over examples with a 95% interval.
-
-    Args:
-        name: Of the mean.
-        dims: Dims without the leading example axis.
-        values: Per example [n, *dims]; NaN where an example has no value.
-        attrs: `long_name` and `units` of the mean.
-        options: For `circuits.statistics.bootstrap`.
-    """
-    found: Interval = bootstrap(values, **options)
-    parts = (("", found.mean), ("_low", found.low), ("_high", found.high))
-    interval = " (95% bootstrap interval over examples)"
-    return {
-        name + suffix: (
-            dims,
-            part.astype(np.float32),
-            {**attrs, "long_name": attrs["long_name"] + (interval if suffix else "")},
-        )
-        for suffix, part in parts
-    }

@@ -18,7 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.questions.examples import Examples, with_interval
+from analyses.estimates import with_interval
+from analyses.questions.examples import Examples
 from circuits.corpus.queries import Queries
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine

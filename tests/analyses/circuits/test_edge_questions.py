@@ -11,7 +11,7 @@ import xarray as xr
 
 from analyses.circuits.edge_choice import Effects, Rules, choose
 from analyses.circuits.edge_questions import KEPT_PAIRS, edge_questions, example_variables
-from analyses.precision import coarse
+from analyses.estimates import coarse
 from app.instrument.discovered import LISTED, discovered_measures
 from circuits.errors import HopscopeError
 
