@@ -17,6 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from circuits.circuit.circuit import Circuit
+    from circuits.circuit.find import find_circuit
     from circuits.corpus.corpus import Corpus, build_corpus
     from circuits.corpus.queries import Queries, Query
     from circuits.corpus.vocab import Vocab
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Circuit",
     "Corpus",
     "HookedTransformer",
     "HopscopeError",
@@ -46,6 +49,7 @@ __all__ = [
     "Vocab",
     "__version__",
     "build_corpus",
+    "find_circuit",
     "load_recipe",
     "load_source",
     "open_run",
@@ -58,6 +62,7 @@ __all__ = [
 # seconds to import, and reading a knowledge graph or a result must not pay for them. A test holds
 # this table against the imports above.
 _HOME = {
+    "Circuit": "circuits.circuit.circuit",
     "Corpus": "circuits.corpus.corpus",
     "HookedTransformer": "circuits.model.transformer",
     "HopscopeError": "circuits.errors",
@@ -70,6 +75,7 @@ _HOME = {
     "Run": "circuits.runs.run",
     "Vocab": "circuits.corpus.vocab",
     "build_corpus": "circuits.corpus.corpus",
+    "find_circuit": "circuits.circuit.find",
     "load_recipe": "circuits.recipes.schema",
     "load_source": "circuits.graph.sources",
     "open_run": "circuits.runs.run",

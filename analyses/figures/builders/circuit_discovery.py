@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from analyses.circuits.faithfulness import unfaithful
-from analyses.circuits.nodes_and_edges import parsed_edge
 from analyses.figures.builders import pick
 from analyses.figures.builders.curves import curves
 from analyses.figures.specs.charts import CircuitDiagram, Edge, Lines, Node, Panels, Series, Spec
 from analyses.figures.words import words
+from circuits.circuit.nodes_and_edges import parsed_edge
 
 SHORT = {"subject": "h", "relation_1": "r1", "relation_2": "r2", "relation_3": "r3"}
 """The tokens of a question in the notation of *Grokked*."""

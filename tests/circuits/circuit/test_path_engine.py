@@ -8,11 +8,11 @@ import torch
 from hand_wired import random_corpus, random_model
 from torch import Tensor
 
-from analyses.circuits.nodes_and_edges import Edge, Node, candidate_edges
-from analyses.circuits.path_engine import PathPatch, PathPatcher, edges_in_use
-from analyses.circuits.path_patching import contrast_traces, path_outcomes
-from analyses.questions.contrasts import draw_contrasts
+from analyses.questions.contrasts import contrast_runs
 from analyses.questions.examples import draw_examples
+from circuits.circuit.nodes_and_edges import Edge, Node, candidate_edges
+from circuits.circuit.path_engine import PathPatch, PathPatcher, edges_in_use
+from circuits.circuit.path_patching import path_outcomes
 from circuits.model.transformer import HookedTransformer, resid_name
 from circuits.patching.engine import PatchEngine
 
@@ -103,19 +103,9 @@ def test_a_clean_source_changes_nothing() -> None:
     torch.testing.assert_close(fast, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_candidate_edges_are_counted_by_hand_for_two_layers_and_three_positions() -> None:
-    edges = candidate_edges(2, 3)
-    into = {kind: sum(e.receiver.kind == kind for e in edges) for kind in ("attn", "mlp", "output")}
-    # attention of block 0: 1 + 2 + 3, of block 1: three senders at each of three positions;
-    # MLPs of block 0: two senders each, of block 1: four; the output: five
-    assert into == {"attn": 6 + 9, "mlp": 6 + 4, "output": 5}
-    assert len(set(edges)) == len(edges)
-    assert all(e.sender.order < e.receiver.order for e in edges)
-
-
 def test_a_corrupted_token_is_sent_only_from_its_position_on() -> None:
     edges = candidate_edges(2, 3)
-    senders = {edges[i].sender for i in edges_in_use(edges, 1)}
+    senders = {edges[i].sender for i in edges_in_use(edges, (1,))}
     assert {(s.kind, s.position) for s in senders if s.kind == "embed"} == {("embed", 1)}
     assert {s.position for s in senders} == {1, 2}
 
@@ -123,22 +113,20 @@ def test_a_corrupted_token_is_sent_only_from_its_position_on() -> None:
 def test_outcomes_of_questions_that_have_a_corruption_equal_those_of_all_in_one() -> None:
     """Only the questions that are asked for are run; each alone gives what all together give."""
     model = random_model(CORPUS, n_layers=2)
-    engine = PatchEngine(model)
     examples = draw_examples(CORPUS, "train_inferred", 60)
-    contrasts = draw_contrasts(examples, 0)
-    clean, sources = contrast_traces(engine, examples, contrasts)
+    runs = contrast_runs(model, examples, 0)
     edges = candidate_edges(2, 3)
-    real, placebo = path_outcomes(engine, examples, contrasts, clean, sources, edges)
-    counts = [int((c.valid & c.placebo_valid).sum()) for c in contrasts]
+    real, placebo = path_outcomes(runs, edges)
+    counts = [int((c.valid & c.placebo_valid).sum()) for c in runs.contrasts]
     assert 0 < min(counts) < len(examples)  # placebos of some questions
     answer = examples.queries.answer
-    whole = PathPatcher(engine, clean, sources)
-    before = engine.logits(clean.resid[-1][:, -1])
-    for source in range(2 * len(contrasts)):
-        contrast, placebos = contrasts[source % 3], source >= 3
+    whole = PathPatcher(runs.engine, runs.clean, runs.sources)
+    before = runs.clean_logits
+    for source in range(2 * len(runs.contrasts)):
+        contrast, placebos = runs.contrasts[source % 3], source >= 3
         found = (placebo if placebos else real)[:, source % 3]
         asked = contrast.valid & contrast.placebo_valid if placebos else contrast.valid
-        reached = edges_in_use(edges, contrast.position)
+        reached = edges_in_use(edges, contrast.changed)
         assert np.isnan(found[~asked]).all()
         assert np.isnan(np.delete(found, reached, axis=1)).all()
         for i in reached:
