@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from circuits.model.config import ModelConfig
     from circuits.model.transformer import HookedTransformer
     from circuits.model.transformer_lens_4 import to_bridge
+    from circuits.model.tuned_lens import TunedLens
     from circuits.patching import Patch, patch_grid, run_patched
     from circuits.recipes.schema import Recipe, load_recipe
     from circuits.runs.run import Run, open_run
@@ -46,6 +47,7 @@ __all__ = [
     "Query",
     "Recipe",
     "Run",
+    "TunedLens",
     "Vocab",
     "__version__",
     "build_corpus",
@@ -73,6 +75,7 @@ _HOME = {
     "Query": "circuits.corpus.queries",
     "Recipe": "circuits.recipes.schema",
     "Run": "circuits.runs.run",
+    "TunedLens": "circuits.model.tuned_lens",
     "Vocab": "circuits.corpus.vocab",
     "build_corpus": "circuits.corpus.corpus",
     "find_circuit": "circuits.circuit.find",
