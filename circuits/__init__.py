@@ -17,6 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from circuits.circuit.circuit import Circuit
+    from circuits.circuit.find import find_circuit
     from circuits.corpus.build import build_corpus
     from circuits.corpus.corpus import Corpus
     from circuits.corpus.queries import Queries, Query
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from circuits.model.config import ModelConfig
     from circuits.model.transformer import HookedTransformer
     from circuits.model.transformer_lens_4 import to_bridge
+    from circuits.model.tuned_lens import TunedLens
     from circuits.patching import Patch, patch_grid, run_patched
     from circuits.recipes.schema import Recipe, load_recipe
     from circuits.runs.run import Run, open_run
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Circuit",
     "Corpus",
     "HookedTransformer",
     "HopscopeError",
@@ -44,9 +48,11 @@ __all__ = [
     "Query",
     "Recipe",
     "Run",
+    "TunedLens",
     "Vocab",
     "__version__",
     "build_corpus",
+    "find_circuit",
     "load_recipe",
     "load_source",
     "open_run",
@@ -59,6 +65,7 @@ __all__ = [
 # seconds to import, and reading a knowledge graph or a result must not pay for them. A test holds
 # this table against the imports above.
 _HOME = {
+    "Circuit": "circuits.circuit.circuit",
     "Corpus": "circuits.corpus.corpus",
     "HookedTransformer": "circuits.model.transformer",
     "HopscopeError": "circuits.errors",
@@ -69,8 +76,10 @@ _HOME = {
     "Query": "circuits.corpus.queries",
     "Recipe": "circuits.recipes.schema",
     "Run": "circuits.runs.run",
+    "TunedLens": "circuits.model.tuned_lens",
     "Vocab": "circuits.corpus.vocab",
     "build_corpus": "circuits.corpus.build",
+    "find_circuit": "circuits.circuit.find",
     "load_recipe": "circuits.recipes.schema",
     "load_source": "circuits.graph.sources",
     "open_run": "circuits.runs.run",

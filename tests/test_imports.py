@@ -25,26 +25,27 @@ ROOMS: dict[str, str] = {
     "circuits.model": "circuits circuits.recipes circuits.model.cpu",
     "circuits.model.cpu": "circuits circuits.model",
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
+    "circuits.circuit": "circuits circuits.model circuits.patching",
     "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model",
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
     "train.recipes": "",
     "analyses": "circuits circuits.recipes circuits.runs analyses.questions",
-    "analyses.questions": "circuits circuits.graph circuits.corpus",
+    "analyses.questions": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit",
     "analyses.readouts": "circuits circuits.corpus circuits.model circuits.patching analyses "
     "analyses.questions",
-    "analyses.interventions": "circuits circuits.corpus circuits.model circuits.patching analyses "
-    "analyses.questions analyses.circuits",
-    "analyses.circuits": "circuits circuits.corpus circuits.model circuits.patching analyses "
-    "analyses.questions",
+    "analyses.interventions": "circuits circuits.corpus circuits.model circuits.patching "
+    "circuits.circuit analyses analyses.questions",
+    "analyses.circuits": "circuits circuits.corpus circuits.model circuits.patching "
+    "circuits.circuit analyses analyses.questions",
     "analyses.over_training": "circuits circuits.runs analyses analyses.interventions "
     "analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.over_training "
     "analyses.figures.specs analyses.figures.builders analyses.figures.renderers.matplotlib "
     "analyses.figures.renderers.plotly",
     "analyses.figures.specs": "",
-    "analyses.figures.builders": "circuits analyses.circuits analyses.over_training "
-    "analyses.figures analyses.figures.specs",
+    "analyses.figures.builders": "circuits circuits.circuit analyses.circuits "
+    "analyses.over_training analyses.figures analyses.figures.specs",
     "analyses.figures.renderers": "circuits analyses.figures analyses.figures.specs",
     "analyses.figures.renderers.matplotlib": "analyses.figures analyses.figures.specs "
     "analyses.figures.renderers",
@@ -54,7 +55,7 @@ ROOMS: dict[str, str] = {
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
     "circuits.runs train analyses analyses.circuits analyses.over_training analyses.figures "
     "analyses.figures.renderers",
-    "app.instrument": "circuits.runs analyses.circuits analyses.over_training analyses.figures "
+    "app.instrument": "circuits.circuit circuits.runs analyses.over_training analyses.figures "
     "analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
     "circuits.runs analyses.figures analyses.figures.specs analyses.figures.renderers "

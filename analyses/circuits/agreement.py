@@ -17,7 +17,7 @@ from jaxtyping import Float
 from scipy.stats import rankdata
 from scipy.stats import t as student
 
-from analyses.circuits.edge_choice import jaccard
+from circuits.circuit.edge_choice import jaccard
 from circuits.errors import HopscopeError
 from circuits.statistics import LEAST_RUNS
 

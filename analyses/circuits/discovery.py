@@ -1,17 +1,15 @@
 """The circuit of a checkpoint: edges found by path patching against a placebo, and put to the test.
 
-1. Candidate edges join every component to every later one that sees it
-   (`analyses.circuits.nodes_and_edges`); their effects are measured by path patching
-   (`analyses.circuits.path_engine`) for each token of the question in turn: the corrupted question
-   has another answer t', and `effect` is how far the logit difference between t and t' falls.
+1. Candidate edges join every component to every later one that sees it; `circuits.circuit.find`
+   measures what runs along them for each token of the question in turn: the corrupted question has
+   another answer t', and `effect` is how far the logit difference between t and t' falls.
 2. The same is done with a placebo, a token that leads to the same answer
    (`analyses.questions.contrasts`). Edges that do more than their placebos, by
-   `analyses.circuits.edge_choice`, are the circuit.
+   `circuits.circuit.edge_choice`, are the circuit.
 3. The model is run with only the circuit (restricted) and without it (excluded), everything else
-   being ablated to its mean or to another question's
-   (`analyses.circuits.ablated_run`). A circuit is faithful if the restricted model answers as the
-   whole one does, and complete if the excluded
-   one cannot.
+   being ablated to its mean or to another question's (`analyses.circuits.ablations`). A circuit is
+   faithful if the restricted model answers as the whole one does, and complete if the excluded one
+   cannot.
    (The questions are those the edges were found on; the circuit has one decision per edge and
    hundreds of questions. On 700 others the demo's fell .02 short of the model, as on its own.)
 4. `stability` is the mean Jaccard index between the circuit and those found in the same way on
@@ -20,7 +18,7 @@
 5. Right answers, losses and the effects of kept edges are stored per question as well, so that a
    number can be drilled down to the questions behind it (`analyses.circuits.edge_questions`).
 6. Edges grow with the square of the depth. All are screened by their effect to first order
-   (`analyses.circuits.screen`), and at most `per_component` times as many as there are components
+   (`circuits.circuit.screen`), and at most `per_component` times as many as there are components
    are measured exactly: those of largest predicted effect and a random sample of the others. The
    rest is left out of the circuit (`measured` = 0). `screen_correlation` says how well the screen
    predicts what is measured, `screen_missed` how many of the sample belong to the circuit. The
@@ -33,43 +31,31 @@ one, those of edges in series are each about one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float
 from pydantic import Field
 
 from analyses.catalog import AnalysisOptions
-from analyses.circuits.ablated_run import ABLATIONS, VARIANTS, AblatedRuns, ablated_runs
-from analyses.circuits.edge_choice import (
-    Choice,
-    Correction,
-    Effects,
-    Rules,
-    choose,
-    choose_resampled,
-)
-from analyses.circuits.edge_choice import jaccard as jaccard_index
+from analyses.circuits.ablations import ablated_runs, ablation_variables
 from analyses.circuits.edge_questions import example_variables
-from analyses.circuits.nodes_and_edges import Edge, candidate_edges
-from analyses.circuits.path_patching import contrast_traces, path_outcomes
-from analyses.circuits.screen import (
-    Screen,
-    predicted_effects,
-    screen_variables,
-    screened,
-    total_effects,
+from analyses.estimates import (
+    Variables,
+    correlation,
+    half_precision,
+    resampled_means,
+    with_interval,
 )
-from analyses.estimates import Variables, coarse, half_precision, with_interval
-from analyses.questions.contrasts import Contrast, draw_contrasts
+from analyses.questions.contrasts import contrast_runs
 from analyses.questions.examples import Examples
+from circuits.circuit.ablated_run import ABLATIONS, VARIANTS
+from circuits.circuit.contrast_runs import Contrast
+from circuits.circuit.edge_choice import Choice, Correction, Effects, Rules
+from circuits.circuit.edge_choice import jaccard as jaccard_index
+from circuits.circuit.find import find_edges
+from circuits.circuit.nodes_and_edges import Edge, candidate_edges
+from circuits.circuit.screen import Screen
 from circuits.model.transformer import HookedTransformer
-from circuits.patching.engine import PatchEngine, Trace
-
-LEAST_SHARE = 0.05
-"""With .1 the demo's circuit (16 edges) alone is right on .93 of 700 held-out questions, with this
-(20) on .95; without any bound (25) on .97, as is the whole model."""
+from circuits.statistics import resample_weights
 
 
 class Options(AnalysisOptions):
@@ -90,44 +76,33 @@ class Options(AnalysisOptions):
     resamples: int = Field(default=200, ge=20, le=5000)
     """Bootstrap resamples of the questions, for stability and the intervals of strength."""
 
-    def rules(self, edges: Sequence[Edge], n_heads: int) -> Rules:
-        """When one of these edges is kept, in a model with so many heads."""
-        share: float | np.ndarray | None = self.least_share
-        if share is None:
-            ends = [(e.sender.kind == "head") + (e.receiver.kind == "head") for e in edges]
-            share = LEAST_SHARE / float(n_heads) ** np.array(ends)
-        return Rules(self.rate, share, self.correction)
-
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
     """The circuit of one checkpoint."""
-    engine = PatchEngine(model)
-    positions = examples.queries.positions
-    heads = model.cfg.n_heads if options.heads else None
-    edges = candidate_edges(model.depth, len(positions), heads)
-    contrasts = draw_contrasts(examples, options.seed)
-    clean, sources = contrast_traces(engine, examples, contrasts)
-    screen = screened(
-        predicted_effects(model, engine, examples, contrasts, clean, sources, edges),
-        total_effects(engine, examples, contrasts, clean, sources[: len(contrasts)]),
-        options.per_component * len({edge.sender for edge in edges}),
-        options.seed,
+    positions, n_heads = examples.queries.positions, model.cfg.n_heads
+    edges = candidate_edges(model.depth, len(positions), n_heads if options.heads else None)
+    runs = contrast_runs(model, examples, options.seed)
+    rules = Rules.for_edges(edges, n_heads, options.rate, options.correction, options.least_share)
+    finding = find_edges(
+        runs,
+        edges,
+        rules,
+        per_component=options.per_component,
+        resamples=options.resamples,
+        seed=options.seed,
     )
-    effects = edge_effects(engine, examples, contrasts, clean, sources, edges, screen)
-    rules = options.rules(edges, model.cfg.n_heads)
-    found = choose(effects, rules)
-    resampled = choose_resampled(effects, rules, options.resamples, options.seed)
+    effects, found, resampled = finding.effects, finding.choice, finding.resampled
     parts: tuple[list[Edge], list[Edge]] = ([], [])
     for edge, kept in zip(edges, found.in_circuit, strict=True):
         parts[0 if kept else 1].append(edge)
-    ablated = ablated_runs(engine, examples, clean, edges, *parts, options.seed)
+    ablated = ablated_runs(runs.engine, examples, runs.clean, edges, *parts, options.seed)
     variables = {
         **edge_variables(effects, found, resampled),
         **example_variables(effects, found),
         **_stability(found, resampled),
-        **screen_variables(screen, effects, found, options.resamples, options.seed),
+        **screen_variables(finding.screen, effects, found, options.resamples, options.seed),
         **ablation_variables(ablated),
-        **_counts(contrasts),
+        **_counts(runs.contrasts),
     }
     coords = {
         "corrupted": list(positions),
@@ -136,36 +111,6 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         "variant": list(VARIANTS),
     }
     return half_precision(xr.Dataset(variables, coords))
-
-
-def edge_effects(
-    engine: PatchEngine,
-    examples: Examples,
-    contrasts: tuple[Contrast, ...],
-    clean: Trace,
-    sources: list[Trace],
-    edges: Sequence[Edge],
-    screen: Screen,
-) -> Effects:
-    """Fall of the logit difference along every edge that the screen passes, per question."""
-    passed = [edge for edge, measured in zip(edges, screen.measured, strict=True) if measured]
-    real, placebo = (
-        _among_all(found[..., 0], screen.measured)
-        for found in path_outcomes(
-            engine, examples, contrasts, clean, sources, passed, effect_only=True
-        )
-    )
-    untested = np.isfinite(screen.predicted[:, :, ~screen.measured]).any(0).sum()
-    return Effects(real, placebo, screen.total, int(untested))
-
-
-def _among_all(
-    values: Float[np.ndarray, "n corrupted passed"], measured: Bool[np.ndarray, " edge"]
-) -> Float[np.ndarray, "n corrupted edge"]:
-    """NaN for edges that were not measured."""
-    table = np.full((*values.shape[:2], len(measured)), np.nan, np.float32)
-    table[:, :, measured] = values
-    return table
 
 
 def edge_variables(effects: Effects, found: Choice, resampled: Choice) -> Variables:
@@ -219,29 +164,36 @@ def _stability(found: Choice, resampled: Choice) -> Variables:
     }
 
 
-def ablation_variables(runs: AblatedRuns) -> Variables:
-    """Accuracy and loss of the ablated models and of the whole one."""
-    dims = ("ablation", "variant")
-    right = {"long_name": "share of right answers", "units": "share"}
-    loss = {"long_name": "cross-entropy of the answer", "units": "nats"}
-    single = "cross-entropy of single questions, rounded to at most half their standard deviation"
+def screen_variables(
+    screen: Screen, effects: Effects, found: Choice, resamples: int, seed: int
+) -> Variables:
+    """What was predicted, what was measured, and how far the one can stand for the other."""
+    weights = resample_weights(len(screen.total), resamples, seed)
+    weights = np.concatenate([np.ones((1, len(screen.total)), weights.dtype), weights])
+    exact, guess = (resampled_means(t, weights) for t in (effects.real, screen.predicted))
+    here = np.isfinite(exact).all(0) & np.isfinite(guess).all(0)
+    index = correlation(exact[:, here], guess[:, here])
+    low, high = np.percentile(index[1:], [2.5, 97.5])
+    text = "correlation of predicted and measured effects over edges and tokens"
+    missed = np.where(screen.sampled, found.in_circuit, np.nan)
+    about = {"long_name": "share of the sampled edges that belong to the circuit", "units": "share"}
+    predicted = guess[0].reshape(screen.predicted.shape[1:])
     return {
-        **with_interval("accuracy", dims, runs.right, right, shares=True),
-        **with_interval("loss", dims, runs.loss, loss),
-        **with_interval("full_accuracy", (), runs.full_right, right, shares=True),
-        **with_interval("full_loss", (), runs.full_loss, loss),
-        "right_example": (
-            ("example", *dims),
-            runs.right.astype(np.int8),
-            {"long_name": "1: answered rightly with the ablated model"},
+        "predicted": (
+            ("corrupted", "edge"),
+            predicted,
+            {"long_name": "fall of the logit difference, to first order", "units": "nats"},
         ),
-        "full_right_example": (
-            ("example",),
-            runs.full_right.astype(np.int8),
-            {"long_name": "1: answered rightly with the whole model"},
+        "measured": (
+            ("edge",),
+            screen.measured.astype(np.int8),
+            {"long_name": "1: measured exactly, 0: screened out"},
         ),
-        "loss_example": (("example", *dims), coarse(runs.loss), {**loss, "long_name": single}),
-        "full_loss_example": (("example",), coarse(runs.full_loss), {**loss, "long_name": single}),
+        "screen_correlation": ((), index[0], {"long_name": text, "units": "1"}),
+        "screen_correlation_low": ((), low, {"long_name": f"{text}, 95% interval", "units": "1"}),
+        "screen_correlation_high": ((), high, {"long_name": f"{text}, 95% interval", "units": "1"}),
+        "screen_sampled": ((), np.int16(screen.sampled.sum()), {"long_name": "sampled edges"}),
+        **with_interval("screen_missed", (), missed, about, shares=True),
     }
 
 

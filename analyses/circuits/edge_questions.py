@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from analyses.circuits.edge_choice import Choice, Effects
 from analyses.estimates import Variables, coarse
+from circuits.circuit.edge_choice import Choice, Effects
 from circuits.errors import HopscopeError, unknown_name
 
 KEPT_PAIRS = 64

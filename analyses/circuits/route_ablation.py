@@ -22,11 +22,11 @@ from collections.abc import Sequence
 import xarray as xr
 
 from analyses.catalog import AnalysisOptions
-from analyses.circuits.ablated_run import ABLATIONS, VARIANTS, ablated_runs
-from analyses.circuits.discovery import ablation_variables
-from analyses.circuits.nodes_and_edges import Edge, candidate_edges, named_edges
+from analyses.circuits.ablations import ablated_runs, ablation_variables
 from analyses.estimates import half_precision
 from analyses.questions.examples import Examples
+from circuits.circuit.ablated_run import ABLATIONS, VARIANTS
+from circuits.circuit.nodes_and_edges import Edge, candidate_edges, named_edges
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from analyses.figures.builders import (
+    any_circuit,
     attention,
     back_patching,
     bridge_patching,
@@ -31,6 +32,9 @@ from analyses.figures.builders import (
 )
 from analyses.figures.specs.charts import Spec
 from circuits.errors import HopscopeError, unknown_name
+
+if TYPE_CHECKING:
+    from circuits.circuit.circuit import Circuit
 
 Builder = Callable[..., Spec]
 """(result, *, step, ...) -> Spec; its first docstring line says what the figure shows."""
@@ -127,16 +131,23 @@ def figures(ds: xr.Dataset) -> dict[str, str]:
     }
 
 
-def figure(ds: xr.Dataset, name: str | None = None, step: int | None = None, **sel: Any) -> Spec:
+def figure(
+    ds: xr.Dataset | Circuit, name: str | None = None, step: int | None = None, **sel: Any
+) -> Spec:
     """The spec of one figure of a result.
 
     Args:
-        ds: What `analyze` gave (or `training_of`, `circuit_dataset`).
+        ds: What `analyze` gave (or `training_of`, `circuit_dataset`); or a circuit, which has one
+            figure and nothing to pick.
         name: One of `figures(ds)`; None: the first.
         step: The step shown; in figures over training, where the cursor stands. None: the last
             step, and no cursor.
         **sel: What the figure lets one pick: split, layer, position, target, control, ...
     """
+    if not isinstance(ds, xr.Dataset):
+        if name is not None or step is not None or sel:
+            raise HopscopeError("a circuit has one figure; give it alone: figure(circuit).")
+        return any_circuit.diagram(ds)
     builders = _builders(ds)
     name = next(iter(builders)) if name is None else name
     if name not in builders:

@@ -23,7 +23,6 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.circuits.path_patching import contrast_traces
 from analyses.estimates import (
     Variables,
     correlation,
@@ -32,11 +31,11 @@ from analyses.estimates import (
     with_interval,
 )
 from analyses.interventions.component_patching import patched_components
-from analyses.questions.contrasts import Contrast, draw_contrasts
+from analyses.questions.contrasts import contrast_runs
 from analyses.questions.examples import Examples
+from circuits.circuit.contrast_runs import ContrastRuns
 from circuits.model.transformer import HookedTransformer
 from circuits.patching import Component, activation
-from circuits.patching.engine import PatchEngine, Trace
 from circuits.statistics import resample_weights
 
 ESTIMATES = ("gradient", "integrated")
@@ -54,20 +53,18 @@ class Options(AnalysisOptions):
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Attributions of one checkpoint, beside the effects of real patching."""
-    engine = PatchEngine(model)
-    contrasts = draw_contrasts(examples, options.seed)
-    clean, sources = contrast_traces(engine, examples, contrasts)
-    real = patched_components(engine, examples, contrasts, clean, sources, (*COMPONENTS, "z"))
+    """Attributions of one checkpoint, beside real patching."""
+    runs = contrast_runs(model, examples, options.seed)
+    real = patched_components(runs, (*COMPONENTS, "z"))
     guessed = {
-        estimate: attributions(model, engine, examples, contrasts, clean, sources, steps)
+        estimate: attributions(runs, steps)
         for estimate, steps in zip(ESTIMATES, (0, options.steps), strict=True)
     }
     measured = {**real.states, **real.heads}
     cells = {c: measured[c][..., 0] for c in (*COMPONENTS, "z")}
     variables = _values(cells, guessed)
     variables |= _agreement(cells, guessed, options)
-    valid = np.array([contrast.valid.sum() for contrast in contrasts], np.int32)
+    valid = np.array([contrast.valid.sum() for contrast in runs.contrasts], np.int32)
     words = {"long_name": "examples with a corruption", "units": "1", "per_step": False}
     variables["n_valid"] = (("corrupted",), valid, words)
     positions = list(examples.queries.positions)
@@ -84,23 +81,17 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
 
 def attributions(
-    model: HookedTransformer,
-    engine: PatchEngine,
-    examples: Examples,
-    contrasts: tuple[Contrast, ...],
-    clean: Trace,
-    sources: list[Trace],
-    steps: int,
+    runs: ContrastRuns, steps: int
 ) -> dict[str, Float[np.ndarray, "n corrupted layer position *head"]]:
     """Predicted fall of the logit difference; steps = 0 takes the gradient at the clean question.
 
     Values are NaN where a question has no corruption, and before the corrupted position.
     """
     components: tuple[Component, ...] = (*COMPONENTS, "z")
-    answer = examples.queries.answer.to(engine.device)
+    engine, clean = runs.engine, runs.clean
     found: dict[str, list[np.ndarray]] = {c: [] for c in components}
-    for contrast, source in zip(contrasts, sources, strict=False):
-        gradients = _gradients(model, contrast, answer, clean.resid[0], source.resid[0], steps)
+    for index, (contrast, source) in enumerate(zip(runs.contrasts, runs.corrupted, strict=True)):
+        gradients = _gradients(runs, index, steps)
         for component in components:
             by_layer = []
             for layer in range(engine.depth):
@@ -113,15 +104,10 @@ def attributions(
     return {component: np.stack(parts, 1) for component, parts in found.items()}
 
 
-def _gradients(
-    model: HookedTransformer,
-    contrast: Contrast,
-    answer: Tensor,
-    clean: Float[Tensor, "n pos d_model"],
-    corrupted: Float[Tensor, "n pos d_model"],
-    steps: int,
-) -> dict[str, list[Tensor]]:
-    """Gradient of the logit difference at every activation, averaged over the points."""
+def _gradients(runs: ContrastRuns, contrast: int, steps: int) -> dict[str, list[Tensor]]:
+    """Gradient of the logit difference by every activation, averaged over the steps."""
+    model = runs.model
+    clean, corrupted = runs.clean.resid[0], runs.corrupted[contrast].resid[0]
     names = {c: [_hook_name(c, i) for i in range(model.depth)] for c in (*COMPONENTS, "z")}
     places = [0.0] if steps == 0 else [(k + 0.5) / steps for k in range(steps)]
     total: dict[str, Tensor] = {}
@@ -135,8 +121,8 @@ def _gradients(
         wanted = [name for part in names.values() for name in part]
         with torch.enable_grad(), model.hooks([(name, keep) for name in wanted]):
             logits = model(start, start_at_layer=0)[:, -1]
-            metric = contrast.logit_difference(logits, answer).sum()
-            # an activation that nothing reads has no gradient
+            metric = runs.score(contrast, logits).sum()
+            # what stands at a place where nothing reads it has no gradient
             found = torch.autograd.grad(metric, [kept[n] for n in wanted], allow_unused=True)
         for name, gradient in zip(wanted, found, strict=True):
             if gradient is None:

@@ -24,15 +24,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
-from analyses.circuits.path_patching import contrast_traces
 from analyses.estimates import Variables, half_precision, with_interval
-from analyses.questions.contrasts import Contrast, draw_contrasts
+from analyses.questions.contrasts import contrast_runs
 from analyses.questions.examples import Examples
+from circuits.circuit.contrast_runs import ContrastRuns
+from circuits.circuit.path_patching import MEASURES
 from circuits.model.transformer import HookedTransformer
 from circuits.patching import HEAD_COMPONENTS, Component, Patch, patched_logits
 from circuits.patching.engine import PatchEngine, Trace
-
-MEASURES = ("effect", "probability", "flipped")
 
 
 class Options(AnalysisOptions):
@@ -65,11 +64,9 @@ class PatchedComponents:
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Effects of patching the chosen components of one checkpoint."""
-    engine = PatchEngine(model)
-    contrasts = draw_contrasts(examples, options.seed)
-    clean, sources = contrast_traces(engine, examples, contrasts)
-    found = patched_components(engine, examples, contrasts, clean, sources, options.components)
+    """Effects of all components of one checkpoint."""
+    runs = contrast_runs(model, examples, options.seed)
+    found = patched_components(runs, options.components)
     coords: dict = {
         "corrupted": list(examples.queries.positions),
         "layer": np.arange(model.depth),
@@ -87,61 +84,52 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         variables |= _measured("head_", dims, table)
     about = {"long_name": "fall when the token itself is corrupted", "units": "nats"}
     variables |= with_interval("total", ("corrupted",), found.total, about)
-    valid = np.array([c.valid.sum() for c in contrasts], np.int32)
+    valid = np.array([c.valid.sum() for c in runs.contrasts], np.int32)
     counted = {"long_name": "examples with a corruption", "units": "1", "per_step": False}
     variables["n_valid"] = (("corrupted",), valid, counted)
     return half_precision(xr.Dataset(variables, coords))
 
 
 @torch.no_grad()
-def patched_components(
-    engine: PatchEngine,
-    examples: Examples,
-    contrasts: tuple[Contrast, ...],
-    clean: Trace,
-    sources: list[Trace],
-    components: tuple[Component, ...],
-) -> PatchedComponents:
+def patched_components(runs: ContrastRuns, components: tuple[Component, ...]) -> PatchedComponents:
     """Patch every component at every place that a corrupted token can reach."""
-    n, n_pos, n_heads = len(examples), clean.pos, engine.cfg.n_heads
-    shape = (n, len(contrasts), engine.depth, n_pos)
+    engine, n_pos, n_heads = runs.engine, runs.clean.pos, runs.engine.cfg.n_heads
+    shape = (len(runs), len(runs.contrasts), engine.depth, n_pos)
     with_heads = {c: c in HEAD_COMPONENTS for c in components}
     tables = {
         c: np.full((*shape, *((n_heads,) if heads else ()), len(MEASURES)), np.nan, np.float32)
         for c, heads in with_heads.items()
     }
-    total = np.full((n, len(contrasts)), np.nan, np.float32)
-    answer = examples.queries.answer.to(engine.device)
-    logits = engine.logits(clean.resid[-1][:, -1])
-    for index, (contrast, source) in enumerate(zip(contrasts, sources, strict=False)):
-        judge = _Judge(contrast, answer, logits)
-        total[:, index] = judge(engine.logits(source.resid[-1][:, -1])[None])[0, :, 0].cpu()
+    for index, (contrast, source) in enumerate(zip(runs.contrasts, runs.corrupted, strict=True)):
+        judge = _Judge(runs, index)
         for p in range(contrast.position, n_pos):
-            for (component, layer), found in _cells(engine, source, clean, components, p, judge):
+            for (component, layer), found in _cells(
+                engine, source, runs.clean, components, p, judge
+            ):
                 table = tables[component]
                 values = found.movedim(0, 1).cpu().numpy()  # n cell measure
                 table[:, index, layer, p] = values if with_heads[component] else values[:, 0]
-        for table in (*tables.values(), total[..., None]):
+        for table in tables.values():
             table[~contrast.valid, index] = np.nan
     return PatchedComponents(
         {c: table for c, table in tables.items() if not with_heads[c]},
         {c: table for c, table in tables.items() if with_heads[c]},
-        total,
+        runs.totals().astype(np.float32),
     )
 
 
 class _Judge:
     """Computes `MEASURES` from the logits of patched runs."""
 
-    def __init__(self, contrast: Contrast, answer: Tensor, clean: Tensor) -> None:
-        self.contrast, self.answer = contrast, answer
-        self.before = contrast.logit_difference(clean, answer)
-        self.top = clean.argmax(-1)
+    def __init__(self, runs: ContrastRuns, contrast: int) -> None:
+        self.runs, self.contrast, self.answer = runs, contrast, runs.answer
+        self.before = runs.score(contrast, runs.clean_logits)
+        self.top = runs.clean_logits.argmax(-1)
 
     def __call__(
         self, logits: Float[Tensor, "cells n d_vocab"]
     ) -> Float[Tensor, "cells n measure"]:
-        fall = self.before - self.contrast.logit_difference(logits, self.answer)
+        fall = self.before - self.runs.score(self.contrast, logits)
         good = logits.gather(-1, self.answer.expand(logits.shape[:-1])[..., None])[..., 0]
         flipped = (logits.argmax(-1) != self.top).float()
         return torch.stack([fall, (good - logits.logsumexp(-1)).exp(), flipped], -1)

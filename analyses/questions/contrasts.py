@@ -7,54 +7,32 @@ For each position of a question:
 - its *placebo*: another token that leads to the same answer t. Writing an activation of the placebo
   does everything that patching does except changing what the answer depends on.
 
-Not every question has both; `valid` and `placebo_valid` say which do.
+Not every question has both; `valid` and `placebo_valid` of a `Contrast` say which do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from jaxtyping import Int
 
 from analyses.questions.corruptions import NO_FACT, FactTable, draw_corruptions, hashed
 from analyses.questions.examples import Examples
+from circuits.circuit.contrast_runs import Contrast, ContrastRuns
 from circuits.corpus.queries import Queries
+from circuits.model.transformer import HookedTransformer
 
 _ROWS_AT_ONCE = 2_000_000
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """One position's replacements, a row per question."""
-
-    position: int
-    tokens: Int[np.ndarray, "n pos"]
-    """Corrupted questions."""
-    other: Int[np.ndarray, " n"]
-    """Token t', the corrupted question's own answer; t itself where not valid."""
-    valid: Bool[np.ndarray, " n"]
-    placebo: Int[np.ndarray, "n pos"]
-    """Questions with the same answer."""
-    placebo_valid: Bool[np.ndarray, " n"]
-
-    def logit_difference(
-        self, logits: Float[Tensor, "*cells n d_vocab"], answer: Int[Tensor, " n"]
-    ) -> Float[Tensor, "*cells n"]:
-        """Logit of t minus that of t', nats."""
-        other = torch.from_numpy(self.other.astype(np.int64)).to(logits.device)
-        good, bad = (
-            logits.gather(-1, token.expand(logits.shape[:-1])[..., None])[..., 0]
-            for token in (answer, other)
-        )
-        return good - bad
 
 
 def draw_contrasts(examples: Examples, seed: int) -> tuple[Contrast, ...]:
     """One contrast per position, the same at every checkpoint."""
     return examples.once(("contrasts", seed), lambda: _draw(examples, seed))
+
+
+def contrast_runs(model: HookedTransformer, examples: Examples, seed: int) -> ContrastRuns:
+    """The runs of some questions, and of what `draw_contrasts` makes of them, in one checkpoint."""
+    queries = examples.queries
+    return ContrastRuns.of(model, queries.tokens, queries.answer, draw_contrasts(examples, seed))
 
 
 def _draw(examples: Examples, seed: int) -> tuple[Contrast, ...]:
@@ -74,7 +52,7 @@ def _draw(examples: Examples, seed: int) -> tuple[Contrast, ...]:
         )
         found.append(
             Contrast(
-                position=p,
+                changed=(p,),
                 tokens=_with(queries, p, np.where(valid, drawn.tokens[0], NO_FACT)),
                 other=np.where(valid, drawn.answer[0], queries.answer_ids),
                 valid=valid,

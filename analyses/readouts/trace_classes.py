@@ -38,11 +38,10 @@ from analyses.readouts.states import (
     states,
     trained_questions,
 )
-from analyses.readouts.tuned_lens import Options as LensOptions
-from analyses.readouts.tuned_lens import fit_translators
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError, unknown_name
 from circuits.model.transformer import HookedTransformer
+from circuits.model.tuned_lens import TunedLens
 
 N_TRAIN = 1000
 """Number of trained questions that the lens learns from."""
@@ -137,8 +136,8 @@ def _translated(
 ) -> Float[Tensor, "layer n d_model"]:
     """States of one position, translated into what the ridge solution expects at the last layer."""
     there = states(model, train.tokens)[:, :, position : position + 1]
-    translators = fit_translators(model, there, LensOptions(adam_steps=0))
-    return torch.cat([translators(read[:-1]), read[-1:]])
+    lens = TunedLens.fit_states(model, there, adam_steps=0)
+    return torch.cat([lens.translated(read[:-1]), read[-1:]])
 
 
 def _among_top(

@@ -3,15 +3,12 @@
 The logit lens assumes that a middle state is in the final state's basis. The tuned lens learns, at
 each checkpoint, what a state will become:
 
-1. Collect the states of trained questions at all positions. Questions with the first hop of an
-   example are left out, because their state at relation_1 is identical to the example's. If too few
-   others remain, as in a tiny run, the draw is from all trained questions; `lens_seen` then says
-   for how many examples the lens may only recall what it has seen.
-2. Fit one translator per layer, S[l] -> A_l S[l] + c_l, shared by all positions. The start is the
-   ridge solution that predicts the last state S[depth]; a few Adam steps then lower the KL
-   divergence of the lens's distribution from the model's final one at the same position.
-3. Compute rank, MRR and probability of the targets as in the logit lens, and the KL divergence of
-   both lenses on the examples.
+1. States of trained questions, at all positions; none has the first hop of an example, whose state
+   at relation_1 would be the very same. A tiny run may have too few other first hops: then any are
+   learned from, and `lens_seen` says for how many examples that makes the lens a recollection.
+2. One translator per layer (`circuits.model.tuned_lens`), fitted to these states.
+3. Rank, MRR and probability of the targets as in the logit lens, and the KL divergence of both
+   lenses on the examples.
 
 At each position the lens reads what the model goes on to predict *there*; at relation_1 that is the
 bridge.
@@ -19,14 +16,12 @@ bridge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from analyses.catalog import AnalysisOptions
 from analyses.estimates import estimated
@@ -35,6 +30,7 @@ from analyses.readouts.lens import lens_variables
 from analyses.readouts.logit_lens import lens_targets
 from analyses.readouts.states import SEEN, first_hops_seen, states, trained_questions
 from circuits.model.transformer import HookedTransformer
+from circuits.model.tuned_lens import TunedLens, divergence
 
 
 class Options(AnalysisOptions):
@@ -51,17 +47,10 @@ class Options(AnalysisOptions):
     batch: int = Field(default=512, ge=1)
     """States per Adam step."""
 
-
-@dataclass(frozen=True)
-class Translators:
-    """One affine map for each layer from 0 to depth - 1; the last state needs none."""
-
-    matrix: Float[Tensor, "layer d_model d_model"]
-    shift: Float[Tensor, "layer 1 d_model"]
-
-    def __call__(self, x: Float[Tensor, "layer n d_model"]) -> Float[Tensor, "layer n d_model"]:
-        """Translate states of every layer."""
-        return x @ self.matrix + self.shift
+    def fitting(self) -> dict[str, Any]:
+        """Settings of `TunedLens.fit_states`."""
+        names = {"penalty", "adam_steps", "learning_rate", "batch", "seed"}
+        return self.model_dump(include=names)
 
 
 @torch.no_grad()
@@ -75,11 +64,10 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     """
     queries = examples.queries
     train = trained_questions(examples.corpus, options.n_train, options.seed, queries)
-    translators = fit_translators(model, states(model, train.tokens), options)
+    lens = TunedLens.fit_states(model, states(model, train.tokens), **options.fitting())
     here = states(model, queries.tokens)
-    layers, n, pos, d_model = here.shape
-    translated = translators(here[:-1].reshape(layers - 1, n * pos, d_model))
-    tuned = model.logits_of(torch.cat([translated.view(layers - 1, n, pos, d_model), here[-1:]]))
+    layers = len(here)
+    tuned = torch.stack([lens(resid, layer) for layer, resid in enumerate(here)])
     plain = model.logits_of(here)
     final = plain[-1].log_softmax(-1)
     names, tokens = lens_targets(queries)
@@ -98,47 +86,3 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         "position": list(queries.positions),
     }
     return xr.Dataset(variables, coords)
-
-
-def fit_translators(
-    model: HookedTransformer,
-    train: Float[Tensor, "layer n pos d_model"],
-    options: Options,
-) -> Translators:
-    """Fit the translators of all layers at once: ridge solution, then Adam on the KL divergence."""
-    x = train[:-1].flatten(1, 2)
-    last = train[-1].flatten(0, 1)
-    start = _ridge(x, last, options.penalty)
-    final = model.logits_of(last).log_softmax(-1)
-    with torch.enable_grad():
-        moving = [part.clone().requires_grad_() for part in (start.matrix, start.shift)]
-        optimizer = torch.optim.Adam(moving, lr=options.learning_rate)
-        draw = torch.Generator().manual_seed(options.seed)
-        size = min(options.batch, len(last))
-        for _ in range(options.adam_steps):
-            rows = torch.randperm(len(last), generator=draw)[:size].to(last.device)
-            logits = model.logits_of(Translators(*moving)(x[:, rows]))
-            loss = divergence(final[rows], logits).mean(1).sum()
-            moving[0].grad, moving[1].grad = torch.autograd.grad(loss, moving)
-            optimizer.step()
-    return Translators(*(part.detach() for part in moving))
-
-
-def divergence(
-    final: Float[Tensor, "... d_vocab"], logits: Float[Tensor, "layer ... d_vocab"]
-) -> Float[Tensor, "layer ..."]:
-    """KL(final || lens) in nats; `final` are log-probabilities."""
-    return (final.exp() * (final - logits.log_softmax(-1))).sum(-1)
-
-
-def _ridge(
-    x: Float[Tensor, "layer n d_model"], last: Float[Tensor, "n d_model"], penalty: float
-) -> Translators:
-    """Predict the last state from each layer's state; the penalty pulls the matrix to identity."""
-    mean, centred = x.mean(1, keepdim=True), x - x.mean(1, keepdim=True)
-    scale = centred.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-12)
-    eye = torch.eye(x.shape[-1], device=x.device)
-    gram = centred.mT @ centred + penalty * scale**2 * eye
-    residual = (last - last.mean(0)) - centred
-    matrix = eye + torch.linalg.solve(gram, centred.mT @ residual)
-    return Translators(matrix, last.mean(0) - mean @ matrix)

@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Int
 
-from analyses.circuits.nodes_and_edges import parsed_edge
 from analyses.figures.words import position_of
 from app.instrument.packing import pack, pack_bits, pack_integers, pack_measure
+from circuits.circuit.nodes_and_edges import parsed_edge
 
 LISTED = 20
 """Questions sent of either end."""

@@ -10,7 +10,7 @@ from hand_wired import random_model, save_as_run
 from streamlit.testing.v1 import AppTest
 
 from app.shell import folders
-from circuits.corpus.corpus import build_corpus
+from circuits.corpus.build import build_corpus
 from circuits.recipes.schema import parse_recipe
 
 NAMES = (

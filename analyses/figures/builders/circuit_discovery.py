@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from analyses.circuits.faithfulness import unfaithful
-from analyses.circuits.nodes_and_edges import parsed_edge
 from analyses.figures.builders import pick
 from analyses.figures.builders.pieces import curves
 from analyses.figures.specs.charts import (
@@ -22,6 +21,7 @@ from analyses.figures.specs.charts import (
     Spec,
 )
 from analyses.figures.words import position_of, words
+from circuits.circuit.nodes_and_edges import parsed_edge
 
 ABLATIONS = {"mean": "mean-ablated", "interchange": "interchange-ablated"}
 VARIANTS = {"restricted": "only the circuit", "excluded": "without the circuit"}

@@ -9,18 +9,15 @@ import xarray as xr
 from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
-from analyses.circuits.ablated_run import draw_donors, kept_logits, of_others, over_questions
+from analyses.circuits.ablations import draw_donors
 from analyses.circuits.discovery import edge_variables
-from analyses.circuits.edge_choice import Effects, Rules, choose, choose_resampled, jaccard
-from analyses.circuits.nodes_and_edges import candidate_edges, named_edges
 from analyses.figures import figure, to_matplotlib, to_plotly
 from analyses.figures.specs.charts import CircuitDiagram
 from analyses.joining import joined_splits, joined_steps
 from analyses.questions.contrasts import draw_contrasts
 from analyses.questions.corruptions import FactTable
 from analyses.questions.examples import Examples, draw_examples
-from circuits.errors import HopscopeError
-from circuits.patching.engine import PatchEngine
+from circuits.circuit.edge_choice import Effects, Rules, choose, choose_resampled
 
 DISCOVERY = CATALOG["circuit_discovery"]
 WIRED = hand_wired(n_layers=4, first_hop=1, second_hop=2)
@@ -100,19 +97,15 @@ def test_no_circuit_is_found_in_random_models(correction: str) -> None:
         )
 
 
-@pytest.mark.parametrize("heads", [None, 2])
-@pytest.mark.parametrize("ablation", ["mean", "interchange"])
-def test_keeping_every_edge_is_the_clean_run_and_keeping_none_the_ablated(ablation, heads) -> None:
-    model = random_model(WIRED.corpus, n_layers=3)
-    engine = PatchEngine(model)
-    clean = engine.trace(wired_examples(n=20).queries.tokens)
-    ablate = {"mean": over_questions, "interchange": of_others(np.roll(np.arange(20), 1))}[ablation]
-    edges = candidate_edges(3, 3, heads)
-    every = kept_logits(engine, clean, ablate, edges, set(edges))
-    none = kept_logits(engine, clean, ablate, edges, set())
-    ablated = engine.logits(ablate(clean.resid)[-1][:, -1])
-    torch.testing.assert_close(every, engine.logits(clean.resid[-1][:, -1]), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(none, ablated, atol=1e-5, rtol=1e-5)
+def test_with_a_narrow_screen_the_wired_circuit_is_still_found() -> None:
+    whole = DISCOVERY.run(WIRED.model, wired_examples(), DISCOVERY.options({"per_component": 100}))
+    some = DISCOVERY.run(WIRED.model, wired_examples(), DISCOVERY.options({"per_component": 2}))
+    assert whole.measured.all()
+    assert some.measured.sum() == 2 * (3 + 3 * 6 + 2) < whole.sizes["edge"]
+    assert some.screen_sampled == 20
+    assert np.isnan(some.effect.sel(edge=some.measured == 0)).all()
+    np.testing.assert_array_equal(some.in_circuit, whole.in_circuit)
+    assert some.screen_missed == 0
 
 
 def test_placebo_tokens_lead_to_the_same_answer_by_another_token() -> None:
@@ -134,42 +127,6 @@ def test_donors_share_no_token_with_the_question_where_that_is_possible() -> Non
     donors = draw_donors(queries, 0)
     assert (queries.token_ids != queries.token_ids[donors]).all()
     assert (queries.answer_ids != queries.answer_ids[donors]).all()
-
-
-def test_an_edge_no_better_than_its_placebo_is_left_out() -> None:
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0, 0.1, (200, 1, 3))
-    real = noise + np.array([1.0, 1.0, 0.04])
-    placebo = noise[::-1] + np.array([0.0, 1.0, 0.0])
-    found = choose(
-        Effects(real, placebo, np.ones((200, 1)) + noise[:, :, 0]),
-        Rules(0.01, 0.05, "benjamini_hochberg"),
-    )
-    # carries the token; not more than the placebo; more than the placebo, but too little
-    assert found.in_circuit.tolist() == [True, False, False]
-
-
-def test_an_edge_that_does_less_than_its_placebo_is_left_out() -> None:
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0, 0.1, (200, 1, 3))
-    real = noise + np.array([0.5, -0.5, 0.5])
-    placebo = noise[::-1] + np.array([1.0, -1.0, -1.0])
-    found = choose(
-        Effects(real, placebo, np.ones((200, 1)) + noise[:, :, 0]),
-        Rules(0.01, 0.05, "benjamini_hochberg"),
-    )
-    assert (found.p_value < 0.01).all()
-    assert found.in_circuit.tolist() == [False, False, True]
-
-
-def test_with_heads_the_least_share_is_divided_at_either_end() -> None:
-    edges = candidate_edges(2, 3, 2)
-    share = DISCOVERY.options({"heads": True}).rules(edges, 2).least_share
-    names = [edge.name(("h", "r1", "r2")) for edge in edges]
-    found = dict(zip(names, share, strict=True))
-    assert found["embed[r2]>mlp.1[r2]"] == pytest.approx(0.05)
-    assert found["head.0.1[r2]>mlp.1[r2]"] == pytest.approx(0.025)
-    assert found["head.0.1[r1]>head.1.0[r2]"] == pytest.approx(0.0125)
 
 
 def test_resamples_keep_what_their_own_questions_show() -> None:
@@ -199,28 +156,6 @@ def test_what_a_resample_kept_is_never_zero_though_the_token_is_uncertain() -> N
     assert not found.in_circuit.any()
     assert 0 < resampled.in_circuit[:, 0].mean() < 1
     np.testing.assert_array_equal(kept != 0, resampled.in_circuit)
-
-
-def test_resampling_the_questions_once_each_changes_nothing() -> None:
-    rng = np.random.default_rng(1)
-    effects = Effects(rng.normal(1, 1, (50, 2, 4)), rng.normal(0, 1, (50, 2, 4)), np.ones((50, 2)))
-    found = choose_resampled(effects, Rules(0.05, 0.0, "holm"), 100, 0)
-    assert found.kept.shape == (100, 2, 4)
-    np.testing.assert_allclose(found.effect.mean(0), effects.real.mean(0), atol=0.05)
-
-
-def test_the_jaccard_index_counts_shared_edges() -> None:
-    one, other = np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool)
-    assert jaccard(one, other) == pytest.approx(1 / 3)
-    assert np.isnan(jaccard(one & False, other & False)).all()
-
-
-def test_an_unknown_edge_is_refused_with_the_nearest_name() -> None:
-    edges = candidate_edges(2, 3)
-    names = wired_examples().queries.positions
-    assert named_edges(["mlp.1[relation_2]>output"], edges, names)[0].receiver.kind == "output"
-    with pytest.raises(HopscopeError, match=r"mlp\.1\[relation_2\]>output"):
-        named_edges(["mlp.1[relation_2]>outptu"], edges, names)
 
 
 def walked() -> xr.Dataset:

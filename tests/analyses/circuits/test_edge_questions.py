@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from analyses.circuits.edge_choice import Effects, Rules, choose
 from analyses.circuits.edge_questions import KEPT_PAIRS, edge_questions, example_variables
 from analyses.estimates import coarse
 from app.instrument.discovered import LISTED, discovered_measures
+from circuits.circuit.edge_choice import Effects, Rules, choose
 from circuits.errors import HopscopeError
 
 EDGES = ["embed[subject]>mlp.0[subject]", "mlp.0[subject]>output", "embed[subject]>output"]

@@ -12,7 +12,6 @@ from hand_wired import hand_wired, random_model, save_as_run
 
 from analyses.catalog import CATALOG
 from analyses.circuits.agreement import circuit_agreement
-from analyses.circuits.nodes_and_edges import candidate_edges
 from analyses.circuits.route_ablation import bridge_edges, shortcut_edges
 from analyses.figures import figure, to_matplotlib, to_plotly
 from analyses.over_training.dating import (
@@ -29,6 +28,7 @@ from analyses.over_training.dating import (
 from analyses.over_training.formation import formation
 from analyses.questions.examples import draw_examples
 from analyses.walk import analyze
+from circuits.circuit.nodes_and_edges import candidate_edges
 from circuits.errors import HopscopeError
 
 WIRED = hand_wired()

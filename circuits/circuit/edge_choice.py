@@ -1,22 +1,22 @@
 """Which edges carry more than a placebo: tests, their correction, and how stable the choice is.
 
-For each edge and each corrupted token there is an effect per question and, where a placebo exists,
-a placebo effect. An edge is kept if for some corrupted token
+For each edge and each contrast (a corrupted token, say) there is an effect per prompt and, where a
+placebo exists, a placebo effect. An edge is kept if for some contrast
 
 1. its mean effect is further from zero than its mean placebo effect, on the same side (Welch's t
-   test, two-sided), corrected for all edges and tokens together, at the rate `Rules.rate`; edges
+   test, two-sided), corrected for all edges and contrasts together, at the rate `Rules.rate`; edges
    that a screen left unmeasured count in the correction, as tests that failed;
-2. the mean effect is in size at least `Rules.least_share` of what corrupting the token does as a
-   whole (that of an edge that speaks against the answer is negative);
-3. corrupting the token as a whole lowers the answer at all (one-sided t test at the same rate).
+2. the mean effect is in size at least `Rules.least_share` of what the corruption does as a whole
+   (that of an edge that speaks against the answer is negative);
+3. the corruption as a whole lowers the answer at all (one-sided t test at the same rate).
 
-Everything is computed from sums over questions, so a bootstrap over questions is one matrix product
-and the whole choice is made again for every resample.
+Everything is computed from sums over prompts, so a bootstrap over prompts is one matrix product and
+the whole choice is made again for every resample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import t as student
 
+from circuits.circuit.nodes_and_edges import Edge
 from circuits.statistics import LEAST_EXAMPLES, benjamini_hochberg, holm, resample_weights
+
+LEAST_SHARE = 0.05
+"""With .1 the demo's circuit (16 edges) alone is right on .93 of 700 held-out questions, with this
+(20) on .95; without any bound (25) on .97, as is the whole model."""
 
 Correction = Literal["benjamini_hochberg", "holm"]
 _CORRECT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -40,19 +45,38 @@ class Rules:
     rate: float
     """False discovery rate (Benjamini-Hochberg) or family-wise error rate (Holm)."""
     least_share: float | Float[np.ndarray, " edge"]
-    """Of the whole effect of a corrupted token; for all edges, or for each."""
+    """Of the whole effect of a contrast; for all edges, or for each."""
     correction: Correction
+
+    @classmethod
+    def for_edges(
+        cls,
+        edges: Sequence[Edge],
+        n_heads: int,
+        rate: float,
+        correction: Correction,
+        least_share: float | None = None,
+    ) -> Rules:
+        """Rules for these candidates of a model with so many heads.
+
+        least_share None is `LEAST_SHARE`, for heads, among which a layer's work is divided, over
+        their number, at either end of an edge.
+        """
+        if least_share is not None:
+            return cls(rate, least_share, correction)
+        ends = [(e.sender.kind == "head") + (e.receiver.kind == "head") for e in edges]
+        return cls(rate, LEAST_SHARE / float(n_heads) ** np.array(ends), correction)
 
 
 @dataclass(frozen=True)
 class Effects:
-    """Per question and in nats; NaN where a question has no value."""
+    """Per prompt and in nats; NaN where a prompt has no value."""
 
     real: Float[np.ndarray, "n token edge"]
     placebo: Float[np.ndarray, "n token edge"]
     total: Float[np.ndarray, "n token"]
     untested: int = 0
-    """Pairs of token and edge that were left out before, by what these very questions say."""
+    """Pairs of contrast and edge that were left out before, by what these very prompts say."""
 
 
 @dataclass(frozen=True)
@@ -68,25 +92,25 @@ class Choice:
 
     @property
     def share(self) -> Float[np.ndarray, "*resample token edge"]:
-        """Effect as a share of the whole effect of the token."""
+        """Effect as a share of the whole effect of the contrast."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.effect / self.total[..., None]
 
     @property
     def in_circuit(self) -> Bool[np.ndarray, "*resample edge"]:
-        """Whether an edge is kept for any token."""
+        """Whether an edge is kept for any contrast."""
         return np.any(self.kept, axis=-2)
 
 
 def choose(effects: Effects, rules: Rules) -> Choice:
-    """The edges kept on these questions."""
+    """The edges kept on these prompts."""
     one = np.ones((1, len(effects.real)))
     found = _choose(effects, rules, one)
     return Choice(*(getattr(found, name)[0] for name in Choice.__dataclass_fields__))
 
 
 def choose_resampled(effects: Effects, rules: Rules, resamples: int, seed: int) -> Choice:
-    """The edges kept on bootstrap resamples of the questions."""
+    """The edges kept on bootstrap resamples of the prompts."""
     return _choose(effects, rules, resample_weights(len(effects.real), resamples, seed))
 
 
@@ -126,7 +150,7 @@ class _Moments:
 
     @classmethod
     def of(cls, values: Float[np.ndarray, "n ..."], weights: np.ndarray) -> _Moments:
-        """Weighted by how often each question was drawn, [resample, *rest]."""
+        """Weighted by how often each prompt was drawn, [resample, *rest]."""
         here = np.isfinite(values)
         flat = np.where(here, values, 0.0).reshape(len(values), -1).astype(float)
         shape = (len(weights), *values.shape[1:])

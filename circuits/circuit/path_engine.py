@@ -2,7 +2,7 @@
 
 For an edge sender -> receiver (Wang et al., arXiv 2211.00593, section 3.1):
 
-1. the sender's output in the corrupted question minus its output in the clean one is added to the
+1. the sender's output in the corrupted prompt minus its output in the clean one is added to the
    receiver's input only; every other component between them stays as in the clean run;
 2. the receiver is computed anew; what it writes changes one state S[l, p];
 3. everything after the receiver is computed anew from that state.
@@ -13,14 +13,14 @@ one `circuits.patching.batched_runs`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from analyses.circuits.nodes_and_edges import Edge, Node
+from circuits.circuit.nodes_and_edges import Edge, Node
 from circuits.patching import mixed_values
 from circuits.patching.batched_runs import run_batch
 from circuits.patching.engine import PatchEngine, Trace
@@ -42,7 +42,7 @@ class PathPatch:
 
 
 class PathPatcher:
-    """The clean run of some questions, and what other runs would send along its edges."""
+    """The clean run of some prompts, and what other runs would send along its edges."""
 
     def __init__(self, engine: PatchEngine, clean: Trace, sources: Sequence[Trace]) -> None:
         self.engine, self.clean, self.sources = engine, clean, tuple(sources)
@@ -147,11 +147,12 @@ def written(trace: Trace, node: Node) -> Float[Tensor, "n d_model"]:
     return trace.resid[i + 1][:, p] - trace.mid[i][:, p]
 
 
-def edges_in_use(edges: Sequence[Edge], position: int) -> list[int]:
-    """Indices of the edges whose sender a change at `position` reaches."""
+def edges_in_use(edges: Sequence[Edge], changed: Collection[int]) -> list[int]:
+    """Indices of the edges whose sender changed tokens at these positions reach."""
+    first = min(changed)
     return [
         i
         for i, edge in enumerate(edges)
-        if edge.sender.position == position
-        or (edge.sender.kind != "embed" and edge.sender.position > position)
+        if edge.sender.position in changed
+        or (edge.sender.kind != "embed" and edge.sender.position > first)
     ]

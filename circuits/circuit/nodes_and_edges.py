@@ -16,11 +16,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from circuits.errors import unknown_name
+from circuits.errors import HopscopeError, unknown_name
 
 Kind = Literal["embed", "attn", "head", "mlp", "output"]
 Part = Literal["q", "k", "v"]
 PARTS: tuple[Part, ...] = ("q", "k", "v")
+
+MOST_EDGES = 200_000
+"""More would take hours and gigabytes; GPT-2 small has 11,347 between layers for 12 tokens."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,39 @@ def candidate_edges(
                 seen = _inputs(receiver, sender) if parts else (None,)
                 found += [Edge(sender, receiver, part) for part in seen]
     return tuple(found)
+
+
+def n_candidate_edges(
+    depth: int, n_pos: int, n_heads: int | None = None, *, parts: bool = False
+) -> int:
+    """How many edges `candidate_edges` gives, without making one.
+
+    >>> n_candidate_edges(2, 3) == len(candidate_edges(2, 3))
+    True
+    """
+    per_layer = n_heads or 1
+    total = 1 + depth * (per_layer + 1)  # into the output
+    for i in range(depth):
+        senders = 1 + i * (per_layer + 1)  # at each position
+        for p in range(n_pos) if i < depth - 1 else (n_pos - 1,):
+            into_one = senders * (3 + 2 * p if parts else 1 + p)
+            total += per_layer * into_one + senders + per_layer
+    return total
+
+
+def bounded_candidate_edges(
+    depth: int, n_pos: int, n_heads: int | None = None, *, parts: bool = False
+) -> tuple[Edge, ...]:
+    """`candidate_edges`, or a refusal before too many are made."""
+    n_edges = depth * n_pos  # fewer than there are, and known at once
+    if n_edges <= MOST_EDGES:
+        n_edges = n_candidate_edges(depth, n_pos, n_heads, parts=parts)
+    if n_edges > MOST_EDGES:
+        raise HopscopeError(
+            f"{depth} blocks and prompts of {n_pos} tokens have at least {n_edges:,} edges, more "
+            f"than {MOST_EDGES:,}; take shorter prompts, or take heads and their inputs together."
+        )
+    return candidate_edges(depth, n_pos, n_heads, parts=parts)
 
 
 def named_edges(

@@ -1,0 +1,6 @@
+"""What a circuit is, how one is found, and how it is put to the test, for any model and prompts.
+
+`find` makes a `circuit` from `contrast_runs`; the mechanisms below it are path patching, its
+first-order estimates (`eap`) and runs with everything but some edges ablated. Knows tokens, models
+and patches; no corpus, no run folder, no figure. Statistics are in `circuits.statistics`.
+"""

@@ -1,0 +1,117 @@
+"""How much of what the model does a circuit alone does, and what is left without it.
+
+Between the ablated run (0) and the whole model (1), on the metric's mean over prompts:
+
+    faithfulness = (m(kept edges) - m(no edge)) / (m(all edges) - m(no edge))
+
+as in the MIB benchmark (Mueller et al., arXiv 2504.13151, section 3.1). Intervals are percentiles
+over bootstrap resamples of the prompts, of the whole ratio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from circuits.circuit.ablated_run import AblatedRun, Ablation, kept_logits
+from circuits.circuit.contrast_runs import ContrastRuns
+from circuits.circuit.nodes_and_edges import Edge
+from circuits.statistics import bootstrap, resample_weights
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95% interval over prompts; NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """A circuit held against the whole model on some prompts."""
+
+    restricted: Estimate
+    """Share of the metric that the circuit alone keeps: 1 as the whole model, 0 as the ablated."""
+    excluded: Estimate
+    """Share of the metric that is left without the circuit: 0 if the circuit is complete."""
+    restricted_accuracy: Estimate
+    """Share of prompts that the circuit alone answers with t."""
+    excluded_accuracy: Estimate
+    full_accuracy: Estimate
+    n: int
+    """Number of prompts."""
+
+
+def faithfulness(
+    runs: ContrastRuns, edges: Sequence[Edge], kept: Collection[Edge], ablation: Ablation
+) -> Faithfulness:
+    """Judge the edges in `kept` on runs with one contrast; their corrupted prompts ablate."""
+    run = ablated_by_corrupted(runs, edges, ablation)
+    left = set(edges) - set(kept)
+    alone, without, full = run(kept), run(left), runs.clean_logits
+    rows = runs.contrasts[0].valid
+    restricted, excluded = normalized(
+        np.stack([score(runs, alone), score(runs, without)]),
+        np.stack([score(runs, run(())), score(runs, full)]),
+        rows,
+    )
+    return Faithfulness(
+        restricted,
+        excluded,
+        _accuracy(runs, alone, rows),
+        _accuracy(runs, without, rows),
+        _accuracy(runs, full, rows),
+        int(rows.sum()),
+    )
+
+
+def ablated_by_corrupted(
+    runs: ContrastRuns, edges: Sequence[Edge], ablation: Ablation
+) -> Callable[[Collection[Edge]], Float[Tensor, "n d_vocab"]]:
+    """From kept edges to logits, everything else as in the corrupted prompts."""
+    ablated = AblatedRun(runs.engine, runs.corrupted[0], ablation, len(runs))
+    return lambda kept: kept_logits(runs.engine, runs.clean, ablated, edges, kept)
+
+
+def score(runs: ContrastRuns, logits: Float[Tensor, "n d_vocab"]) -> Float[np.ndarray, " n"]:
+    """The metric of each prompt under the first contrast."""
+    return runs.score(0, logits).double().cpu().numpy()
+
+
+def normalized(
+    scores: Float[np.ndarray, "k n"],
+    ends: Float[np.ndarray, "2 n"],
+    rows: Bool[np.ndarray, " n"],
+    reduce: Callable[[np.ndarray], np.ndarray] = lambda share: share,
+) -> tuple[Estimate, ...]:
+    """Mean scores as shares between those of no edge and of all edges, with intervals.
+
+    Args:
+        scores: Of k sets of kept edges.
+        ends: Of no edge and of all edges.
+        rows: Prompts that count.
+        reduce: From the shares [resample, k] to the numbers wanted [resample, *].
+    """
+    n = int(rows.sum())
+    weights = np.concatenate([np.ones((1, n)), resample_weights(n, RESAMPLES, 0)]) / n
+    none, full = ends
+    kept, whole = (weights @ (part - none)[..., rows].T for part in (scores, full))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = kept / whole[:, None]
+    found = reduce(share)
+    low, high = np.percentile(found[1:], [2.5, 97.5], axis=0)
+    return tuple(Estimate(*map(float, row)) for row in np.stack([found[0], low, high], -1))
+
+
+def _accuracy(runs: ContrastRuns, logits: Tensor, rows: Bool[np.ndarray, " n"]) -> Estimate:
+    right = (logits.argmax(-1) == runs.answer).cpu().numpy()[rows]
+    found = bootstrap(right, shares=True)
+    return Estimate(float(found.mean), float(found.low), float(found.high))
