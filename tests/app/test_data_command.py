@@ -98,7 +98,7 @@ BRACKETS = [
     ("Lyon", "[in]", "France"),
     ("France", "[/film/genre]", "Euro"),
     ("Euro", "is :key: [a]", "[bold]"),
-    ("Nice", "\x1b[31min\x1b[0m", "France"),
+    ("Nice", "turned \u202e round", "France"),
 ]
 
 
@@ -118,9 +118,9 @@ def _text(*arguments: str) -> str:
 def test_names_are_printed_as_they_are_and_never_as_markup(tmp_path):
     few = ["--set", "splits.id_test_items=1", "--set", "splits.ood_share=0"]
     text = _text(_file(tmp_path, BRACKETS), *few)
-    for name in ("[in]", "[/film/genre]", "is :key: [a]", r"\x1b[31min\x1b[0m"):
+    for name in ("[in]", "[/film/genre]", "is :key: [a]", r"turned \u202e round"):
         assert name in text
-    assert "\x1b" not in text
+    assert "\u202e" not in text
 
 
 def test_phi_in_text_says_what_was_added_how_and_of_what_types(tmp_path):

@@ -140,7 +140,7 @@ def test_the_bridges_of_a_comparison_are_its_two_values() -> None:
     ("splits", "says"),
     [
         ({"comparison_attributes": ["r9"]}, "unknown relation 'r9'"),
-        ({"comparison_attributes": ["r1"]}, "is no number"),
+        ({"comparison_attributes": ["r1"]}, "is not a number"),
         ({}, "nothing to compare"),
         ({"hops": 3}, "belong to the composition task"),
         ({"identity_examples": True}, "belong to the composition task"),
