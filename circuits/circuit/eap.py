@@ -156,12 +156,18 @@ def _z(
     """What the heads collect at the last position; each reads its own states, or all the same."""
     attn = block.attn
     q, k, v = (
-        plain_norm(block.ln1, x) @ weight[:, None] + bias[:, None, None]
+        _per_head(plain_norm(block.ln1, x), weight, bias)
         for x, weight, bias in (
             (x_q, attn.W_Q, attn.b_Q), (x_k, attn.W_K, attn.b_K), (x_v, attn.W_V, attn.b_V),
         )
     )  # fmt: skip
     return ((q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1) @ v)[..., 0, :]
+
+
+def _per_head(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """As one product per head, since a product per head and prompt is much slower."""
+    flat = x.flatten(1, 2) @ weight + bias[:, None]
+    return flat.unflatten(1, x.shape[1:3])
 
 
 def _pulled_back(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 from hand_wired import hand_wired, random_model
 
+from analyses import stored_result
 from analyses.catalog import CATALOG
 from analyses.circuits.ablations import draw_donors
 from analyses.circuits.discovery import edge_variables
@@ -18,6 +21,7 @@ from analyses.questions.contrasts import draw_contrasts
 from analyses.questions.corruptions import FactTable
 from analyses.questions.examples import Examples, draw_examples
 from circuits.circuit.edge_choice import Effects, Rules, choose, choose_resampled
+from circuits.runs.run import open_run
 
 DISCOVERY = CATALOG["circuit_discovery"]
 WIRED = hand_wired(n_layers=4, first_hop=1, second_hop=2)
@@ -216,3 +220,19 @@ def test_every_figure_can_be_drawn_by_both_renderers(name: str) -> None:
     assert len(spec.frame())
     assert to_matplotlib(spec).get_axes()
     assert to_plotly(spec).data
+
+
+def test_what_the_demo_has_stored_is_what_is_computed_today() -> None:
+    run = open_run(Path(__file__).parents[3] / "assets" / "demo")
+    stored = stored_result(run, "circuit_discovery")
+    assert stored is not None
+    step, split = run.steps[-1], "id_test"
+    with torch.no_grad():
+        now = discover(draw_examples(run.corpus, split), run.model(step))
+    old = stored.sel(step=step, split=split)
+    assert found_edges(old) == found_edges(now)
+    for name, variable in now.data_vars.items():
+        before = old[name].transpose(*variable.dims).values
+        np.testing.assert_allclose(
+            before.astype(float), variable.values.astype(float), rtol=2e-3, atol=1e-4, err_msg=name
+        )
