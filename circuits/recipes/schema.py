@@ -158,8 +158,8 @@ class CheckpointsSection(Section):
     adaptive_delta: float = Field(default=0.02, gt=0, lt=1)
     """Adaptive: also keep one whenever a monitored accuracy moved by this much."""
     dtype: StoredDtype = "bf16"
-    """As stored. Metrics are of the weights as trained, analyses of what was stored: rounding to
-    bf16 moves an accuracy by a few thousandths (the demo run: at most .003 of 1,000 questions)."""
+    """As stored. Metrics are of the weights as they are stored, in single precision, so that an
+    analysis of a checkpoint begins with the accuracy that metrics.jsonl gives for it."""
     budget_mb: float | None = Field(default=None, gt=0)
     """Thin out the sparse part beyond this size on disk."""
     resume_seconds: float = Field(default=10.0, ge=0)

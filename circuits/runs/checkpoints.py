@@ -38,7 +38,8 @@ DTYPES: dict[str, torch.dtype] = {
 MAX_HEADER_BYTES = 16 * 2**20
 """Far above any model of ours: 150,000 tensors fit."""
 
-_STORED = {"bf16": torch.bfloat16, "fp32": torch.float32}
+STORED: dict[StoredDtype, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
+"""Dtypes in which a checkpoint can be written, by their name in a recipe."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _own_memory(tensor: Tensor) -> Tensor:
 def stored_copy(weights: Mapping[str, Tensor], dtype: StoredDtype) -> dict[str, Tensor]:
     """The weights as they will be on disk; later steps do not change this copy."""
     return {
-        name: weight.detach().to("cpu", _STORED[dtype], copy=True)
+        name: weight.detach().to("cpu", STORED[dtype], copy=True)
         for name, weight in weights.items()
     }
 
@@ -93,7 +94,7 @@ def save_checkpoint(
 
 def checkpoint_bytes(weights: Mapping[str, Tensor], dtype: StoredDtype) -> int:
     """Size on disk of a checkpoint of these weights (the header is estimated)."""
-    return sum(w.numel() for w in weights.values()) * _STORED[dtype].itemsize + 120 * len(weights)
+    return sum(w.numel() for w in weights.values()) * STORED[dtype].itemsize + 120 * len(weights)
 
 
 def read_header(path: Path) -> dict[str, TensorEntry]:
