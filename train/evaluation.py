@@ -67,9 +67,7 @@ class Evaluator:
         self.data = Batch(*(torch.cat(c).to(device) for c in zip(*parts, strict=True)))
 
     @torch.no_grad()
-    def __call__(
-        self, model: PlainTransformer, sample_loss: SampleLoss
-    ) -> dict[str, float]:
+    def __call__(self, model: PlainTransformer, sample_loss: SampleLoss) -> dict[str, float]:
         """Loss in nats and accuracy of every split, and the share of zero losses.
 
         Keys: "loss/<split>", "accuracy/<split>", for compositions "macro_accuracy/<split>" (the

@@ -104,7 +104,7 @@ def read_header(path: Path) -> dict[str, TensorEntry]:
         HopscopeError: naming the file and what is wrong with it.
     """
     if path.exists() and not path.is_file():  # a pipe or a device would never end
-        raise _damaged(path, "it is no regular file")
+        raise _damaged(path, "it is not a regular file")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -188,7 +188,7 @@ def _entry(path: Path, name: str, value: Any) -> TensorEntry:
     except (KeyError, TypeError, ValueError):
         raise _damaged(path, f"the entry of {name[:80]!r} is malformed") from None
     if any(type(number) is not int or number < 0 for number in (*shape, begin, end)):
-        raise _damaged(path, f"the entry of {name[:80]!r} has a size that is no whole number")
+        raise _damaged(path, f"the entry of {name[:80]!r} has a size that is not a whole number")
     if end - begin != prod(shape) * dtype.itemsize:
         raise _damaged(path, f"{name[:80]!r} has shape {shape} but {end - begin:,} bytes")
     return TensorEntry(dtype, shape, begin, end)
