@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from circuits.errors import HopscopeError, unknown_name
 from circuits.recipes.schema import Task
+from circuits.settings import validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,17 +73,7 @@ class Analysis:
 
     def options(self, given: Mapping[str, Any]) -> AnalysisOptions:
         """Validate options; an unknown name or a bad value raises `HopscopeError`."""
-        try:
-            return self.options_type.model_validate(dict(given))
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            if first["type"] == "extra_forbidden":
-                known = self.options_type.model_fields
-                raise unknown_name(f"option of {self.name}", key, known) from None
-            raise HopscopeError(
-                f"{self.name}: {key} = {first['input']!r} is refused: {first['msg']}."
-            ) from None
+        return validated(self.options_type, given, self.name, f"option of {self.name}")
 
 
 _ENTRIES = (

@@ -25,7 +25,7 @@ def with_interval(
     """Variables `name`, `name_low` and `name_high`: mean over examples with a 95% interval.
 
     Args:
-        name: Of the mean.
+        name: Name of the mean.
         dims: Dims without the leading example axis.
         values: Per example [n, *dims]; NaN where an example has no value.
         attrs: `long_name` and `units` of the mean.
@@ -62,7 +62,7 @@ def estimated(
     """`name`, `name_low`, `name_high`, `name_n` and `name_example` (or `name_<over>`).
 
     Args:
-        name: Of the variable.
+        name: Name of the variable.
         per_example: One row per example; NaN where an example has no value.
         dims: Names of the axes after the first.
         long_name: What the number is, in words.

@@ -1,4 +1,9 @@
-"""Loss and accuracy of every split, on the same queries each time."""
+"""Loss and accuracy of every split, on the same queries each time.
+
+What is evaluated is the model that a checkpoint of this step gives back: weights rounded as they
+are on disk, computed in single precision. So `metrics.jsonl` says what `Run.model` will do, also
+where training computes in bf16.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,11 @@ from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
 from circuits.corpus.names import TRAIN
-from circuits.model.hook_free import Precision, fast_logits
+from circuits.model.config import ModelConfig
+from circuits.model.hook_free import fast_logits
 from circuits.model.plain import PlainTransformer
+from circuits.recipes.schema import Recipe
+from circuits.runs.checkpoints import STORED
 from train.batches import Batch
 from train.losses import SampleLoss
 from train.measures import zero_loss_share
@@ -21,23 +29,32 @@ CHUNK = 8192
 class Evaluator:
     """Queries of all splits in one right-padded table, because one large batch is fastest."""
 
-    def __init__(self, corpus: Corpus, items: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, recipe: Recipe, corpus: Corpus, cfg: ModelConfig, device: torch.device
+    ) -> None:
         """Choose the queries.
 
         Args:
+            recipe: Recipe: how many queries per split at most, the seed of the choice if a split
+                has more, and the dtype of checkpoints.
             corpus: Corpus whose splits are evaluated; empty ones are left out.
-            items: At most this many queries per split.
-            seed: Seed of the choice, if a split has more.
-            device: Device on which the queries are kept.
+            cfg: Config of the models to evaluate.
+            device: Device on which the queries and a copy of the weights are kept.
         """
+        self._stored = PlainTransformer(cfg).to(device).eval()
+        self._dtype = STORED[recipe.checkpoints.dtype]
         self.splits = [name for name, queries in corpus.splits.items() if len(queries)]
         width = max(corpus.splits[name].token_ids.shape[1] for name in self.splits)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(recipe.seed)
         parts: list[Batch] = []
         self._bridges: dict[str, Tensor] = {}
         for name in self.splits:
             queries = corpus.splits[name]
-            chosen = torch.randperm(len(queries), generator=generator)[:items].sort().values
+            chosen = (
+                torch.randperm(len(queries), generator=generator)[: recipe.evaluation.items]
+                .sort()
+                .values
+            )
             tokens = queries.tokens[chosen]
             missing = width - tokens.shape[1]
             last = torch.full((len(chosen),), tokens.shape[1] - 1)
@@ -50,25 +67,23 @@ class Evaluator:
         self.data = Batch(*(torch.cat(c).to(device) for c in zip(*parts, strict=True)))
 
     @torch.no_grad()
-    def __call__(
-        self, model: PlainTransformer, sample_loss: SampleLoss, precision: Precision
-    ) -> dict[str, float]:
+    def __call__(self, model: PlainTransformer, sample_loss: SampleLoss) -> dict[str, float]:
         """Loss in nats and accuracy of every split, and the share of zero losses.
 
         Keys: "loss/<split>", "accuracy/<split>", for compositions "macro_accuracy/<split>" (the
         mean over bridges of the accuracy on each one's questions, which a few frequent bridges
         cannot carry), and "zero_loss_share" of the trained questions.
         """
-        was_training = model.training
-        model.eval()
+        weights = model.state_dict()
+        for name, stored in self._stored.state_dict().items():
+            stored.copy_(weights[name].to(self._dtype))
         losses: list[Tensor] = []
         correct: list[Tensor] = []
         for chunk in zip(*(column.split(CHUNK) for column in self.data), strict=True):
             tokens, predict_at, answer = chunk
-            logits = fast_logits(model, tokens, predict_at, precision=precision)
+            logits = fast_logits(self._stored, tokens, predict_at)
             losses.append(sample_loss(logits, answer))
             correct.append(logits.argmax(-1) == answer)
-        model.train(was_training)
         row: dict[str, float] = {}
         split_losses = torch.cat(losses).cpu().split(self.counts)
         split_correct = torch.cat(correct).cpu().split(self.counts)

@@ -84,7 +84,7 @@ def _why_finished(run: Run) -> str:
 
 
 def _trainer_as_before(run: Run, group: Group) -> Trainer:
-    """In the precision in which it was trained, unless the device is of another kind."""
+    """Set up in the precision of before, unless the device is of another kind."""
     precision = run.manifest["precision"] if run.manifest["device"] == group.device.type else None
     return Trainer(
         run.recipe,
@@ -107,7 +107,7 @@ def _what_differs(manifest: dict[str, Any], trainer: Trainer) -> list[str]:
 
 
 def _load_newest(session: Session, run: Run, writer: RunWriter | None) -> list[str]:
-    """Put the session back to the newest state before which all is whole; says what was not."""
+    """Put the session back to the newest state before which nothing is damaged; says what was."""
     folder = run.path / RESUME
     problems: list[str] = []
     states = list(usable_states(folder, problems))
@@ -150,7 +150,7 @@ def _has_its_rows(state: ResumeState, rows: list[dict[str, Any]], problems: list
 
 
 def _load_first(session: Session, states: list[ResumeState], problems: list[str]) -> int | None:
-    """The step of the first state that fits the session, which is put back to it."""
+    """Put the session back to the first state that fits it; returns its step."""
     for state in states:
         try:
             session.load_state(state)

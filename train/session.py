@@ -54,8 +54,7 @@ class Session:
         self.recipe, self.path, self.trainer = recipe, path, trainer
         self.writer: RunWriter | None = None
         torch.manual_seed(recipe.seed + trainer.group.rank)  # of dropout, unless a state is loaded
-        device, items = trainer.group.device, recipe.evaluation.items
-        self.evaluator = Evaluator(corpus, items, recipe.seed, device)
+        self.evaluator = Evaluator(recipe, corpus, trainer.model.cfg, trainer.group.device)
         size = checkpoint_bytes(trainer.model.state_dict(), recipe.checkpoints.dtype)
         self.plan = CheckpointPlan(recipe.checkpoints, recipe.training.steps, size)
         self._progress: TrainingProgress | None = None
@@ -187,7 +186,7 @@ class Session:
         mean = trainer.take_mean_loss()
         if mean is not None:
             row["train_loss"] = mean
-        found = self.evaluator(trainer.model, trainer.sample_loss, trainer.precision)
+        found = self.evaluator(trainer.model, trainer.sample_loss)
         for name, value in found.items():
             if not math.isfinite(value):
                 raise NonFiniteLoss(trainer.step, value, self.recipe.training)

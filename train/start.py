@@ -34,10 +34,9 @@ def start_run(recipe: Recipe, out: Path, *, show: bool) -> None:
     check_trackers(recipe)
     with process_group(recipe.training.device) as group, group.own_randomness():
         corpus = build_corpus(recipe)
-        trainer = _new_trainer(recipe, corpus, group)
-        session = Session(recipe, corpus, trainer, out)
+        session = _new_session(recipe, corpus, out, group)
         warnings = few_bridges(corpus.report["diversity"])
-        facts = {"model": trainer.model.cfg.to_json(), **circumstances(trainer)}
+        facts = {"model": session.trainer.model.cfg.to_json(), **circumstances(session.trainer)}
         with (
             RunWriter.create(out, recipe, corpus, facts) if group.is_first else nullcontext()
         ) as writer:
@@ -58,8 +57,9 @@ def circumstances(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _new_trainer(recipe: Recipe, corpus: Corpus, group: Group) -> Trainer:
+def _new_session(recipe: Recipe, corpus: Corpus, out: Path, group: Group) -> Session:
     config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
     precision = resolve_precision(recipe.training.precision, group.device)
     with fitting_model(config.n_matrix_weights):
-        return Trainer(recipe, corpus, PlainTransformer(config), precision, group)
+        trainer = Trainer(recipe, corpus, PlainTransformer(config), precision, group)
+        return Session(recipe, corpus, trainer, out)

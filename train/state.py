@@ -54,7 +54,7 @@ def usable_states(folder: Path, problems: list[str]) -> Iterator[ResumeState]:
         path = folder / f"state_{step:08d}.json"
         try:
             if not path.is_file():
-                raise OSError("it is no regular file")
+                raise OSError("it is not a regular file")
             numbers = json.loads(path.read_text(encoding="utf-8"))
             _check_numbers(numbers, step)
             digest = str(numbers["sha256"])
@@ -72,7 +72,7 @@ def _check_numbers(numbers: dict[str, Any], step: int) -> None:
     if type(numbers["seconds"]) not in (int, float) or not isinstance(numbers["plan"], dict):
         raise ValueError("its time or plan is wrong")
     if not isinstance(numbers.get("checkpoints", []), list):
-        raise ValueError("its checkpoints are no list")
+        raise ValueError("its checkpoints are not a list")
 
 
 def remove_states(folder: Path) -> None:
@@ -91,7 +91,7 @@ def forget_after(folder: Path, step: int) -> None:
 
 
 def how_to_go_on(run_path: Path) -> str:
-    """After something has ended a training from outside."""
+    """What to do after something from outside ended a training."""
     if not run_path.is_dir():
         return "Put it back and continue with: hopscope train --resume, or train the recipe again."
     if not (run_path / MANIFEST).exists():

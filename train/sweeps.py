@@ -161,9 +161,17 @@ _stopped: set[str] = set()
 def _train_one(run: SweepRun, threads: int, sweep_name: str) -> dict[str, Any]:
     import torch
 
+    before = torch.get_num_threads()  # of this process, which may be the caller's own
+    torch.set_num_threads(threads)
+    try:
+        return _trained(run, sweep_name)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _trained(run: SweepRun, sweep_name: str) -> dict[str, Any]:
     from train.loop import train
 
-    torch.set_num_threads(threads)  # of this worker process
     row: dict[str, Any] = {**run.overrides, "seed": run.seed, "run": str(run.path), "error": ""}
     if sweep_name in _stopped:
         return row | {"error": "not started, because the sweep was stopped; run its command again"}

@@ -40,7 +40,7 @@ def trackers(recipe: Recipe, writer: RunWriter) -> Iterator[Report]:
 
     Args:
         recipe: The run's recipe.
-        writer: Of the run folder; its rows are all evaluations that stand.
+        writer: Writes the run folder; its rows are all evaluations that stand.
     """
     reports: list[Report] = []
     with ExitStack() as stack:

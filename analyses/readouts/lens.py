@@ -12,20 +12,32 @@ from analyses.estimates import Variables, estimated
 AT = ("target", "layer", "position")
 
 
+def rank_of(
+    own: Float[Tensor, "*axes 1"], scores: Float[Tensor, "*axes d_vocab"]
+) -> Int[Tensor, "*axes"]:
+    """0-based rank of a token's score among all scores; tokens tied with it count as better.
+
+    What a lens does not tell apart is not decoded: among equal scores every token is last.
+
+    >>> rank_of(torch.tensor([[0.5]]), torch.tensor([[0.5, 0.9, 0.5, 0.1]])).tolist()
+    [2]
+    """
+    return (scores >= own).sum(-1) - 1
+
+
 def lens_variables(
     logits: Float[Tensor, "layer n pos d_vocab"], targets: dict[str, Int[Tensor, " n"]]
 ) -> Variables:
     """`mrr` and `probability` (target, layer, position) with intervals, and `rank_example`.
 
-    Ranks are 0-based, and tokens tied with the target count as better (as in
-    `analyses.readouts.logit_lens`); MRR is the mean of 1 / (rank + 1).
+    MRR is the mean of 1 / (rank + 1).
     """
     log_p = logits.log_softmax(-1)
     ranks, chances = [], []
     for token in targets.values():
         index = token.to(logits.device)[None, :, None, None]
         own = log_p.gather(-1, index.expand(len(logits), -1, logits.shape[2], 1))
-        ranks.append((log_p >= own).sum(-1).transpose(0, 1) - 1)
+        ranks.append(rank_of(own, log_p).transpose(0, 1))
         chances.append(own[..., 0].exp().transpose(0, 1))
     rank = torch.stack(ranks, 1).cpu().numpy()
     variables = estimated("mrr", 1 / (rank + 1), AT, "mean reciprocal rank", keep=False)

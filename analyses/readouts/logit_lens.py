@@ -20,6 +20,7 @@ from torch import Tensor
 from analyses.catalog import AnalysisOptions
 from analyses.estimates import with_interval
 from analyses.questions.examples import Examples
+from analyses.readouts.lens import rank_of
 from circuits.corpus.queries import Queries
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine
@@ -98,6 +99,6 @@ def _ranks_of_state(
 ) -> tuple[Int[Tensor, "n target pos"], Float[Tensor, "n target pos"]]:
     index = targets[:, None, :].expand(-1, logits.shape[1], -1)
     own = logits.gather(-1, index)
-    at_least = [(logits >= own[..., i, None]).sum(-1) for i in range(targets.shape[1])]
+    found = [rank_of(own[..., i, None], logits) for i in range(targets.shape[1])]
     probability = (own - logits.logsumexp(-1, keepdim=True)).exp()
-    return torch.stack(at_least, 1) - 1, probability.transpose(1, 2)
+    return torch.stack(found, 1), probability.transpose(1, 2)

@@ -31,6 +31,7 @@ from torch import Tensor
 from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
 from analyses.questions.examples import Examples
+from analyses.readouts.lens import rank_of
 from analyses.readouts.states import (
     LEAST_TO_LEARN_FROM,
     SEEN,
@@ -144,7 +145,7 @@ def _among_top(
     lens: Float[Tensor, "layer n d_vocab"], token: Int[Tensor, " n"], top_k: int
 ) -> Bool[np.ndarray, " n"]:
     index = token[None, :, None].expand(len(lens), -1, 1)
-    rank = (lens >= lens.gather(-1, index)).sum(-1) - 1  # ties count as better
+    rank = rank_of(lens.gather(-1, index), lens)
     return (rank < top_k).any(0).numpy()
 
 

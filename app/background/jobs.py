@@ -1,4 +1,4 @@
-"""Trainings as processes of their own: they go on when the browser, or this server, closes.
+"""Training in processes of its own: they go on when the browser, or this server, closes.
 
 `python -m app.cli train ...` is started in a session of its own; what it prints goes into a log
 beside the run. Whether it is running is told by the run's lock, and in the seconds before that
@@ -116,7 +116,7 @@ def _process(out: Path, job: str) -> int | None:
 
 
 def _reap(process: int) -> None:
-    """Take note of the end of a child of this server, which would else stay as a zombie."""
+    """Collect a child of this server that has ended, which would otherwise stay as a zombie."""
     try:
         os.waitpid(process, os.WNOHANG)
     except ChildProcessError:

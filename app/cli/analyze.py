@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from app.cli.terminal import say
 from circuits.errors import HopscopeError, unknown_name
+from circuits.settings import parse_setting
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -130,14 +130,8 @@ def _explain(names: list[str]) -> None:
 
 
 def parse_option(text: str) -> tuple[str, Any]:
-    """Key and value of "option=value"; a value that is not TOML is a string."""
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip():
-        raise HopscopeError(f"--set {text!r} is not of the form option=value.")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()  # a bare word is a string
+    """Key and value of "option=value", as typed after --set."""
+    return parse_setting(text, "option=value", "--set examples=100")
 
 
 def _steps(text: str | None, there: list[int]) -> list[int] | None:

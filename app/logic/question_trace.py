@@ -178,8 +178,8 @@ def _named(probabilities: Float[Tensor, "*axes d_vocab"], n: int) -> Named:
 
 
 def _ranks(probabilities: Float[Tensor, "*axes d_vocab"], token: int) -> Tensor:
-    """0-based rank of a token in each row: how many are more probable."""
-    return (probabilities > probabilities[..., token : token + 1]).sum(-1)
+    """0-based rank of a token in each row: how many are as probable or more, as in the lenses."""
+    return (probabilities >= probabilities[..., token : token + 1]).sum(-1) - 1
 
 
 def _followed(final: Float[Tensor, "step d_vocab"], answer: int | None) -> list[int]:

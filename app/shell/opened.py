@@ -35,7 +35,7 @@ MORE_ANALYSES = ("circuit_discovery",)
 
 @dataclass(frozen=True)
 class Stamp:
-    """A run folder at one moment: the key of everything that is cached of it."""
+    """A run folder at one moment: the key under which everything read from it is cached."""
 
     path: str
     manifest: int

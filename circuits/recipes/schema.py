@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from circuits.errors import HopscopeError, unknown_name
+from circuits.errors import HopscopeError
+from circuits.settings import parse_setting, validated
 
 # The words of recipes. What implements them imports these, so that a word is spelt once.
 AugmentationMode = Literal["true_facts", "densify", "new_entities"]
@@ -158,8 +159,8 @@ class CheckpointsSection(Section):
     adaptive_delta: float = Field(default=0.02, gt=0, lt=1)
     """Adaptive: also keep one whenever a monitored accuracy moved by this much."""
     dtype: StoredDtype = "bf16"
-    """As stored. Metrics are of the weights as trained, analyses of what was stored: rounding to
-    bf16 moves an accuracy by a few thousandths (the demo run: at most .003 of 1,000 questions)."""
+    """As stored. Metrics are of the weights as they are stored, in single precision, so that an
+    analysis of a checkpoint begins with the accuracy that metrics.jsonl gives for it."""
     budget_mb: float | None = Field(default=None, gt=0)
     """Thin out the sparse part beyond this size on disk."""
     resume_seconds: float = Field(default=10.0, ge=0)
@@ -238,47 +239,15 @@ def parse_recipe(table: dict[str, Any], where: str, overrides: Iterable[str] = (
     """Apply overrides to a nested table and validate it; `where` names its origin in errors."""
     for override in overrides:
         _apply_override(table, override)
-    try:
-        return Recipe.model_validate(table)
-    except ValidationError as error:
-        raise _readable(error, where) from None
+    return validated(Recipe, table, where, "recipe key")
 
 
 def _apply_override(table: dict[str, Any], override: str) -> None:
-    key, separator, value = override.partition("=")
-    *sections, last = key.strip().split(".")
-    if not separator or not last or not all(sections):
-        raise HopscopeError(
-            f"override {override!r} is not of the form section.key=value, "
-            "e.g. --set training.steps=500."
-        )
+    form, example = "section.key=value", "--set training.steps=500"
+    key, value = parse_setting(override, form, example)
+    *sections, last = key.split(".")
     for section in sections:
         table = table.setdefault(section, {})
         if not isinstance(table, dict):
             raise HopscopeError(f"override {override!r}: {section!r} is a value, not a section.")
-    try:
-        table[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[last] = value.strip()  # a bare word is a string
-
-
-def _readable(error: ValidationError, where: str) -> HopscopeError:
-    first = error.errors()[0]
-    *parents, key = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
-        known = unknown_name("recipe key", key, _keys(parents))
-        inside = f" in [{'.'.join(parents)}]" if parents else ""
-        return HopscopeError(f"{where}{inside}: {known}")
-    return HopscopeError(
-        f"{where}: {'.'.join([*parents, key])} = {first['input']!r} is refused: {first['msg']}."
-    )
-
-
-def _keys(parents: list[str]) -> list[str]:
-    model: type[BaseModel] = Recipe
-    for parent in parents:
-        nested = model.model_fields[parent].annotation
-        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
-            return []
-        model = nested
-    return list(model.model_fields)
+    table[last] = value

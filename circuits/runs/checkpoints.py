@@ -38,7 +38,8 @@ DTYPES: dict[str, torch.dtype] = {
 MAX_HEADER_BYTES = 16 * 2**20
 """Far above any model of ours: 150,000 tensors fit."""
 
-_STORED = {"bf16": torch.bfloat16, "fp32": torch.float32}
+STORED: dict[StoredDtype, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
+"""Dtypes in which a checkpoint can be written, by their name in a recipe."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _own_memory(tensor: Tensor) -> Tensor:
 def stored_copy(weights: Mapping[str, Tensor], dtype: StoredDtype) -> dict[str, Tensor]:
     """The weights as they will be on disk; later steps do not change this copy."""
     return {
-        name: weight.detach().to("cpu", _STORED[dtype], copy=True)
+        name: weight.detach().to("cpu", STORED[dtype], copy=True)
         for name, weight in weights.items()
     }
 
@@ -93,7 +94,7 @@ def save_checkpoint(
 
 def checkpoint_bytes(weights: Mapping[str, Tensor], dtype: StoredDtype) -> int:
     """Size on disk of a checkpoint of these weights (the header is estimated)."""
-    return sum(w.numel() for w in weights.values()) * _STORED[dtype].itemsize + 120 * len(weights)
+    return sum(w.numel() for w in weights.values()) * STORED[dtype].itemsize + 120 * len(weights)
 
 
 def read_header(path: Path) -> dict[str, TensorEntry]:
@@ -103,7 +104,7 @@ def read_header(path: Path) -> dict[str, TensorEntry]:
         HopscopeError: naming the file and what is wrong with it.
     """
     if path.exists() and not path.is_file():  # a pipe or a device would never end
-        raise _damaged(path, "it is no regular file")
+        raise _damaged(path, "it is not a regular file")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -187,7 +188,7 @@ def _entry(path: Path, name: str, value: Any) -> TensorEntry:
     except (KeyError, TypeError, ValueError):
         raise _damaged(path, f"the entry of {name[:80]!r} is malformed") from None
     if any(type(number) is not int or number < 0 for number in (*shape, begin, end)):
-        raise _damaged(path, f"the entry of {name[:80]!r} has a size that is no whole number")
+        raise _damaged(path, f"the entry of {name[:80]!r} has a size that is not a whole number")
     if end - begin != prod(shape) * dtype.itemsize:
         raise _damaged(path, f"{name[:80]!r} has shape {shape} but {end - begin:,} bytes")
     return TensorEntry(dtype, shape, begin, end)

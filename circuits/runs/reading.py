@@ -45,7 +45,7 @@ def check_entries(folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest, once it is what a manifest must be."""
+    """The manifest, checked to be one."""
     try:
         manifest = _parse((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -146,12 +146,12 @@ def _is_evaluation(row: Any, *, after: int) -> bool:
 
 
 def _parse(text: str | bytes) -> Any:
-    """JSON without NaN and without infinity in any spelling, which Python would take."""
+    """Parse JSON; refuse NaN and infinity in any spelling, which Python would accept."""
     return json.loads(text, parse_constant=_finite, parse_float=_finite)
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no number")
+        raise ValueError(f"{text} is not a number")
     return number

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 2_000_000
 _LEVEL = 9
-"""Of zstd within blosc: a tenth smaller than 7, at a few tenths of a second per megabyte."""
+"""Level of zstd within blosc: a tenth smaller than 7, at a few tenths of a second per megabyte."""
 
 _WIDENS = "scale_factor"
 """An attribute of the CF conventions: with a factor of 1 xarray reads halves as longer floats."""

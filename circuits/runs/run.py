@@ -98,7 +98,7 @@ class Run:
     def state(self) -> RunState:
         """Whether it is being trained, was interrupted, or is done.
 
-        A run whose process died still says "training" in its manifest; no one holds its lock.
+        A run whose process died still says "training" in its manifest; nobody holds its lock.
         """
         recorded: RunState = self.manifest["state"]
         if recorded == "training" and not is_locked(self.path):
@@ -281,7 +281,7 @@ def open_run(path: str | Path) -> Run:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process is training in this folder (on a read-only disk: surely not)."""
+    """Whether a process is training in this folder (on a read-only disk nobody can)."""
     if not (folder / LOCK).exists():
         return False
     try:

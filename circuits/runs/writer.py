@@ -193,7 +193,7 @@ class RunWriter:
         self._queue.put(write)
 
     def set_state(self, state: RunState, **facts: Any) -> None:
-        """Set the state and further entries of the manifest once all else is surely on disk."""
+        """Set the state and further entries of the manifest once everything else is on disk."""
         self._queue.drain()
         if self.rows:
             self.sync_metrics()

@@ -86,7 +86,8 @@ def test_evaluation_equals_the_hooked_model_split_by_split() -> None:
     corpus = build_corpus(tiny_recipe())
     config = ModelConfig.from_recipe(tiny_recipe().model, len(corpus.vocab), corpus.n_ctx, 0)
     model = HookedTransformer(config)
-    row = Evaluator(corpus, 10_000, 0, torch.device("cpu"))(model, cross_entropy, "fp32")
+    recipe = tiny_recipe(evaluation__items=10_000, checkpoints__dtype="fp32")
+    row = Evaluator(recipe, corpus, config, torch.device("cpu"))(model, cross_entropy)
     for name, queries in corpus.splits.items():
         if not len(queries):
             assert f"loss/{name}" not in row

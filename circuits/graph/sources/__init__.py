@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from circuits.errors import HopscopeError, unknown_name
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
 from circuits.graph.sources.grokked_layout import refuse_grokked_folder
 from circuits.graph.sources.options import SourceOptions
 from circuits.graph.sources.registry import HUB_NAMES, SOURCES, Source, source_of_file
+from circuits.settings import validated
 
 __all__ = ["SOURCES", "Source", "SourceOptions", "find_source", "load_source"]
 
@@ -79,15 +78,4 @@ def find_source(name_or_path: str | Path) -> tuple[Source, str | Path | None]:
 
 
 def _validated(source: Source, options: Mapping[str, Any]) -> SourceOptions:
-    known = source.options.model_fields
-    for key in options:
-        if key not in known:
-            raise unknown_name(f"option of source {source.name!r}", key, known)
-    try:
-        return source.options.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise HopscopeError(
-            f"source.options.{where} = {first['input']!r} is refused: {first['msg']}."
-        ) from None
+    return validated(source.options, options, "source.options", f"option of source {source.name!r}")

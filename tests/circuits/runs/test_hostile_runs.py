@@ -150,7 +150,7 @@ def test_a_pipe_or_device_in_a_run_is_not_waited_for(stopped: Path) -> None:
     checkpoint.unlink()
     os.mkfifo(checkpoint)
     assert file_sha256(checkpoint) is None
-    with pytest.raises(HopscopeError, match="no regular file"):
+    with pytest.raises(HopscopeError, match="not a regular file"):
         load_checkpoint(checkpoint)
     assert open_run(stopped).damaged_steps() == [30]
     (stopped / "metrics.jsonl").unlink()
@@ -181,7 +181,7 @@ def test_a_recipe_changed_since_the_start_is_refused_and_put_back_goes_on(
         ("seconds", "long", "time or plan"),
         ("plan", 3, "time or plan"),
         ("plan", {}, "does not fit"),
-        ("checkpoints", 3, "no list"),
+        ("checkpoints", 3, "not a list"),
     ],
 )
 def test_a_resume_state_with_absurd_numbers_is_passed_over(

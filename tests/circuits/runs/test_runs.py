@@ -60,12 +60,28 @@ def test_the_model_of_a_step_is_its_checkpoint(finished: Run) -> None:
     assert logits.shape == (len(queries), 3, len(finished.vocab))
 
 
-def test_stored_weights_give_the_recorded_accuracy(tmp_path: Path) -> None:
-    recipe = tiny_recipe(checkpoints__dtype="fp32", training__steps=10, evaluation__items=5000)
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_stored_weights_give_the_recorded_numbers(
+    tmp_path: Path, dtype: str, precision: str
+) -> None:
+    recipe = tiny_recipe(
+        checkpoints__dtype=dtype,
+        training__precision=precision,
+        training__steps=120,
+        training__lr=0.02,
+        checkpoints__every=40,
+        evaluation__every=40,
+        evaluation__items=5000,
+    )
     run = train(recipe, tmp_path / "run", progress=False)
-    queries = run.queries("id_test")
-    right = run.model()(queries.tokens)[:, -1].argmax(-1) == queries.answer
-    assert float(right.double().mean()) == run.rows()[-1]["accuracy/id_test"]
+    for row in run.rows():
+        for split, queries in run.corpus.splits.items():
+            logits = run.model(row["step"])(queries.tokens)[:, -1].detach()
+            right = (logits.argmax(-1) == queries.answer).double().mean()
+            assert row[f"accuracy/{split}"] == float(right)
+            loss = torch.nn.functional.cross_entropy(logits, queries.answer)
+            assert row[f"loss/{split}"] == pytest.approx(float(loss), abs=1e-5)
 
 
 def test_an_unknown_step_names_those_there_are(finished: Run) -> None:

@@ -1,0 +1,44 @@
+"""Settings as typed and as tables: one parser, one validation, one kind of sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from circuits.errors import HopscopeError
+from circuits.recipes.schema import parse_recipe
+from circuits.settings import parse_setting
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("a.b=1", "a.b", 1),
+        (" a = [1, 'x=y'] ", "a", [1, "x=y"]),
+        ("a=bare word", "a", "bare word"),
+        ("a=", "a", ""),
+    ],
+)
+def test_a_value_is_toml_or_a_bare_word(text: str, key: str, value: Any) -> None:
+    assert parse_setting(text, "key=value", "a=1") == (key, value)
+
+
+@pytest.mark.parametrize("text", ["", "a", "=1", ".a=1", "a..b=1", "a. =1"])
+def test_what_has_no_key_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(HopscopeError, match=r"is not of the form key=value, e\.g\. a=1\."):
+        parse_setting(text, "key=value", "a=1")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"trainin": {}}, r"mine: unknown recipe key 'trainin'. Did you mean 'training'"),
+        ({"model": {"d_modl": 3}}, r"mine in \[model\]: unknown recipe key 'd_modl'.*'d_model'"),
+        ({"model": {"d_model": 0}}, r"mine: model\.d_model = 0 is refused: "),
+        ({"model": 3}, r"mine: model = 3 is refused: "),
+    ],
+)
+def test_a_wrong_table_names_where_key_and_remedy(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(HopscopeError, match=said):
+        parse_recipe(table, "mine")
