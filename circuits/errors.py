@@ -16,10 +16,17 @@ class HopscopeError(ValueError):
 
     The command line prints it as one sentence and exits with code 2, the dashboard shows it
     in place of the page. What only a defect of ours can cause is an `assert` instead.
+
+    >>> from circuits import open_run
+    >>> try:
+    ...     open_run("nowhere")
+    ... except HopscopeError as error:
+    ...     print(error)
+    nowhere ...
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel from process to process by what was said, whatever the constructor takes."""
+        """Pickle by message, so that subclasses with other constructors cross process borders."""
         return _said_elsewhere, (type(self), self.args), self.__dict__
 
 

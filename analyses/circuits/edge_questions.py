@@ -70,7 +70,14 @@ def edge_questions(
 
     Returns:
         One row per question that has such a corruption: `row` in the split, and `effect` (nats).
-        Against the sign of their mean come last.
+        Questions against the sign of the mean effect come last.
+
+    >>> from analyses import stored_result
+    >>> from circuits import open_run
+    >>> ds = stored_result(open_run("assets/demo"), "circuit_discovery")
+    >>> edge = str(ds["edge"].values[int(ds["pair_edge"].sel(split="id_test", step=4500)[0])])
+    >>> edge_questions(ds, edge, split="id_test").columns.tolist()
+    ['row', 'effect']
     """
     names = ds["edge"].values.tolist()
     if edge not in names:

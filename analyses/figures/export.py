@@ -67,6 +67,12 @@ def export(
 
     Returns:
         The files written, the picture first.
+
+    >>> from analyses import figure, stored_result
+    >>> from circuits import open_run
+    >>> lens = stored_result(open_run("assets/demo"), "logit_lens")
+    >>> [path.name for path in export(figure(lens), "lens.svg", width="page")]
+    ['lens.svg', 'lens.csv', 'lens.json']
     """
     path = Path(path)
     file_format = path.suffix.lower().removeprefix(".")

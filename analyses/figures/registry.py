@@ -143,6 +143,12 @@ def figure(
         step: The step shown; in figures over training, where the cursor stands. None: the last
             step, and no cursor.
         **sel: What the figure lets one pick: split, layer, position, target, control, ...
+
+    >>> from analyses import stored_result
+    >>> from circuits import open_run
+    >>> lens = stored_result(open_run("assets/demo"), "logit_lens")
+    >>> figure(lens, "mrr", step=4500, split="ood_test").name
+    'mrr'
     """
     if not isinstance(ds, xr.Dataset):
         if name is not None or step is not None or sel:
