@@ -17,10 +17,10 @@ MARK = "<!-- executed by tests/test_readme.py -->"
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 
 
-def block(language: str, page: str = README) -> str:
-    """A page's executed block in this language."""
+def block(language: str, page: str = README, part: str = "") -> str:
+    """A page's executed block in this language, the first one that has some text."""
     executed = re.findall(MARK + r"\n```(\w+)\n(.*?)```", page, re.DOTALL)
-    return next(text for found, text in executed if found == language)
+    return next(text for found, text in executed if found == language and part in text)
 
 
 def run(*command: str, cwd: Path) -> str:
@@ -50,6 +50,15 @@ def test_the_walk_through_of_the_guide_runs_on_a_short_training(tmp_path: Path) 
     run_commands(GUIDE, tmp_path)
     assert open_run(tmp_path / "runs" / "facts").graph.count("real") == 555
     assert list((tmp_path / "figures").glob("*.pdf"))
+
+
+def test_the_circuit_of_the_guide_is_found_kept_and_drawn(tmp_path: Path) -> None:
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    out = run(sys.executable, "-c", block("python", GUIDE, "find_circuit"), cwd=tmp_path)
+    assert out.startswith("mlp.1[relation 2]>output: 2")
+    assert "the whole model on 100%" in out
+    for name in ("demo_circuit.json", "circuit.pdf", "importances.json", "lens.safetensors"):
+        assert (tmp_path / name).stat().st_size > 0
 
 
 def run_commands(page: str, tmp_path: Path) -> None:

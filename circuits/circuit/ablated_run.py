@@ -20,10 +20,9 @@ from torch import Tensor
 from circuits.circuit.nodes_and_edges import Edge, Node, Part
 from circuits.circuit.path_engine import PathPatcher, written
 from circuits.errors import HopscopeError
-from circuits.model.inputs import check_tokens
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
-from circuits.patching.patched_run import check_pair
+from circuits.patching.prompts import check_pair, token_ids
 from circuits.patching.short_attention import attend
 
 Ablation = Literal["mean", "interchange"]
@@ -176,8 +175,8 @@ class AblatedModel:
         return kept_logits(engine, clean, ablated, self.edges, self.kept)
 
     def _checked(self, tokens: Any) -> Int[Tensor, "n pos"]:
-        ids = check_tokens(self.model.cfg, tokens, self.model.device)
-        if ids.shape[1] != self.n_pos or not len(ids):
+        ids = token_ids(self.model, tokens)
+        if ids.shape[1] != self.n_pos:
             raise HopscopeError(
                 f"prompts of shape {list(ids.shape)} do not fit this circuit; it is one of prompts "
                 f"of {self.n_pos} tokens."

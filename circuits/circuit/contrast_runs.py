@@ -20,10 +20,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from circuits.errors import HopscopeError, unknown_name
-from circuits.model.inputs import check_tokens
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace
-from circuits.patching.patched_run import check_pair
+from circuits.patching.prompts import check_pair, token_ids
 
 Metric = Literal["logit_difference", "log_probability"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -127,8 +126,8 @@ class ContrastRuns:
         """The runs of two sets of prompts, row by row, without a corpus.
 
         Args:
-            model: In eval mode.
-            clean: Token ids [n, pos].
+            model: In eval mode, without added hooks.
+            clean: Token ids [n, pos], or queries.
             corrupted: Token ids of the same shape; rows equal to the clean ones are left out.
             placebo: Token ids of the same shape that lead to the same answer; rows equal to the
                 clean ones are left out. None: there are none.
@@ -144,7 +143,7 @@ class ContrastRuns:
         if metric not in METRICS:
             raise unknown_name("metric", str(metric), METRICS)
         prompts, corrupt, same = (
-            check_tokens(model.cfg, clean if given is None else given, model.device)
+            token_ids(model, clean if given is None else given)
             for given in (clean, corrupted, placebo)
         )
         check_pair(prompts, corrupt)

@@ -37,6 +37,7 @@ from circuits.circuit.path_patching import path_outcomes
 from circuits.circuit.screen import Screen, screened
 from circuits.errors import HopscopeError, unknown_name
 from circuits.model.transformer import HookedTransformer
+from circuits.patching.prompts import position_names
 from circuits.statistics import LEAST_EXAMPLES, bootstrap
 
 IG_STEPS = 5
@@ -109,8 +110,8 @@ def find_circuit(
     drawn independently of each other.
 
     Args:
-        model: In eval mode.
-        clean: Token ids [n, pos] of at least 5 prompts.
+        model: In eval mode, without added hooks.
+        clean: Token ids [n, pos] of at least 5 prompts, or queries.
         corrupted: Token ids of the same shape whose answers differ, row by row.
         placebo: Token ids of the same shape whose answers are those of `clean`. With them an edge
             must do more than its placebo does; without, more than nothing.
@@ -123,7 +124,8 @@ def find_circuit(
             other prompts, or row by row their activations ("interchange").
         heads: Tell attention heads apart: more and weaker edges, which take more prompts to find.
         parts: Tell the inputs q, k and v of attention apart.
-        positions: A name for each position, e.g. ("subject", "relation"); None: "0", "1", ...
+        positions: A name for each position, e.g. ("subject", "relation"); None: those of the
+            queries, or "0", "1", ... for token ids.
         rate: False discovery rate of edges (family-wise error rate with Holm's correction).
         correction: For testing all edges at once.
         least_share: Edges with less than this share of the corruption's whole effect are left out.
@@ -161,7 +163,8 @@ def find_circuit(
     runs = ContrastRuns.between(
         model, clean, corrupted, placebo, answer=answer, other=other, metric=metric
     )
-    names = checked_positions(positions, runs.clean.pos)
+    named = position_names(clean) if positions is None else positions
+    names = checked_positions(named, runs.clean.pos)
     n_heads = model.cfg.n_heads
     edges = bounded_candidate_edges(
         model.depth, len(names), n_heads if heads else None, parts=parts

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
+from circuits.model.added_hooks import check_hook_free
 from circuits.model.components import LayerNorm, RMSNorm
 from circuits.model.inputs import check_tokens
 from circuits.model.transformer import HookedTransformer
@@ -100,10 +101,11 @@ class TunedLens:
         """Learn from the states of prompts, at all positions.
 
         Args:
-            model: In eval mode.
-            tokens: Token ids [n, pos]; take prompts that the lens is not used on.
+            model: In eval mode, without added hooks.
+            tokens: Token ids [n, pos], or queries; take prompts that the lens is not used on.
             **settings: Of `fit_states`.
         """
+        check_hook_free(model, "TunedLens.fit_states with the states of your own run")
         if model.training:
             raise HopscopeError("the model is in training mode; call model.eval() before fitting.")
         ids = check_tokens(model.cfg, tokens, model.device)

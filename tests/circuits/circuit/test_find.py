@@ -196,6 +196,31 @@ def test_where_the_clean_gradient_is_flat_eap_is_blind_and_eap_ig_is_not() -> No
     assert area["eap"] < 0.6  # only what leads from the last MLP to the output is left
 
 
+def test_queries_bring_the_names_of_their_positions() -> None:
+    queries = WIRED.corpus.splits["train_inferred"]
+    half = len(queries) // 2
+    clean, corrupted = (queries.take(np.arange(first, first + half)) for first in (0, half))
+    assert find_circuit(WIRED.model, clean, corrupted).positions == POSITIONS
+    assert find_circuit(WIRED.model, clean.tokens, corrupted.tokens).positions == ("0", "1", "2")
+
+
+def test_a_model_to_which_hooks_were_added_is_refused() -> None:
+    """The batched runs would not run them, and the circuit would be another model's."""
+    clean, corrupted = pairs(20)
+    circuit = find_circuit(WIRED.model, clean, corrupted)
+    restricted = circuit.restricted(WIRED.model)
+    hook = ("blocks.1.hook_mlp_out", lambda x, hook: 0 * x)
+    with WIRED.model.hooks([hook]):
+        refused("hooks were added to blocks.1.hook_mlp_out")
+        for run in (
+            lambda: restricted(clean),
+            lambda: circuit.faithfulness(WIRED.model, clean, corrupted),
+        ):
+            with pytest.raises(HopscopeError, match="hooks were added"):
+                run()
+    assert len(restricted(clean)) == 20
+
+
 def refused(said: str, *prompts: object, model: HookedTransformer = WIRED.model, **options) -> None:
     with pytest.raises(HopscopeError, match=said):
         find_circuit(model, *(prompts or pairs(20)), **options)

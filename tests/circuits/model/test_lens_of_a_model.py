@@ -122,5 +122,8 @@ def test_layers_and_states_that_do_not_exist_are_refused() -> None:
         LENS(torch.zeros(2, 5), 0)
     with pytest.raises(HopscopeError, match="training mode"):
         TunedLens.fit(random_model(CORPUS).train(), TOKENS)
+    hook = ("blocks.0.hook_mlp_out", lambda x, hook: 0 * x)
+    with MODEL.hooks([hook]), pytest.raises(HopscopeError, match="hooks were added"):
+        TunedLens.fit(MODEL, TOKENS)
     with pytest.raises(HopscopeError, match="give more prompts"):
         TunedLens.fit(MODEL, TOKENS[:0])
