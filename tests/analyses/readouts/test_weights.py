@@ -9,6 +9,7 @@ from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
 from analyses.questions.examples import draw_examples
+from circuits.model.hook_free import fast_logits
 
 WEIGHTS = CATALOG["weights"]
 WIRED = hand_wired()
