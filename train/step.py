@@ -43,7 +43,7 @@ class Objective(nn.Module):
         predict_at: Int[Tensor, " batch"],
         answer: Int[Tensor, " batch"],
     ) -> Float[Tensor, ""]:
-        """Mean loss in nats."""
+        """Mean loss of the batch, in nats."""
         logits = fast_logits(self.model, tokens, predict_at, precision=self.precision)
         return self.sample_loss(logits, answer).mean()
 

@@ -1,10 +1,10 @@
 """Sweeps: one recipe over a grid of values and several seeds, in parallel processes.
 
-Parallelism is joblib's: local processes by default, a Ray cluster with backend "ray".
-A sweep may be started again: finished runs are kept, stopped ones are resumed. A process that is
-told to stop saves the run it is at and begins no other one of the sweep. Workers may have been
-started anywhere, so every path is absolute before it is sent to one; the folder of the runs must be
-one that all of them and this process share.
+joblib runs them in parallel: in local processes by default, on a Ray cluster with backend "ray". A
+sweep may be started again: finished runs are kept, and stopped ones are resumed. A process that is
+told to stop saves its current run and starts no other run of the sweep. Workers may have been
+started anywhere, so every path is made absolute before it is sent to one; all of them and this
+process must share the folder of the runs.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def sweep(
         recipe: The recipe file.
         grid: Axes "section.key=a,b,c".
         out: Folder for all runs; on a cluster one that all machines share.
-        seeds: Seeds 0 to seeds - 1 (counted from the recipe's own) of every combination.
-        overrides: `section.key=value` for all of them.
+        seeds: Number of seeds of every combination, counted up from the recipe's own.
+        overrides: Settings `section.key=value` for all runs.
         backend: "loky" for local processes, "ray" for a cluster.
         n_jobs: Processes at once; None: one per core, or a single one for a GPU.
         progress: Show joblib's progress on the terminal.
@@ -192,7 +192,7 @@ def _trained(run: SweepRun, sweep_name: str) -> dict[str, Any]:
 
 
 def _seen_here(row: dict[str, Any], backend: str) -> dict[str, Any]:
-    """A run without an error whose folder is not here was written on another machine's disk."""
+    """Report a run that has no error and no folder here: it is on another machine's disk."""
     if row["error"] or (Path(row["run"]) / MANIFEST).exists():
         return row
     return row | {

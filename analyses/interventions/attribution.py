@@ -53,7 +53,7 @@ class Options(AnalysisOptions):
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Attributions of one checkpoint, beside real patching."""
+    """Attributions of one checkpoint, beside the effects of real patching."""
     runs = contrast_runs(model, examples, options.seed)
     real = patched_components(runs, (*COMPONENTS, "z"))
     guessed = {
@@ -105,7 +105,7 @@ def attributions(
 
 
 def _gradients(runs: ContrastRuns, contrast: int, steps: int) -> dict[str, list[Tensor]]:
-    """Gradient of the logit difference by every activation, averaged over the steps."""
+    """Gradient of the logit difference at every activation, averaged over the points."""
     model = runs.model
     clean, corrupted = runs.clean.resid[0], runs.corrupted[contrast].resid[0]
     names = {c: [_hook_name(c, i) for i in range(model.depth)] for c in (*COMPONENTS, "z")}
@@ -122,7 +122,7 @@ def _gradients(runs: ContrastRuns, contrast: int, steps: int) -> dict[str, list[
         with torch.enable_grad(), model.hooks([(name, keep) for name in wanted]):
             logits = model(start, start_at_layer=0)[:, -1]
             metric = runs.score(contrast, logits).sum()
-            # what stands at a place where nothing reads it has no gradient
+            # an activation that nothing reads has no gradient
             found = torch.autograd.grad(metric, [kept[n] for n in wanted], allow_unused=True)
         for name, gradient in zip(wanted, found, strict=True):
             if gradient is None:

@@ -3,12 +3,12 @@
 If hop one is resolved too late for the blocks that do hop two, then giving these blocks its result
 earlier must help. For every l_from > l_to and position p:
 
-1. S[l_to, p] of an example's own run is replaced by S[l_from, p] of the same run; blocks from l_to
-   on are recomputed (`circuits.patching.batched_runs`).
-2. Placebo: S[l_from, p] of another, randomly drawn example instead. A patch that only shakes the
-   model changes as many wrong answers for the better as the placebo does.
-3. `mended`: share of the wrong answers that become right. `broken`: share of the right answers that
-   become wrong. Both are kept, since mending at the cost of breaking is no gain.
+1. S[l_to, p] of an example's own run is replaced by S[l_from, p] of the same run, and the blocks
+   from l_to on are recomputed (`circuits.patching.batched_runs`).
+2. The placebo writes S[l_from, p] of another, randomly drawn example instead. A patch that merely
+   disturbs the model mends no more wrong answers than the placebo does.
+3. `mended` is the share of wrong answers that become right, `broken` the share of right answers
+   that become wrong. Both are stored, because mending at the cost of breaking is not a gain.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def _patched(
 ) -> dict[int, Float[Tensor, "control n d_vocab"]]:
     """Logits of the questions with the donors' S[layer, p] written in, by layer."""
     n_controls = given.n // base.n
-    if p == 0:  # nothing comes before the subject, so runs agree there
+    if p == 0:  # no position comes before the subject, so all runs agree there
         found = run_batch_after(engine, base, given, p, range(engine.depth), engine.depth)
         unpatched = engine.logits(base.resid[-1][:, -1])
         return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}

@@ -9,8 +9,8 @@
    after the patch, `flipped` the share of questions whose top token is no longer that of the clean
    run. `total` is the effect of replacing the token itself.
 
-Components with heads are patched head by head. All cells of one position are one batch of
-`circuits.patching.batched_runs`.
+Components with heads are patched head by head. All layers and heads of one component at one
+position are one batch of `circuits.patching.batched_runs`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class PatchedComponents:
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Effects of all components of one checkpoint."""
+    """Effects of patching the chosen components of one checkpoint."""
     runs = contrast_runs(model, examples, options.seed)
     found = patched_components(runs, options.components)
     coords: dict = {

@@ -3,12 +3,13 @@
 The logit lens assumes that a middle state is in the final state's basis. The tuned lens learns, at
 each checkpoint, what a state will become:
 
-1. States of trained questions, at all positions; none has the first hop of an example, whose state
-   at relation_1 would be the very same. A tiny run may have too few other first hops: then any are
-   learned from, and `lens_seen` says for how many examples that makes the lens a recollection.
-2. One translator per layer (`circuits.model.tuned_lens`), fitted to these states.
-3. Rank, MRR and probability of the targets as in the logit lens, and the KL divergence of both
-   lenses on the examples.
+1. Collect the states of trained questions at all positions. Questions with the first hop of an
+   example are left out, because their state at relation_1 is identical to the example's. If too few
+   others remain, as in a tiny run, the draw is from all trained questions; `lens_seen` then says
+   for how many examples the lens may only recall what it has seen.
+2. Fit one translator per layer to these states (`circuits.model.tuned_lens`).
+3. Compute rank, MRR and probability of the targets as in the logit lens, and the KL divergence of
+   both lenses on the examples.
 
 At each position the lens reads what the model goes on to predict *there*; at relation_1 that is the
 bridge.
