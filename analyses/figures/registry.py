@@ -143,6 +143,13 @@ def figure(
         step: The step shown; in figures over training, where the cursor stands. None: the last
             step, and no cursor.
         **sel: What the figure lets one pick: split, layer, position, target, control, ...
+
+    >>> from analyses import figure, stored_result
+    >>> from circuits import open_run
+    >>> tracing = stored_result(open_run("assets/demo"), "causal_tracing")
+    >>> spec = figure(tracing, "strength", split="id_test")
+    >>> spec.title, spec.columns
+    ('Which states the answer hangs on', ('subject', 'relation 1', 'relation 2'))
     """
     if not isinstance(ds, xr.Dataset):
         if name is not None or step is not None or sel:
