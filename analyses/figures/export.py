@@ -68,11 +68,14 @@ def export(
     Returns:
         The files written, the picture first.
 
-    >>> from analyses import figure, stored_result
-    >>> from circuits import open_run
-    >>> lens = stored_result(open_run("assets/demo"), "logit_lens")
-    >>> [path.name for path in export(figure(lens), "lens.svg", width="page")]
-    ['lens.svg', 'lens.csv', 'lens.json']
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from analyses.figures.specs.charts import Bars, BarSeries
+    >>> share = BarSeries(label="share", values=np.array([0.2, 0.00042]))
+    >>> bars = Bars(name="bars", title="Bars", categories=("Lyon", "Paris"), series=(share,))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in export(bars, f"{folder}/bars.pdf", "page")]
+    ['bars.pdf', 'bars.csv', 'bars.json']
     """
     path = Path(path)
     file_format = path.suffix.lower().removeprefix(".")

@@ -144,11 +144,12 @@ def figure(
             step, and no cursor.
         **sel: What the figure lets one pick: split, layer, position, target, control, ...
 
-    >>> from analyses import stored_result
+    >>> from analyses import figure, stored_result
     >>> from circuits import open_run
-    >>> lens = stored_result(open_run("assets/demo"), "logit_lens")
-    >>> figure(lens, "mrr", step=4500, split="ood_test").name
-    'mrr'
+    >>> tracing = stored_result(open_run("assets/demo"), "causal_tracing")
+    >>> spec = figure(tracing, "strength", split="id_test")
+    >>> spec.title, spec.columns
+    ('Which states the answer hangs on', ('subject', 'relation 1', 'relation 2'))
     """
     if not isinstance(ds, xr.Dataset):
         if name is not None or step is not None or sel:
