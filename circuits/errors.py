@@ -16,6 +16,13 @@ class HopscopeError(ValueError):
 
     The command line prints it as one sentence and exits with code 2, the dashboard shows it
     in place of the page. What only a defect of ours can cause is an `assert` instead.
+
+    >>> from circuits import open_run
+    >>> try:
+    ...     open_run("nowhere")
+    ... except HopscopeError as error:
+    ...     print(error)
+    nowhere is not a run folder; train one with `hopscope train RECIPE`.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
