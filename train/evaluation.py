@@ -35,7 +35,7 @@ class Evaluator:
         """Choose the queries.
 
         Args:
-            recipe: Recipe: how many queries per split at most, the seed of the choice if a split
+            recipe: Recipe with the number of queries per split, the seed of the choice if a split
                 has more, and the dtype of checkpoints.
             corpus: Corpus whose splits are evaluated; empty ones are left out.
             cfg: Config of the models to evaluate.
