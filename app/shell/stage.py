@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.instrument import mount
+from app.instrument.component import mount
 from app.instrument.payload import timeline_payload
 from app.shell import address
 from app.shell.frame import Shown

@@ -1,6 +1,11 @@
 // Several runs on one timeline: by step, or by how far ID accuracy has come.
 
-class CompareView {
+import { Curves } from "./curves.js";
+import { html } from "./elements.js";
+import { clamp, grouped, percent } from "./numbers.js";
+import { PhasePanel } from "./phase.js";
+
+export class CompareView {
   constructor(root, context) {
     this.context = context;
     this.compared = context.data.compared;
@@ -9,11 +14,20 @@ class CompareView {
     const grid = html("div", { class: "compare-grid" }, root);
     // Two rows fit 800 pixels; a higher window (a projector) is made use of.
     const height = Math.round(clamp((window.innerHeight - 420) / 2 - 50, 128, 260));
-    this.panels = this.compared.panels.map((panelData) => new Curves(grid, context, {
-      title: panelData.title, hint: panelData.hint || "", height, className: "bare", names: false, exact: true,
-      series: panelData.series,
-    }));
-    if (this.compared.phases.length) this.panels.push(new PhasePanel(grid, context, this.compared.phases, height));
+    this.panels = this.compared.panels.map(
+      (panelData) =>
+        new Curves(grid, context, {
+          title: panelData.title,
+          hint: panelData.hint || "",
+          height,
+          className: "bare",
+          names: false,
+          exact: true,
+          series: panelData.series,
+        }),
+    );
+    if (this.compared.phases.length)
+      this.panels.push(new PhasePanel(grid, context, this.compared.phases, height));
     context.playhead.follow(() => this.draw());
   }
 
@@ -35,8 +49,9 @@ class CompareView {
     const first = this.panels[0];
     const place = this.context.playhead.step;
     const words = first.series.map((s) => `${s.name} ${percent(first.valueAt(s, place))}`);
-    this.sentence.textContent = this.compared.aligned === "accuracy"
-      ? `Where ID accuracy has first reached ${place}%, trained questions are right: ${words.join(", ")}.`
-      : `At step ${grouped(place)} unseen ID questions are right: ${words.join(", ")}.`;
+    this.sentence.textContent =
+      this.compared.aligned === "accuracy"
+        ? `Where ID accuracy has first reached ${place}%, trained questions are right: ${words.join(", ")}.`
+        : `At step ${grouped(place)} unseen ID questions are right: ${words.join(", ")}.`;
   }
 }

@@ -1,6 +1,8 @@
 // The payload that Python sent, unpacked once.
 
-class RunData {
+import { Bits, Grid, Measure, SingleEffects } from "./packed.js";
+
+export class RunData {
   constructor(raw) {
     Object.assign(this, raw);
     this.bySplit = {};
@@ -40,21 +42,17 @@ class RunData {
 }
 
 function discoveredOf(packed) {
-  const measures = ["strength", "effect", "alone", "whole"].map((kind) => [kind, new Measure(packed[kind])]);
-  return { ...Object.fromEntries(measures), step: packed.step, frequency: new Grid(packed.frequency),
-    kept: new Bits(packed.kept), carries: new Bits(packed.carries), examples: packed.examples,
-    singles: packed.singles ? new SingleEffects(packed.singles) : null };
-}
-
-// Yes or no at every place of a shape, e.g. (step, layer, position, example).
-class Bits {
-  constructor({ shape, base64 }) {
-    this.shape = shape;
-    this.bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-  }
-
-  at(...index) {
-    const bit = index.reduce((offset, i, axis) => offset * this.shape[axis] + i, 0);
-    return (this.bytes[bit >> 3] >> (7 - (bit & 7))) & 1;
-  }
+  const measures = ["strength", "effect", "alone", "whole"].map((kind) => [
+    kind,
+    new Measure(packed[kind]),
+  ]);
+  return {
+    ...Object.fromEntries(measures),
+    step: packed.step,
+    frequency: new Grid(packed.frequency),
+    kept: new Bits(packed.kept),
+    carries: new Bits(packed.carries),
+    examples: packed.examples,
+    singles: packed.singles ? new SingleEffects(packed.singles) : null,
+  };
 }

@@ -1,37 +1,16 @@
 // The questions behind an edge of the circuit: those on which it does most, and those on which least.
 
-// Effects on the questions at either end, of every pair of edge and token that a circuit keeps.
-class SingleEffects {
-  constructor({ edge, token, n, largest, most, least }) {
-    Object.assign(this, { edge, token, n, largest: new Grid(largest) });
-    this.ends = { most, least };
-    for (const [end, { question, code }] of Object.entries(this.ends)) {
-      this.ends[end] = { listed: code.shape[2], question: new Uint16Array(bytesOf(question).buffer), code: new Int8Array(bytesOf(code).buffer) };
-    }
-  }
+import { html } from "./elements.js";
+import { nats } from "./numbers.js";
 
-  // The pairs of an edge, [{pair, token}].
-  of(index, edge) {
-    return this.edge[index].map((e, pair) => ({ e, pair, token: this.token[index][pair] })).filter(({ e }) => e === edge);
-  }
-
-  // The questions with the "most" or the "least" effect, [{i, effect}] in nats, the outermost first.
-  at(index, pair, end) {
-    const { listed, question, code } = this.ends[end], n = this.n[index][pair];
-    const many = Math.min(listed, end === "most" ? Math.ceil(n / 2) : Math.floor(n / 2));
-    const first = (index * this.edge[0].length + pair) * listed, largest = this.largest.at(index, pair);
-    return Array.from({ length: many }, (_, rank) => ({ i: question[first + rank], effect: (code[first + rank] / 127) * largest }));
-  }
-}
-
-function bytesOf({ base64 }) {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-}
-
-class EdgeQuestions {
+export class EdgeQuestions {
   constructor(drawer, context) {
     Object.assign(this, { context, drawer });
-    this.tokens = html("div", { class: "views", role: "radiogroup", "aria-label": "Token that is replaced" });
+    this.tokens = html("div", {
+      class: "views",
+      role: "radiogroup",
+      "aria-label": "Token that is replaced",
+    });
     drawer.title.after(this.tokens);
     this.lists = html("div", { class: "edge-questions" }, drawer.box);
     [this.most, this.least] = ["most", "least"].map(() => html("div", {}, this.lists));
@@ -46,12 +25,16 @@ class EdgeQuestions {
   }
 
   draw(chosen) {
-    const { data, playhead, split } = this.context, found = data.bySplit[split]?.discovered;
+    const { data, playhead, split } = this.context,
+      found = data.bySplit[split]?.discovered;
     const carried = found?.singles ? found.singles.of(playhead.index, chosen.edge) : [];
     this.tokens.replaceChildren();
     this.lists.style.display = carried.length ? "" : "none";
     if (!carried.length) {
-      const why = found && !found.singles ? "questions not kept, run `hopscope analyze` --again" : "not in the circuit of this step";
+      const why =
+        found && !found.singles
+          ? "questions not kept, run `hopscope analyze` --again"
+          : "not in the circuit of this step";
       this.drawer.title.textContent = `${this.context.edgeName(chosen.edge)}: ${why}.`;
       return;
     }
@@ -63,15 +46,26 @@ class EdgeQuestions {
   }
 
   tokenButton(chosen, { token }, pressed) {
-    const button = html("button", { role: "radio", "aria-checked": pressed, text: this.context.data.positions[token].label }, this.tokens);
-    button.onclick = () => { chosen.token = token; this.draw(chosen); };
+    const button = html(
+      "button",
+      { role: "radio", "aria-checked": pressed, text: this.context.data.positions[token].label },
+      this.tokens,
+    );
+    button.onclick = () => {
+      chosen.token = token;
+      this.draw(chosen);
+    };
   }
 
   fill(found, { pair, token }, mean) {
-    const { data, playhead } = this.context, singles = found.singles;
+    const { data, playhead } = this.context,
+      singles = found.singles;
     this.drawer.title.textContent = `${nats(mean)} nats on average over ${singles.n[playhead.index][pair]} questions with another`;
     this.drawer.title.title = `How far the logit of the answer falls, against the one with another ${data.positions[token].label}, when that is let through along this edge alone.`;
-    const rows = (end) => singles.at(playhead.index, pair, end).map(({ i, effect }) => ({ text: found.examples[i], effect }));
+    const rows = (end) =>
+      singles
+        .at(playhead.index, pair, end)
+        .map(({ i, effect }) => ({ text: found.examples[i], effect }));
     this.list(this.most, "does most (nats)", rows("most"));
     this.list(this.least, "does least", rows("least"));
   }
@@ -86,9 +80,4 @@ class EdgeQuestions {
       item.append(row.text);
     }
   }
-}
-
-function nats(value) {
-  const size = Math.abs(value), text = size.toFixed(size < 9.95 ? 1 : 0);
-  return value < 0 && Number(text) ? `−${text}` : text;
 }

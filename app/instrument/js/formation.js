@@ -1,6 +1,15 @@
 // The first page: circuit, curves, maps and a sentence, all at one step.
 
-class Formation {
+import { Circuit } from "./circuit.js";
+import { Curves } from "./curves.js";
+import { Discovered } from "./discovered.js";
+import { highOn, html } from "./elements.js";
+import { Examples } from "./examples.js";
+import { HeatMap } from "./heatmap.js";
+import { percent } from "./numbers.js";
+import { blocks, formationInWords, isComparison } from "./words.js";
+
+export class Formation {
   constructor(root, context) {
     this.context = context;
     this.data = context.data;
@@ -10,12 +19,29 @@ class Formation {
     const main = html("div", { class: "formation-main" }, root);
     const height = highOn(118) + highOn(116) + 112;
     this.circuit = new Circuit(main, context, { height });
-    this.discovered = this.data.discovered ? new Discovered(this.circuit, context, { height }) : null;
+    this.discovered = this.data.discovered
+      ? new Discovered(this.circuit, context, { height })
+      : null;
     const side = html("div", { class: "formation-side" }, main);
-    this.accuracy = new Curves(side, context, { className: "wide", height: highOn(118), ...this.accuracySeries() });
-    this.loss = new Curves(side, context, { title: "Loss per split", hint: "log scale", className: "small", height: highOn(116), scale: "log", series: this.splitSeries(this.data.metrics.loss) });
+    this.accuracy = new Curves(side, context, {
+      className: "wide",
+      height: highOn(118),
+      ...this.accuracySeries(),
+    });
+    this.loss = new Curves(side, context, {
+      title: "Loss per split",
+      hint: "log scale",
+      className: "small",
+      height: highOn(116),
+      scale: "log",
+      series: this.splitSeries(this.data.metrics.loss),
+    });
     context.chosen = this.strongestState();
-    this.state = new Curves(side, context, { className: "small", height: highOn(116), ...this.stateSeries() });
+    this.state = new Curves(side, context, {
+      className: "small",
+      height: highOn(116),
+      ...this.stateSeries(),
+    });
     this.maps = html("div", { class: "maps" }, root);
     this.heatMaps = this.makeMaps();
     context.edgeName = (edge) => this.discovered.name(edge);
@@ -23,33 +49,55 @@ class Formation {
     context.playhead.follow((index) => this.draw(index));
   }
 
-  get split() { return this.data.bySplit[this.context.split] || {}; }
+  get split() {
+    return this.data.bySplit[this.context.split] || {};
+  }
 
   accuracySeries() {
     const baselines = (this.data.baselines || {})[this.context.split] || {};
     const names = this.data.vocabulary.shortcuts;
-    const references = Object.entries(baselines).filter(([, v]) => v >= 0.005).map(([name, value]) => ({
-      value, colour: "baseline", name: `shortcut ${names[name] || name} ${percent(value)}`,
-      words: `An answerer that goes by ${names[name] || name} is right for ${percent(value)} of these questions.`,
-    })).sort((a, b) => b.value - a.value).slice(0, 2).map((r, i) => ({ ...r, dots: i > 0 }));
-    return { title: "Accuracy per split", hint: `shortcuts: on ${this.data.splitLabel(this.context.split)}`,
-      series: this.splitSeries(this.data.metrics.accuracy), references };
+    const references = Object.entries(baselines)
+      .filter(([, v]) => v >= 0.005)
+      .map(([name, value]) => ({
+        value,
+        colour: "baseline",
+        name: `shortcut ${names[name] || name} ${percent(value)}`,
+        words: `An answerer that goes by ${names[name] || name} is right for ${percent(value)} of these questions.`,
+      }))
+      .sort((a, b) => b.value - a.value)
+      .slice(0, 2)
+      .map((r, i) => ({ ...r, dots: i > 0 }));
+    return {
+      title: "Accuracy per split",
+      hint: `shortcuts: on ${this.data.splitLabel(this.context.split)}`,
+      series: this.splitSeries(this.data.metrics.accuracy),
+      references,
+    };
   }
 
   splitSeries(values) {
-    return this.data.splits.filter((s) => values[s.name]).map((s) => ({
-      name: s.label, colour: s.name, steps: this.data.metrics.step, values: values[s.name],
-      strong: s.name === this.context.split,
-    }));
+    return this.data.splits
+      .filter((s) => values[s.name])
+      .map((s) => ({
+        name: s.label,
+        colour: s.name,
+        steps: this.data.metrics.step,
+        values: values[s.name],
+        strong: s.name === this.context.split,
+      }));
   }
 
   strongestState() {
     const { bridge } = this.split;
     const middle = this.data.positions.length > 2 ? 1 : 0;
-    let best = { kind: "state", l: Math.floor(this.data.layers / 2), p: middle }, most = -1;
+    let best = { kind: "state", l: Math.floor(this.data.layers / 2), p: middle },
+      most = -1;
     for (let l = 1; bridge && l < this.data.layers; l++) {
       const value = bridge.at(this.context.playhead.steps.length - 1, 0, l, middle);
-      if (value !== null && value > most) { most = value; best = { kind: "state", l, p: middle }; }
+      if (value !== null && value > most) {
+        most = value;
+        best = { kind: "state", l, p: middle };
+      }
     }
     return best;
   }
@@ -59,13 +107,19 @@ class Formation {
     const { lens, tracing, bridge, moved } = this.split;
     const steps = this.context.playhead.steps;
     const over = (name, colour, measure, ...at) => ({
-      name, colour, steps, values: steps.map((_, i) => measure.at(i, ...at)),
+      name,
+      colour,
+      steps,
+      values: steps.map((_, i) => measure.at(i, ...at)),
       low: measure.low ? steps.map((_, i) => measure.low.at(i, ...at)) : null,
       high: measure.high ? steps.map((_, i) => measure.high.at(i, ...at)) : null,
     });
     const series = [];
     if (kind === "found") {
-      if (this.split.discovered) series.push(over("share of a token's effect", "edge", this.split.discovered.strength, edge));
+      if (this.split.discovered)
+        series.push(
+          over("share of a token's effect", "edge", this.split.discovered.strength, edge),
+        );
       return { title: "Edge over training", hint: this.discovered.name(edge), series };
     }
     const position = this.data.positions[p].short;
@@ -77,30 +131,63 @@ class Formation {
     if (tracing) series.push(over("causal effect", "edge", tracing, layer, p));
     if (bridge) series.push(over("bridge swap", "swap", bridge, 0, layer, p));
     if (lens) {
-      const readable = this.data.targets.map((t, i) => over(`lens ${t.short}`, t.name, lens, i, layer, p));
+      const readable = this.data.targets.map((t, i) =>
+        over(`lens ${t.short}`, t.name, lens, i, layer, p),
+      );
       series.push(...readable.filter((s) => Math.max(...s.values) >= 0.1));
     }
-    return { title: `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`, hint: "", series };
+    return {
+      title: `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`,
+      hint: "",
+      series,
+    };
   }
 
   makeMaps() {
     const { data, context } = this;
     const rows = Array.from({ length: data.layers }, (_, l) => String(l));
     const columns = data.positions.map((p) => p.short);
-    const map = (title, colour, words, measure, prefix) => new HeatMap(this.maps, context, {
-      title, colour, rows, columns, height: this.mapHeight,
-      read: (index, l, p) => { const m = measure(this.split); return m ? m.at(index, ...prefix, l, p) : null; },
-      words: (index, l, p) => {
-        const m = measure(this.split);
-        return m ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${m.inWords(index, ...prefix, l, p)}.` : "This analysis has not been run for this split.";
-      },
-      pick: (l, p) => this.select({ kind: "state", l, p }),
-    });
-    const lens = data.targets.map((t, i) => map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, (s) => s.lens, [i]));
-    const tracing = map("Causal tracing", "edge", "Share of answers that change when the state is swapped for another question's", (s) => s.tracing, []);
+    const map = (title, colour, words, measure, prefix) =>
+      new HeatMap(this.maps, context, {
+        title,
+        colour,
+        rows,
+        columns,
+        height: this.mapHeight,
+        read: (index, l, p) => {
+          const m = measure(this.split);
+          return m ? m.at(index, ...prefix, l, p) : null;
+        },
+        words: (index, l, p) => {
+          const m = measure(this.split);
+          return m
+            ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${m.inWords(index, ...prefix, l, p)}.`
+            : "This analysis has not been run for this split.";
+        },
+        pick: (l, p) => this.select({ kind: "state", l, p }),
+      });
+    const lens = data.targets.map((t, i) =>
+      map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, (s) => s.lens, [i]),
+    );
+    const tracing = map(
+      "Causal tracing",
+      "edge",
+      "Share of answers that change when the state is swapped for another question's",
+      (s) => s.tracing,
+      [],
+    );
     if (isComparison(data)) return [...lens, tracing];
-    return [...lens, tracing,
-      map("Bridge swap", "swap", "Share of answers that become those of the other bridge", (s) => s.bridge, [0])];
+    return [
+      ...lens,
+      tracing,
+      map(
+        "Bridge swap",
+        "swap",
+        "Share of answers that become those of the other bridge",
+        (s) => s.bridge,
+        [0],
+      ),
+    ];
   }
 
   select(chosen) {
@@ -119,8 +206,10 @@ class Formation {
 
   build(width) {
     this.context.root.classList.toggle("narrow", width < 1100);
-    const gap = 10, pad = 18;
-    const left = Math.round(width * 0.45), right = width - left - gap;
+    const gap = 10,
+      pad = 18;
+    const left = Math.round(width * 0.45),
+      right = width - left - gap;
     this.circuit.build(left - pad);
     if (this.discovered) this.discovered.build(left - pad);
     this.accuracy.build(right - pad);
@@ -132,74 +221,11 @@ class Formation {
   }
 
   draw(index) {
-    this.sentence.textContent = formationInWords(this.data, this.context.split, index, this.context.playhead.step);
-  }
-}
-
-// The examples behind a state or an edge: which questions change their answer there.
-class Examples {
-  constructor(root, context, { accuracy, state }) {
-    this.context = context;
-    this.above = [accuracy.parts.box, state.parts.box];
-    this.box = html("aside", { class: "drawer", "aria-label": "Examples" }, root);
-    const head = html("div", { class: "panel-head" }, this.box);
-    this.title = html("h3", {}, head);
-    const close = html("button", { class: "close", "aria-label": "Close examples", text: "×" }, head);
-    close.onclick = () => this.close();
-    this.list = html("ol", {}, this.box);
-    this.ofEdge = new EdgeQuestions(this, context);
-    context.playhead.follow(() => this.refresh());
-  }
-
-  open(chosen) {
-    this.chosen = chosen;
-    this.box.classList.add("open");
-    this.place(chosen.kind === "found");
-    this.refresh();
-  }
-
-  close() {
-    this.chosen = null;
-    this.box.classList.remove("open");
-  }
-
-  // The questions of an edge leave its course over training to be seen below them.
-  place(above) {
-    const [first, last] = this.above.map((box) => box.offsetTop);
-    setAttributes(this.box, { style: above ? `top: ${first}px; height: ${last - first - 6}px` : null });
-  }
-
-  changed(index, i, split) {
-    const { kind, l, p } = this.chosen;
-    if (kind === "moved") return split.flips.at(index, l, p, i) && !split.flips.at(index, l + 1, p, i);
-    return split.flips.at(index, kind === "through" ? l + 1 : l, p, i);
-  }
-
-  refresh() {
-    if (!this.chosen || this.ofEdge.show(this.chosen)) return;
-    const split = this.context.data.bySplit[this.context.split];
-    const { kind, l, p } = this.chosen;
-    const position = this.context.data.positions[p].label;
-    const index = this.context.playhead.index;
-    if (!split || !split.flips || !split.examples || split.tracing.at(index, l, p) === null) {
-      this.title.textContent = "No examples kept here: run `hopscope analyze` for this run.";
-      this.list.replaceChildren();
-      return;
-    }
-    const rows = split.examples.map((text, i) => {
-      const wrong = !split.right.at(index, i), drawn = Boolean(split.drawn.at(p, i));
-      return { text, wrong, drawn, changed: !wrong && drawn && Boolean(this.changed(index, i, split)) };
-    });
-    const count = rows.filter((row) => row.changed).length, right = rows.filter((row) => row.drawn && !row.wrong).length;
-    this.title.textContent = kind === "moved"
-      ? `${position}, block ${l + 1}: ${count} of ${right} right answers stop depending on this position`
-      : `${position}, ${blocks(kind === "through" ? l + 1 : l)}: ${count} of ${right} right answers change when swapped, by at least one of the swaps tried`;
-    rows.sort((a, b) => b.changed - a.changed || a.wrong - b.wrong);
-    this.list.replaceChildren(...rows.slice(0, 80).map((row) => {
-      const item = html("li", { class: row.changed ? "changed" : "kept" });
-      html("span", { class: "verdict", text: row.changed ? "changes" : row.wrong ? "wrong anyway" : row.drawn ? "stays" : "no swap found" }, item);
-      item.append(row.text);
-      return item;
-    }));
+    this.sentence.textContent = formationInWords(
+      this.data,
+      this.context.split,
+      index,
+      this.context.playhead.step,
+    );
   }
 }

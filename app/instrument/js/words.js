@@ -1,10 +1,14 @@
 // What the model does at this step, in one or two plain sentences.
 
-const READABLE = 0.5;  // mean reciprocal rank from which a name counts as readable
-const CAUSAL = 0.5;    // share of questions from which a swap counts as effective
-const PARTLY = 0.15;   // and from which it counts as having some effect
+import { percent, two } from "./numbers.js";
 
-function blocks(count) {
+const READABLE = 0.5; // mean reciprocal rank from which a name counts as readable
+
+const CAUSAL = 0.5; // share of questions from which a swap counts as effective
+
+const PARTLY = 0.15; // and from which it counts as having some effect
+
+export function blocks(count) {
   return count === 0 ? "in the embedding" : `after ${count} block${count > 1 ? "s" : ""}`;
 }
 
@@ -20,19 +24,27 @@ function firstReadable(lens, index, target, position, layers) {
 }
 
 function behaviourInWords(data, split, step) {
-  const trained = data.accuracyAt("train_inferred", step), tested = data.accuracyAt("id_test", step);
+  const trained = data.accuracyAt("train_inferred", step),
+    tested = data.accuracyAt("id_test", step);
   const shown = data.accuracyAt(split, step);
   const shortcut = data.bestBaseline(split);
   if (trained === null && shown === null) return "";
   let words;
-  if ((trained ?? 0) < 0.9) words = `The model answers ${percent(trained)} of the compositions it is trained on`;
-  else if ((tested ?? 0) < 0.95) words = `The model knows what it is trained on (${percent(trained)}), yet answers only ${percent(tested)} of unseen ID questions`;
+  if ((trained ?? 0) < 0.9)
+    words = `The model answers ${percent(trained)} of the compositions it is trained on`;
+  else if ((tested ?? 0) < 0.95)
+    words = `The model knows what it is trained on (${percent(trained)}), yet answers only ${percent(tested)} of unseen ID questions`;
   else words = `The model generalizes: ${percent(tested)} of unseen ID questions are right`;
   if (shown === null) return `${words}. `;
   // The split that is looked at is named with its own number: the words before may be on others.
   words += `. ${data.splitLabel(split)}: ${percent(shown)}`;
   if (shortcut) {
-    const relation = shown > shortcut.value + 0.05 ? "more than" : shown < shortcut.value - 0.05 ? "less than" : "about what";
+    const relation =
+      shown > shortcut.value + 0.05
+        ? "more than"
+        : shown < shortcut.value - 0.05
+          ? "less than"
+          : "about what";
     words += `, ${relation} the best shortcut reaches there (${percent(shortcut.value)})`;
   }
   return `${words}. `;
@@ -46,15 +58,20 @@ function dependenceInWords(share, where) {
 }
 
 // A comparison looks up two values instead of one bridge.
-function isComparison(data) { return data.targets[0].name === "value_1"; }
+export function isComparison(data) {
+  return data.targets[0].name === "value_1";
+}
 
 function lookUpsInWords(data, lens, index) {
   if (!lens) return "";
-  const words = ["first", "second"].map((nth, i) => {
-    const found = firstReadable(lens, index, i, i + 1, data.layers);
-    return found.readable ? `the ${nth} value can be read at the ${nth} entity ${blocks(found.layer)} (MRR ${two(found.value)})`
-      : `the ${nth} value cannot be read at the ${nth} entity (MRR at most ${two(found.value)})`;
-  }).join("; ");
+  const words = ["first", "second"]
+    .map((nth, i) => {
+      const found = firstReadable(lens, index, i, i + 1, data.layers);
+      return found.readable
+        ? `the ${nth} value can be read at the ${nth} entity ${blocks(found.layer)} (MRR ${two(found.value)})`
+        : `the ${nth} value cannot be read at the ${nth} entity (MRR at most ${two(found.value)})`;
+    })
+    .join("; ");
   return `${words[0].toUpperCase()}${words.slice(1)}.`;
 }
 
@@ -80,6 +97,6 @@ function mechanismInWords(data, splitData, index) {
   return words ? `${words}.` : "";
 }
 
-function formationInWords(data, split, index, step) {
+export function formationInWords(data, split, index, step) {
   return behaviourInWords(data, split, step) + mechanismInWords(data, data.bySplit[split], index);
 }
