@@ -1,3 +1,4 @@
+// @ts-check
 // The most likely answers at a step, as bars.
 
 import { panel, setAttributes, svg } from "./elements.js";
@@ -5,20 +6,35 @@ import { shortened } from "./names.js";
 import { percent } from "./numbers.js";
 import { Grid } from "./packed.js";
 
-// The most likely answers at this step as bars; rows stay where they are.
+/** @import { Context } from "./context.js" */
+/** @import { Question } from "./payload.js" */
+
 export class Answers {
-  constructor(parent, context, height) {
-    Object.assign(this, { context, height, asked: context.data.question });
+  /**
+   * @param {Element} parent
+   * @param {Context} context
+   * @param {Question} asked
+   * @param {number} height
+   */
+  constructor(parent, context, asked, height) {
+    this.context = context;
+    this.height = height;
+    this.asked = asked;
+    this.share = new Grid(asked.top.share);
+    this.left = 0;
+    this.room = 0;
+    /** @type {{ name: SVGElement, bar: SVGElement, value: SVGElement }[]} */
+    this.rows = [];
     this.parts = panel(parent, "answers", "Answers at this step", "");
     this.canvas = svg("svg", { height }, this.parts.body);
     context.playhead.follow((index) => this.draw(index));
   }
 
+  /** @param {number} width */
   build(width) {
     const { palette } = this.context;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
-    this.share = new Grid(this.asked.top.share);
     const n = this.share.shape[1],
       high = this.height / n;
     this.left = Math.round(width * 0.42);
@@ -48,12 +64,12 @@ export class Answers {
     this.draw(this.context.playhead.index);
   }
 
+  /** @param {number} index */
   draw(index) {
-    if (!this.rows) return;
     const { palette } = this.context;
     this.rows.forEach((row, i) => {
       const token = this.asked.top.token[index][i],
-        share = this.share.at(index, i);
+        share = this.share.at(index, i) ?? 0;
       const right = token === this.asked.answer;
       const size = Math.max(1, this.room * share);
       row.name.textContent =

@@ -1,14 +1,29 @@
+// @ts-check
 // The facts around an entity: those that lead to it on the left, its own on the right. A click on
 // a name goes on from there. It has no timeline: facts stay as they are while the model learns.
 
 import { Palette } from "./colours.js";
-import { Tooltip, highOn, html, setAttributes, svg } from "./elements.js";
+import { Tooltip, highOn, hostOf, html, setAttributes, svg } from "./elements.js";
 import { measureLike, shortened, widthOf } from "./names.js";
 import { clamp } from "./numbers.js";
 
+/** @import { Component, Header } from "./context.js" */
+/** @import { Palette as Colours } from "./colours.js" */
+/** @import { AroundPayload, Fact } from "./payload.js" */
+
 export class Around {
+  /**
+   * @param {Element | ShadowRoot} parent
+   * @param {Header} header
+   * @param {AroundPayload} raw
+   * @param {Component} component
+   */
   constructor(parent, header, raw, component) {
-    Object.assign(this, { parent, header, component, data: raw });
+    this.parent = parent;
+    this.header = header;
+    this.component = component;
+    this.data = raw;
+    this.width = 0;
     this.root = html("div", { class: "instrument page-around", "data-page": "around" }, parent);
     this.canvas = svg("svg", {}, this.root);
     this.tooltip = new Tooltip(this.root);
@@ -22,7 +37,7 @@ export class Around {
     this.width = this.root.clientWidth;
     const { sides, entity, colours } = this.data;
     measureLike(this.root);
-    const palette = new Palette(this.parent.host || this.parent, colours);
+    const palette = new Palette(hostOf(this.parent), colours);
     const rows = Math.max(1, sides.in.facts.length, sides.out.facts.length);
     const height = Math.max(220, rows * highOn(21) + 50),
       middle = this.width / 2;
@@ -32,11 +47,8 @@ export class Around {
       top = 44,
       bottom = height - 14;
     const centre = (top + bottom) / 2;
-    for (const [side, sign] of [
-      ["in", -1],
-      ["out", 1],
-    ]) {
-      const { facts, heading } = sides[side];
+    for (const sign of [-1, 1]) {
+      const { facts, heading } = sign < 0 ? sides.in : sides.out;
       svg(
         "text",
         {
@@ -83,13 +95,19 @@ export class Around {
     this.root.dataset.entity = entity;
   }
 
+  /**
+   * @param {Fact} fact
+   * @param {Colours} palette
+   * @param {Record<"sign" | "y" | "middle" | "centre" | "reach", number>} place
+   */
   fact(fact, palette, { sign, y, middle, centre, reach }) {
     const group = svg("g", { class: "pickable neighbour", "data-name": fact.name }, this.canvas);
-    const x = middle + sign * reach;
+    const x = middle + sign * reach,
+      half = middle + sign * reach * 0.5;
     svg(
       "path",
       {
-        d: `M${middle},${centre} C${middle + sign * reach * 0.5},${centre} ${middle + sign * reach * 0.5},${y} ${x},${y}`,
+        d: `M${middle},${centre} C${half},${centre} ${half},${y} ${x},${y}`,
         class: "silent",
         fill: "none",
         stroke: palette.grey(0.38),
@@ -135,12 +153,17 @@ export class Around {
     this.tooltip.on(
       group,
       () =>
-        `${ends[0]} –${fact.relation}→ ${ends[1]} (${fact.provenance}). Click to go to ${fact.name}.`,
+        `${ends[0]} –${fact.relation}→ ${ends[1]} (${fact.provenance}). ` +
+        `Click to go to ${fact.name}.`,
     );
     group.addEventListener("click", () => this.component.setTriggerValue("pick", fact.name));
   }
 
-  update(header, component) {
+  /**
+   * @param {Header} _
+   * @param {Component} component
+   */
+  update(_, component) {
     this.component = component;
   }
 

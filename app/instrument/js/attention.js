@@ -1,19 +1,34 @@
+// @ts-check
 // Attention patterns: a small map (from row to column) per layer and head.
 
 import { panel, setAttributes, svg } from "./elements.js";
 import { percent } from "./numbers.js";
 import { Grid } from "./packed.js";
+import { nameOf } from "./question_words.js";
 
-// Attention patterns: a small map (from row to column) per layer and head.
+/** @import { Context } from "./context.js" */
+/** @import { Question } from "./payload.js" */
+
 export class Attention {
-  constructor(parent, context, height) {
-    Object.assign(this, { context, height, asked: context.data.question });
+  /**
+   * @param {Element} parent
+   * @param {Context} context
+   * @param {Question} asked
+   * @param {number} height
+   */
+  constructor(parent, context, asked, height) {
+    this.context = context;
+    this.height = height;
+    this.asked = asked;
+    /** @type {{ box: SVGRectElement, at: number[] }[]} */
+    this.cells = [];
     this.pattern = new Grid(this.asked.attention);
     this.parts = panel(parent, "attention", "Attention", "rows: layer; columns: head");
     this.canvas = svg("svg", { height }, this.parts.body);
     context.playhead.follow((index) => this.draw(index));
   }
 
+  /** @param {number} width */
   build(width) {
     const { palette, tooltip } = this.context;
     const [, layers, heads, n] = this.pattern.shape;
@@ -65,11 +80,7 @@ export class Attention {
               },
               group,
             );
-            tooltip.on(
-              box,
-              () =>
-                `Block ${l}, head ${h}: “${this.asked.names[this.asked.tokens[q]]}” attends to “${this.asked.names[this.asked.tokens[k]]}” with ${percent(this.pattern.at(this.context.playhead.index, l, h, q, k))}.`,
-            );
+            tooltip.on(box, () => this.words(l, h, q, k));
             this.cells.push({ box, at: [l, h, q, k] });
           }
       }
@@ -77,8 +88,20 @@ export class Attention {
     this.draw(this.context.playhead.index);
   }
 
+  /**
+   * @param {number} l
+   * @param {number} h
+   * @param {number} q The position that attends.
+   * @param {number} k
+   */
+  words(l, h, q, k) {
+    const [from, to] = [q, k].map((p) => nameOf(this.asked, this.asked.tokens[p]));
+    const share = this.pattern.at(this.context.playhead.index, l, h, q, k);
+    return `Block ${l}, head ${h}: “${from}” attends to “${to}” with ${percent(share)}.`;
+  }
+
+  /** @param {number} index */
   draw(index) {
-    if (!this.cells) return;
     for (const { box, at } of this.cells) {
       box.setAttribute(
         "fill",

@@ -1,14 +1,29 @@
+// @ts-check
 // The examples behind a state or an edge: which questions change their answer there.
 
 import { EdgeQuestions } from "./edge_questions.js";
 import { html, setAttributes } from "./elements.js";
 import { blocks } from "./words.js";
 
-// The examples behind a state or an edge: which questions change their answer there.
+/** @import { SplitData } from "./dataset.js" */
+/** @import { Chosen } from "./formation_series.js" */
+/** @import { Context } from "./context.js" */
+
+const MOST = 80; // questions listed
+/** @type {Record<string, number>} */
+const LAST = { changes: 0, stays: 1, "no swap found": 1, "wrong anyway": 2 };
+
 export class Examples {
-  constructor(root, context, { accuracy, state }) {
+  /**
+   * @param {Element} root
+   * @param {Context} context
+   * @param {HTMLElement[]} above The panels over which the questions of an edge lie, and end.
+   */
+  constructor(root, context, above) {
     this.context = context;
-    this.above = [accuracy.parts.box, state.parts.box];
+    this.above = above;
+    /** @type {Chosen | null} */
+    this.chosen = null;
     this.box = html("aside", { class: "drawer", "aria-label": "Examples" }, root);
     const head = html("div", { class: "panel-head" }, this.box);
     this.title = html("h3", {}, head);
@@ -23,6 +38,7 @@ export class Examples {
     context.playhead.follow(() => this.refresh());
   }
 
+  /** @param {Chosen} chosen */
   open(chosen) {
     this.chosen = chosen;
     this.box.classList.add("open");
@@ -36,6 +52,7 @@ export class Examples {
   }
 
   // The questions of an edge leave its course over training to be seen below them.
+  /** @param {boolean} above */
   place(above) {
     const [first, last] = this.above.map((box) => box.offsetTop);
     setAttributes(this.box, {
@@ -43,61 +60,59 @@ export class Examples {
     });
   }
 
-  changed(index, i, split) {
-    const { kind, l, p } = this.chosen;
-    if (kind === "moved")
-      return split.flips.at(index, l, p, i) && !split.flips.at(index, l + 1, p, i);
-    return split.flips.at(index, kind === "through" ? l + 1 : l, p, i);
-  }
-
   refresh() {
     if (!this.chosen || this.ofEdge.show(this.chosen)) return;
-    const split = this.context.data.bySplit[this.context.split];
-    const { kind, l, p } = this.chosen;
-    const position = this.context.data.positions[p].label;
-    const index = this.context.playhead.index;
-    if (!split || !split.flips || !split.examples || split.tracing.at(index, l, p) === null) {
+    const { data, split, playhead } = this.context;
+    const listed = verdicts(data.bySplit[split], this.chosen, playhead.index);
+    this.list.replaceChildren();
+    if (!listed) {
       this.title.textContent = "No examples kept here: run `hopscope analyze` for this run.";
-      this.list.replaceChildren();
       return;
     }
-    const rows = split.examples.map((text, i) => {
-      const wrong = !split.right.at(index, i),
-        drawn = Boolean(split.drawn.at(p, i));
-      return {
-        text,
-        wrong,
-        drawn,
-        changed: !wrong && drawn && Boolean(this.changed(index, i, split)),
-      };
-    });
-    const count = rows.filter((row) => row.changed).length,
-      right = rows.filter((row) => row.drawn && !row.wrong).length;
-    this.title.textContent =
-      kind === "moved"
-        ? `${position}, block ${l + 1}: ${count} of ${right} right answers stop depending on this position`
-        : `${position}, ${blocks(kind === "through" ? l + 1 : l)}: ${count} of ${right} right answers change when swapped, by at least one of the swaps tried`;
-    rows.sort((a, b) => b.changed - a.changed || a.wrong - b.wrong);
-    this.list.replaceChildren(
-      ...rows.slice(0, 80).map((row) => {
-        const item = html("li", { class: row.changed ? "changed" : "kept" });
-        html(
-          "span",
-          {
-            class: "verdict",
-            text: row.changed
-              ? "changes"
-              : row.wrong
-                ? "wrong anyway"
-                : row.drawn
-                  ? "stays"
-                  : "no swap found",
-          },
-          item,
-        );
-        item.append(row.text);
-        return item;
-      }),
-    );
+    this.title.textContent = this.heading(this.chosen, listed);
+    for (const { text, verdict } of listed.slice(0, MOST)) {
+      const item = html("li", { class: verdict === "changes" ? "changed" : "kept" }, this.list);
+      html("span", { class: "verdict", text: verdict }, item);
+      item.append(text);
+    }
   }
+
+  /**
+   * @param {Chosen} chosen
+   * @param {{ verdict: string }[]} listed
+   */
+  heading({ kind, l, p }, listed) {
+    const name = this.context.data.positions[p].label;
+    const changed = listed.filter(({ verdict }) => verdict === "changes").length;
+    const right = changed + listed.filter(({ verdict }) => verdict === "stays").length;
+    const share = `${changed} of ${right} right answers`;
+    return kind === "moved"
+      ? `${name}, block ${l + 1}: ${share} stop depending on this position`
+      : `${name}, ${blocks(kind === "through" ? l + 1 : l)}: ${share} change when swapped, ` +
+          "by at least one of the swaps tried";
+  }
+}
+
+/**
+ * What a swap does to each question, those that change first and those wrong anyway last; null
+ * where that was not kept.
+ * @param {SplitData | undefined} split
+ * @param {Chosen} chosen
+ * @param {number} index
+ */
+export function verdicts(split, { kind, l, p }, index) {
+  const { flips, drawn, right, examples, tracing } = split ?? {};
+  if (!flips || !drawn || !right || !examples || !tracing) return null;
+  if (tracing.at(index, l, p) === null) return null;
+  /** @param {number} i */
+  const changes = (i) => {
+    if (kind === "moved") return flips.at(index, l, p, i) && !flips.at(index, l + 1, p, i);
+    return flips.at(index, kind === "through" ? l + 1 : l, p, i);
+  };
+  const rows = examples.map((text, i) => {
+    if (!right.at(index, i)) return { text, verdict: "wrong anyway" };
+    if (!drawn.at(p, i)) return { text, verdict: "no swap found" };
+    return { text, verdict: changes(i) ? "changes" : "stays" };
+  });
+  return rows.sort((a, b) => LAST[a.verdict] - LAST[b.verdict]);
 }

@@ -1,180 +1,110 @@
+// @ts-check
 // The first page: circuit, curves, maps and a sentence, all at one step.
 
 import { Circuit } from "./circuit.js";
+import { componentEdgeName } from "./circuit_words.js";
 import { Curves } from "./curves.js";
 import { Discovered } from "./discovered.js";
 import { highOn, html } from "./elements.js";
 import { Examples } from "./examples.js";
+import { chosenSeries, shortcutLines, splitSeries, strongestState } from "./formation_series.js";
 import { HeatMap } from "./heatmap.js";
-import { percent } from "./numbers.js";
 import { blocks, formationInWords, isComparison } from "./words.js";
 
+/** @import { Chosen } from "./formation_series.js" */
+/** @import { SplitData } from "./dataset.js" */
+/** @import { Context } from "./context.js" */
+
 export class Formation {
+  /**
+   * @param {Element} root
+   * @param {Context} context
+   */
   constructor(root, context) {
     this.context = context;
     this.data = context.data;
+    const { data } = this;
     context.select = (chosen) => this.select(chosen);
-    this.mapHeight = highOn(112);
+    context.edgeName = (edge) =>
+      data.discovered ? componentEdgeName(data, data.discovered, edge) : "";
+    context.chosen = strongestState(data, context.split);
     this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
     const main = html("div", { class: "formation-main" }, root);
-    const height = highOn(118) + highOn(116) + 112;
-    this.circuit = new Circuit(main, context, { height });
-    this.discovered = this.data.discovered
-      ? new Discovered(this.circuit, context, { height })
-      : null;
-    const side = html("div", { class: "formation-side" }, main);
-    this.accuracy = new Curves(side, context, {
-      className: "wide",
-      height: highOn(118),
-      ...this.accuracySeries(),
-    });
-    this.loss = new Curves(side, context, {
-      title: "Loss per split",
-      hint: "log scale",
-      className: "small",
-      height: highOn(116),
-      scale: "log",
-      series: this.splitSeries(this.data.metrics.loss),
-    });
-    context.chosen = this.strongestState();
-    this.state = new Curves(side, context, {
-      className: "small",
-      height: highOn(116),
-      ...this.stateSeries(),
-    });
+    this.circuit = new Circuit(main, context, highOn(118) + highOn(116) + 112);
+    const found = data.discovered;
+    this.discovered = found ? new Discovered(this.circuit, context, found) : null;
+    const side = html("div", { class: "formation-side" }, main),
+      small = { className: "small", height: highOn(116) };
+    const wide = { className: "wide", height: highOn(118) };
+    this.accuracy = new Curves(side, context, { ...wide, ...this.accuracySeries() });
+    const loss = { title: "Loss per split", hint: "log scale", scale: "log" };
+    this.loss = new Curves(side, context, { ...small, ...loss, ...this.lossSeries() });
+    this.state = new Curves(side, context, { ...small, ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
     this.heatMaps = this.makeMaps();
-    context.edgeName = (edge) => this.discovered.name(edge);
-    this.drawer = new Examples(root, context, this);
+    this.drawer = new Examples(root, context, [this.accuracy.parts.box, this.state.parts.box]);
     context.playhead.follow((index) => this.draw(index));
   }
 
+  /** @returns {SplitData | undefined} */
   get split() {
-    return this.data.bySplit[this.context.split] || {};
+    return this.data.bySplit[this.context.split];
   }
 
   accuracySeries() {
-    const baselines = (this.data.baselines || {})[this.context.split] || {};
-    const names = this.data.vocabulary.shortcuts;
-    const references = Object.entries(baselines)
-      .filter(([, v]) => v >= 0.005)
-      .map(([name, value]) => ({
-        value,
-        colour: "baseline",
-        name: `shortcut ${names[name] || name} ${percent(value)}`,
-        words: `An answerer that goes by ${names[name] || name} is right for ${percent(value)} of these questions.`,
-      }))
-      .sort((a, b) => b.value - a.value)
-      .slice(0, 2)
-      .map((r, i) => ({ ...r, dots: i > 0 }));
+    const { data } = this,
+      { split } = this.context;
     return {
       title: "Accuracy per split",
-      hint: `shortcuts: on ${this.data.splitLabel(this.context.split)}`,
-      series: this.splitSeries(this.data.metrics.accuracy),
-      references,
+      hint: `shortcuts: on ${data.splitLabel(split)}`,
+      series: splitSeries(data, data.metrics.accuracy, split),
+      references: shortcutLines(data, split),
     };
   }
 
-  splitSeries(values) {
-    return this.data.splits
-      .filter((s) => values[s.name])
-      .map((s) => ({
-        name: s.label,
-        colour: s.name,
-        steps: this.data.metrics.step,
-        values: values[s.name],
-        strong: s.name === this.context.split,
-      }));
-  }
-
-  strongestState() {
-    const { bridge } = this.split;
-    const middle = this.data.positions.length > 2 ? 1 : 0;
-    let best = { kind: "state", l: Math.floor(this.data.layers / 2), p: middle },
-      most = -1;
-    for (let l = 1; bridge && l < this.data.layers; l++) {
-      const value = bridge.at(this.context.playhead.steps.length - 1, 0, l, middle);
-      if (value !== null && value > most) {
-        most = value;
-        best = { kind: "state", l, p: middle };
-      }
-    }
-    return best;
+  lossSeries() {
+    return { series: splitSeries(this.data, this.data.metrics.loss, this.context.split) };
   }
 
   stateSeries() {
-    const { l, p, kind, edge } = this.context.chosen;
-    const { lens, tracing, bridge, moved } = this.split;
-    const steps = this.context.playhead.steps;
-    const over = (name, colour, measure, ...at) => ({
-      name,
-      colour,
-      steps,
-      values: steps.map((_, i) => measure.at(i, ...at)),
-      low: measure.low ? steps.map((_, i) => measure.low.at(i, ...at)) : null,
-      high: measure.high ? steps.map((_, i) => measure.high.at(i, ...at)) : null,
-    });
-    const series = [];
-    if (kind === "found") {
-      if (this.split.discovered)
-        series.push(
-          over("share of a token's effect", "edge", this.split.discovered.strength, edge),
-        );
-      return { title: "Edge over training", hint: this.discovered.name(edge), series };
-    }
-    const position = this.data.positions[p].short;
-    if (kind === "moved") {
-      if (moved) series.push(over("handed on", "edge", moved, l, p));
-      return { title: `Edge from ${position}, block ${l + 1}`, hint: "over training", series };
-    }
-    const layer = kind === "through" ? l + 1 : l;
-    if (tracing) series.push(over("causal effect", "edge", tracing, layer, p));
-    if (bridge) series.push(over("bridge swap", "swap", bridge, 0, layer, p));
-    if (lens) {
-      const readable = this.data.targets.map((t, i) =>
-        over(`lens ${t.short}`, t.name, lens, i, layer, p),
-      );
-      series.push(...readable.filter((s) => Math.max(...s.values) >= 0.1));
-    }
-    return {
-      title: `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`,
-      hint: "",
-      series,
-    };
+    return chosenSeries(this.data, this.context.split, this.context.chosen);
   }
 
   makeMaps() {
     const { data, context } = this;
     const rows = Array.from({ length: data.layers }, (_, l) => String(l));
     const columns = data.positions.map((p) => p.short);
-    const map = (title, colour, words, measure, prefix) =>
+    /**
+     * @param {string} title
+     * @param {string} colour
+     * @param {string} words
+     * @param {"lens" | "tracing" | "bridge"} kind
+     * @param {number[]} first Where in the measure the map is.
+     */
+    const map = (title, colour, words, kind, ...first) =>
       new HeatMap(this.maps, context, {
         title,
         colour,
         rows,
         columns,
-        height: this.mapHeight,
-        read: (index, l, p) => {
-          const m = measure(this.split);
-          return m ? m.at(index, ...prefix, l, p) : null;
-        },
+        height: highOn(112),
+        read: (index, l, p) => this.split?.[kind]?.at(index, ...first, l, p) ?? null,
         words: (index, l, p) => {
-          const m = measure(this.split);
-          return m
-            ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${m.inWords(index, ...prefix, l, p)}.`
+          const value = this.split?.[kind]?.inWords(index, ...first, l, p);
+          return value
+            ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${value}.`
             : "This analysis has not been run for this split.";
         },
         pick: (l, p) => this.select({ kind: "state", l, p }),
       });
     const lens = data.targets.map((t, i) =>
-      map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, (s) => s.lens, [i]),
+      map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, "lens", i),
     );
     const tracing = map(
       "Causal tracing",
       "edge",
       "Share of answers that change when the state is swapped for another question's",
-      (s) => s.tracing,
-      [],
+      "tracing",
     );
     if (isComparison(data)) return [...lens, tracing];
     return [
@@ -184,12 +114,13 @@ export class Formation {
         "Bridge swap",
         "swap",
         "Share of answers that become those of the other bridge",
-        (s) => s.bridge,
-        [0],
+        "bridge",
+        0,
       ),
     ];
   }
 
+  /** @param {Chosen} chosen */
   select(chosen) {
     this.context.chosen = chosen;
     this.state.replace(this.stateSeries());
@@ -199,11 +130,12 @@ export class Formation {
 
   splitChanged() {
     this.accuracy.replace(this.accuracySeries());
-    this.loss.replace({ series: this.splitSeries(this.data.metrics.loss) });
+    this.loss.replace(this.lossSeries());
     this.state.replace(this.stateSeries());
     this.drawer.refresh();
   }
 
+  /** @param {number} width */
   build(width) {
     this.context.root.classList.toggle("narrow", width < 1100);
     const gap = 10,
@@ -220,6 +152,7 @@ export class Formation {
     this.draw(this.context.playhead.index);
   }
 
+  /** @param {number} index */
   draw(index) {
     this.sentence.textContent = formationInWords(
       this.data,

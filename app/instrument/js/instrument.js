@@ -1,29 +1,36 @@
+// @ts-check
 // One instrument: the timeline, and a page that follows it.
 
 import { Axis } from "./axis.js";
 import { Palette } from "./colours.js";
 import { RunData } from "./dataset.js";
-import { Tooltip, html, setAttributes } from "./elements.js";
-import { CompareView } from "./compare.js";
+import { Tooltip, hostOf, html } from "./elements.js";
 import { Formation } from "./formation.js";
-import { LabView } from "./lab.js";
-import { QuestionView } from "./question.js";
 import { measureLike } from "./names.js";
+import { PAGES } from "./pages.js";
 import { Playhead } from "./playhead.js";
 import { Timeline } from "./timeline.js";
 
-const PAGES = {
-  formation: (root, context) => new Formation(root, context),
-  question: (root, context) => new QuestionView(root, context),
-  lab: (root, context) => new LabView(root, context),
-  compare: (root, context) => new CompareView(root, context),
-  compact: () => ({ build() {}, splitChanged() {} }),
-};
+/** @import { Component, Context, Header } from "./context.js" */
+/** @import { Payload } from "./payload.js" */
 
 export class Instrument {
-  // before: the instrument that this one takes the place of, if it showed the same run (or null).
+  /**
+   * @param {Element | ShadowRoot} parent
+   * @param {Header} header
+   * @param {Payload} raw
+   * @param {Component} component
+   * @param {Instrument | null} before Which it takes the place of, if that showed the same run.
+   */
   constructor(parent, header, raw, component, before = null) {
     this.parent = parent;
+    this.component = component;
+    this.width = 0;
+    this.background = "";
+    /** @type {number | null} */
+    this.reported = null;
+    /** @type {HTMLElement[]} */
+    this.splits = [];
     this.header = header;
     this.root = html(
       "div",
@@ -33,55 +40,60 @@ export class Instrument {
     const data = new RunData(raw);
     const playhead = new Playhead(data.steps, 0, (step) => this.settled(step));
     playhead.index = playhead.nearest(
-      before ? before.stepToKeep(header) : (header.step ?? data.steps.at(-1)),
+      before ? before.stepToKeep(header) : (header.step ?? data.steps[data.steps.length - 1]),
     );
-    const wanted = before ? before.context.split : header.split;
+    const kept = before?.context;
+    const wanted = kept ? kept.split : header.split;
     const splits = data.splits.filter((s) => data.bySplit[s.name]);
+    /** @type {Context} */
     this.context = {
       root: this.root,
       data,
       playhead,
       metrics: data.metrics,
-      phases: data.phases || [],
+      phases: data.phases,
       axis: new Axis(data.steps, data.metrics),
       split: splits.some((s) => s.name === wanted) ? wanted : (splits[0] || data.splits[0]).name,
-      circuit: before ? before.context.circuit : header.circuit,
+      circuit: kept ? kept.circuit : header.circuit,
       keep: () =>
         this.component.setStateValue("kept", {
           split: this.context.split,
           circuit: this.context.circuit,
         }),
+      chosen: { kind: "none", l: 0, p: 0 },
+      select: () => {},
+      edgeName: () => "",
       tooltip: new Tooltip(this.root),
-      palette: new Palette(parent.host || parent, data.colours),
+      palette: new Palette(hostOf(parent), data.colours),
       rebuild: () => this.build(),
       send: (name, value) => this.component.setTriggerValue(name, value),
-      splitButtons: (bar) => {
-        this.bar = bar;
-        this.splitButtons(header.page === "formation" ? splits : []);
-      },
+      splitButtons: (bar) => this.splitButtons(header.page === "formation" ? splits : [], bar),
     };
     if (before) this.takeOver(before);
-    this.component = component;
     this.timeline = new Timeline(this.root, this.context);
     this.page = PAGES[header.page](this.root, this.context);
     playhead.follow(() => {
-      this.root.dataset.step = playhead.step;
-      this.root.dataset.drawn = playhead.drawn;
+      this.root.dataset.step = String(playhead.step);
+      this.root.dataset.drawn = String(playhead.drawn);
     });
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.root);
+    /** @type {(event: KeyboardEvent) => void} */
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
     this.build();
-    if (before && before.context.playhead.playing) playhead.play();
+    if (kept?.playhead.playing) playhead.play();
   }
 
   // A run that is being trained has grown: whoever stands at its newest step goes on with it.
+  /** @param {Header} header */
   stepToKeep(header) {
     const step = this.context.playhead.step;
-    return step === this.header.step && !this.context.playhead.playing ? header.step : step;
+    const follows = step === this.header.step && !this.context.playhead.playing;
+    return follows ? (header.step ?? step) : step;
   }
 
+  /** @param {Instrument} before */
   takeOver(before) {
     const { axis, playhead } = this.context,
       { mode } = before.context.axis;
@@ -90,51 +102,49 @@ export class Instrument {
   }
 
   // Keys work wherever nothing else wants them, so that the page is an instrument from the start.
+  /** @param {KeyboardEvent} event */
   key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const target = event.composedPath()[0];
-    const free = target === document.body || (target.closest && target.closest(".track"));
-    const scrolls =
-      target.closest &&
-      target.closest("[data-testid=stMain]") &&
-      !target.closest("input,select,textarea,button,[role]");
+    const at = target instanceof Element ? target : null;
+    const free = target === document.body || at?.closest(".track");
+    const wanting = "input,select,textarea,button,[role]";
+    const scrolls = at?.closest("[data-testid=stMain]") && !at.closest(wanting);
     // a button of the instrument itself wants only what presses it
-    const button =
-      target.closest && target.closest(".instrument button") && ![" ", "Enter"].includes(event.key);
+    const button = at?.closest(".instrument button") && ![" ", "Enter"].includes(event.key);
     if (free || button || scrolls) this.context.playhead.key(event);
   }
 
-  splitButtons(splits) {
-    for (const split of splits) {
-      const button = html(
-        "button",
-        {
-          class: "split",
-          role: "radio",
-          "data-split": split.name,
-          "aria-checked": split.name === this.context.split,
-          text: split.label,
-          title: split.about,
-        },
-        this.bar,
-      );
+  /**
+   * @param {Payload["splits"]} splits
+   * @param {HTMLElement} bar
+   */
+  splitButtons(splits, bar) {
+    this.splits = splits.map(({ name, label, about }) => {
+      const checked = String(name === this.context.split);
+      const shown = { role: "radio", "aria-checked": checked, text: label, title: about };
+      const button = html("button", { class: "split", "data-split": name, ...shown }, bar);
       button.onclick = () => {
-        this.showSplit(split.name);
+        this.showSplit(name);
         this.context.keep();
       };
-    }
+      return button;
+    });
   }
 
+  /** @param {string} name */
   showSplit(name) {
-    const button = [...this.bar.children].find((other) => other.dataset.split === name);
+    const button = this.splits.find((other) => other.dataset.split === name);
     if (!button || name === this.context.split) return;
     this.context.split = name;
-    for (const other of this.bar.children)
-      setAttributes(other, { "aria-checked": other === button });
+    for (const other of this.splits) {
+      other.setAttribute("aria-checked", String(other === button));
+    }
     this.page.splitChanged();
     this.context.playhead.redraw();
   }
 
+  /** @param {number} step */
   settled(step) {
     if (step === this.reported) return;
     this.reported = step;
@@ -150,18 +160,22 @@ export class Instrument {
     this.width = Math.floor(this.root.clientWidth);
     if (this.width <= 100) return;
     measureLike(this.root);
-    this.context.palette = new Palette(this.parent.host || this.parent, this.context.data.colours);
+    this.context.palette = new Palette(hostOf(this.parent), this.context.data.colours);
     this.root.classList.toggle("dark", this.context.palette.dark);
     this.timeline.build(this.width - 24);
     this.page.build(this.width);
-    this.root.dataset.step = this.context.playhead.step;
+    this.root.dataset.step = String(this.context.playhead.step);
     this.root.dataset.ready = "true";
     this.root.dataset.content = this.header.id;
   }
 
+  /**
+   * @param {Header} header
+   * @param {Component} component
+   */
   update(header, component) {
     this.component = component;
-    const background = getComputedStyle(this.parent.host || this.parent).getPropertyValue(
+    const background = getComputedStyle(hostOf(this.parent)).getPropertyValue(
       "--st-background-color",
     );
     if (background !== this.background) {
@@ -173,10 +187,11 @@ export class Instrument {
   }
 
   // The address was changed.
+  /** @param {Header} header */
   goTo({ step, split, circuit }) {
     if (step !== null) this.context.playhead.to(this.context.playhead.nearest(step), false);
     this.showSplit(split);
-    if (this.page.discovered) this.page.discovered.show(circuit === "edges");
+    if (this.page instanceof Formation) this.page.discovered?.show(circuit === "edges");
   }
 
   remove() {

@@ -1,3 +1,4 @@
+// @ts-check
 // The patching lab: a grid whose cells are chosen by clicking, and the answers before and after.
 
 import { highOn, html, panel, setAttributes, svg } from "./elements.js";
@@ -6,10 +7,18 @@ import { shortened } from "./names.js";
 import { percent } from "./numbers.js";
 import { Grid } from "./packed.js";
 
+/** @import { Context } from "./context.js" */
+/** @import { Lab, LabAnswer } from "./payload.js" */
+
 export class LabView {
-  constructor(root, context) {
+  /**
+   * @param {Element} root
+   * @param {Context} context
+   * @param {Lab} lab
+   */
+  constructor(root, context, lab) {
     this.context = context;
-    this.lab = context.data.lab;
+    this.lab = lab;
     this.effect = new Grid(this.lab.effect);
     const main = html("div", { class: "lab-row" }, root);
     const chosen = new Set(this.lab.cells.map(([l, p]) => `${l},${p}`));
@@ -22,7 +31,9 @@ export class LabView {
       columns: this.lab.positions,
       read: (_, l, p) => this.effect.at(l, p),
       words: (_, l, p) =>
-        `With only this cell written (layer ${l}, ${this.lab.positions[p]}), ${this.lab.target} gets ${percent(this.effect.at(l, p))}. Click to ${chosen.has(`${l},${p}`) ? "leave it out" : "write it"}.`,
+        `With only this cell written (layer ${l}, ${lab.positions[p]}), ` +
+        `${lab.target} gets ${percent(this.effect.at(l, p))}. ` +
+        `Click to ${chosen.has(`${l},${p}`) ? "leave it out" : "write it"}.`,
       outlined: (l, p) => chosen.has(`${l},${p}`),
       pick: (l, p) => {
         const cell = `${l},${p}`;
@@ -40,6 +51,7 @@ export class LabView {
 
   splitChanged() {}
 
+  /** @param {number} width */
   build(width) {
     const gap = 10,
       pad = 18;
@@ -52,12 +64,20 @@ export class LabView {
 }
 
 class LabAnswers {
+  /**
+   * @param {Element} parent
+   * @param {Context} context
+   * @param {string} title
+   * @param {LabAnswer[]} rows
+   */
   constructor(parent, context, title, rows) {
-    Object.assign(this, { context, rows });
+    this.context = context;
+    this.rows = rows;
     this.parts = panel(parent, "answers", title, "");
     this.canvas = svg("svg", { height: highOn(300) }, this.parts.body);
   }
 
+  /** @param {number} width */
   build(width) {
     const { palette, tooltip } = this.context;
     this.canvas.replaceChildren();

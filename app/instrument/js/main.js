@@ -1,18 +1,23 @@
+// @ts-check
 // Entry point: Streamlit calls this for every rerun; the instrument is built once per payload.
 
 import { Around } from "./around.js";
 import { Instrument } from "./instrument.js";
 
+/** @import { Component } from "./context.js" */
+
+/** @type {WeakMap<Component["parentElement"], any>} */
 const instruments = new WeakMap();
 
-
 // Bytes from Python: one line of JSON for this mount, then the (cached) payload of the run.
-function unpack(bytes) {
+/** @param {Uint8Array} bytes */
+export function unpack(bytes) {
   const text = new TextDecoder().decode(bytes);
   const end = text.indexOf("\n");
   return { header: JSON.parse(text.slice(0, end)), body: () => JSON.parse(text.slice(end + 1)) };
 }
 
+/** @param {Component} component */
 export default function mount(component) {
   const parent = component.parentElement;
   const { header, body } = unpack(component.data);

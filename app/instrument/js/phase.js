@@ -1,3 +1,4 @@
+// @ts-check
 // A phase diagram: a setting upwards, training to the right, a colour for accuracy or strength.
 
 import { html, panel, setAttributes, svg } from "./elements.js";
@@ -5,9 +6,25 @@ import { grouped, percent } from "./numbers.js";
 import { Grid } from "./packed.js";
 import { timeTicks } from "./ticks.js";
 
+/** @import { Context } from "./context.js" */
+/** @import { Palette } from "./colours.js" */
+/** @import { Diagram } from "./payload.js" */
+
 export class PhasePanel {
+  /**
+   * @param {Element} parent
+   * @param {Context} context
+   * @param {Diagram[]} diagrams
+   * @param {number} height
+   */
   constructor(parent, context, diagrams, height) {
-    Object.assign(this, { context, diagrams, height });
+    this.context = context;
+    this.diagrams = diagrams;
+    this.height = height;
+    this.width = 0;
+    this.cursor = svg("line");
+    this.left = 0;
+    this.inner = 0;
     this.parts = panel(parent, "phase", "Phase diagram");
     this.setting = this.choice(
       "Setting",
@@ -20,6 +37,10 @@ export class PhasePanel {
     context.playhead.follow(() => this.draw());
   }
 
+  /**
+   * @param {string} label
+   * @param {string[]} names
+   */
   choice(label, names) {
     const select = html("select", { "aria-label": label, title: label }, this.parts.head);
     names.forEach((name, value) =>
@@ -30,20 +51,22 @@ export class PhasePanel {
     return select;
   }
 
+  /** @param {number} width */
   build(width) {
     this.width = width;
     const { palette, axis, playhead, tooltip } = this.context;
-    const diagram = this.diagrams[this.setting.value],
-      kind = diagram.kinds[this.kind.value];
-    const table = new Grid(diagram.tables[this.kind.value]);
+    const diagram = this.diagrams[Number(this.setting.value)],
+      kind = diagram.kinds[Number(this.kind.value)];
+    const table = new Grid(diagram.tables[Number(this.kind.value)]);
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     const left = 40,
       right = width - 10,
       top = 4,
       bottom = this.height - 18;
-    this.x = (step) => left + (right - left) * axis.place(step);
-    const places = playhead.steps.map(this.x);
+    this.left = left;
+    this.inner = right - left;
+    const places = playhead.steps.map((step) => this.x(step));
     const edges = [left, ...places.slice(1).map((at, i) => (at + places[i]) / 2), right];
     const high = (bottom - top) / diagram.levels.length;
     diagram.levels.forEach((level, r) => {
@@ -76,15 +99,13 @@ export class PhasePanel {
           this.canvas,
         );
         const runs = `${diagram.n_runs[r]} run${diagram.n_runs[r] > 1 ? "s" : ""}`;
-        tooltip.on(
-          cell,
-          () =>
-            `${diagram.setting} ${level}, ${this.context.data.unit} ${grouped(step)}: ${kind} ${value === null ? "not measured" : percent(value)} (mean over ${runs}). Click to go there.`,
-        );
+        const share = value === null ? "not measured" : percent(value);
+        const at = `${diagram.setting} ${level}, ${this.context.data.unit} ${grouped(step)}`;
+        tooltip.on(cell, () => `${at}: ${kind} ${share} (mean over ${runs}). Click to go there.`);
         cell.addEventListener("click", () => playhead.to(c));
       });
     });
-    timeTicks(this.canvas, axis, palette, this.x, bottom + 13);
+    timeTicks(this.canvas, axis, palette, (step) => this.x(step), bottom + 13);
     this.cursor = svg(
       "line",
       { y1: top, y2: bottom, stroke: palette.of("cursor"), "stroke-width": 1.5, class: "silent" },
@@ -94,16 +115,26 @@ export class PhasePanel {
     this.draw();
   }
 
+  /**
+   * @param {Palette} palette
+   * @param {Diagram} diagram
+   */
   buildScale(palette, diagram) {
     this.legend.replaceChildren();
     html("span", { text: `upwards: ${diagram.setting} · 0%` }, this.legend);
     const bar = html("span", { class: "ramp" }, this.legend);
-    bar.style.background = `linear-gradient(90deg, ${palette.shade("id_test", 0.04)}, ${palette.shade("id_test", 1)})`;
+    const [from, to] = [0.04, 1].map((share) => palette.shade("id_test", share));
+    bar.style.background = `linear-gradient(90deg, ${from}, ${to})`;
     html("span", { text: "100%" }, this.legend);
   }
 
+  /** @param {number} step */
+  x(step) {
+    return this.left + this.inner * this.context.axis.place(step);
+  }
+
   draw() {
-    if (!this.cursor) return;
+    if (!this.width) return;
     const at = this.x(this.context.playhead.step).toFixed(1);
     setAttributes(this.cursor, { x1: at, x2: at });
   }

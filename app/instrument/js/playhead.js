@@ -1,31 +1,44 @@
+// @ts-check
 // The one position in training that everything on a page follows.
 
+import { nearestIndex } from "./layout.js";
 import { clamp } from "./numbers.js";
 
 export const SPEEDS = [2, 5, 10, 20]; // checkpoints per second
 
 // Holds the index of the current checkpoint, plays, and tells panels at most once per frame.
 export class Playhead {
+  /**
+   * @param {number[]} steps
+   * @param {number} index
+   * @param {(step: number) => void} settled Called when the movement has come to rest.
+   */
   constructor(steps, index, settled) {
     this.steps = steps;
     this.index = clamp(index, 0, steps.length - 1);
     this.settled = settled;
+    /** @type {((index: number) => void)[]} */
     this.panels = [];
     this.drawn = 0;
     this.speed = 10;
+    /** @type {object | null} */
     this.playing = null;
+    /** @type {number | null} */
     this.frame = null;
-    this.timer = null;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
   }
 
   get step() {
     return this.steps[this.index];
   }
 
+  /** @param {(index: number) => void} draw */
   follow(draw) {
     this.panels.push(draw);
   }
 
+  /** @param {number} index */
   to(index, fromUser = true) {
     const wanted = clamp(Math.round(index), 0, this.steps.length - 1);
     if (wanted === this.index) return;
@@ -49,12 +62,9 @@ export class Playhead {
     this.timer = setTimeout(() => this.settled(this.step), 350);
   }
 
+  /** @param {number} step */
   nearest(step) {
-    let best = 0;
-    this.steps.forEach((s, i) => {
-      if (Math.abs(s - step) < Math.abs(this.steps[best] - step)) best = i;
-    });
-    return best;
+    return nearestIndex(this.steps, step);
   }
 
   play() {
@@ -63,6 +73,7 @@ export class Playhead {
       start = this.index;
     const token = {};
     this.playing = token;
+    /** @param {number} now */
     const advance = (now) => {
       if (this.playing !== token) return;
       this.to(start + Math.floor(((now - from) / 1000) * this.speed));
@@ -84,8 +95,10 @@ export class Playhead {
     else this.play();
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     const page = Math.max(1, Math.round(this.steps.length / 10));
+    /** @type {Record<string, number>} */
     const moves = {
       ArrowLeft: this.index - 1,
       ArrowRight: this.index + 1,
@@ -105,6 +118,6 @@ export class Playhead {
   stop() {
     this.playing = null;
     clearTimeout(this.timer);
-    cancelAnimationFrame(this.frame);
+    if (this.frame !== null) cancelAnimationFrame(this.frame);
   }
 }
