@@ -22,7 +22,7 @@ class HopscopeError(ValueError):
     ...     open_run("nowhere")
     ... except HopscopeError as error:
     ...     print(error)
-    nowhere ...
+    nowhere is not a run folder; train one with `hopscope train RECIPE`.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:

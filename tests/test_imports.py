@@ -100,8 +100,17 @@ def test_circuits_needs_no_drawing_library(path: Path) -> None:
 
 
 def test_logic_needs_no_streamlit() -> None:
-    for module in (m for m in MODULES if m.startswith(("app.logic", "app.instrument."))):
+    payload = {"app.instrument"} | {m for m in MODULES if m.startswith("app.instrument.")}
+    logic = {m for m in MODULES if m.startswith("app.logic")}
+    for module in (logic | payload) - {"app.instrument.component"}:
         assert "streamlit" not in imported_modules(MODULES[module]), module
+
+
+def test_importing_page_logic_loads_no_streamlit() -> None:
+    logic = sorted(module for module in MODULES if module.startswith("app.logic"))
+    code = f"import sys, {', '.join(logic)}; print('streamlit' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"
 
 
 def test_importing_circuits_loads_neither_torch_nor_transformer_lens() -> None:

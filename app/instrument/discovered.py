@@ -7,13 +7,13 @@ that are in the circuit of some checkpoint and split are sent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Int
 
 from analyses.figures.words import position_of
+from app.instrument.fields import Discovered, DiscoveredMeasures, Edge, Singles, SinglesEnd
 from app.instrument.packing import pack, pack_bits, pack_integers, pack_measure
 from circuits.circuit.nodes_and_edges import parsed_edge
 
@@ -22,7 +22,7 @@ LISTED = 20
 ROW_OF_KIND = {"attn": 1, "head": 1, "mlp": 2}
 
 
-def discovered(ds: xr.Dataset) -> dict[str, Any]:
+def discovered(ds: xr.Dataset) -> Discovered:
     """What is the same at all steps: rows of the grid, symbols of the tokens, the edges.
 
     An edge has `source` and `target` as [row, position], the target None for the answer, and the
@@ -31,7 +31,7 @@ def discovered(ds: xr.Dataset) -> dict[str, Any]:
     names = [str(name) for name in ds["edge"].values]
     positions = [str(name) for name in ds["corrupted"].values]
     depth = 1 + max(parsed_edge(name)[0][1] for name in names)
-    edges = []
+    edges: list[Edge] = []
     for name in np.array(names)[_ever_kept(ds)].tolist():
         sender, receiver = parsed_edge(name)
         target = None if receiver[0] == "output" else _place(receiver, positions)
@@ -44,7 +44,7 @@ def discovered(ds: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def discovered_measures(ds: xr.Dataset, split: str, steps: Sequence[int]) -> dict[str, Any]:
+def discovered_measures(ds: xr.Dataset, split: str, steps: Sequence[int]) -> DiscoveredMeasures:
     """The edges of one split at every step of the timeline: those of the nearest one measured.
 
     `strength` [step, edge] is the share of a token's effect with its sign, `effect` in nats
@@ -58,9 +58,7 @@ def discovered_measures(ds: xr.Dataset, split: str, steps: Sequence[int]) -> dic
     now = now.sel(step=nearest)
     alone = now.sel(ablation="mean", variant="restricted")
     by_token = ("step", "edge", "corrupted")
-    singles = {"singles": _singles(now, sent)} if "effect_example" in now else {}
-    return {
-        **singles,
+    measures: DiscoveredMeasures = {
         "step": nearest,
         "kept": pack_bits(now["in_circuit"].transpose("step", "edge").values == 1),
         "carries": pack_bits(now["kept"].transpose(*by_token).values == 1),
@@ -70,9 +68,12 @@ def discovered_measures(ds: xr.Dataset, split: str, steps: Sequence[int]) -> dic
         "alone": pack_measure(alone, "accuracy", ("step",)),
         "whole": pack_measure(now, "full_accuracy", ("step",)),
     }
+    if "effect_example" in now:
+        measures["singles"] = _singles(now, sent)
+    return measures
 
 
-def _singles(now: xr.Dataset, sent: Int[np.ndarray, " edge"]) -> dict[str, Any]:
+def _singles(now: xr.Dataset, sent: Int[np.ndarray, " edge"]) -> Singles:
     """The questions on which each pair of edge and token does most and least, and how much.
 
     `most` and `least` are [step, pair, rank], the most (in the direction of the mean) and the least
@@ -96,18 +97,18 @@ def _singles(now: xr.Dataset, sent: Int[np.ndarray, " edge"]) -> dict[str, Any]:
     ends = {"most": np.broadcast_to(rank, (*n.shape, len(rank))), "least": n[..., None] - 1 - rank}
     listed = {end: np.take_along_axis(order, at.clip(0), -1) for end, at in ends.items()}
     places = np.where(edge >= 0, np.searchsorted(sent, edge), -1)
+
+    def sent_of(end: str) -> SinglesEnd:
+        code = np.take_along_axis(codes, listed[end], -1)
+        return {"question": pack_integers(listed[end].astype("<u2")), "code": pack_integers(code)}
+
     return {
         "edge": places[:, :used].tolist(),
         "token": token[:, :used].tolist(),
         "n": n.tolist(),
         "largest": pack(largest[..., 0]),
-        **{
-            end: {
-                "question": pack_integers(question.astype("<u2")),
-                "code": pack_integers(np.take_along_axis(codes, question, -1)),
-            }
-            for end, question in listed.items()
-        },
+        "most": sent_of("most"),
+        "least": sent_of("least"),
     }
 
 

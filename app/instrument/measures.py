@@ -13,12 +13,12 @@ as if they were independent, which is wider than that of the paired difference.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from app.instrument.fields import PackedMeasure, SplitMeasures
 from app.instrument.packing import pack, pack_bits, pack_measure
 
 Datasets = Mapping[str, xr.Dataset]
@@ -26,9 +26,9 @@ DRAWN = ("logit_lens", "causal_tracing", "bridge_patching")
 STATE_AXES = ("step", "layer", "position")
 
 
-def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> dict[str, Any]:
+def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> SplitMeasures:
     """Everything measured on one split, at every step of the timeline (null where missing)."""
-    packed: dict[str, Any] = {}
+    packed: SplitMeasures = {}
     selected = {
         name: ds.sel(split=split).reindex(step=list(steps))
         for name, ds in datasets.items()
@@ -63,7 +63,7 @@ def _valid(tracing: xr.Dataset) -> xr.DataArray:
     return tracing["changed_n"].max(("step", "layer"))
 
 
-def _moved(tracing: xr.Dataset) -> dict[str, Any]:
+def _moved(tracing: xr.Dataset) -> PackedMeasure:
     value, low, high = (
         tracing[name].transpose(*STATE_AXES).values
         for name in ("changed", "changed_low", "changed_high")
@@ -83,7 +83,7 @@ def _moved(tracing: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _examples(tracing: xr.Dataset, lens: xr.Dataset | None) -> dict[str, Any]:
+def _examples(tracing: xr.Dataset, lens: xr.Dataset | None) -> SplitMeasures:
     """Bits per question: does any swap leave it not right, was one found, was it right before?
 
     Without the lens, what was right before is told by the last state of the first position, which
@@ -92,7 +92,7 @@ def _examples(tracing: xr.Dataset, lens: xr.Dataset | None) -> dict[str, Any]:
     kept = tracing["example_row"].values >= 0
     flips = tracing["flip_example"].transpose("step", "layer", "position", "example").values
     flips = np.nan_to_num(flips, nan=-1)[..., kept]
-    found: dict[str, Any] = {
+    found: SplitMeasures = {
         "flips": pack_bits(flips > 0),
         "drawn": pack_bits((flips >= 0).any((0, 1))),
         "right": pack_bits(flips[:, -1, 0] == 0),

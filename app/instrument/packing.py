@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Integer
 
+from app.instrument.fields import Packed, PackedBytes, PackedMeasure
 
-def pack(values: Float[np.ndarray, "*axes"]) -> dict[str, Any]:
+
+def pack(values: Float[np.ndarray, "*axes"]) -> Packed:
     """Values in thousandths, row-major, null where there is none."""
     flat = np.asarray(values, dtype=float).ravel()
     known = np.isfinite(flat)
@@ -20,22 +22,23 @@ def pack(values: Float[np.ndarray, "*axes"]) -> dict[str, Any]:
     return {"shape": list(np.shape(values)), "values": thousandths}
 
 
-def pack_measure(ds: xr.Dataset, name: str, axes: tuple[str, ...]) -> dict[str, Any]:
+def pack_measure(ds: xr.Dataset, name: str, axes: tuple[str, ...]) -> PackedMeasure:
     """A variable with its `_low` and `_high`, where it has them, transposed to `axes`."""
-    packed = {"value": pack(ds[name].transpose(*axes).values)}
-    for bound in ("low", "high"):
+    packed: PackedMeasure = {"value": pack(ds[name].transpose(*axes).values)}
+    bounds: tuple[Literal["low", "high"], ...] = ("low", "high")
+    for bound in bounds:
         if f"{name}_{bound}" in ds:
             packed[bound] = pack(ds[f"{name}_{bound}"].transpose(*axes).values)
     return packed
 
 
-def pack_bits(bits: np.ndarray) -> dict[str, Any]:
+def pack_bits(bits: np.ndarray) -> PackedBytes:
     """Booleans of any shape as base64 of packed bits, row-major, first bit highest."""
     packed = np.packbits(np.asarray(bits, dtype=bool).ravel())
     return {"shape": list(bits.shape), "base64": base64.b64encode(packed.tobytes()).decode()}
 
 
-def pack_integers(values: Integer[np.ndarray, "*axes"]) -> dict[str, Any]:
+def pack_integers(values: Integer[np.ndarray, "*axes"]) -> PackedBytes:
     """Small whole numbers of any shape as base64 of their little-endian bytes, row-major."""
     data = base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
     return {"shape": list(values.shape), "base64": data}

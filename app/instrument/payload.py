@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import xarray as xr
 
 from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from app.instrument.discovered import discovered, discovered_measures
+from app.instrument.fields import AroundPayload, Metrics, Named, Payload, Vocabulary
 from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
@@ -26,7 +26,7 @@ LENS_TARGETS = {
 """What the logit lens of a task looks for."""
 
 
-def timeline_payload(run: Run, datasets: Datasets) -> dict[str, Any]:
+def timeline_payload(run: Run, datasets: Datasets) -> Payload:
     """What every page's timeline needs: steps, accuracy and loss, phases, colours."""
     frame = run.metrics()
     return {
@@ -37,7 +37,7 @@ def timeline_payload(run: Run, datasets: Datasets) -> dict[str, Any]:
             for name in DRAWN_SPLITS
             if name in run.corpus.splits
         ],
-        "vocabulary": vocabulary(),
+        "vocabulary": spoken_names(),
         "baselines": run.baselines,
         "phases": phases(run.grok, datasets),
         "colours": COLOURS,
@@ -83,26 +83,34 @@ def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:
     return [queries[row].text for row in example_rows(result, split)]
 
 
-def metric_curves(frame: pd.DataFrame) -> dict[str, Any]:
+def spoken_names() -> Vocabulary:
+    """Names of splits and shortcuts."""
+    names = vocabulary()
+    return {"splits": names["splits"], "shortcuts": names["shortcuts"]}
+
+
+def metric_curves(frame: pd.DataFrame) -> Metrics:
     """Accuracy and loss per split over the evaluated steps."""
-    curves: dict[str, Any] = {"step": [], "accuracy": {}, "loss": {}}
+    curves: Metrics = {"step": [], "accuracy": {}, "loss": {}}
     if frame.empty:
         return curves
     curves["step"] = [int(step) for step in frame["step"]]
     for column in frame.columns:
         kind, _, split = str(column).partition("/")
-        if kind in ("accuracy", "loss") and split:
-            curves[kind][split] = curve(frame[column])
+        if kind == "accuracy" and split:
+            curves["accuracy"][split] = curve(frame[column])
+        elif kind == "loss" and split:
+            curves["loss"][split] = curve(frame[column])
     return curves
 
 
-def described_positions(names: Sequence[str]) -> list[dict[str, str]]:
+def described_positions(names: Sequence[str]) -> list[Named]:
     """Name, label for sentences and short form of each token position."""
     known = ((name, position_of(name)) for name in names)
     return [{"name": n, "label": p.spoken, "short": p.words} for n, p in known]
 
 
-def dump(payload: dict[str, Any]) -> bytes:
+def dump(payload: Payload | AroundPayload) -> bytes:
     """Compact JSON; a value that is no number is refused rather than sent as text."""
     return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
 

@@ -17,6 +17,7 @@ import xarray as xr
 from analyses.figures.words import EVENTS, words
 from analyses.over_training.dating import PHASES, circuit_curve, edge_steps, timing
 from analyses.over_training.dating import phases as dated
+from app.instrument.fields import Phase
 
 LEAST_SUCCESS = 0.2
 """Final success of bridge swaps below which their rise is not marked."""
@@ -30,7 +31,7 @@ ABOUT = {
 """Phases that have a span of steps, and what happens in them."""
 
 
-def phases(grok: Mapping[str, Any], datasets: Mapping[str, xr.Dataset]) -> list[dict[str, Any]]:
+def phases(grok: Mapping[str, Any], datasets: Mapping[str, xr.Dataset]) -> list[Phase]:
     """What is marked, rising in step: `step` to jump to, `span` of steps or None, words."""
     found = []
     if grok.get("memorization_step") is not None:
@@ -51,7 +52,7 @@ def phases(grok: Mapping[str, Any], datasets: Mapping[str, xr.Dataset]) -> list[
     return sorted(found, key=lambda phase: phase["step"])
 
 
-def _of_circuit(circuit: xr.Dataset, grok: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _of_circuit(circuit: xr.Dataset, grok: Mapping[str, Any]) -> list[Phase]:
     ds = circuit.sel(split=SPLIT).transpose("step", ...)
     steps, kept = ds["step"].values, ds["in_circuit"].values == 1
     curve = circuit_curve(ds["strength"].values.astype(float), kept)
@@ -66,7 +67,7 @@ def _of_circuit(circuit: xr.Dataset, grok: Mapping[str, Any]) -> list[dict[str, 
     ]
 
 
-def _of_bridge(bridge: xr.Dataset) -> list[dict[str, Any]]:
+def _of_bridge(bridge: xr.Dataset) -> list[Phase]:
     """The rise of bridge swaps at the cell where the last checkpoint's succeed most often."""
     if SPLIT not in bridge.coords["split"].values:
         return []
@@ -85,6 +86,6 @@ def _of_bridge(bridge: xr.Dataset) -> list[dict[str, Any]]:
     return [_phase("bridge is used", rise.start, spoken, rise.done)]
 
 
-def _phase(name: str, step: float, text: str, end: float | None = None) -> dict[str, Any]:
+def _phase(name: str, step: float, text: str, end: float | None = None) -> Phase:
     span = None if end is None else [int(step), int(end)]
     return {"name": name, "step": int(step), "span": span, "text": text}

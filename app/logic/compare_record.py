@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from analyses.figures.renderers.style import CATEGORIES, shade
 from analyses.figures.specs.charts import Lines, Series, Spec
-from analyses.figures.words import split_of, vocabulary
+from analyses.figures.words import split_of
+from app.instrument.fields import ComparedSeries, Payload
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
-from app.instrument.payload import dump
+from app.instrument.payload import dump, spoken_names
 from app.logic.phase_diagram import PhaseDiagram, file_name, phase_figures, phase_payload
 from app.logic.run_curves import Alignment, banded, between
 
@@ -109,12 +109,12 @@ class CompareRecord:
         accuracy = {"id_test": curve(between(self.axis, reference["ID accuracy"]))}
         axis = list(self.axis)
         ordered = {_ordered(place): shade(place) for place in self.places.values()}
-        payload: dict[str, Any] = {
+        payload: Payload = {
             "steps": axis,
             "unit": "ID accuracy %" if self.aligned == "accuracy" else "step",
             "metrics": {"step": axis, "accuracy": accuracy, "loss": {}},
             "splits": [{"name": "id_test", "label": split_of("id_test").short, "about": ""}],
-            "vocabulary": vocabulary(),
+            "vocabulary": spoken_names(),
             "baselines": {},
             "phases": [],
             "colours": COLOURS | ordered,
@@ -130,16 +130,17 @@ class CompareRecord:
         }
         return dump(payload)
 
-    def _sent(self, line: ComparedLine) -> dict[str, Any]:
-        ends = {"low": line.low, "high": line.high}
-        return {
+    def _sent(self, line: ComparedLine) -> ComparedSeries:
+        series: ComparedSeries = {
             "name": line.name,
             "colour": line.colour,
             "dash": "6 4" if line.dashed else None,
             "steps": list(self.axis),
             "values": curve(line.values),
-            **{end: curve(values) for end, values in ends.items() if values is not None},
         }
+        if line.low is not None and line.high is not None:
+            series["low"], series["high"] = curve(line.low), curve(line.high)
+        return series
 
     def figures(self, step: int) -> list[Spec]:
         """Each panel, and each phase diagram."""

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from analyses.figures.specs.charts import Bars, BarSeries, HeatMap, Spec
 from analyses.figures.words import words
+from app.instrument.fields import Lab, LabAnswer, Payload
 from app.instrument.packing import pack
 from app.instrument.payload import dump
 from app.logic.patch_lab import Operation, Outcome
@@ -40,9 +41,9 @@ class LabRecord:
     marks: Mapping[int, tuple[str, str]]
     """Sign and kind of the answers that mean something: the right one, the swapped one."""
 
-    def payload(self, timeline: Mapping[str, Any]) -> bytes:
+    def payload(self, timeline: Payload) -> bytes:
         """JSON for the instrument, beside what every page's timeline needs."""
-        lab: dict[str, Any] = {
+        lab: Lab = {
             "component": self.operation.component,
             "cells": [list(cell) for cell in self.operation.cells],
             "effect": pack(self.effect),
@@ -54,8 +55,8 @@ class LabRecord:
         }
         return dump({**timeline, "lab": lab})
 
-    def _answers(self, share: list[float]) -> list[dict[str, Any]]:
-        rows = []
+    def _answers(self, share: list[float]) -> list[LabAnswer]:
+        rows: list[LabAnswer] = []
         for token in _strongest(share):
             mark, kind = self.marks.get(token, ("", "baseline"))
             name, size = self.book.name(token), round(share[token], 5)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from analyses.figures.specs.facts import Neighbour, Neighbourhood
 from analyses.figures.words import ORIGINS
+from app.instrument.fields import AroundPayload, Side
 from app.instrument.palette import COLOURS
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 
@@ -39,9 +38,9 @@ def neighbourhood(graph: KnowledgeGraph, entity: int, run: str) -> Neighbourhood
     )
 
 
-def around_payload(spec: Neighbourhood) -> dict[str, Any]:
+def around_payload(spec: Neighbourhood) -> AroundPayload:
     """What the instrument draws of it."""
-    sides = {
+    sides: dict[str, Side] = {
         side: {
             "heading": spec.heading(side),
             "facts": [

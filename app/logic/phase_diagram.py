@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from analyses.figures.specs.charts import HeatMap
+from app.instrument.fields import Diagram
 from app.instrument.packing import pack
 from app.logic import run_curves as comparing
 from circuits.runs.run import Run
@@ -78,7 +79,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def phase_payload(diagrams: Sequence[PhaseDiagram]) -> list[dict[str, Any]]:
+def phase_payload(diagrams: Sequence[PhaseDiagram]) -> list[Diagram]:
     """What the instrument draws of them."""
     return [
         {

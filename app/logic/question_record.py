@@ -6,7 +6,6 @@ whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
+from app.instrument import fields
+from app.instrument.fields import Payload, Question
 from app.instrument.packing import pack
 from app.instrument.payload import dump
 from app.logic.question_book import QuestionBook
@@ -32,10 +33,10 @@ class QuestionRecord:
     """The answer that the donor's bridge (or first value) should lead to."""
     trace: QuestionTrace
 
-    def payload(self, timeline: Mapping[str, Any]) -> bytes:
+    def payload(self, timeline: Payload) -> bytes:
         """JSON for the instrument, beside what every page's timeline needs."""
         trace = self.trace
-        question: dict[str, Any] = {
+        question: Question = {
             "names": {str(token): self.book.name(token) for token in sorted(self._tokens())},
             "tokens": list(self.asked.tokens),
             "answer": self.asked.answer,
@@ -54,21 +55,19 @@ class QuestionRecord:
                 question["swap"]["target"] = pack(trace.swap_target)
         if self.donor is not None:
             question["donor"] = {
-                "short": " · ".join(self.book.name(token) for token in self.donor.tokens),
                 "what": self.book.lent,
                 "value": self.donor.values[0],
                 "swapped": self.swapped,
             }
         return dump({**timeline, "question": question})
 
-    def _watched(self, watched: Watched) -> dict[str, Any]:
+    def _watched(self, watched: Watched) -> fields.Watched:
         what, where = self.book.watched[watched.position - 1]
         return {
             "token": watched.token,
             "position": watched.position,
             "what": what,
             "where": where,
-            "share": pack(watched.share),
             "rank": watched.rank.tolist(),
         }
 

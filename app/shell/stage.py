@@ -6,7 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.instrument import mount
+from app.instrument.component import mount
+from app.instrument.fields import Payload
 from app.instrument.payload import timeline_payload
 from app.shell import address
 from app.shell.frame import Shown
@@ -56,7 +57,7 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
-def timeline_of(at: Stamp) -> dict[str, Any]:
+def timeline_of(at: Stamp) -> Payload:
     """What the timeline of every page needs of a run."""
     return timeline_payload(opened(at), results_of(at)[0])
 

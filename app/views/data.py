@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from analyses.figures.words import ORIGINS
-from app.instrument import mount
+from app.instrument.component import mount
 from app.instrument.payload import dump
 from app.logic.data_tables import facts_table, matching, relations_table, splits_table
 from app.logic.name_index import NameIndex

@@ -10,7 +10,7 @@ import streamlit as st
 
 import train.recipes
 from app.background import jobs
-from app.instrument import mount
+from app.instrument.component import mount
 from app.instrument.measures import Datasets
 from app.instrument.payload import formation_payload
 from app.shell import address, frame

@@ -1,4 +1,4 @@
 """From a graph to questions: vocabulary, splits, augmentation, baselines, and their files.
 
-What is asked of a model lives here; the model and its training do not.
+The questions that a model is asked live here; the model and its training do not.
 """

@@ -33,11 +33,11 @@ def build_corpus(recipe: Recipe, graph: KnowledgeGraph | None = None) -> Corpus:
     """Load the source, augment it, split it, and prove that nothing leaks.
 
     Args:
-        recipe: Determines everything; `recipe.seed` all random choices.
-        graph: Take this graph instead of loading `recipe.source`.
+        recipe: Determines everything; `recipe.seed` determines all random choices.
+        graph: Use this graph instead of loading `recipe.source`.
 
     Raises:
-        HopscopeError: if the source or the recipe do not allow what is asked for.
+        HopscopeError: if the source cannot give what the recipe asks for.
 
     >>> from circuits.recipes.schema import parse_recipe
     >>> table = {"source": {"name": "geonames"}, "augmentation": {"phi": 6.3, "modes": []}}
@@ -96,9 +96,9 @@ def _composition(graph: KnowledgeGraph, recipe: Recipe, phi: float | None) -> Co
 
 
 def _real_questions(graph: KnowledgeGraph, recipe: Recipe) -> RealQuestions | None:
-    """Chains that the source's records hold, by whether it asks them; None if it asks nothing.
+    """Chains in the source's records, split by whether it asks them; None if it asks nothing.
 
-    What is asked is defined by the source alone, in `notes["questions"]`.
+    The source alone defines what is asked, in `notes["questions"]`.
     """
     section, said = recipe.splits, graph.notes.get("questions")
     if said is None or recipe.source.name != "two_wiki":

@@ -3,9 +3,9 @@
 Forms:
 - `order` (*Grokked Transformers*, arXiv 2405.15071, section 4): is v1 <, = or > v2? Values are
   numbers; each attribute has three labels of its own.
-- `same` (*Grokking in the Wild*, arXiv 2504.20752): do both have the same value, yes or no? Of
-  the pairs that differ, as many are drawn as there are pairs that agree, per attribute; otherwise
-  "no" would be nearly always right.
+- `same` (*Grokking in the Wild*, arXiv 2504.20752): do both have the same value, yes or no? Per
+  attribute, as many pairs that differ are drawn as there are pairs that agree; otherwise "no" would
+  nearly always be right.
 
 Procedure, per attribute:
 1. A random share of its facts is OOD, redrawn for each attribute; the rest is ID.
@@ -119,7 +119,7 @@ def compared_attributes(graph: KnowledgeGraph, section: SplitsSection) -> Int[np
 def value_ranks(
     graph: KnowledgeGraph, attributes: Int[np.ndarray, " a"]
 ) -> Float[np.ndarray, " n_entities"]:
-    """The number each value's name states; NaN for entities that are no value."""
+    """The number that each value's name states; NaN for entities that are not values."""
     ranks = np.full(len(graph.entities), np.nan)
     for value in np.unique(graph.facts[np.isin(graph.facts[:, 1], attributes), 2]):
         name = graph.entities[value]

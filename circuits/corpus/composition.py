@@ -45,7 +45,7 @@ MAX_CHAINS = 40_000_000
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """Chains of facts by split, and what there is to say about them."""
+    """Chains of facts by split, with counts and notes."""
 
     in_distribution: Bool[np.ndarray, " n_facts"]
     chains: dict[str, Int[np.ndarray, "n hops"]]
@@ -58,12 +58,12 @@ class Partition:
 
 @dataclass(frozen=True, eq=False)
 class RealQuestions:
-    """Chains of facts that a source's records hold."""
+    """Chains of facts in a source's records."""
 
     asked: Int[np.ndarray, "a 2"]
-    """What the source asks."""
+    """Chains that the source asks about."""
     derived: Int[np.ndarray, "d 2"]
-    """What its records imply and nobody asks."""
+    """Chains that its records imply but that it does not ask about."""
 
 
 def draw_in_distribution(n_facts: int, ood_share: float, seed: int) -> Bool[np.ndarray, " n_facts"]:
@@ -103,13 +103,13 @@ def split_composition(
 
     Args:
         graph: The (augmented) graph.
-        section: What is asked for.
+        section: The recipe's [splits].
         phi: Trained inferred facts per ID fact; None trains the whole pool.
         seed: The recipe's seed.
-        real_questions: Chains of the source's own records, held out before all others.
+        real_questions: Chains from the source's own records, held out before all others.
 
     Raises:
-        HopscopeError: if there is no chain to train on, or fewer than phi asks for.
+        HopscopeError: if there is no chain to train on, or phi asks for more than there are.
     """
     mask = draw_in_distribution(len(graph), section.ood_share, seed)
     groups, counts = _grouped(graph, mask, section.hops)
@@ -176,7 +176,7 @@ def _hold_out_real(
 ) -> tuple[dict[str, Int[np.ndarray, "t hops"]], Int[np.ndarray, "p hops"]]:
     """(held out by split, rest): II chains of real facts.
 
-    Of a source that asks questions: those, and then what its records imply.
+    If the source asks questions, those come first, then the chains that its records imply.
     """
     if not section.heldout_real_items:
         return {}, pool
@@ -209,7 +209,8 @@ def _inject(
     section: SplitsSection,
     seed: int,
 ) -> tuple[Int[np.ndarray, "k hops"], Int[np.ndarray, "a hops"], Int[np.ndarray, "b hops"]]:
-    """(injected, rest of IO, rest of OI): each OOD fact in k chains per hop, with ID partners."""
+    """(injected, rest of IO, rest of OI): each OOD fact goes into k chains per hop, with ID
+    partners."""
     draw, taken = stream(seed, "inject"), {}
     for group, column, switch in (("OI", 0, "first_hop"), ("IO", -1, "second_hop")):
         rows = groups[group]
@@ -246,7 +247,7 @@ def remarks(sizes: dict[str, int], section: SplitsSection) -> list[str]:
 def chains_of_names(
     graph: KnowledgeGraph, named: Iterable[tuple[str, str, str, str, str]]
 ) -> Int[np.ndarray, "q 2"]:
-    """Chains (h, r1, b, r2, t) given by names as rows of facts; those not in the graph go."""
+    """Chains (h, r1, b, r2, t) of names as rows of facts; those not in the graph are dropped."""
     entity = {name: i for i, name in enumerate(graph.entities)}
     relation = {name: i for i, name in enumerate(graph.relations)}
     row = {tuple(fact): i for i, fact in enumerate(graph.facts.tolist())}

@@ -21,7 +21,7 @@ from circuits.recipes.schema import Task
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Everything that is trained, as one table; row i of every tensor is example i."""
+    """All training examples as one table; row i of every tensor is example i."""
 
     tokens: Int[torch.Tensor, "n pos"]
     """Right-padded with token 0, which attention never sees from the predicted position."""

@@ -1,9 +1,9 @@
-"""How many things the questions of a split are really about.
+"""How many distinct bridges, relation pairs and answers the questions of a split really cover.
 
-phi says how many compositions there are, not how different they are: it can be reached through a
-handful of bridges, and accuracy is then about those. The effective number of bridges is
-exp(entropy) of their shares in the questions (the Hill number of order 1; Jost, "Entropy and
-diversity", Oikos 2006): n for n bridges of equal share, near 1 where one carries nearly all.
+phi counts compositions but says nothing about their variety: a handful of bridges can supply them
+all, and accuracy then measures those. The effective number of bridges is exp(entropy) of their
+shares in the questions (the Hill number of order 1; Jost, "Entropy and diversity", Oikos 2006): n
+for n bridges of equal share, near 1 where one carries nearly all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from circuits.corpus.names import TEST_QUESTIONS, TRAIN, TRAINED_QUESTIONS
 from circuits.corpus.queries import Queries
 
 FEW = 10
-"""A warning is given where the effective number of bridges of a split is below it."""
+"""A split with a smaller effective number of bridges gets a warning."""
 LEAST_QUESTIONS = 50
 """Smaller splits have few bridges anyway."""
 
@@ -41,12 +41,12 @@ def _of_counts(counts: Int[np.ndarray, " k"]) -> tuple[int, float]:
 
 
 def diversity(corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """Per question split: what its questions are spread over, as JSON values.
+    """Per question split: how widely its questions are spread, as JSON values.
 
     For "bridges", "pairs" (the last bridge with the last relation) and "answers" a table with
     "count" and "effective"; "half": how many bridges make up half of the questions;
     "second_hop_seen": questions whose last hop is the last hop of a trained question too.
-    Comparisons have "answers" alone.
+    Comparisons have only "answers".
     """
     names = [n for n in (*TRAINED_QUESTIONS, *TEST_QUESTIONS) if n in corpus.splits]
     trained = corpus.splits[TRAIN]
@@ -55,7 +55,7 @@ def diversity(corpus: Corpus) -> dict[str, dict[str, Any]]:
 
 
 def few_bridges(found: dict[str, dict[str, Any]]) -> list[str]:
-    """A warning for each split that a few bridges carry."""
+    """A warning for each split that is dominated by a few bridges."""
     return [
         f"half of {split} is about {row['half']:,} of its {row['bridges']['count']:,} bridges "
         f"(effective number {row['bridges']['effective']:.1f}): accuracy on it says little of "

@@ -1,4 +1,4 @@
-"""Random choices of questions: each from a stream of its own, plainly or over bridges in turn."""
+"""Random choices of questions, each from its own stream, uniformly or over bridges in turn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def stream(seed: int, name: str) -> np.random.Generator:
 def sample_rows(
     rows: Int[np.ndarray, "n k"], at_most: int, draw: np.random.Generator
 ) -> Int[np.ndarray, "m k"]:
-    """A random subset of rows in their old order, all of them if there are no more."""
+    """A random subset of rows in their original order; all of them if there are not more."""
     if len(rows) <= at_most:
         return rows
     return rows[np.sort(draw.permutation(len(rows))[:at_most])]
@@ -30,7 +30,7 @@ def sampled(
     draw: np.random.Generator,
     bridge: Int[np.ndarray, " n_facts"] | None,
 ) -> Int[np.ndarray, "m hops"]:
-    """`sample_rows`, over all bridges in turn where the bridge of each first fact is given."""
+    """`sample_rows`, but over all bridges in turn if the bridge of each first fact is given."""
     if bridge is None or len(rows) <= at_most:
         return sample_rows(rows, at_most, draw)
     turn, _ = _turns(bridge[rows[:, 0]], draw)
@@ -59,7 +59,7 @@ def halved(
 ) -> tuple[Int[np.ndarray, "t hops"], Int[np.ndarray, "p hops"]]:
     """(held out, rest): `items` of the rows, but at most half of them, are held out.
 
-    Where bridges are given, of every bridge as many, and at most half.
+    If bridges are given, equally many of every bridge, and at most half of each.
     """
     held = np.zeros(len(rows), bool)
     at_most = min(items, len(rows) // 2)

@@ -1,4 +1,4 @@
-"""Proof that a corpus leaks nothing, made anew from tokens and facts when it is built.
+"""Proof that a corpus leaks nothing, derived from tokens and facts when it is built.
 
 Independent of how the splits were drawn: answers are found by looking facts up in the graph,
 hop by hop, and questions are compared as token sequences.
@@ -15,14 +15,14 @@ from circuits.corpus.queries import Queries
 
 
 class LeakageError(AssertionError):
-    """A defect of ours: a split shares a question with another, or an answer does not follow."""
+    """A defect of Hopscope: two splits share a question, or an answer does not follow."""
 
 
 def assert_no_leakage(corpus: Corpus) -> None:
     """Check every composition and comparison split of a corpus.
 
     1. Splits share no question; for comparisons, (a, x, y) and (a, y, x) are one question.
-    2. Every trained inferred fact follows from ID facts alone; every injected one from all facts.
+    2. Every trained inferred fact follows from ID facts alone, every injected one from all facts.
     3. Every test question has exactly one answer in the graph.
 
     Raises:
@@ -59,7 +59,7 @@ def _check_disjoint(corpus: Corpus, names: list[str]) -> None:
         return
     _, question = np.unique(np.concatenate(tables), axis=0, return_inverse=True)
     split = np.repeat(np.arange(len(names)), [len(t) for t in tables])
-    # A comparison's mirror image is the same question and may stand in the same split.
+    # A comparison's mirror image is the same question and may be in the same split.
     pairs = np.unique(np.column_stack([question.reshape(-1), split]), axis=0)
     again = np.flatnonzero(np.diff(pairs[:, 0]) == 0)
     if len(again):

@@ -1,4 +1,4 @@
-"""The names of splits and of shortcuts, as they stand in run folders, recipes and results."""
+"""The names of splits and of shortcuts, as written in run folders, recipes and results."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ IO_TEST = "io_test"
 OI_TEST = "oi_test"
 """The first hop OOD."""
 HELDOUT_REAL = "heldout_real"
-"""Held-out compositions of real facts: those that the source itself asks, where it asks some."""
+"""Held-out compositions of real facts: those that the source itself asks, if it asks any."""
 HELDOUT_DERIVED = "heldout_derived"
-"""Held-out compositions that the source's records imply but that nobody asks, e.g. the two halves
-of a bridge comparison."""
+"""Held-out compositions that the source's records imply but do not ask, e.g. the two halves of a
+bridge comparison."""
 INJECTED = "injected"
 """Trained questions with one OOD hop."""
 ATOMIC_ID = "atomic_id"
@@ -39,4 +39,4 @@ SHORTCUT_WORDS: dict[str, str] = {
     "attribute_entity_1": "(attribute, entity 1)",
     "attribute": "(attribute)",
 }
-"""What each shortcut goes by, for people."""
+"""What each shortcut relies on, in words."""

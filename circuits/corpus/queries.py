@@ -41,7 +41,7 @@ class Query:
     kind: QueryKind
     tokens: tuple[int, ...]
     bridges: tuple[int, ...]
-    """Entities passed on the way: the bridge of a composition, the two values compared."""
+    """Intermediate entities: the bridge of a composition, the two values compared."""
     answer: int
     vocab: Vocab
 
@@ -57,7 +57,7 @@ class Query:
 
     @property
     def text(self) -> str:
-        """E.g. "Lyon -country-> France -currency-> Euro", with every name as the source has it."""
+        """E.g. "Lyon -country-> France -currency-> Euro", with every name as in the source."""
         name = self.vocab.name
         if self.kind == "comparison":
             attribute, *entities = map(name, self.tokens)
@@ -70,7 +70,7 @@ class Query:
 
     @property
     def question(self) -> str:
-        """The same without bridge and answer: what the model is given."""
+        """The question without bridge and answer: what the model sees."""
         return " · ".join(self.vocab.name(t) for t in self.tokens)
 
 

@@ -1,4 +1,4 @@
-"""What can be said of a composition from a single fact, or from the same fact in other words.
+"""Answers to a composition from a single fact, or from the same question in other words.
 
 1. Two relations are duplicates if they share at least half of the smaller one's facts
    (`graph.overlaps`).
@@ -22,7 +22,7 @@ NOTHING = -1
 
 
 class RelationRules:
-    """Answerers for compositions that know a graph's facts, fit on trained questions."""
+    """Answerers for compositions that look up a graph's facts, fitted on trained questions."""
 
     def __init__(self, graph: KnowledgeGraph, trained: Queries) -> None:
         self._trained = trained
@@ -36,7 +36,7 @@ class RelationRules:
         self._rules = self._fitted()
 
     def same_fact(self, asked: Queries) -> Int[np.ndarray, " n"]:
-        """The answer to another trained question that is the same but for duplicate relations."""
+        """The answer to another trained question that is the same up to duplicate relations."""
         words, known = self._in_one_word(asked), self._in_one_word(self._trained)
         itself, others = self._exact(asked), self._exact(self._trained)
         answer = np.full(len(asked), NOTHING)
@@ -50,7 +50,7 @@ class RelationRules:
         return answer
 
     def one_fact(self, asked: Queries) -> Int[np.ndarray, " n"]:
-        """What the best rule for the question's relations answers."""
+        """The answer of the best rule for the question's relations."""
         relations, rules = self._rules
         key = self._key(asked)
         place = np.minimum(np.searchsorted(relations, key), len(relations) - 1)
@@ -115,7 +115,7 @@ def _one_hop_facts(
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
     """(entity, rule, answer): rule 1 + r leads along r, rule 1 + R + r back along it.
 
-    Only where one answer is all there is.
+    Only where the answer is unique.
     """
     n_relations = len(graph.relations)
     onward = graph.askable.facts.astype(np.int64)

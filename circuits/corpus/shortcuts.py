@@ -1,20 +1,20 @@
-"""Accuracy of answerers that do not compose: the lines every accuracy is shown beside.
+"""Accuracy of answerers that do not compose: the baselines shown beside every accuracy.
 
 Of compositions (h, r1, r2):
-- `h_r2`, `r1_r2`, `h_r1`, `majority` look at that part of the question and give the answer most
-  frequent for it among the trained inferred facts (the smallest token id if several are); for a
-  part they have not seen they give the most frequent answer of all;
+- `h_r2`, `r1_r2`, `h_r1`, `majority` look at that part of the question and give its most frequent
+  answer among the trained inferred facts (the smallest token id in a tie); for an unseen part they
+  give the most frequent answer overall;
 - `copy_subject` answers h;
-- `inverse_r1` answers h where that was right more often for (r1, r2), among the trained, than any
-  other answer (capital, capital of), and like `r1_r2` elsewhere;
+- `inverse_r1` answers h if, among the trained questions with (r1, r2), h was right more often than
+  any other answer (capital, capital of), and otherwise what `r1_r2` answers;
 - `same_fact` gives the answer to a trained question that differs by duplicate relations only
   (birthplace, born in), and the most frequent answer of all where there is none;
 - `one_fact` knows the atomic facts and gives, per (r1, r2), what was right most often among the
   trained: h, the object of a fact (h, r), or the only subject of a fact (x, r, h). It is what one
   hop can reach.
 
-Of comparisons: lookups as above. Real graphs have strong shortcuts: an accuracy says something
-where it is above the best one of its split.
+Of comparisons: lookups as above. Real graphs have strong shortcuts: an accuracy is evidence of
+composition only above the best shortcut of its split.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def best_shortcut(rates: Mapping[str, float]) -> tuple[str, float] | None:
 
 
 def verdict(accuracy: float, n: int, rates: Mapping[str, float]) -> str:
-    """How an accuracy stands to the best shortcut of its split, in words.
+    """How an accuracy compares with the best shortcut of its split, in words.
 
     Args:
         accuracy: Share of right answers.
         n: Questions it was measured on.
         rates: Accuracy of each shortcut on that split.
 
-    "Above" and "below" mean by more than two standard errors of a share.
+    "Above" and "below" mean a difference of more than two standard errors of a share.
 
     >>> verdict(0.25, 169, {"h_r2": 0.05, "one_fact": 0.21})
     'no better than the best shortcut, one fact of the subject (.210)'
@@ -117,7 +117,8 @@ def _rates_of_rules(rules: RelationRules, trained: Queries, asked: Queries) -> d
 
 
 def _copied_where_usual(trained: Queries, asked: Queries) -> Int[np.ndarray, " n"]:
-    """The subject for relations whose trained questions it answers best, else their best answer."""
+    """The subject, for relations whose trained questions it answers best; else their best
+    answer."""
     relations = tuple(range(1, trained.token_ids.shape[1]))
     parts = np.concatenate([_part(trained, relations), _part(asked, relations)])
     part = np.unique(parts, return_inverse=True)[1]
@@ -139,7 +140,7 @@ def _rate(answers: Int[np.ndarray, " n"], asked: Queries) -> float:
 
 
 def _looked_up(trained: Queries, asked: Queries, seen: tuple[int, ...]) -> Int[np.ndarray, " n"]:
-    """What the shortcut that sees these positions answers to each query."""
+    """The answer to each query of the shortcut that sees these positions."""
     n_answers = len(trained.vocab)
     parts = np.concatenate([_part(trained, seen), _part(asked, seen)])
     part = np.unique(parts, return_inverse=True)[1]

@@ -1,7 +1,7 @@
 """A corpus on disk: `corpus.safetensors` (all arrays) and `corpus.json` (names and report).
 
-The JSON holds the SHA-256 of the arrays, so that a pair that does not belong together, or a file
-that was cut short, is noticed before anything is read from it.
+The JSON holds the SHA-256 of the arrays, so a mismatched pair or a truncated file is noticed before
+anything is read from it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def load(folder: Path) -> Corpus:
         return _corpus(table, load_arrays(data))
     except HopscopeError:
         raise
-    except Exception as error:  # whatever a damaged file leads to
+    except Exception as error:  # a damaged file can raise anything
         raise _damaged(folder, f"{type(error).__name__}: {error}") from error
 
 

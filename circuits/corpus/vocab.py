@@ -12,8 +12,8 @@ from circuits.errors import unknown_name
 class Vocab:
     """Token ids are laid out as entities, then relations, then special symbols.
 
-    A name may stand for an entity and for a relation at once ("capital"), so ids are looked
-    up per kind and never by bare name.
+    A name may denote both an entity and a relation ("capital"), so ids are looked up by kind and
+    never by bare name.
 
     >>> vocab = Vocab(("Euro", "France"), ("currency",))
     >>> vocab.entity("France"), vocab.relation("currency"), vocab.name(2)
@@ -23,7 +23,7 @@ class Vocab:
     entities: tuple[str, ...]
     relations: tuple[str, ...]
     specials: tuple[str, ...] = ()
-    """Symbols that are neither, e.g. the labels of the comparison task or "itself"."""
+    """Symbols that are neither entity nor relation, e.g. comparison labels or "itself"."""
 
     def __len__(self) -> int:
         return len(self.entities) + len(self.relations) + len(self.specials)

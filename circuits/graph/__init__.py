@@ -1,4 +1,4 @@
 """Knowledge graphs: facts, paths through them, phi, and the sources that facts are read from.
 
-Nothing here knows of tokens, splits or models.
+Nothing here depends on tokens, splits or models.
 """

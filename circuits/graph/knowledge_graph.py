@@ -29,8 +29,8 @@ PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 class KnowledgeGraph:
     """An immutable set of facts over named entities and relations.
 
-    Facts are unique and sorted by (subject, relation, object), names are unique and sorted, so
-    that equal sets of facts give equal graphs whatever the order they were read in.
+    Facts are unique and sorted by (subject, relation, object), and names are unique and sorted, so
+    equal sets of facts give equal graphs in whichever order they were read.
 
     >>> rows = [("Lyon", "country", "France"), ("France", "currency", "Euro")]
     >>> KnowledgeGraph.from_triples("world", rows)
@@ -51,10 +51,10 @@ class KnowledgeGraph:
     also_true: Int[np.ndarray, "n_more 3"] = field(
         default_factory=lambda: np.empty((0, 3), np.int32)
     )
-    """Further true facts, left out as multi-valued or by a preset. They are not added for being
-    true, but count as true where augmentation comes upon them."""
+    """Further true facts, left out as multi-valued or by a preset. Augmentation does not seek them
+    out, but counts them as true if it draws them."""
     notes: dict[str, Any] = field(default_factory=dict)
-    """What the source has to report (merges, multi-valued keys, ...): JSON values only."""
+    """What the source reports (merges, multi-valued keys, ...): JSON values only."""
 
     @classmethod
     def from_triples(
@@ -69,13 +69,13 @@ class KnowledgeGraph:
     ) -> KnowledgeGraph:
         """Build a graph from (subject, relation, object) names; repeated triples count once.
 
-        Names that only occurred in facts left out by `multi_valued` are left out too; how many
-        keys and facts that concerned is in `notes["multi_valued"]`, with the relations of which
-        nothing is left, repeats in `notes["duplicates"]`.
+        Names that occur only in facts left out by `multi_valued` are left out too.
+        `notes["multi_valued"]` counts the keys and facts left out and lists the relations that lost
+        all their facts; `notes["duplicates"]` counts repeats.
 
         Raises:
-            HopscopeError: if there is no triple at all, or none is left, or if a name has a
-                control character or half a surrogate pair in it.
+            HopscopeError: if there is no triple, or none is left, or if a name contains a control
+                character or half a surrogate pair.
 
         >>> rows = [("Ann", "child", "Bo"), ("Ann", "child", "Cy"), ("Bo", "home", "Lyon")]
         >>> graph = KnowledgeGraph.from_triples("family", rows, multi_valued="drop")
@@ -117,7 +117,7 @@ class KnowledgeGraph:
     def without_unused_names(self) -> KnowledgeGraph:
         """The same facts, numbered without names that no fact and no held-back fact uses.
 
-        Of `also_true` those stay that can be said with the names left.
+        Facts of `also_true` stay if all of their names do.
         """
         both = np.concatenate([self.facts, self.held_back])
         used = np.unique(both[:, [0, 2]])
@@ -173,7 +173,7 @@ class KnowledgeGraph:
     def askable(self) -> KnowledgeGraph:
         """The facts that a question can run over: those whose (subject, relation) has one object.
 
-        Names and their numbers stay; the graph itself where every fact is one.
+        Names and their indices stay. Returns the graph itself if all of its facts qualify.
         """
         several = self.multi_valued
         if not several.any():
@@ -225,7 +225,7 @@ class KnowledgeGraph:
         return replace(self, facts=unique, provenance=origin[first])
 
     def known_true(self, facts: Int[np.ndarray, "k 3"]) -> Bool[np.ndarray, " k"]:
-        """Mask of those that the source states although the graph leaves them out."""
+        """Mask of the facts that the source states although the graph leaves them out."""
         known, asked = self._left_out_keys, self._keys(facts)
         if not len(known):
             return np.zeros(len(facts), bool)
@@ -305,7 +305,7 @@ def _several_objects(facts: Int[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
 def _vanished(
     relations: tuple[str, ...], facts: Int[np.ndarray, "n 3"], kept: Bool[np.ndarray, " n"]
 ) -> dict[str, int]:
-    """Facts of the relations of which none is kept."""
+    """Facts of the relations that lose all of their facts."""
     before, after = (
         np.bincount(rows[:, 1], minlength=len(relations)) for rows in (facts, facts[kept])
     )

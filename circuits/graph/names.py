@@ -1,9 +1,9 @@
 """Names of entities and relations: checked once, when they are read.
 
-1. Refused: control characters (NUL, escape, line breaks, ...) and half surrogate pairs. The first
-   break terminals, tables and files, the second cannot be written as UTF-8 at all.
-2. Unified: outer spaces are left out, and canonically equivalent spellings are one name (Unicode
-   normalization form C), for "é" looks the same whether it is one character or "e" and an accent.
+1. Refused: control characters (NUL, escape, line breaks, ...) and half surrogate pairs. The former
+   break terminals, tables and files; the latter cannot be written as UTF-8.
+2. Unified: outer spaces are removed, and canonically equivalent spellings are one name (Unicode
+   normalization form C), because "é" looks the same as one character or as "e" and an accent.
 3. Everything else is kept as it is, "NA", "null" and "None" included.
 """
 
@@ -23,7 +23,7 @@ _EXAMPLES = 20  # unified names that a report lists
 
 
 def name_fault(name: str) -> str | None:
-    r"""What makes this text unfit for a name, or None.
+    r"""Why this text cannot be a name, or None if it can.
 
     >>> name_fault("Lyon\x00")
     'has a name with the control character U+0000'
@@ -89,7 +89,7 @@ class Names(dict[str, str]):
         }
 
     def sentences(self) -> list[str]:
-        """What was unified, for people; nothing if nothing was."""
+        """What was unified, in words; empty if nothing was."""
         report = self.report()
         if not report["unified"]:
             return []

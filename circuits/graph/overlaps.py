@@ -1,4 +1,4 @@
-"""Relations that state the same facts, or the inverse ones: what lets a model answer by copying.
+"""Relations that state the same or inverse facts, which let a model answer by copying.
 
 With "capital" and "capital of" in one graph, (Lyon, capital of, capital) asks for its own subject.
 With "born in" beside "birthplace" a test question is a trained one in other words. Toutanova and
@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
 LEAST_SHARE = 0.5
-"""Share of the smaller relation's facts from which two relations are reported."""
+"""Two relations are reported if they share at least this part of the smaller one's facts."""
 LEAST_FACTS = 2
 
 OverlapKind = Literal["duplicate", "inverse", "symmetric"]
@@ -27,7 +27,7 @@ OverlapKind = Literal["duplicate", "inverse", "symmetric"]
 
 @dataclass(frozen=True)
 class RelationOverlap:
-    """Two relations that say the same of many pairs of entities, the smaller one second."""
+    """Two relations that connect many of the same pairs of entities, the smaller one second."""
 
     kind: OverlapKind
     """duplicate: (s, r, o) and (s, q, o); inverse: (s, r, o) and (o, q, s); symmetric: r is its
@@ -37,7 +37,7 @@ class RelationOverlap:
     facts: int
     """Facts of `other` that `relation` states too."""
     share: float
-    """Of all facts of `other`."""
+    """`facts` as a share of all facts of `other`."""
 
 
 def shared_facts(graph: KnowledgeGraph) -> tuple[sp.csr_array, sp.csr_array]:

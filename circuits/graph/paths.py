@@ -5,8 +5,8 @@
 3. Counts (phi, phi_r, relation pairs) need no enumeration: with In[o, r] and Out[s, r] the numbers
    of facts of r into o and out of s, In^T Out counts the paths per relation pair.
 4. A path over a key (subject, relation) with several objects can never be asked, since its question
-   has several answers. phi and phi_r are of the paths that can be asked; `n_two_hop_paths` and
-   `two_hop_paths` are of all.
+   has several answers. phi and phi_r count the paths that can be asked; `n_two_hop_paths` and
+   `two_hop_paths` cover all paths.
 
 Definitions: *Grokking in the Wild* (arXiv 2504.20752), section 3.
 """
@@ -23,7 +23,7 @@ from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
 MAX_PATHS = 200_000_000
-"""More are not enumerated: 4 GB of int32. Counts have no such limit."""
+"""The most paths that are enumerated: 4 GB of int32. Counts have no such limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +165,6 @@ def inferred_per_relation(graph: KnowledgeGraph) -> Int[np.ndarray, " n_relation
 def phi_r(graph: KnowledgeGraph) -> Float[np.ndarray, " n_relations"]:
     """Per relation: askable inferred facts that use it, divided by its atomic facts.
 
-    0 for a relation that has names but no fact (all of its facts held back).
+    0 for a relation without facts (all of its facts held back).
     """
     return inferred_per_relation(graph) / np.maximum(facts_per_relation(graph), 1)

@@ -1,9 +1,9 @@
 """What a knowledge graph offers: phi overall and per relation, branching, shortcuts, ambiguity.
 
-Definitions: *Grokking in the Wild* (arXiv 2504.20752, section 3). phi, phi_r and the verdict are of
-the paths that can be asked; paths over keys with several objects are counted apart. Every number is
-exact except the shortcut rates of graphs with more than `SHORTCUT_PATHS` two-hop paths, which are
-measured on that many drawn paths, and say so.
+Definitions: *Grokking in the Wild* (arXiv 2504.20752, section 3). phi, phi_r and the verdict count
+the paths that can be asked; paths over keys with several objects are counted separately. Every
+number is exact except the shortcut rates of graphs with more than `SHORTCUT_PATHS` two-hop paths,
+which are measured on a sample of that many paths and are marked as such.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RelationReport:
     name: str
     facts: int
     inferred: int
-    """Two-hop paths that can be asked and use it in either hop."""
+    """Two-hop paths that can be asked and use this relation in either hop."""
     phi_r: float
     branching: float
     """Its facts per entity, b_r."""
@@ -70,7 +70,7 @@ class Shortcuts:
     copy_subject: float
     """Share whose answer is their own subject."""
     paths: int
-    """Paths this was measured on."""
+    """Number of paths that this was measured on."""
     sampled: bool
 
 
@@ -90,18 +90,18 @@ class GraphReport:
     phi: float
     """`inferred` over `atomic`."""
     all_paths: int
-    """Two-hop paths, also those that can never be asked."""
+    """All two-hop paths, including those that can never be asked."""
     branching: float
     """Mean out-degree over all entities, Lemma 1's b."""
     largest_out_degree: int
     lemma_1_paths: float
-    """Two-hop paths of a random graph of this size and branching, to be held against `inferred`."""
+    """Expected two-hop paths of a random graph of this size and branching; compare `inferred`."""
     phi_g: float
     fully_generalizable: bool
     """phi_r >= phi_g for every relation that has facts."""
     failing_relations: tuple[str, ...]
     lemma_2_branching: float | None
-    """b_r that Lemma 2 asks for; None where the graph is too small for a two-hop path."""
+    """b_r that Lemma 2 requires; None if the graph is too small for a two-hop path."""
     lemma_2_failing: tuple[str, ...]
     relation_pairs: tuple[RelationPairReport, ...]
     """The most frequent ones, at most `TOP_PAIRS`."""
@@ -117,9 +117,9 @@ class GraphReport:
     provenance: dict[str, int]
     held_back: int
     remarks: tuple[str, ...]
-    """Plain sentences on what makes the graph unfit or unusual."""
+    """Sentences on what makes the graph unfit or unusual."""
     notes: dict[str, Any]
-    """What the source had to report, without its list of questions."""
+    """What the source reported, without its list of questions."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""

@@ -86,7 +86,8 @@ def fast_logits(
     >>> fast_logits(model, torch.tensor([[1, 2, 3], [4, 5, 6]])).shape
     torch.Size([2, 10])
     """
-    if not torch.compiler.is_compiling():  # which would keep what it saw in the first call
+    # A plain model has nothing to hook; the compiler would keep what it saw in the first call.
+    if type(model) is not PlainTransformer and not torch.compiler.is_compiling():
         check_hook_free(model, "the model itself")
     if tokens.shape[1] > model.cfg.n_ctx:
         raise HopscopeError(

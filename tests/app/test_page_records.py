@@ -79,7 +79,7 @@ def test_a_question_is_exported_as_measured_and_sent_in_thousandths(tmp_path: Pa
     export(figures["question_bridge"], tmp_path / "bridge.csv")
     assert set(pd.read_csv(tmp_path / "bridge.csv")["probability"]) == {SMALL}
     sent = json.loads(record().payload({"steps": [0, 10]}))["question"]
-    assert set(sent["watched"][0]["share"]["values"]) == {0}
+    assert set(sent["swap"]["target"]["values"]) == {0}
     assert sent["names"]["5"] == NAMES[5]
 
 

@@ -1,24 +1,48 @@
+// @ts-check
 // Several runs on one timeline: by step, or by how far ID accuracy has come.
 
-class CompareView {
-  constructor(root, context) {
+import { Curves } from "./curves.js";
+import { html } from "./elements.js";
+import { clamp, grouped, percent } from "./numbers.js";
+import { PhasePanel } from "./phase.js";
+
+/** @import { Context } from "./context.js" */
+/** @import { Compared } from "./payload.js" */
+
+export class CompareView {
+  /**
+   * @param {Element} root
+   * @param {Context} context
+   * @param {Compared} compared
+   */
+  constructor(root, context, compared) {
     this.context = context;
-    this.compared = context.data.compared;
+    this.compared = compared;
     this.sentence = html("p", { class: "sentence one", "aria-live": "polite" }, root);
     this.legend = html("div", { class: "legend shared" }, root);
     const grid = html("div", { class: "compare-grid" }, root);
     // Two rows fit 800 pixels; a higher window (a projector) is made use of.
     const height = Math.round(clamp((window.innerHeight - 420) / 2 - 50, 128, 260));
-    this.panels = this.compared.panels.map((panelData) => new Curves(grid, context, {
-      title: panelData.title, hint: panelData.hint || "", height, className: "bare", names: false, exact: true,
-      series: panelData.series,
-    }));
-    if (this.compared.phases.length) this.panels.push(new PhasePanel(grid, context, this.compared.phases, height));
+    this.panels = this.compared.panels.map(
+      (panelData) =>
+        new Curves(grid, context, {
+          title: panelData.title,
+          hint: panelData.hint,
+          height,
+          className: "bare",
+          names: false,
+          exact: true,
+          series: panelData.series,
+        }),
+    );
+    const { phases } = compared;
+    this.phase = phases.length ? new PhasePanel(grid, context, phases, height) : null;
     context.playhead.follow(() => this.draw());
   }
 
   splitChanged() {}
 
+  /** @param {number} width */
   build(width) {
     this.legend.replaceChildren();
     for (const s of this.compared.panels[0].series) {
@@ -28,6 +52,7 @@ class CompareView {
     }
     const each = Math.floor((width - 20) / 3) - 18;
     for (const part of this.panels) part.build(each);
+    this.phase?.build(each);
     this.draw();
   }
 
@@ -35,8 +60,10 @@ class CompareView {
     const first = this.panels[0];
     const place = this.context.playhead.step;
     const words = first.series.map((s) => `${s.name} ${percent(first.valueAt(s, place))}`);
-    this.sentence.textContent = this.compared.aligned === "accuracy"
-      ? `Where ID accuracy has first reached ${place}%, trained questions are right: ${words.join(", ")}.`
-      : `At step ${grouped(place)} unseen ID questions are right: ${words.join(", ")}.`;
+    const named = words.join(", ");
+    this.sentence.textContent =
+      this.compared.aligned === "accuracy"
+        ? `Where ID accuracy has first reached ${place}%, trained questions are right: ${named}.`
+        : `At step ${grouped(place)} unseen ID questions are right: ${named}.`;
   }
 }

@@ -1,60 +1,102 @@
+// @ts-check
 // The payload that Python sent, unpacked once.
 
-class RunData {
+import { Bits, Grid, Measure, SingleEffects } from "./packed.js";
+
+/** @import { DiscoveredMeasures, Payload, SplitMeasures } from "./payload.js" */
+
+export class RunData {
+  /** @param {Payload} raw */
   constructor(raw) {
-    Object.assign(this, raw);
+    this.steps = raw.steps;
+    this.metrics = raw.metrics;
+    this.splits = raw.splits;
+    this.vocabulary = raw.vocabulary;
+    this.baselines = raw.baselines;
+    this.phases = raw.phases;
+    this.colours = raw.colours;
+    this.unit = raw.unit ?? "step";
+    this.positions = raw.positions ?? [];
+    this.layers = raw.layers ?? 0;
+    this.targets = raw.targets ?? [];
+    this.discovered = raw.discovered ?? null;
+    this.question = raw.question ?? null;
+    this.lab = raw.lab ?? null;
+    this.compared = raw.compared ?? null;
+    /** @type {Record<string, SplitData>} */
     this.bySplit = {};
-    for (const [name, packed] of Object.entries(raw.measures || {})) {
-      const split = { nValid: packed.n_valid || [], examples: packed.examples || null };
-      for (const kind of ["lens", "tracing", "moved", "bridge"]) {
-        split[kind] = packed[kind] ? new Measure(packed[kind]) : null;
-      }
-      if (packed.flips) split.flips = new Bits(packed.flips);
-      if (packed.drawn) split.drawn = new Bits(packed.drawn);
-      if (packed.right) split.right = new Bits(packed.right);
-      split.discovered = packed.discovered ? discoveredOf(packed.discovered) : null;
-      this.bySplit[name] = split;
-    }
+    for (const [name, packed] of Object.entries(raw.measures)) this.bySplit[name] = splitOf(packed);
   }
 
+  /**
+   * The last accuracy measured up to a step.
+   * @param {string} split
+   * @param {number} step
+   */
   accuracyAt(split, step) {
-    const values = this.metrics.accuracy[split];
-    if (!values) return null;
-    let found = null;
-    for (let i = 0; i < values.length && this.metrics.step[i] <= step; i++) {
-      if (values[i] !== null) found = values[i];
-    }
-    return found;
+    return lastUpTo(this.metrics.step, this.metrics.accuracy[split] ?? [], step);
   }
 
+  // The shortcut that is right most often on a split.
+  /** @param {string} split */
   bestBaseline(split) {
-    const known = Object.entries((this.baselines || {})[split] || {});
+    const known = Object.entries(this.baselines[split] || {});
     if (!known.length) return null;
     const [name, value] = known.reduce((a, b) => (b[1] > a[1] ? b : a));
     return { name, value };
   }
 
+  /** @param {string} name */
   splitLabel(name) {
     return this.vocabulary.splits[name] || name.replaceAll("_", " ");
   }
 }
 
-function discoveredOf(packed) {
-  const measures = ["strength", "effect", "alone", "whole"].map((kind) => [kind, new Measure(packed[kind])]);
-  return { ...Object.fromEntries(measures), step: packed.step, frequency: new Grid(packed.frequency),
-    kept: new Bits(packed.kept), carries: new Bits(packed.carries), examples: packed.examples,
-    singles: packed.singles ? new SingleEffects(packed.singles) : null };
+/**
+ * The last known value at or before a step; null before the first.
+ * @param {number[]} steps Rising.
+ * @param {(number | null)[]} values
+ * @param {number} step
+ */
+export function lastUpTo(steps, values, step) {
+  let found = null;
+  for (let i = 0; i < values.length && steps[i] <= step; i++) found = values[i] ?? found;
+  return found;
 }
 
-// Yes or no at every place of a shape, e.g. (step, layer, position, example).
-class Bits {
-  constructor({ shape, base64 }) {
-    this.shape = shape;
-    this.bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-  }
+/** @typedef {ReturnType<typeof splitOf>} SplitData */
 
-  at(...index) {
-    const bit = index.reduce((offset, i, axis) => offset * this.shape[axis] + i, 0);
-    return (this.bytes[bit >> 3] >> (7 - (bit & 7))) & 1;
-  }
+/** @param {SplitMeasures} packed */
+function splitOf(packed) {
+  const { lens, tracing, moved, bridge, flips, drawn, right, discovered } = packed;
+  return {
+    nValid: packed.n_valid ?? [],
+    examples: packed.examples ?? null,
+    lens: lens ? new Measure(lens) : null,
+    tracing: tracing ? new Measure(tracing) : null,
+    moved: moved ? new Measure(moved) : null,
+    bridge: bridge ? new Measure(bridge) : null,
+    flips: flips ? new Bits(flips) : null,
+    drawn: drawn ? new Bits(drawn) : null,
+    right: right ? new Bits(right) : null,
+    discovered: discovered ? discoveredOf(discovered) : null,
+  };
+}
+
+/** @typedef {ReturnType<typeof discoveredOf>} DiscoveredData */
+
+/** @param {DiscoveredMeasures} packed */
+function discoveredOf(packed) {
+  return {
+    step: packed.step,
+    strength: new Measure(packed.strength),
+    effect: new Measure(packed.effect),
+    alone: new Measure(packed.alone),
+    whole: new Measure(packed.whole),
+    frequency: new Grid(packed.frequency),
+    kept: new Bits(packed.kept),
+    carries: new Bits(packed.carries),
+    examples: packed.examples ?? [],
+    singles: packed.singles ? new SingleEffects(packed.singles) : null,
+  };
 }

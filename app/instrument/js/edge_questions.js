@@ -1,94 +1,116 @@
-// The questions behind an edge of the circuit: those on which it does most, and those on which least.
+// @ts-check
+// The questions behind an edge of the circuit: those on which it does most, and least.
 
-// Effects on the questions at either end, of every pair of edge and token that a circuit keeps.
-class SingleEffects {
-  constructor({ edge, token, n, largest, most, least }) {
-    Object.assign(this, { edge, token, n, largest: new Grid(largest) });
-    this.ends = { most, least };
-    for (const [end, { question, code }] of Object.entries(this.ends)) {
-      this.ends[end] = { listed: code.shape[2], question: new Uint16Array(bytesOf(question).buffer), code: new Int8Array(bytesOf(code).buffer) };
-    }
-  }
+import { html } from "./elements.js";
+import { nats } from "./numbers.js";
 
-  // The pairs of an edge, [{pair, token}].
-  of(index, edge) {
-    return this.edge[index].map((e, pair) => ({ e, pair, token: this.token[index][pair] })).filter(({ e }) => e === edge);
-  }
+/** @import { DiscoveredData } from "./dataset.js" */
+/** @import { Chosen } from "./formation_series.js" */
+/** @import { Context } from "./context.js" */
+/** @import { SingleEffects } from "./packed.js" */
 
-  // The questions with the "most" or the "least" effect, [{i, effect}] in nats, the outermost first.
-  at(index, pair, end) {
-    const { listed, question, code } = this.ends[end], n = this.n[index][pair];
-    const many = Math.min(listed, end === "most" ? Math.ceil(n / 2) : Math.floor(n / 2));
-    const first = (index * this.edge[0].length + pair) * listed, largest = this.largest.at(index, pair);
-    return Array.from({ length: many }, (_, rank) => ({ i: question[first + rank], effect: (code[first + rank] / 127) * largest }));
-  }
-}
+/** @typedef {{ box: HTMLElement, title: HTMLElement }} Drawer */
+/** @typedef {{ pair: number, token: number }} Pair Of the edge and one of its tokens. */
 
-function bytesOf({ base64 }) {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-}
-
-class EdgeQuestions {
+export class EdgeQuestions {
+  /**
+   * @param {Drawer} drawer
+   * @param {Context} context
+   */
   constructor(drawer, context) {
-    Object.assign(this, { context, drawer });
-    this.tokens = html("div", { class: "views", role: "radiogroup", "aria-label": "Token that is replaced" });
+    this.context = context;
+    this.drawer = drawer;
+    this.tokens = html("div", {
+      class: "views",
+      role: "radiogroup",
+      "aria-label": "Token that is replaced",
+    });
     drawer.title.after(this.tokens);
     this.lists = html("div", { class: "edge-questions" }, drawer.box);
-    [this.most, this.least] = ["most", "least"].map(() => html("div", {}, this.lists));
+    this.most = html("div", {}, this.lists);
+    this.least = html("div", {}, this.lists);
   }
 
   // Whether there is an edge to show; what stood there of another one goes.
+  /** @param {Chosen} chosen */
   show(chosen) {
-    const shown = Boolean(chosen && chosen.kind === "found");
+    const shown = chosen.kind === "found";
     this.drawer.box.classList.toggle("of-edge", shown);
     if (shown) this.draw(chosen);
     return shown;
   }
 
+  /** @param {Chosen} chosen */
   draw(chosen) {
-    const { data, playhead, split } = this.context, found = data.bySplit[split]?.discovered;
-    const carried = found?.singles ? found.singles.of(playhead.index, chosen.edge) : [];
+    const { data, playhead, split } = this.context,
+      edge = chosen.edge ?? 0,
+      found = data.bySplit[split]?.discovered;
+    const singles = found?.singles ?? null;
+    const carried = singles?.of(playhead.index, edge) ?? [];
     this.tokens.replaceChildren();
     this.lists.style.display = carried.length ? "" : "none";
-    if (!carried.length) {
-      const why = found && !found.singles ? "questions not kept, run `hopscope analyze` --again" : "not in the circuit of this step";
-      this.drawer.title.textContent = `${this.context.edgeName(chosen.edge)}: ${why}.`;
+    if (!found || !singles || !carried.length) {
+      const why =
+        found && !singles
+          ? "questions not kept, run `hopscope analyze` --again"
+          : "not in the circuit of this step";
+      this.drawer.title.textContent = `${this.context.edgeName(edge)}: ${why}.`;
       return;
     }
-    const mean = ({ token }) => found.effect.at(playhead.index, chosen.edge, token) ?? 0;
+    /** @param {Pair} pair */
+    const mean = ({ token }) => found.effect.at(playhead.index, edge, token) ?? 0;
     carried.sort((a, b) => Math.abs(mean(b)) - Math.abs(mean(a)));
     const pair = carried.find(({ token }) => token === chosen.token) || carried[0];
-    for (const other of carried) this.tokenButton(chosen, other, other === pair);
-    this.fill(found, pair, mean(pair));
+    for (const { token } of carried) this.tokenButton(chosen, token, token === pair.token);
+    this.fill(found, singles, pair, mean(pair));
   }
 
-  tokenButton(chosen, { token }, pressed) {
-    const button = html("button", { role: "radio", "aria-checked": pressed, text: this.context.data.positions[token].label }, this.tokens);
-    button.onclick = () => { chosen.token = token; this.draw(chosen); };
+  /**
+   * @param {Chosen} chosen
+   * @param {number} token
+   * @param {boolean} pressed
+   */
+  tokenButton(chosen, token, pressed) {
+    const text = this.context.data.positions[token].label;
+    const shown = { role: "radio", "aria-checked": String(pressed), text };
+    html("button", shown, this.tokens).onclick = () => {
+      chosen.token = token;
+      this.draw(chosen);
+    };
   }
 
-  fill(found, { pair, token }, mean) {
-    const { data, playhead } = this.context, singles = found.singles;
-    this.drawer.title.textContent = `${nats(mean)} nats on average over ${singles.n[playhead.index][pair]} questions with another`;
-    this.drawer.title.title = `How far the logit of the answer falls, against the one with another ${data.positions[token].label}, when that is let through along this edge alone.`;
-    const rows = (end) => singles.at(playhead.index, pair, end).map(({ i, effect }) => ({ text: found.examples[i], effect }));
-    this.list(this.most, "does most (nats)", rows("most"));
-    this.list(this.least, "does least", rows("least"));
+  /**
+   * @param {DiscoveredData} found
+   * @param {SingleEffects} singles
+   * @param {Pair} pair
+   * @param {number} mean
+   */
+  fill({ examples }, singles, { pair, token }, mean) {
+    const { data, playhead } = this.context,
+      { title } = this.drawer,
+      n = singles.n[playhead.index][pair];
+    title.textContent = `${nats(mean)} nats on average over ${n} questions with another`;
+    title.title =
+      "How far the logit of the answer falls, against the one with another " +
+      `${data.positions[token].label}, when that is let through along this edge alone.`;
+    this.list(this.most, "does most (nats)", examples, singles.at(playhead.index, pair, "most"));
+    this.list(this.least, "does least", examples, singles.at(playhead.index, pair, "least"));
   }
 
-  list(column, heading, rows) {
+  /**
+   * @param {Element} column
+   * @param {string} heading
+   * @param {string[]} examples
+   * @param {{ i: number, effect: number }[]} rows
+   */
+  list(column, heading, examples, rows) {
     column.replaceChildren();
     html("h4", { text: heading }, column);
     const list = html("ol", {}, column);
-    for (const row of rows) {
-      const item = html("li", { title: row.text }, list);
-      html("span", { class: "verdict", text: nats(row.effect) }, item);
-      item.append(row.text);
+    for (const { i, effect } of rows) {
+      const item = html("li", { title: examples[i] }, list);
+      html("span", { class: "verdict", text: nats(effect) }, item);
+      item.append(examples[i]);
     }
   }
-}
-
-function nats(value) {
-  const size = Math.abs(value), text = size.toFixed(size < 9.95 ? 1 : 0);
-  return value < 0 && Number(text) ? `−${text}` : text;
 }

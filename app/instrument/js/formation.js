@@ -1,108 +1,126 @@
+// @ts-check
 // The first page: circuit, curves, maps and a sentence, all at one step.
 
-class Formation {
+import { Circuit } from "./circuit.js";
+import { componentEdgeName } from "./circuit_words.js";
+import { Curves } from "./curves.js";
+import { Discovered } from "./discovered.js";
+import { highOn, html } from "./elements.js";
+import { Examples } from "./examples.js";
+import { chosenSeries, shortcutLines, splitSeries, strongestState } from "./formation_series.js";
+import { HeatMap } from "./heatmap.js";
+import { blocks, formationInWords, isComparison } from "./words.js";
+
+/** @import { Chosen } from "./formation_series.js" */
+/** @import { SplitData } from "./dataset.js" */
+/** @import { Context } from "./context.js" */
+
+export class Formation {
+  /**
+   * @param {Element} root
+   * @param {Context} context
+   */
   constructor(root, context) {
     this.context = context;
     this.data = context.data;
+    const { data } = this;
     context.select = (chosen) => this.select(chosen);
-    this.mapHeight = highOn(112);
+    context.edgeName = (edge) =>
+      data.discovered ? componentEdgeName(data, data.discovered, edge) : "";
+    context.chosen = strongestState(data, context.split);
     this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
     const main = html("div", { class: "formation-main" }, root);
-    const height = highOn(118) + highOn(116) + 112;
-    this.circuit = new Circuit(main, context, { height });
-    this.discovered = this.data.discovered ? new Discovered(this.circuit, context, { height }) : null;
-    const side = html("div", { class: "formation-side" }, main);
-    this.accuracy = new Curves(side, context, { className: "wide", height: highOn(118), ...this.accuracySeries() });
-    this.loss = new Curves(side, context, { title: "Loss per split", hint: "log scale", className: "small", height: highOn(116), scale: "log", series: this.splitSeries(this.data.metrics.loss) });
-    context.chosen = this.strongestState();
-    this.state = new Curves(side, context, { className: "small", height: highOn(116), ...this.stateSeries() });
+    this.circuit = new Circuit(main, context, highOn(118) + highOn(116) + 112);
+    const found = data.discovered;
+    this.discovered = found ? new Discovered(this.circuit, context, found) : null;
+    const side = html("div", { class: "formation-side" }, main),
+      small = { className: "small", height: highOn(116) };
+    const wide = { className: "wide", height: highOn(118) };
+    this.accuracy = new Curves(side, context, { ...wide, ...this.accuracySeries() });
+    const loss = { title: "Loss per split", hint: "log scale", scale: "log" };
+    this.loss = new Curves(side, context, { ...small, ...loss, ...this.lossSeries() });
+    this.state = new Curves(side, context, { ...small, ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
     this.heatMaps = this.makeMaps();
-    context.edgeName = (edge) => this.discovered.name(edge);
-    this.drawer = new Examples(root, context, this);
+    this.drawer = new Examples(root, context, [this.accuracy.parts.box, this.state.parts.box]);
     context.playhead.follow((index) => this.draw(index));
   }
 
-  get split() { return this.data.bySplit[this.context.split] || {}; }
+  /** @returns {SplitData | undefined} */
+  get split() {
+    return this.data.bySplit[this.context.split];
+  }
 
   accuracySeries() {
-    const baselines = (this.data.baselines || {})[this.context.split] || {};
-    const names = this.data.vocabulary.shortcuts;
-    const references = Object.entries(baselines).filter(([, v]) => v >= 0.005).map(([name, value]) => ({
-      value, colour: "baseline", name: `shortcut ${names[name] || name} ${percent(value)}`,
-      words: `An answerer that goes by ${names[name] || name} is right for ${percent(value)} of these questions.`,
-    })).sort((a, b) => b.value - a.value).slice(0, 2).map((r, i) => ({ ...r, dots: i > 0 }));
-    return { title: "Accuracy per split", hint: `shortcuts: on ${this.data.splitLabel(this.context.split)}`,
-      series: this.splitSeries(this.data.metrics.accuracy), references };
+    const { data } = this,
+      { split } = this.context;
+    return {
+      title: "Accuracy per split",
+      hint: `shortcuts: on ${data.splitLabel(split)}`,
+      series: splitSeries(data, data.metrics.accuracy, split),
+      references: shortcutLines(data, split),
+    };
   }
 
-  splitSeries(values) {
-    return this.data.splits.filter((s) => values[s.name]).map((s) => ({
-      name: s.label, colour: s.name, steps: this.data.metrics.step, values: values[s.name],
-      strong: s.name === this.context.split,
-    }));
-  }
-
-  strongestState() {
-    const { bridge } = this.split;
-    const middle = this.data.positions.length > 2 ? 1 : 0;
-    let best = { kind: "state", l: Math.floor(this.data.layers / 2), p: middle }, most = -1;
-    for (let l = 1; bridge && l < this.data.layers; l++) {
-      const value = bridge.at(this.context.playhead.steps.length - 1, 0, l, middle);
-      if (value !== null && value > most) { most = value; best = { kind: "state", l, p: middle }; }
-    }
-    return best;
+  lossSeries() {
+    return { series: splitSeries(this.data, this.data.metrics.loss, this.context.split) };
   }
 
   stateSeries() {
-    const { l, p, kind, edge } = this.context.chosen;
-    const { lens, tracing, bridge, moved } = this.split;
-    const steps = this.context.playhead.steps;
-    const over = (name, colour, measure, ...at) => ({
-      name, colour, steps, values: steps.map((_, i) => measure.at(i, ...at)),
-      low: measure.low ? steps.map((_, i) => measure.low.at(i, ...at)) : null,
-      high: measure.high ? steps.map((_, i) => measure.high.at(i, ...at)) : null,
-    });
-    const series = [];
-    if (kind === "found") {
-      if (this.split.discovered) series.push(over("share of a token's effect", "edge", this.split.discovered.strength, edge));
-      return { title: "Edge over training", hint: this.discovered.name(edge), series };
-    }
-    const position = this.data.positions[p].short;
-    if (kind === "moved") {
-      if (moved) series.push(over("handed on", "edge", moved, l, p));
-      return { title: `Edge from ${position}, block ${l + 1}`, hint: "over training", series };
-    }
-    const layer = kind === "through" ? l + 1 : l;
-    if (tracing) series.push(over("causal effect", "edge", tracing, layer, p));
-    if (bridge) series.push(over("bridge swap", "swap", bridge, 0, layer, p));
-    if (lens) {
-      const readable = this.data.targets.map((t, i) => over(`lens ${t.short}`, t.name, lens, i, layer, p));
-      series.push(...readable.filter((s) => Math.max(...s.values) >= 0.1));
-    }
-    return { title: `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`, hint: "", series };
+    return chosenSeries(this.data, this.context.split, this.context.chosen);
   }
 
   makeMaps() {
     const { data, context } = this;
     const rows = Array.from({ length: data.layers }, (_, l) => String(l));
     const columns = data.positions.map((p) => p.short);
-    const map = (title, colour, words, measure, prefix) => new HeatMap(this.maps, context, {
-      title, colour, rows, columns, height: this.mapHeight,
-      read: (index, l, p) => { const m = measure(this.split); return m ? m.at(index, ...prefix, l, p) : null; },
-      words: (index, l, p) => {
-        const m = measure(this.split);
-        return m ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${m.inWords(index, ...prefix, l, p)}.` : "This analysis has not been run for this split.";
-      },
-      pick: (l, p) => this.select({ kind: "state", l, p }),
-    });
-    const lens = data.targets.map((t, i) => map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, (s) => s.lens, [i]));
-    const tracing = map("Causal tracing", "edge", "Share of answers that change when the state is swapped for another question's", (s) => s.tracing, []);
+    /**
+     * @param {string} title
+     * @param {string} colour
+     * @param {string} words
+     * @param {"lens" | "tracing" | "bridge"} kind
+     * @param {number[]} first Where in the measure the map is.
+     */
+    const map = (title, colour, words, kind, ...first) =>
+      new HeatMap(this.maps, context, {
+        title,
+        colour,
+        rows,
+        columns,
+        height: highOn(112),
+        read: (index, l, p) => this.split?.[kind]?.at(index, ...first, l, p) ?? null,
+        words: (index, l, p) => {
+          const value = this.split?.[kind]?.inWords(index, ...first, l, p);
+          return value
+            ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${value}.`
+            : "This analysis has not been run for this split.";
+        },
+        pick: (l, p) => this.select({ kind: "state", l, p }),
+      });
+    const lens = data.targets.map((t, i) =>
+      map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, "lens", i),
+    );
+    const tracing = map(
+      "Causal tracing",
+      "edge",
+      "Share of answers that change when the state is swapped for another question's",
+      "tracing",
+    );
     if (isComparison(data)) return [...lens, tracing];
-    return [...lens, tracing,
-      map("Bridge swap", "swap", "Share of answers that become those of the other bridge", (s) => s.bridge, [0])];
+    return [
+      ...lens,
+      tracing,
+      map(
+        "Bridge swap",
+        "swap",
+        "Share of answers that become those of the other bridge",
+        "bridge",
+        0,
+      ),
+    ];
   }
 
+  /** @param {Chosen} chosen */
   select(chosen) {
     this.context.chosen = chosen;
     this.state.replace(this.stateSeries());
@@ -112,15 +130,18 @@ class Formation {
 
   splitChanged() {
     this.accuracy.replace(this.accuracySeries());
-    this.loss.replace({ series: this.splitSeries(this.data.metrics.loss) });
+    this.loss.replace(this.lossSeries());
     this.state.replace(this.stateSeries());
     this.drawer.refresh();
   }
 
+  /** @param {number} width */
   build(width) {
     this.context.root.classList.toggle("narrow", width < 1100);
-    const gap = 10, pad = 18;
-    const left = Math.round(width * 0.45), right = width - left - gap;
+    const gap = 10,
+      pad = 18;
+    const left = Math.round(width * 0.45),
+      right = width - left - gap;
     this.circuit.build(left - pad);
     if (this.discovered) this.discovered.build(left - pad);
     this.accuracy.build(right - pad);
@@ -131,75 +152,13 @@ class Formation {
     this.draw(this.context.playhead.index);
   }
 
+  /** @param {number} index */
   draw(index) {
-    this.sentence.textContent = formationInWords(this.data, this.context.split, index, this.context.playhead.step);
-  }
-}
-
-// The examples behind a state or an edge: which questions change their answer there.
-class Examples {
-  constructor(root, context, { accuracy, state }) {
-    this.context = context;
-    this.above = [accuracy.parts.box, state.parts.box];
-    this.box = html("aside", { class: "drawer", "aria-label": "Examples" }, root);
-    const head = html("div", { class: "panel-head" }, this.box);
-    this.title = html("h3", {}, head);
-    const close = html("button", { class: "close", "aria-label": "Close examples", text: "×" }, head);
-    close.onclick = () => this.close();
-    this.list = html("ol", {}, this.box);
-    this.ofEdge = new EdgeQuestions(this, context);
-    context.playhead.follow(() => this.refresh());
-  }
-
-  open(chosen) {
-    this.chosen = chosen;
-    this.box.classList.add("open");
-    this.place(chosen.kind === "found");
-    this.refresh();
-  }
-
-  close() {
-    this.chosen = null;
-    this.box.classList.remove("open");
-  }
-
-  // The questions of an edge leave its course over training to be seen below them.
-  place(above) {
-    const [first, last] = this.above.map((box) => box.offsetTop);
-    setAttributes(this.box, { style: above ? `top: ${first}px; height: ${last - first - 6}px` : null });
-  }
-
-  changed(index, i, split) {
-    const { kind, l, p } = this.chosen;
-    if (kind === "moved") return split.flips.at(index, l, p, i) && !split.flips.at(index, l + 1, p, i);
-    return split.flips.at(index, kind === "through" ? l + 1 : l, p, i);
-  }
-
-  refresh() {
-    if (!this.chosen || this.ofEdge.show(this.chosen)) return;
-    const split = this.context.data.bySplit[this.context.split];
-    const { kind, l, p } = this.chosen;
-    const position = this.context.data.positions[p].label;
-    const index = this.context.playhead.index;
-    if (!split || !split.flips || !split.examples || split.tracing.at(index, l, p) === null) {
-      this.title.textContent = "No examples kept here: run `hopscope analyze` for this run.";
-      this.list.replaceChildren();
-      return;
-    }
-    const rows = split.examples.map((text, i) => {
-      const wrong = !split.right.at(index, i), drawn = Boolean(split.drawn.at(p, i));
-      return { text, wrong, drawn, changed: !wrong && drawn && Boolean(this.changed(index, i, split)) };
-    });
-    const count = rows.filter((row) => row.changed).length, right = rows.filter((row) => row.drawn && !row.wrong).length;
-    this.title.textContent = kind === "moved"
-      ? `${position}, block ${l + 1}: ${count} of ${right} right answers stop depending on this position`
-      : `${position}, ${blocks(kind === "through" ? l + 1 : l)}: ${count} of ${right} right answers change when swapped, by at least one of the swaps tried`;
-    rows.sort((a, b) => b.changed - a.changed || a.wrong - b.wrong);
-    this.list.replaceChildren(...rows.slice(0, 80).map((row) => {
-      const item = html("li", { class: row.changed ? "changed" : "kept" });
-      html("span", { class: "verdict", text: row.changed ? "changes" : row.wrong ? "wrong anyway" : row.drawn ? "stays" : "no swap found" }, item);
-      item.append(row.text);
-      return item;
-    }));
+    this.sentence.textContent = formationInWords(
+      this.data,
+      this.context.split,
+      index,
+      this.context.playhead.step,
+    );
   }
 }

@@ -1,23 +1,48 @@
+// @ts-check
 // The patching lab: a grid whose cells are chosen by clicking, and the answers before and after.
 
-class LabView {
-  constructor(root, context) {
+import { highOn, html, panel, setAttributes, svg } from "./elements.js";
+import { HeatMap } from "./heatmap.js";
+import { shortened } from "./names.js";
+import { percent } from "./numbers.js";
+import { Grid } from "./packed.js";
+
+/** @import { Context } from "./context.js" */
+/** @import { Lab, LabAnswer } from "./payload.js" */
+
+export class LabView {
+  /**
+   * @param {Element} root
+   * @param {Context} context
+   * @param {Lab} lab
+   */
+  constructor(root, context, lab) {
     this.context = context;
-    this.lab = context.data.lab;
+    this.lab = lab;
     this.effect = new Grid(this.lab.effect);
     const main = html("div", { class: "lab-row" }, root);
     const chosen = new Set(this.lab.cells.map(([l, p]) => `${l},${p}`));
     this.grid = new HeatMap(main, context, {
-      title: `Write the donor's ${this.lab.component}`, hint: "click cells to choose them",
-      height: highOn(300), colour: "swap", rows: this.lab.rows, columns: this.lab.positions,
+      title: `Write the donor's ${this.lab.component}`,
+      hint: "click cells to choose them",
+      height: highOn(300),
+      colour: "swap",
+      rows: this.lab.rows,
+      columns: this.lab.positions,
       read: (_, l, p) => this.effect.at(l, p),
-      words: (_, l, p) => `With only this cell written (layer ${l}, ${this.lab.positions[p]}), ${this.lab.target} gets ${percent(this.effect.at(l, p))}. Click to ${chosen.has(`${l},${p}`) ? "leave it out" : "write it"}.`,
+      words: (_, l, p) =>
+        `With only this cell written (layer ${l}, ${lab.positions[p]}), ` +
+        `${lab.target} gets ${percent(this.effect.at(l, p))}. ` +
+        `Click to ${chosen.has(`${l},${p}`) ? "leave it out" : "write it"}.`,
       outlined: (l, p) => chosen.has(`${l},${p}`),
       pick: (l, p) => {
         const cell = `${l},${p}`;
         if (!chosen.delete(cell)) chosen.add(cell);
         this.grid.draw(0);
-        context.send("pick", [...chosen].map((text) => text.split(",").map(Number)));
+        context.send(
+          "pick",
+          [...chosen].map((text) => text.split(",").map(Number)),
+        );
       },
     });
     this.before = new LabAnswers(main, context, "Before", this.lab.before);
@@ -26,8 +51,10 @@ class LabView {
 
   splitChanged() {}
 
+  /** @param {number} width */
   build(width) {
-    const gap = 10, pad = 18;
+    const gap = 10,
+      pad = 18;
     const widths = [0.4, 0.3, 0.3].map((share) => Math.floor((width - 2 * gap) * share));
     [this.grid, this.before, this.after].forEach((part, i) => {
       part.parts.box.style.width = `${widths[i]}px`;
@@ -37,23 +64,58 @@ class LabView {
 }
 
 class LabAnswers {
+  /**
+   * @param {Element} parent
+   * @param {Context} context
+   * @param {string} title
+   * @param {LabAnswer[]} rows
+   */
   constructor(parent, context, title, rows) {
-    Object.assign(this, { context, rows });
+    this.context = context;
+    this.rows = rows;
     this.parts = panel(parent, "answers", title, "");
     this.canvas = svg("svg", { height: highOn(300) }, this.parts.body);
   }
 
+  /** @param {number} width */
   build(width) {
     const { palette, tooltip } = this.context;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
-    const high = highOn(300) / 7, left = Math.round(width * 0.46), room = width - left - 46;
+    const high = highOn(300) / 7,
+      left = Math.round(width * 0.46),
+      room = width - left - 46;
     this.rows.forEach((row, i) => {
-      const y = i * high, size = Math.max(1, room * row.share);
-      const name = svg("text", { x: left - 8, y: y + high / 2 + 4, "text-anchor": "end", class: "number strong", fill: palette.grey(1),
-        text: (row.mark ? `${row.mark} ` : "") + shortened(row.name, left - 30) }, this.canvas);
-      svg("rect", { x: left, y: y + 6, height: high - 12, width: size, rx: 3, fill: palette.of(row.kind) }, this.canvas);
-      svg("text", { x: left + size + 5, y: y + high / 2 + 4, class: "number", fill: palette.grey(0.9), text: percent(row.share) }, this.canvas);
+      const y = i * high,
+        size = Math.max(1, room * row.share);
+      const name = svg(
+        "text",
+        {
+          x: left - 8,
+          y: y + high / 2 + 4,
+          "text-anchor": "end",
+          class: "number strong",
+          fill: palette.grey(1),
+          text: (row.mark ? `${row.mark} ` : "") + shortened(row.name, left - 30),
+        },
+        this.canvas,
+      );
+      svg(
+        "rect",
+        { x: left, y: y + 6, height: high - 12, width: size, rx: 3, fill: palette.of(row.kind) },
+        this.canvas,
+      );
+      svg(
+        "text",
+        {
+          x: left + size + 5,
+          y: y + high / 2 + 4,
+          class: "number",
+          fill: palette.grey(0.9),
+          text: percent(row.share),
+        },
+        this.canvas,
+      );
       tooltip.on(name, () => `${row.name}: ${(100 * row.share).toFixed(2)}%`);
     });
   }

@@ -1,96 +1,44 @@
+// @ts-check
 // The one position in training that everything on a page follows.
 
-const AXES = { step: "step", log: "log step", accuracy: "ID accuracy", loss: "ID loss" };
-const SPEEDS = [2, 5, 10, 20];  // checkpoints per second
+import { nearestIndex } from "./layout.js";
+import { clamp } from "./numbers.js";
 
-// Where a step lies between 0 and 1, by any of the four axes. Accuracy and loss go up and down,
-// a time axis must not: they are replaced by the best value so far, plus a sliver of time so
-// that no two checkpoints coincide.
-class Axis {
-  constructor(steps, metrics) {
-    this.first = steps[0];
-    this.last = Math.max(steps[steps.length - 1], metrics.step.at(-1) ?? 0, this.first + 1);
-    this.knots = [...new Set([...steps, ...metrics.step])].sort((a, b) => a - b);
-    const positive = this.knots.find((step) => step > 0) || 1;
-    this.offset = Math.max(positive / 2, this.last / 2000);
-    this.mode = "step";
-    this.progress = {
-      accuracy: this.bestSoFar(metrics.step, metrics.accuracy.id_test, (v) => v),
-      loss: this.bestSoFar(metrics.step, metrics.loss.id_test, (v) => -Math.log(Math.max(v, 1e-6))),
-    };
-  }
-
-  bestSoFar(steps, values, transform) {
-    if (!values) return null;
-    let best = -Infinity;
-    const points = [];
-    values.forEach((value, i) => {
-      if (value !== null) best = Math.max(best, transform(value));
-      if (best > -Infinity) points.push([steps[i], best]);
-    });
-    if (points.length < 2 || points.at(-1)[1] === points[0][1]) return null;
-    return points;
-  }
-
-  available(mode) { return mode === "step" || mode === "log" || Boolean(this.progress[mode]); }
-
-  linear(step) { return (step - this.first) / (this.last - this.first); }
-
-  place(step) {
-    if (this.mode === "log") {
-      const log = (s) => Math.log(s - this.first + this.offset);
-      return (log(step) - log(this.first)) / (log(this.last) - log(this.first));
-    }
-    const points = this.progress[this.mode];
-    if (this.mode === "step" || !points) return this.linear(step);
-    return 0.9 * this.interpolate(points, step) + 0.1 * this.linear(step);
-  }
-
-  interpolate(points, step) {
-    const low = points[0][1], span = points.at(-1)[1] - low;
-    if (step <= points[0][0]) return 0;
-    let i = points.findIndex(([s]) => s >= step);
-    if (i < 0) return 1;
-    const [s0, v0] = points[i - 1], [s1, v1] = points[i];
-    return (v0 + ((v1 - v0) * (step - s0)) / (s1 - s0) - low) / span;
-  }
-
-  ticks() {
-    if (this.mode === "log") {
-      const powers = [];
-      for (let p = 10; p <= this.last; p *= 10) {
-        if (p > this.first + this.offset) powers.push(p, 2 * p, 5 * p);
-      }
-      return [this.first, ...powers.filter((p) => p <= this.last)];
-    }
-    const rough = (this.last - this.first) / 6;
-    const scale = 10 ** Math.floor(Math.log10(rough));
-    const unit = [1, 2, 5, 10].map((m) => m * scale).find((m) => m >= rough);
-    const ticks = [];
-    for (let t = Math.ceil(this.first / unit) * unit; t <= this.last; t += unit) ticks.push(t);
-    if (this.last - ticks.at(-1) > unit / 3) ticks.push(this.last);
-    return ticks;
-  }
-}
+export const SPEEDS = [2, 5, 10, 20]; // checkpoints per second
 
 // Holds the index of the current checkpoint, plays, and tells panels at most once per frame.
-class Playhead {
+export class Playhead {
+  /**
+   * @param {number[]} steps
+   * @param {number} index
+   * @param {(step: number) => void} settled Called when the movement has come to rest.
+   */
   constructor(steps, index, settled) {
     this.steps = steps;
     this.index = clamp(index, 0, steps.length - 1);
     this.settled = settled;
+    /** @type {((index: number) => void)[]} */
     this.panels = [];
     this.drawn = 0;
     this.speed = 10;
+    /** @type {object | null} */
     this.playing = null;
+    /** @type {number | null} */
     this.frame = null;
-    this.timer = null;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
   }
 
-  get step() { return this.steps[this.index]; }
+  get step() {
+    return this.steps[this.index];
+  }
 
-  follow(draw) { this.panels.push(draw); }
+  /** @param {(index: number) => void} draw */
+  follow(draw) {
+    this.panels.push(draw);
+  }
 
+  /** @param {number} index */
   to(index, fromUser = true) {
     const wanted = clamp(Math.round(index), 0, this.steps.length - 1);
     if (wanted === this.index) return;
@@ -114,19 +62,18 @@ class Playhead {
     this.timer = setTimeout(() => this.settled(this.step), 350);
   }
 
+  /** @param {number} step */
   nearest(step) {
-    let best = 0;
-    this.steps.forEach((s, i) => {
-      if (Math.abs(s - step) < Math.abs(this.steps[best] - step)) best = i;
-    });
-    return best;
+    return nearestIndex(this.steps, step);
   }
 
   play() {
     if (this.index === this.steps.length - 1) this.to(0);
-    const from = performance.now(), start = this.index;
+    const from = performance.now(),
+      start = this.index;
     const token = {};
     this.playing = token;
+    /** @param {number} now */
     const advance = (now) => {
       if (this.playing !== token) return;
       this.to(start + Math.floor(((now - from) / 1000) * this.speed));
@@ -143,14 +90,22 @@ class Playhead {
     this.redraw();
   }
 
-  toggle() { if (this.playing) this.pause(); else this.play(); }
+  toggle() {
+    if (this.playing) this.pause();
+    else this.play();
+  }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     const page = Math.max(1, Math.round(this.steps.length / 10));
+    /** @type {Record<string, number>} */
     const moves = {
-      ArrowLeft: this.index - 1, ArrowRight: this.index + 1,
-      PageDown: this.index - page, PageUp: this.index + page,
-      Home: 0, End: this.steps.length - 1,
+      ArrowLeft: this.index - 1,
+      ArrowRight: this.index + 1,
+      PageDown: this.index - page,
+      PageUp: this.index + page,
+      Home: 0,
+      End: this.steps.length - 1,
     };
     if (event.key === " ") this.toggle();
     else if (event.key in moves) {
@@ -163,6 +118,6 @@ class Playhead {
   stop() {
     this.playing = null;
     clearTimeout(this.timer);
-    cancelAnimationFrame(this.frame);
+    if (this.frame !== null) cancelAnimationFrame(this.frame);
   }
 }

@@ -1,13 +1,28 @@
+// @ts-check
 // What the model does at this step, in one or two plain sentences.
 
-const READABLE = 0.5;  // mean reciprocal rank from which a name counts as readable
-const CAUSAL = 0.5;    // share of questions from which a swap counts as effective
-const PARTLY = 0.15;   // and from which it counts as having some effect
+import { percent, two } from "./numbers.js";
 
-function blocks(count) {
+/** @import { RunData, SplitData } from "./dataset.js" */
+/** @import { Measure } from "./packed.js" */
+
+const READABLE = 0.5; // mean reciprocal rank from which a name counts as readable
+const CAUSAL = 0.5; // share of questions from which a swap counts as effective
+const PARTLY = 0.15; // and from which it counts as having some effect
+
+/** @param {number} count */
+export function blocks(count) {
   return count === 0 ? "in the embedding" : `after ${count} block${count > 1 ? "s" : ""}`;
 }
 
+/**
+ * The first layer at which a name is readable, or the one at which it nearly is.
+ * @param {Measure} lens
+ * @param {number} index
+ * @param {number} target
+ * @param {number} position
+ * @param {number} layers
+ */
 function firstReadable(lens, index, target, position, layers) {
   let best = { layer: 0, value: -1 };
   for (let layer = 0; layer < layers; layer++) {
@@ -19,67 +34,118 @@ function firstReadable(lens, index, target, position, layers) {
   return { ...best, readable: false };
 }
 
+/**
+ * @param {RunData} data
+ * @param {string} split
+ * @param {number} step
+ */
 function behaviourInWords(data, split, step) {
-  const trained = data.accuracyAt("train_inferred", step), tested = data.accuracyAt("id_test", step);
+  const trained = data.accuracyAt("train_inferred", step),
+    tested = data.accuracyAt("id_test", step);
   const shown = data.accuracyAt(split, step);
   const shortcut = data.bestBaseline(split);
   if (trained === null && shown === null) return "";
   let words;
-  if ((trained ?? 0) < 0.9) words = `The model answers ${percent(trained)} of the compositions it is trained on`;
-  else if ((tested ?? 0) < 0.95) words = `The model knows what it is trained on (${percent(trained)}), yet answers only ${percent(tested)} of unseen ID questions`;
+  if ((trained ?? 0) < 0.9)
+    words = `The model answers ${percent(trained)} of the compositions it is trained on`;
+  else if ((tested ?? 0) < 0.95)
+    words =
+      `The model knows what it is trained on (${percent(trained)}), ` +
+      `yet answers only ${percent(tested)} of unseen ID questions`;
   else words = `The model generalizes: ${percent(tested)} of unseen ID questions are right`;
   if (shown === null) return `${words}. `;
   // The split that is looked at is named with its own number: the words before may be on others.
   words += `. ${data.splitLabel(split)}: ${percent(shown)}`;
   if (shortcut) {
-    const relation = shown > shortcut.value + 0.05 ? "more than" : shown < shortcut.value - 0.05 ? "less than" : "about what";
+    const relation =
+      shown > shortcut.value + 0.05
+        ? "more than"
+        : shown < shortcut.value - 0.05
+          ? "less than"
+          : "about what";
     words += `, ${relation} the best shortcut reaches there (${percent(shortcut.value)})`;
   }
   return `${words}. `;
 }
 
-function dependenceInWords(share, where) {
+/**
+ * @param {number} share
+ * @param {string} where
+ * @param {boolean} named Whether no words before say what "it" is.
+ */
+function dependenceInWords(share, where, named) {
+  const it = named ? "the bridge entity" : "it";
   const effect = `swapping it ${where} changes ${percent(share)} of answers as it should`;
-  if (share >= CAUSAL) return `the answer is computed from it: ${effect}`;
-  if (share >= PARTLY) return `the answer is in part computed from it: ${effect}`;
-  return `the answer is not yet computed from it: ${effect}`;
+  if (share >= CAUSAL) return `the answer is computed from ${it}: ${effect}`;
+  if (share >= PARTLY) return `the answer is in part computed from ${it}: ${effect}`;
+  return `the answer is not yet computed from ${it}: ${effect}`;
 }
 
 // A comparison looks up two values instead of one bridge.
-function isComparison(data) { return data.targets[0].name === "value_1"; }
+/** @param {RunData} data */
+export function isComparison(data) {
+  return data.targets[0]?.name === "value_1";
+}
 
+/**
+ * @param {RunData} data
+ * @param {Measure | null} lens
+ * @param {number} index
+ */
 function lookUpsInWords(data, lens, index) {
   if (!lens) return "";
   const words = ["first", "second"].map((nth, i) => {
     const found = firstReadable(lens, index, i, i + 1, data.layers);
-    return found.readable ? `the ${nth} value can be read at the ${nth} entity ${blocks(found.layer)} (MRR ${two(found.value)})`
-      : `the ${nth} value cannot be read at the ${nth} entity (MRR at most ${two(found.value)})`;
-  }).join("; ");
-  return `${words[0].toUpperCase()}${words.slice(1)}.`;
+    return readingInWords(`the ${nth} value`, `the ${nth} entity`, found);
+  });
+  return `${capital(words.join("; "))}.`;
 }
 
-function mechanismInWords(data, splitData, index) {
-  if (isComparison(data)) return lookUpsInWords(data, splitData.lens, index);
-  const { lens, bridge } = splitData;
+/**
+ * @param {string} what
+ * @param {string} where
+ * @param {ReturnType<typeof firstReadable>} found
+ */
+function readingInWords(what, where, { layer, value, readable }) {
+  return readable
+    ? `${what} can be read at ${where} ${blocks(layer)} (MRR ${two(value)})`
+    : `${what} cannot be read at ${where} (MRR at most ${two(value)})`;
+}
+
+/** @param {string} text */
+function capital(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
+
+/**
+ * @param {RunData} data
+ * @param {SplitData | undefined} split
+ * @param {number} index
+ */
+function mechanismInWords(data, split, index) {
+  const { lens, bridge } = split ?? {};
+  if (isComparison(data)) return lookUpsInWords(data, lens ?? null, index);
   const middle = data.positions.length > 2 ? 1 : 0;
-  let words = "";
+  const words = [];
   if (lens) {
     const found = firstReadable(lens, index, 0, middle, data.layers);
-    words = found.readable
-      ? `The bridge entity can be read at the first-relation position ${blocks(found.layer)} (MRR ${two(found.value)})`
-      : `The bridge entity cannot be read at the first-relation position (MRR at most ${two(found.value)})`;
+    words.push(readingInWords("the bridge entity", "the first-relation position", found));
   }
-  if (bridge) {
-    let best = { layer: 0, value: -1 };
-    for (let layer = 0; layer < data.layers; layer++) {
-      const value = bridge.at(index, 0, layer, middle);
-      if (value !== null && value > best.value) best = { layer, value };
-    }
-    if (best.value >= 0) words += `; ${dependenceInWords(best.value, blocks(best.layer))}`;
+  let best = { layer: 0, value: -1 };
+  for (let layer = 0; bridge && layer < data.layers; layer++) {
+    const value = bridge.at(index, 0, layer, middle);
+    if (value !== null && value > best.value) best = { layer, value };
   }
-  return words ? `${words}.` : "";
+  if (best.value >= 0) words.push(dependenceInWords(best.value, blocks(best.layer), !lens));
+  return words.length ? `${capital(words.join("; "))}.` : "";
 }
 
-function formationInWords(data, split, index, step) {
+/**
+ * @param {RunData} data
+ * @param {string} split
+ * @param {number} index
+ * @param {number} step
+ */
+export function formationInWords(data, split, index, step) {
   return behaviourInWords(data, split, step) + mechanismInWords(data, data.bySplit[split], index);
 }

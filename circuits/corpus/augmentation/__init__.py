@@ -3,7 +3,7 @@
 1. The goal is a number of inferred facts (phi per ID fact, plus those held out), or a least phi_r
    for every relation, or the sizes of a preset.
 2. Stages, in the recipe's order, add facts until it is reached: true facts that the source holds
-   back, objects for empty slots of the type that the relation has, new entities.
+   back, type-consistent objects for empty slots, new entities.
 3. With `correct_share`, part of the true additions is made false by exchanging objects, which
    leaves all counts as they were.
 

@@ -1,4 +1,4 @@
-"""Candidates for addition, and the shortest beginning of a list of them that reaches a goal."""
+"""Candidates for addition, and the shortest prefix of a list of them that reaches a goal."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def slot_keys(graph: KnowledgeGraph, facts: Int[np.ndarray, "n k"]) -> Int[np.nd
 
 
 def adding(graph: KnowledgeGraph, facts: Facts) -> KnowledgeGraph:
-    """The graph with facts added, each as true or false by what the source knows."""
+    """The graph with facts added, each marked true or false by the source's knowledge."""
     return graph.adding(facts, np.where(graph.known_true(facts), ADDED_TRUE, ADDED_FALSE))
 
 
 def with_objects(
     slots: Int[np.ndarray, "n 2"], types: EntityTypes, rules: Rules, draw: np.random.Generator
 ) -> Facts:
-    """Slots with uniformly drawn allowed objects of their type; slots without one go."""
+    """Slots with uniformly drawn allowed objects of their type; slots without one are dropped."""
     objects = np.full(len(slots), -1)
     for relation in np.unique(slots[:, 1]):
         candidates = types.objects(relation)
@@ -49,7 +49,7 @@ def with_objects(
             objects[open_slots] = _drawn(slots[open_slots, 0], candidates, rules, draw)
             tried = np.column_stack([slots[open_slots], objects[open_slots]])
             open_slots = open_slots[(tried[:, 2] >= 0) & ~rules.allow(tried)]
-        for slot in open_slots:  # few are left: those with hardly an allowed object
+        for slot in open_slots:  # few are left: those with hardly any allowed object
             every = np.column_stack([np.tile(slots[slot], (len(candidates), 1)), candidates])
             left = candidates[rules.allow(every)]
             objects[slot] = draw.choice(left) if len(left) else -1
@@ -74,9 +74,9 @@ def _drawn(
 
 
 def shortest(graph: KnowledgeGraph, candidates: Facts, goal: Goal, rules: Rules) -> Stage:
-    """Add the shortest beginning of the candidates that reaches the goal, or all of them.
+    """Add the shortest prefix of the candidates that reaches the goal, or all of them.
 
-    Found by doubling and halving, so it is the shortest only where more facts never do harm.
+    Found by doubling and halving, so it is the shortest only if more facts never do harm.
     """
 
     def reached(count: int) -> bool:

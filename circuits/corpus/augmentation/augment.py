@@ -20,9 +20,9 @@ from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.recipes.schema import AugmentationSection, SplitsSection
 
-_STREAM = 1000  # apart from the streams of the splits, which have the same seed
+_STREAM = 1000  # keeps these streams apart from those of the splits, which have the same seed
 _DRAWS = 20
-"""False facts are drawn again, so many times at most, where they leave too few paths for phi."""
+"""The most times that false facts are redrawn if they leave too few paths for phi."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +46,14 @@ def augment(
     """Add facts until the section's goal is reached.
 
     Args:
-        graph: What the source gave.
+        graph: The source's graph.
         section: The recipe's [augmentation].
         seed: The recipe's seed.
         splits: The recipe's [splits]: how many inferred facts will be held out, and which task.
 
     Raises:
-        HopscopeError: if phi cannot be reached (with the highest that can), or correct_share
-            asks for more true facts than are held back.
+        HopscopeError: if phi cannot be reached (the error names the highest that can), or
+            correct_share asks for more true facts than are held back.
     """
     splits = splits or SplitsSection()
     base, goal = starting_point(graph, section, splits, seed)
@@ -94,7 +94,7 @@ def augment(
 def _types_used(
     base: KnowledgeGraph, progress: _Progress, notes: list[str]
 ) -> list[dict[str, Any]]:
-    """The types that additions kept to, if any did; a warning where they say little."""
+    """The types that additions respected, if there were any, and a warning if types say little."""
     if not progress.added.get("densify") and not progress.added.get("new_entities"):
         return []
     types = progress.rules.types(base)
@@ -123,8 +123,8 @@ def _give_up_on(densest: KnowledgeGraph, goal: Goal) -> tuple[Goal, dict[str, st
     """The goal without the relations that stay below `least_phi_r`, and the reason for each.
 
     Judged with everything added that the modes can add. phi_r need not rise with every fact, so a
-    relation may be given up that a clever choice of additions could have lifted; one that turns
-    out to be lifted in the end is not reported.
+    relation may be given up although a clever choice of additions could have lifted it. A relation
+    that reaches `least_phi_r` after all is not reported.
     """
     subject, relation, obj = densest.facts.T
     n = len(densest.entities)
@@ -145,7 +145,7 @@ def _give_up_on(densest: KnowledgeGraph, goal: Goal) -> tuple[Goal, dict[str, st
 
 
 def _settle_for_less(densest: KnowledgeGraph, section: AugmentationSection, goal: Goal) -> str:
-    """A note on a graph that has enough to train but too little to hold out; refuse any other."""
+    """A note if the graph has enough to train but too little to hold out; else an error."""
     highest = goal.highest_phi(densest)
     shown = np.floor(1000 * highest) / 1000
     facts_id = capacity(densest, goal.splits, goal.seed).facts_id
@@ -166,7 +166,7 @@ def _settle_for_less(densest: KnowledgeGraph, section: AugmentationSection, goal
 
 
 def _remedies(densest: KnowledgeGraph, section: AugmentationSection, goal: Goal) -> list[str]:
-    """What may be changed so that the goal is reached."""
+    """What the user may change to reach the goal."""
     by_preset = "set augmentation.phi in place of the preset"
     remedies = ["lower augmentation.phi" if goal.phi is not None else by_preset]
     room = goal.splits.id_test_items - goal.shortfall(densest)
@@ -212,9 +212,9 @@ def _with_false(
     n_true: int,
     draw: np.random.Generator,
 ) -> tuple[KnowledgeGraph, list[str]]:
-    """(graph, notes): all but so many of the rows made false.
+    """(graph, notes): all but `n_true` of the rows made false.
 
-    Where objects had to be drawn anew the number of paths changes a little.
+    The number of paths changes a little if objects had to be drawn anew.
     """
     done = progress.graph
     rows = np.sort(draw.permutation(true_rows)[n_true:])

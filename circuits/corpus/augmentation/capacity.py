@@ -1,7 +1,7 @@
-"""How many inferred facts a graph allows to be trained: what augmentation aims at.
+"""How many inferred facts of a graph can be trained: what augmentation aims at.
 
-Counts only, nothing is enumerated. The ID/OOD division is the one that the splits will draw for
-the very same graph, so what is counted here is what is found there.
+Counts only, nothing is enumerated. The ID/OOD division is the one that the splits will draw for the
+same graph, so the counts here hold there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Capacity:
     facts_id: int
     """ID facts; for comparisons those of the compared attributes."""
     inferred: int
-    """Unambiguous inferred facts of ID facts alone: the pool and all that is held out of it."""
+    """Unambiguous inferred facts over ID facts only: the pool and everything held out of it."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Goal:
     growth: float = 2.0
     """How many times the fewest facts `densify` may add to spread them."""
     ignore: tuple[int, ...] = ()
-    """Relations whose phi_r is not waited for, because it cannot be reached."""
+    """Relations that cannot reach `least_phi_r` and are not held to it."""
 
     @property
     def asks_for_phi(self) -> bool:
-        """Whether a number of trained inferred facts is asked for."""
+        """Whether the goal is a number of trained inferred facts."""
         return self.phi is not None or self.trained is not None
 
     def reached(self, graph: KnowledgeGraph) -> bool:
@@ -62,11 +62,11 @@ class Goal:
         return not self.failing(graph)
 
     def wanted(self, facts_id: int) -> int:
-        """Trained inferred facts asked for, given the number of ID facts."""
+        """Trained inferred facts required, given the number of ID facts."""
         return self.trained or round((self.phi or 0.0) * facts_id)
 
     def shortfall(self, graph: KnowledgeGraph) -> int:
-        """Inferred facts that are missing; 0 or less if there are enough."""
+        """Missing inferred facts; 0 or less if there are enough."""
         now = capacity(graph, self.splits, self.seed)
         return self.wanted(now.facts_id) + self.held_out - now.inferred
 

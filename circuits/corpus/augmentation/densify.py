@@ -1,4 +1,4 @@
-"""Fill empty (entity, relation) slots with objects of the type that the relation has.
+"""Fill empty (entity, relation) slots with objects of the relation's type.
 
 1. *Even*: slots in random order, objects uniformly among those of the relation's type, which
    spreads them more than the source does. Taken if it reaches the goal while at most doubling the
@@ -101,8 +101,8 @@ def _around_core(
     """The core's own slots, then those of others that lead to it, with objects from the core.
 
     Slots that would crowd onto a few of the core come later than those that spread over it. With
-    `all_slots` the others follow, for a given number of facts has to be reached. Relations that no
-    entity of the core can be an object of take any object of their type.
+    `all_slots` the others follow, because a given number of facts has to be reached. A relation
+    whose objects cannot be in the core takes any object of its type.
     """
     in_core = np.zeros(len(graph.entities), bool)
     in_core[core] = True
@@ -120,10 +120,10 @@ def _around_core(
 def _fair(
     slots: Int[np.ndarray, "n 2"], targets: EntityTypes, n_core: int
 ) -> Bool[np.ndarray, " n"]:
-    """Mask of the slots that do not crowd onto the few objects that their relation has.
+    """Mask of the slots that do not crowd onto the few objects of their relation.
 
-    Relations that less than half of the core can be an object of may give each of these objects no
-    more than all such relations together would give everybody, if they led to all.
+    Some relations accept less than half of the core as objects. Each of those objects gets at most
+    as many facts as every object of the core would get if all such relations led to all of them.
     """
     fair = np.ones(len(slots), bool)
     n_objects = {r: len(targets.objects(r)) for r in np.unique(slots[:, 1]).tolist()}
@@ -136,7 +136,7 @@ def _fair(
 
 
 def _distance(stage: Stage, goal: Goal) -> float:
-    """How far a stage stays from the goal: 0 if it reaches it, comparable if it does not."""
+    """A stage's distance from the goal: 0 if it is reached, else a number to compare stages by."""
     short = goal.asks_for_phi and goal.shortfall(stage.graph) > 0
     failing = len(goal.failing(stage.graph))
     if not short and not failing:

@@ -1,12 +1,12 @@
 """Turn true additions false without changing the graph's statistics: the ablation dial.
 
-The same (entity, relation) slots are filled whatever the share of true facts. Among the slots that
+The same (entity, relation) slots are filled for every share of true facts. Among the slots that
 are to hold false facts, objects are only exchanged: within one relation, and within ID and OOD
 facts separately. So every entity keeps its in-degree per relation, and hence the number of paths,
-phi, phi_r of each relation and the number of trainable II paths stay exactly as they were. Where
-that leaves a fact true or breaks a rule, it is exchanged with a single other one, across ID and OOD
-if need be; only where a relation has too few different objects for that is another type-consistent
-object drawn (counted in the report).
+phi, phi_r of each relation and the number of trainable II paths stay exactly as they were. An
+object that stays true or breaks a rule is exchanged with a single other one, across ID and OOD if
+need be. Only if a relation has too few different objects for that, another type-consistent object
+is drawn (counted in the report).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Falsified:
     redrawn: int
     """Objects that could not come from an exchange."""
     kept_true: int
-    """Facts for which no false object is allowed at all."""
+    """Facts for which every false object is forbidden."""
 
 
 def falsify(
@@ -40,15 +40,15 @@ def falsify(
     rules: Rules,
     draw: np.random.Generator,
 ) -> Falsified:
-    """Give every fact an object that is not true of it, as the module says.
+    """Give every fact an object that is not true of it, by the module's procedure.
 
     Args:
-        graph: The graph that holds the facts, and knows what else is true.
+        graph: The graph that holds the facts, and records what else is true.
         facts: The ones to make false; each is known to be true.
         in_distribution: Which of them are ID.
-        types: Of the graph.
+        types: The graph's types.
         rules: What the false facts must obey.
-        draw: Makes all choices.
+        draw: Generator of all random choices.
     """
     false = facts.copy()
     group = facts[:, 1].astype(np.int64) * 2 + in_distribution
@@ -68,7 +68,7 @@ def falsify(
 
 
 def _wrong(false: Facts, graph: KnowledgeGraph, rules: Rules) -> Bool[np.ndarray, " n"]:
-    """Which facts are true after all, or not allowed."""
+    """Mask of the facts that are still true, or not allowed."""
     return graph.known_true(false) | ~rules.allow(false)
 
 
@@ -79,7 +79,7 @@ def _swap(
     in_distribution: Bool[np.ndarray, " n"],
     rules: Rules,
 ) -> bool:
-    """Exchange the object with a fact of the same relation such that both are right, if any."""
+    """Exchange objects with a fact of the same relation such that both are valid, if one exists."""
     if not _wrong(false[[row]], graph, rules)[0]:
         return True  # an earlier swap has settled it
     others = np.flatnonzero(false[:, 1] == false[row, 1])
@@ -95,7 +95,7 @@ def _swap(
 
 
 def exchanged(objects: Int[np.ndarray, " n"], draw: np.random.Generator) -> Int[np.ndarray, " n"]:
-    """The same objects, none in its own place if no object makes up more than half of them.
+    """The objects permuted; none keeps its value if no object makes up more than half of them.
 
     Sorted by (randomly renamed) object and turned by the size of the largest block, no block
     falls on itself.

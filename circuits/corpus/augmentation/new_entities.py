@@ -1,4 +1,4 @@
-"""New entities with every relation of their type, objects of one another and of old ones."""
+"""New entities that have every relation of their type, linked to each other and to old ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add_entities(
 ) -> Stage:
     """Add entities until the goal is reached.
 
-    They are modelled on old ones that are a bridge, or if there is none, on any subject.
+    They are modelled on old entities that are bridges or, without any, on any subject.
     """
     seed = int(draw.integers(2**32))
     types = rules.types(graph)
@@ -57,7 +57,7 @@ def _grow(
     like = draw.choice(templates, count)
     member = np.concatenate([types.member, types.member[:, like]], axis=1)
     grown_types = replace(types, member=member)
-    # Objects that have facts of their own continue the path; those of other types have none.
+    # Objects that have facts of their own continue the path; objects of other types end it.
     has_facts = np.zeros(member.shape[1], bool)
     has_facts[graph.facts[:, 0]] = has_facts[n_old:] = True
     grown_types = grown_types.preferring(has_facts)

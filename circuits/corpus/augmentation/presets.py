@@ -1,4 +1,4 @@
-"""Where augmentation starts and what it aims at, by recipe or by the sizes of *Wild*.
+"""The start and the goal of augmentation, from a recipe or the sizes of *Wild*.
 
 *Grokking in the Wild* (arXiv 2504.20752, Table 2):
 
@@ -11,10 +11,10 @@
    the most paths run through.
 2. Of these, the starting number is kept, for compositions such that they form the stated number
    of paths (or the nearest that exchanging facts leads to). The others are held back: they are the
-   true additions. Where the thinned source does not have paths enough, it is thinned to twice the
-   starting number instead, and what these true additions leave open is invented.
-   For comparisons any two facts make an inferred one, so 60 of them are no property of 120 facts;
-   how the paper came by them it does not say, and nothing here aims at that number.
+   true additions. If the thinned source has too few paths, it is thinned to twice the starting
+   number instead, and further additions are invented. For comparisons any two facts make an
+   inferred one, so 60 is not a property of 120 facts; the paper does not say how it arrived at 60,
+   and nothing here aims at it.
 3. Augmentation adds facts up to exactly the final number; exactly the stated number of inferred
    facts is trained.
 """
@@ -103,8 +103,8 @@ def starting_point(
 def densest_facts(graph: KnowledgeGraph, n_facts: int) -> Int[np.ndarray, " n_facts"]:
     """Rows of facts of the subjects that the most paths run through.
 
-    Subjects are taken away, a twentieth at a time, that lose the fewest paths per fact; the last
-    facts are taken away by the paths that they themselves are on.
+    Subjects that lose the fewest paths per fact are removed, a twentieth at a time; the last facts
+    are removed in the order of the paths that run through them.
     """
     facts, n = graph.facts, len(graph.entities)
     kept = ~graph.multi_valued
@@ -163,7 +163,7 @@ def sparse_start(
 
 
 def _everything_true(graph: KnowledgeGraph) -> KnowledgeGraph:
-    """The graph with its held-back facts put in."""
+    """The graph with its held-back facts added."""
     real = np.full(len(graph.held_back), PROVENANCES.index("real"))
     return graph.adding(graph.held_back, real) if len(real) else graph
 
@@ -171,7 +171,7 @@ def _everything_true(graph: KnowledgeGraph) -> KnowledgeGraph:
 def _compact(
     graph: KnowledgeGraph, start: Int[np.ndarray, " a"], held: Int[np.ndarray, " b"]
 ) -> KnowledgeGraph:
-    """The graph of some facts, others held back, without the names that neither uses."""
+    """The graph of some facts, with others held back and unused names dropped."""
     rest = np.ones(len(graph), bool)
     rest[start] = rest[held] = False
     return replace(

@@ -1,4 +1,4 @@
-"""What augmentation did, for people and as JSON."""
+"""What augmentation did, as a report for reading and as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class AugmentationReport:
     """phi before and after, what was added how, and what could not be reached."""
 
     phi_trained: float | None
-    """Trained inferred facts per ID fact that the splits are to draw; None: all."""
+    """Trained inferred facts per ID fact that the splits draw; None: all."""
     facts_before: int
     facts_after: int
     phi_before: float
@@ -34,12 +34,12 @@ class AugmentationReport:
     unreachable: dict[str, str] = field(default_factory=dict)
     """Relations whose phi_r cannot reach `least_phi_r`, with the reason."""
     types: list[dict[str, Any]] = field(default_factory=list)
-    """Types that invented facts kept to: subject_of, object_of, entities, examples."""
+    """Types that invented facts respect: subject_of, object_of, entities, examples."""
     notes: list[str] = field(default_factory=list)
 
     @property
     def facts_added(self) -> int:
-        """Facts that the source did not give."""
+        """Number of facts that are not from the source."""
         return sum(self.added.values())
 
     def to_json(self) -> dict[str, Any]:

@@ -23,18 +23,18 @@ class Rules:
     protected: dict[tuple[int, int], int]
     """Object by protected (subject, relation)."""
     rank: Float[np.ndarray, " n_entities"] | None
-    """Where given, facts may only be added from a lower to a higher rank."""
+    """If given, facts may only be added from a lower to a higher rank."""
     type_relation: str | None = None
     """Relation that states types; None: they are learned."""
     source: KnowledgeGraph | None = None
-    """What types are learned from: all that the source gave."""
+    """What types are learned from: everything that the source states."""
 
     def types(self, graph: KnowledgeGraph) -> EntityTypes:
-        """The types of this graph's entities, to which additions keep."""
+        """The types of this graph's entities, which additions respect."""
         return learn_types(graph, self.type_relation, self.source)
 
     def ranked_anew(self, graph: KnowledgeGraph) -> Rules:
-        """The same rules, with a rank (if there is one) that suits the facts of this graph."""
+        """The same rules, with the rank (if any) recomputed for the facts of this graph."""
         return self if self.rank is None else replace(self, rank=topological_rank(graph))
 
     def allow(self, facts: Facts) -> Bool[np.ndarray, " n"]:
@@ -45,7 +45,7 @@ class Rules:
         return allowed
 
     def keep_protected(self, facts: Facts) -> Bool[np.ndarray, " n"]:
-        """Mask of the facts that may be added as far as ranks do not matter."""
+        """Mask of the facts that may be added, ranks ignored."""
         allowed = facts[:, 0] != facts[:, 2]
         for (subject, relation), obj in self.protected.items():
             same_key = (facts[:, 0] == subject) & (facts[:, 1] == relation)
@@ -57,7 +57,7 @@ def read_rules(graph: KnowledgeGraph, protect: tuple[str, ...], acyclic: bool) -
     """Rules for a graph from what a recipe says.
 
     Raises:
-        HopscopeError: for a protected fact that is malformed or names what the graph lacks.
+        HopscopeError: if a protected fact is malformed or uses names that the graph lacks.
     """
     protected = {}
     for text in protect:
@@ -73,12 +73,12 @@ def read_rules(graph: KnowledgeGraph, protect: tuple[str, ...], acyclic: bool) -
 
 
 def topological_rank(graph: KnowledgeGraph) -> Float[np.ndarray, " n_entities"]:
-    """A rank that never falls along a fact, and is equal within what is a cycle already.
+    """A rank that never falls along a fact, and is equal within an existing cycle.
 
-    Facts added from a lower to a higher rank leave it valid, so they never close a cycle. Of the
-    facts that would close none alone it refuses some, but never all that could be added together:
-    whatever is added without a cycle follows some such rank. Which one is arbitrary where facts are
-    invented; true facts are asked one by one instead (`closing_no_cycle`).
+    Facts added from a lower to a higher rank leave it valid, so they never close a cycle. A rank
+    refuses some facts that would not close a cycle on their own, but every set of facts without a
+    cycle follows some rank. For invented facts the choice of rank is arbitrary; true facts are
+    tested one by one instead (`closing_no_cycle`).
     """
     n_parts, part = _cycles(graph.facts, len(graph.entities))
     edges = np.unique(part[graph.facts[:, [0, 2]]].reshape(-1, 2), axis=0)
@@ -96,10 +96,10 @@ def topological_rank(graph: KnowledgeGraph) -> Float[np.ndarray, " n_entities"]:
 
 
 def closing_no_cycle(graph: KnowledgeGraph, facts: Facts) -> Bool[np.ndarray, " n"]:
-    """Mask of the facts that close no cycle when they are added one after the other.
+    """Mask of the facts that can be added one after the other without closing a cycle.
 
-    A cycle that the graph has already is left, but no fact is added within it. Facts are asked
-    together, and by halves where some of them do harm.
+    An existing cycle stays, but no fact is added within it. Facts are tested together, and in
+    halves if some of them close a cycle.
     """
     taken = np.zeros(len(facts), bool)
     waiting = [np.arange(len(facts))]
@@ -113,12 +113,12 @@ def closing_no_cycle(graph: KnowledgeGraph, facts: Facts) -> Bool[np.ndarray, " 
         taken[batch] = False
         if len(batch) > 1:
             middle = len(batch) // 2
-            waiting += [batch[middle:], batch[:middle]]  # the first half is asked next
+            waiting += [batch[middle:], batch[:middle]]  # the first half is tested next
     return taken
 
 
 def _cycles(facts: Facts, n_entities: int) -> tuple[int, Int[np.ndarray, " n_entities"]]:
-    """Number of strongly connected components, and that of each entity."""
+    """Number of strongly connected components, and each entity's component."""
     ones = np.ones(len(facts), np.int8)
     links = sp.csr_array((ones, (facts[:, 0], facts[:, 2])), shape=(n_entities, n_entities))
     n_parts, part = connected_components(links, directed=True, connection="strong")

@@ -18,7 +18,7 @@ from circuits.recipes.schema import AugmentationMode
 def add_true_facts(
     graph: KnowledgeGraph, goal: Goal, rules: Rules, draw: np.random.Generator
 ) -> Stage:
-    """Add held-back true facts whose slot is empty; of several for a slot, one."""
+    """Add held-back true facts whose slot is empty, one per slot."""
     order = draw.permutation(len(graph.held_back))
     held = graph.held_back[order]
     key = slot_keys(graph, held)

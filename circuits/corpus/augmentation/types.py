@@ -1,16 +1,15 @@
-"""Types of entities: who may be the subject or the object of which relation.
+"""Types of entities: which may be the subject or the object of which relation.
 
-Everything that the source states is looked at, also what a preset or a policy leaves out: types are
-not facts, and a small beginning of a graph says too little about them.
+Types are learned from everything that the source states, including what a preset or a policy leaves
+out: types are not facts, and a small part of a graph says too little about them.
 
 1. Every relation has two roles, its subjects and its objects.
 2. Walk from a role to one of its entities and on to another role of that entity. Where two roles
    are of one type, one and two such steps lead from both to the same roles: their *profiles*, the
    sum of both distributions, have a cosine near 1. Wrong facts spread over all roles and change a
    profile little; two roles whose entities hardly overlap still meet through a third.
-3. `PRIOR` steps, and `UNSEEN` for every fact of the role, stay where they are and stand for what
-   has not been seen, so that one entity of two natures (a film that is also a town) does not make
-   two roles one type.
+3. `PRIOR` steps, and `UNSEEN` for every fact of the role, stay in place. They represent unseen
+   entities, so that one entity of two kinds (a film that is also a town) does not merge two types.
 4. Roles are joined by average linkage (scipy) where profiles have a cosine of at least `ALIKE`;
    with single linkage a chain of chance likenesses would join nearly all roles.
 5. An entity has the types in which it occurs at least `SHARE` of the time.
@@ -38,7 +37,7 @@ PRIOR, UNSEEN = 2.0, 0.05
 """Steps of the walk that stay, per role and per fact in it."""
 SHARE = 0.2
 NEARLY_ALL = 0.8
-"""Share of all entities from which a learned type says little."""
+"""A learned type with at least this share of all entities says little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +48,7 @@ class EntityTypes:
     object_type: Int[np.ndarray, " n_relations"]
     member: Bool[np.ndarray, "n_types n_entities"]
     preferred: Bool[np.ndarray, "n_types n_entities"] | None = None
-    """Where given: objects are taken from these, for types that have any."""
+    """If given, objects are taken from these entities, for types that have any of them."""
 
     def subjects(self, relation: int) -> Int[np.ndarray, " k"]:
         """Entities that may be the subject of a relation, by index."""
@@ -63,7 +62,7 @@ class EntityTypes:
         return np.flatnonzero(self.member[object_type])
 
     def preferring(self, entities: Bool[np.ndarray, " n_entities"]) -> EntityTypes:
-        """The same types, with objects taken from these entities where a type has some."""
+        """The same types, with objects taken from these entities if a type has any of them."""
         return replace(self, preferred=self.member & entities)
 
     @property
@@ -75,7 +74,7 @@ class EntityTypes:
 
 @dataclass(frozen=True)
 class TypeReport:
-    """One type, for people."""
+    """One type, for the report."""
 
     subject_of: tuple[str, ...]
     """Relations that its entities may be the subject of."""
@@ -89,15 +88,15 @@ def learn_types(
     type_relation: str | None = None,
     source: KnowledgeGraph | None = None,
 ) -> EntityTypes:
-    """Learn the types of a graph's entities as the module's procedure says.
+    """Learn the types of a graph's entities by the module's procedure.
 
     Args:
         graph: Any knowledge graph.
-        type_relation: Relation whose objects are the types of its subjects, where there is one.
-        source: The graph that this one was made from, if it says more; the same by names.
+        type_relation: Relation whose objects are the types of its subjects, if there is one.
+        source: The graph that this one was made from, if it states more; matched by names.
 
     Raises:
-        HopscopeError: if the graph has no relation of that name.
+        HopscopeError: if the graph does not have the relation `type_relation`.
 
     >>> facts = [(f"person {i}", "born in", f"town {i % 5}") for i in range(20)]
     >>> facts += [(f"person {i}", "works in", f"town {i % 4}") for i in range(20)]
@@ -144,7 +143,7 @@ def type_reports(graph: KnowledgeGraph, types: EntityTypes) -> Iterator[TypeRepo
 
 
 def says_little(graph: KnowledgeGraph, types: EntityTypes) -> str | None:
-    """A warning where one type is nearly everything, so that the right type is any entity."""
+    """A warning if one type is so large that nearly any entity has the right type."""
     largest = int(types.member.sum(1).max(initial=0))
     if largest < NEARLY_ALL * len(graph.entities):
         return None
@@ -192,7 +191,7 @@ def _joined(profile: Float[np.ndarray, "n_roles n_roles"]) -> Int[np.ndarray, " 
 def _members(
     occurs: sp.csr_array, role_type: Int[np.ndarray, " n_roles"], n_types: int | None = None
 ) -> Bool[np.ndarray, "n_types n_entities"]:
-    """Entities of each type: those that occur in it often enough, or all where none does."""
+    """Entities of each type: those that occur in it often enough, or all if none does."""
     n_types = n_types or int(role_type.max()) + 1
     roles = np.arange(len(role_type))
     of_type = sp.csr_array((np.ones(len(roles)), (roles, role_type)), shape=(len(roles), n_types))
@@ -208,9 +207,8 @@ def _stated(
     role_type: Int[np.ndarray, " n_roles"],
     member: Bool[np.ndarray, "n_types n_entities"],
 ) -> tuple[Int[np.ndarray, " n_roles"], Bool[np.ndarray, "n_types n_entities"]]:
-    """The same with stated types for the roles most of whose entities have one.
-
-    A role has the stated type that the most of its entities have.
+    """The same with stated types for the roles most of whose entities have one: each such role gets
+    its entities' most common stated type.
     """
     known = np.concatenate([graph.facts, graph.held_back, graph.also_true])
     subject, relation, obj = known.T

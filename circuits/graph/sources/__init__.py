@@ -1,7 +1,8 @@
 """Readers that turn a data source into a `KnowledgeGraph`.
 
-`load_source` is the one entry: by the name of a source, or by a path whose kind is seen from its
-ending and first bytes. Every source validates its own options; unknown ones are refused.
+`load_source` is the only entry point. It takes the name of a source, or a path whose ending and
+first bytes tell which source reads it. Every source validates its own options; unknown ones are
+refused.
 """
 
 from __future__ import annotations
@@ -29,19 +30,20 @@ def load_source(
 ) -> KnowledgeGraph:
     """Read a knowledge graph from a source, by its name or from a file.
 
-    What was taken as header, merged or left out is said in `graph.notes["reading"]`, which
-    `hopscope data` prints.
+    `graph.notes["reading"]` says what was taken as a header, merged or left out; `hopscope data`
+    prints it.
 
     Args:
-        name_or_path: A key of `SOURCES`, or a file, whose kind its ending and its fields tell.
-        path: The file, for a source that reads one and is given by name.
-        multi_valued: What becomes of (subject, relation) keys with several objects: all their
-            facts are left out, the first as the source lists them is kept, or all are kept and
-            every two-hop path over them is marked ambiguous.
-        options: Options of that source alone; `SOURCES[name].options` says what there is.
+        name_or_path: A key of `SOURCES`, or a file whose kind is recognised from its ending and
+            fields.
+        path: The file to read, if a source that needs one is given by name.
+        multi_valued: What happens to (subject, relation) keys with several objects: all their facts
+            are left out, only the first in the source's order is kept, or all are kept and every
+            two-hop path over them is marked ambiguous.
+        options: Options of that source; `SOURCES[name].options` lists them.
 
     Raises:
-        HopscopeError: for an unknown source, option or file, or one that holds no fact.
+        HopscopeError: if the source, an option or the file is unknown, or if no fact is found.
 
     >>> graph = load_source("geonames", options={"n_countries": 5})
     >>> graph.fact_text(0)
@@ -59,10 +61,10 @@ def load_source(
 
 
 def find_source(name_or_path: str | Path) -> tuple[Source, str | Path | None]:
-    """The source a name stands for, or the one that reads a file, with that file.
+    """The source of this name, or the one that reads this file, together with the file.
 
     Raises:
-        HopscopeError: if it is neither.
+        HopscopeError: if it is neither a source nor a file.
     """
     if str(name_or_path) in SOURCES:
         return SOURCES[str(name_or_path)], None

@@ -1,4 +1,4 @@
-"""Broken records of a file: the first one with its place and text, and how many more there are."""
+"""Broken records of a file: the first with its place and text, and the number of others."""
 
 from __future__ import annotations
 

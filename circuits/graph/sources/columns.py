@@ -17,14 +17,14 @@ _ROLE_OF = {
     for name in names.split()
 }
 _RELATION_OF_THREE = ("type", "label", "edge")  # in a wider table these may be anything
-_TELLING = 4  # letters from which a word is rather a column's name than an entity's
+_TELLING = 4  # letters at least; shorter words may be entities
 
 EXPECTED = "subject, relation and object (or head, relation, tail; source, predicate, target; ...)"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the three roles lie among the columns."""
+    """Index of each role among the columns."""
 
     subject: int
     relation: int
@@ -42,7 +42,7 @@ IN_ORDER = Columns(0, 1, 2, 3)
 
 
 def role_of(name: str) -> str | None:
-    """The role that a column's name stands for: "relation" for "Predicate"."""
+    """The role that a column's name denotes: "relation" for "Predicate"."""
     return _ROLE_OF.get(_plain(name))
 
 

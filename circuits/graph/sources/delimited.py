@@ -38,10 +38,10 @@ def delimited_rows(
     """The triples of a file; what is broken or blank is noted in `reading`.
 
     Args:
-        reading: The file, and where to note what is found.
+        reading: The file, and the record that collects what is found in it.
         delimiter: A tab, whose fields are taken as they are, or a comma, with quotes.
-        columns: Places of the roles, if the user said them.
-        header: Whether the first line names the columns; None if its words are to tell.
+        columns: Places of the roles, if the user gave them.
+        header: Whether the first line names the columns; None: decide by its words.
     """
     counts = reading.counts = {"lines": 0, "blank_or_comment": 0, "header": 0}
     with opened(reading.file) as stream:
@@ -63,7 +63,7 @@ def delimited_rows(
 
 
 def _rows(reading: Reading, lines: Iterator[tuple[int, str]], layout: Layout) -> Iterator[Row]:
-    """The rest of the lines; a million of them pass here, hence the local names."""
+    """The rest of the lines. Local names keep this loop fast over millions of lines."""
     split, names, columns, width = layout.split, reading.names, layout.columns, layout.columns.width
     at_subject, at_relation, at_object = columns.subject, columns.relation, columns.object
     number = blank = 0
@@ -97,7 +97,7 @@ def _layout(
     columns: Columns | None,
     header: bool | None,
 ) -> Layout:
-    """What the first line tells, and what is said about it."""
+    """The layout that the first line implies, and the sentence that reports it."""
     split, cells = _splitter(line, delimiter)
     named = columns_named(cells)
     if header is None:

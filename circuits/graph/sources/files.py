@@ -1,4 +1,4 @@
-"""Files as they lie on disk: their format by ending, plain or gzipped, as bytes or as lines."""
+"""Files on disk: their format by ending, plain or gzipped, as bytes or as lines."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ FORMATS_BY_ENDING: dict[str, Format] = {
     ".owl": "rdfxml",
 }
 MAX_LINE = 1_000_000
-"""Bytes; a longer line is no triple of names but a file of another kind."""
+"""Bytes; a longer line is not a triple of names, and the file is of another kind."""
 
 
 def ending(path: Path) -> str:
-    """The ending that tells the format, in lower case: ".json" for "facts.JSON.gz"."""
+    """The ending that decides the format, in lower case: ".json" for "facts.JSON.gz"."""
     return _inner(path).suffix.lower()
 
 
@@ -57,7 +57,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, unpacked if its name ends in .gz.
 
     Raises:
-        HopscopeError: if it cannot be opened, or if what is read of a .gz file is damaged.
+        HopscopeError: if it cannot be opened, or if a .gz file is damaged.
     """
     try:
         with _open(path) as stream:
@@ -101,7 +101,7 @@ def text_lines(stream: BinaryIO, file: str) -> Iterator[tuple[int, str]]:
 
 
 def _whole_lines(stream: BinaryIO, file: str) -> Iterator[bytes]:
-    """The file in blocks that end where a line ends; one decoded block is fast to cut up."""
+    """The file in blocks that end at a line end; splitting a decoded block is fast."""
     rest, number = b"", 1
     while block := stream.read(MAX_LINE):
         whole, end, rest_of_block = block.rpartition(b"\n")

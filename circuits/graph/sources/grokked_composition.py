@@ -52,7 +52,7 @@ OPTIONS = GrokkedCompositionOptions
 def read(
     path: None, options: GrokkedCompositionOptions, multi_valued: MultiValued
 ) -> KnowledgeGraph:
-    """Draw the graph; no key has several objects, so the policy has nothing to do."""
+    """Draw the graph. No key has several objects, so `multi_valued` has no effect."""
     rng = np.random.default_rng(options.seed)
     relations = np.concatenate(list(_distinct_relations(rng, options))).ravel()
     objects = rng.integers(options.n_entities, size=len(relations))

@@ -17,13 +17,13 @@ _FIELDS = {"input_text", "target_text"}
 
 
 def refuse_grokked(record: Mapping[str, Any], file: Path | str) -> None:
-    """Raise, with what can be done, if this is a record of that layout."""
+    """Raise an error that says what to do if this is a record of that layout."""
     if record.keys() >= _FIELDS:
         raise _refusal(f"{file} has records with input_text and target_text, which")
 
 
 def refuse_grokked_folder(folder: Path) -> None:
-    """Raise, with what can be done, if this is a folder of that layout."""
+    """Raise an error that says what to do if this is a folder of that layout."""
     if (folder / "vocab.json").is_file() and (folder / "train.json").is_file():
         raise _refusal(f"{folder} has a vocab.json beside a train.json, which")
 

@@ -1,4 +1,4 @@
-"""Records from JSON values of the shapes that people save tables in.
+"""Records from JSON values, in the shapes in which tables are commonly saved.
 
 | shape | example | who writes it |
 |---|---|---|
@@ -8,8 +8,8 @@
 | split | `{"columns": ["a", "b"], "data": [[1, 2], [3, 4]]}` | pandas, orient="split" |
 | index | `{"0": {"a": 1, "b": 2}, "1": {...}}` | pandas, orient="index" |
 
-An object of none of these shapes is handed on as one record, whose reader then says which keys it
-found and which it expected.
+An object of any other shape is passed on as one record; its reader then says which keys it found
+and which it expected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 def json_records(values: Iterable[Value], file: str, known: Known, say: Say) -> Iterator[Value]:
-    """Records with their places; `say` is told which shape was taken apart.
+    """Records with their places; `say` receives a sentence on the shape that was found.
 
     Raises:
         HopscopeError: if columns differ in length, or if it is not clear which list is meant.

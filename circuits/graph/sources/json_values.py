@@ -1,11 +1,11 @@
-"""The values of a JSON file, whatever its layout, without reading a long list at once.
+"""The values of a JSON file of any layout; a long list is never in memory at once.
 
 1. A list of objects or of lists is decoded item by item; a file may hold several of them.
-2. JSONL: if one of the next two lines is a whole value by itself, so must be every line from there.
+2. JSONL: if one of the next two lines is a complete value, every line from there must be one.
 3. Anything else is one value over several lines.
 
-Nothing after a value is left out: a line that is not JSON is noted as broken, and text that is
-neither a line nor a value of JSON is an error.
+Nothing after a value is skipped: a line that is not JSON is noted as broken, and any other text
+that is not JSON is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SPACE = " \t\r\n"
 _SHOWN = 80
 
 Value = tuple[str, Any]
-"""Where it stands ("line 3", "item 3"), and the value."""
+"""Its place ("line 3", "item 3") and the value."""
 
 
 def json_values(stream: BinaryIO, broken: Broken) -> Iterator[Value]:
@@ -106,7 +106,7 @@ def _items(text: _Text) -> Iterator[Value]:
 
 
 class _Text:
-    """The text of a stream, of which only the part that is being read is in memory."""
+    """The text of a stream; only the part being read is in memory."""
 
     def __init__(self, stream: BinaryIO, file: str) -> None:
         self.file = file
@@ -117,7 +117,7 @@ class _Text:
         self._lines_before = 0  # line ends before the text in memory
 
     def more(self, size: int = _CHUNK) -> bool:
-        """Read on, forgetting what lies before `at`; False at the end of the file."""
+        """Read on and drop the text before `at`; False at the end of the file."""
         data = self._stream.read(size)
         self._lines_before += self.text.count("\n", 0, self.at)
         self.text, self.at = self.text[self.at :], 0
@@ -133,15 +133,15 @@ class _Text:
         return bool(data)
 
     def line_number(self) -> int:
-        """Number of the line at which the text stands, from 1."""
+        """Number of the current line, from 1."""
         return 1 + self._lines_before + self.text.count("\n", 0, self.at)
 
     def excerpt(self) -> str:
-        """The beginning of what comes, to be quoted."""
+        """The beginning of the text ahead, for quoting."""
         return self.text[self.at : self.at + _SHOWN]
 
     def next_character(self, skipped: str = _SPACE) -> str:
-        """The next one that is not skipped, where the text then stands; "" at the end."""
+        """Move to the next character that is not skipped and return it; "" at the end."""
         while True:
             while self.at < len(self.text):
                 if self.text[self.at] not in skipped:
@@ -177,7 +177,7 @@ class _Text:
             except json.JSONDecodeError:
                 if not self.more(want):
                     raise
-                want *= 2  # a long value is parsed again at most log times
+                want *= 2  # reads double, so a long value is parsed again at most log n times
             else:
                 return value
 

@@ -12,7 +12,7 @@ from circuits.errors import HopscopeError
 class SourceOptions(BaseModel):
     """Options of one source; unknown keys are refused, values are immutable.
 
-    The sentence below each field is its description, for whoever lists the options:
+    The sentence below each field is its description in listings of the options:
 
     >>> from circuits.graph.sources import SOURCES
     >>> SOURCES["geonames"].options.model_fields["capitals"].description
@@ -23,7 +23,7 @@ class SourceOptions(BaseModel):
 
 
 def existing_file(path: str | Path | None, source: str) -> Path:
-    """The path as a file that exists, or a `HopscopeError` that says what to give."""
+    """The path, which must be an existing file; else a `HopscopeError` says what to give."""
     if path is None:
         raise HopscopeError(
             f"source {source!r} reads a file and none is given; name it as source.path in the "

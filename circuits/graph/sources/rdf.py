@@ -1,7 +1,7 @@
 """Triples from RDF files: N-Triples, N-Quads, Turtle, TriG and RDF/XML.
 
 pyoxigraph does the parsing: it streams, decodes every escape, has no dependencies of its own, and
-is faster than rdflib. What it reads gets names that people can read:
+is faster than rdflib. Terms get readable names:
 
 1. An IRI is named by its last part ("Old Lyon" for <http://x.org/Old_Lyon>), unless another term
    of the file would have the same name: then it keeps its full form.
@@ -48,10 +48,10 @@ def rdf_rows(
     """The triples of a file, by readable names.
 
     Args:
-        reading: The file, and where to note what is found.
+        reading: The file, and the record that collects what is found in it.
         kind: The format.
         short_names: Name an IRI by its last part.
-        literals: What becomes of different literals with one text, see `TriplesOptions`.
+        literals: How different literals with the same text are named, see `TriplesOptions`.
     """
     reading.counts = {"statements": 0}
     terms: dict[Term, int] = {}
@@ -72,7 +72,7 @@ def rdf_rows(
 
 
 def _quads(reading: Reading, kind: RdfKind) -> Iterator[Quad]:
-    """The statements; a broken line of N-Triples or N-Quads is noted and passed over."""
+    """The statements; broken lines of N-Triples or N-Quads are noted and skipped."""
     from pyoxigraph import RdfFormat, parse  # imported here: only these formats need it
 
     last = 0
@@ -86,7 +86,7 @@ def _quads(reading: Reading, kind: RdfKind) -> Iterator[Quad]:
                 return
             except SyntaxError as error:
                 why = re.sub(r"^Parser error[^:]*: | \(line \d+\)$", "", error.msg)
-                if kind not in _BY_LINE:  # how much is lost with it is not known
+                if kind not in _BY_LINE:  # the parser cannot go on, and an unknown part is lost
                     raise HopscopeError(
                         f"{reading.file}: line {error.lineno} is not {kind} ({why})."
                     ) from None
@@ -105,7 +105,7 @@ def _spoken(kind: RdfKind) -> str:
 def _named(
     reading: Reading, terms: dict[Term, int], short_names: bool, literals: Literal["merge", "apart"]
 ) -> dict[Term, str]:
-    """The name of every term; one without a fit name is noted as broken and left out."""
+    """The name of every term; a term without a valid name is noted as broken and left out."""
     from pyoxigraph import BlankNode, NamedNode
     from pyoxigraph import Literal as RdfLiteral
 

@@ -1,4 +1,4 @@
-"""What happens while a file of triples is read: the names, what is broken, what is said of it."""
+"""The record of reading a file of triples: names, broken records, and sentences for the user."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Reading:
     file: Path
     names: Names = field(default_factory=Names)
     counts: dict[str, int] = field(default_factory=dict)
-    """What was read, by kind: lines, records or statements, blank lines, headers."""
+    """Counts by kind: lines, records or statements, blank lines, headers."""
     said: list[str] = field(default_factory=list)
-    """Sentences for people: what was taken as header, what was left out or unified."""
+    """Sentences for the user: what was taken as a header, left out or unified."""
     broken: Broken = field(init=False)
 
     def __post_init__(self) -> None:
@@ -34,10 +34,10 @@ class Reading:
             self.said.append(sentence)
 
     def row(self, subject: str, relation: str, obj: str) -> Row:
-        """The triple by its checked names.
+        """The indices of a triple's names, after checking them.
 
         Raises:
-            ValueError: with what is wrong with one of them.
+            ValueError: if one of the names is not valid; the message says why.
         """
         names = self.names
         row = names[subject], names[relation], names[obj]

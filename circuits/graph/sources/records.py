@@ -26,9 +26,9 @@ def json_rows(reading: Reading, columns: Columns | None) -> Iterator[Row]:
     """The triples of a JSON file: lists of three names, or objects whose keys name the roles.
 
     Args:
-        reading: The file, and where to note what is found.
-        columns: Places of the roles among the items of a list or the keys of an object, if the
-            user said them.
+        reading: The file, and the record that collects what is found in it.
+        columns: Places of the roles among the items of a list or the keys of an object, if the user
+            gave them.
     """
 
     def known(keys: Iterable[str]) -> bool:
@@ -93,7 +93,7 @@ def _keys_of_roles(
 
 
 def parquet_rows(reading: Reading, columns: Columns | None) -> Iterator[Row]:
-    """The triples of a parquet file, by the names of its columns or as the user said."""
+    """The triples of a parquet file, by its column names or the columns the user gave."""
     import pyarrow as pa  # imported here: slow, and only this format needs it
     import pyarrow.parquet as pq
 

@@ -80,7 +80,7 @@ HUB_NAMES = ("xanhho/2WikiMultihopQA", "framolfese/2WikiMultihopQA")
 """Data sets of the hub that `two_wiki` reads by name."""
 
 _TWO_WIKI_KEY = re.compile(rb'"evidences"\s*[:,\]]|"(?:supporting_facts|question)"\s*:')
-_SNIFFED = 65536  # bytes of a JSON file that tell its kind
+_SNIFFED = 65536  # bytes of a JSON file that are read to find its kind
 
 
 def source_of_file(path: Path) -> Source:

@@ -1,8 +1,8 @@
 """Files of plain triples: TSV, CSV, JSON, parquet and RDF, each also gzipped (not parquet).
 
-The standard `csv` and `json`, pyarrow and pyoxigraph do the parsing. Nothing is left out silently:
-what cannot be read is an error, unless `skip_broken` asks to leave it out, and then it is counted.
-What was taken as header, left out or unified is said in `notes["reading"]`.
+The standard `csv` and `json`, pyarrow and pyoxigraph do the parsing. Nothing is skipped silently: a
+record that cannot be read is an error, or is left out and counted if `skip_broken` is set.
+`notes["reading"]` says what was taken as a header, left out or unified.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def read(
 ) -> KnowledgeGraph:
     """The graph of a file.
 
-    `notes["report"]` counts what was read and what was left out, `notes["reading"]` says it.
+    `notes["report"]` counts what was read and left out; `notes["reading"]` says it in words.
     """
     file = existing_file(path, "triples")
     reading = Reading(file)

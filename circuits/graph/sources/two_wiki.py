@@ -88,7 +88,7 @@ class TwoWikiQuestion:
     evidences: tuple[Triple, ...]
 
     def chains(self) -> list[Chain]:
-        """Two-hop chains among the evidences: the object of one is the subject of another."""
+        """Two-hop chains among the evidences, where the object of one is the subject of another."""
         return two_hop_chains(self.evidences)
 
 
@@ -184,7 +184,7 @@ def two_wiki_questions(
 def _two_hop_questions(raw: list[_Raw], naming: Naming) -> list[list[str]]:
     """[subject, relation 1, relation 2] of what is asked in two hops, once each, in file order.
 
-    A comparison of two chains asks neither of them alone, so its chains are no questions.
+    A comparison of two chains asks neither of them alone, so its chains are not questions.
     """
     asked = {
         (h, r1, r2): None

@@ -27,11 +27,11 @@ _STRUCTS = (("fact", "relation", "entity"), ("subject", "relation", "object"))
 
 
 def records(path: Path, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """The records of one file, reduced to `FIELDS` (all fields, where it has none of those).
+    """The records of one file, reduced to `FIELDS` (all fields, if it has none of those).
 
     Args:
         path: A file of any of the shapes.
-        say: Is told how the file was taken apart, where it is not a plain list of records.
+        say: Receives a sentence on the file's shape, if it is not a plain list of records.
 
     Raises:
         HopscopeError: if it is not one of the shapes, with what was found.
@@ -73,7 +73,7 @@ def hub_files(path: str | Path | None, hub: str | None, split: str) -> list[Path
             and sibling.rfilename.split("/")[-1].startswith(wanted)
         ]
         paths = [Path(hf_hub_download(hub, f, repo_type="dataset")) for f in sorted(files)]
-    # Whatever fails here has one remedy, and the hub's transport errors change with its version.
+    # Every failure has the same remedy, and the hub's error classes change between versions.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise HopscopeError(
@@ -109,7 +109,7 @@ def rows(value: object) -> list[list[Any]]:
     """`evidences` in any of its forms as rows of three.
 
     Raises:
-        ValueError: if it is none of them, with what is wrong with it.
+        ValueError: if it has none of these forms; the message says why.
     """
     if isinstance(value, str):
         try:

@@ -1,16 +1,17 @@
-"""Whether the rows of `evidences_id` stand in the order of `evidences`, and what if not.
+"""Put the rows of `evidences_id` into the order of `evidences`, where the data allows it.
 
-In some records of 2WikiMultiHopQA they do not (4 of 289 that were looked at), and zipping the two
-lists then says that Canada is Russia. Per record:
+In some records of 2WikiMultiHopQA the orders differ (4 of 289 inspected), and zipping the two lists
+then says that Canada is Russia. Per record:
 
-1. The orders in question are the permutations of the id rows whose relations are those of the
-   evidences. If there is one, it is taken; if none, the ids belong to something else.
-2. An order is the better, the fewer names it gives two ids, the fewer of the ids that other
-   records give its names are other ones (shares, summed over names), the fewer ids it gives two
-   names of which other records do not know, and the more other records agree, in this order.
-3. The order as it stands is kept if no other is better and those that are as good split and merge
-   the same names. Otherwise the best order is taken if it is the only best one; else the ids of
-   the record are left out.
+1. Candidates are the permutations of the id rows whose relations match those of the evidences. A
+   single candidate is taken; without any, the ids belong to something else.
+2. Candidates are ranked by these counts, in this order: names with two ids (fewer is better);
+   disagreement with the ids that other records give its names, as shares summed over names (less is
+   better); ids with two names unknown to other records (fewer is better); records that agree (more
+   is better).
+3. The order in the file is kept if no other is better and all equally good ones split and merge the
+   same names. Otherwise the best order is taken if it is unique; if not, the record's ids are left
+   out.
 """
 
 from __future__ import annotations
@@ -36,20 +37,20 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Identified:
-    """The evidences of a record and their ids as they stand in the file."""
+    """The evidences of a record and their ids in the order of the file."""
 
     identity: str
     evidences: tuple[NameRow, ...]
     ids: tuple[IdRow, ...]
     """Empty where the record has none."""
     relations: tuple[str, ...]
-    """The relations that stand between the ids."""
+    """The relations between the ids."""
     unusable: bool = False
-    """Whether the file has ids for it, in another number than evidences."""
+    """Whether the file has ids for the record, but not as many as evidences."""
 
     @cached_property
     def orders(self) -> list[tuple[IdRow, ...]]:
-        """The distinct orders of the id rows that agree in relations, as it stands first."""
+        """The distinct orders of the id rows that match in relations, the file's order first."""
         wanted = tuple(relation for _, relation, _ in self.evidences)
         n = len(self.ids)
         if sorted(wanted) != sorted(self.relations):
@@ -83,7 +84,7 @@ class IdReport:
 
     records_with_ids: int = 0
     aligned: int = 0
-    """Records whose rows were put into another order."""
+    """Records whose rows were reordered."""
     left_out: int = 0
     """Records whose ids were not used because their order is not clear."""
     unusable: int = 0
@@ -91,7 +92,7 @@ class IdReport:
     examples: list[str] = field(default_factory=list)
 
     def sentences(self) -> list[str]:
-        """What was not as it stands, for people."""
+        """What was reordered or left out, in words."""
         said = []
         if self.aligned:
             said.append(
@@ -113,7 +114,7 @@ class IdReport:
 
 
 def aligned_ids(records: Sequence[Identified]) -> tuple[list[tuple[IdRow, ...]], IdReport]:
-    """The ids of each record in the order of its evidences; none where that is not clear."""
+    """The ids of each record in the order of its evidences; empty if that order is unclear."""
     known = _Known(records)
     report = IdReport(
         records_with_ids=sum(bool(r.ids) for r in records),
@@ -150,7 +151,7 @@ class _Known:
     def share(self, record: Identified, pair: Pair) -> float | None:
         """Share of this id among the ids that other records give the name; None without any.
 
-        A few of them are wrong themselves: their rows stand in another order, too.
+        A few of those records have their rows in a wrong order, too.
         """
         own = self._sure.get(id(record), set())
         name = pair[0]
@@ -159,7 +160,7 @@ class _Known:
         return counts.get(pair[1], 0) / total if total else None
 
     def raises_no_doubt(self, record: Identified) -> bool:
-        """Whether the ids as they stand contradict neither each other nor other records."""
+        """Whether the ids in the file's order contradict neither each other nor other records."""
         own = self._sure.get(id(record))
         return own is not None and all(
             len(self._ids[pair[0]]) == 1 or self.share(record, pair) in (None, 1.0) for pair in own
@@ -171,7 +172,7 @@ Groups = frozenset[tuple[str, frozenset[str]]]
 
 @dataclass(frozen=True)
 class _Conflicts:
-    """What one order would say that looks wrong."""
+    """The implausible statements that one order implies."""
 
     split: Groups
     """Names with several ids."""
@@ -193,7 +194,7 @@ def _conflicts(pairs: set[Pair], agreed: set[Pair]) -> _Conflicts:
 
 
 def _order(record: Identified, known: _Known) -> tuple[IdRow, ...]:
-    """The order to take; empty if none is to be trusted."""
+    """The order to take; empty if none can be trusted."""
     if record.in_order and known.raises_no_doubt(record):
         return record.ids
     orders = record.orders
@@ -220,12 +221,12 @@ def _order(record: Identified, known: _Known) -> tuple[IdRow, ...]:
 def identified(
     identity: str, evidences: Sequence[NameRow], id_rows: Sequence[Sequence[Any]]
 ) -> Identified:
-    """The record; ids in another number than evidences are none."""
+    """The record; ids that are not as many as the evidences are dropped."""
     usable = len(id_rows) == len(evidences)
     rows = id_rows if usable else ()
     wanted = tuple(relation for _, relation, _ in evidences)
     relations = tuple(str(row[1]).strip() for row in rows)
-    if not set(wanted) & set(relations):  # another vocabulary, which tells nothing of the order
+    if not set(wanted) & set(relations):  # another vocabulary, which does not reveal the order
         relations = wanted if rows else ()
     return Identified(
         identity,

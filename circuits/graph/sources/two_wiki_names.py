@@ -1,13 +1,14 @@
 """Which surface forms of 2WikiMultiHopQA are one entity.
 
 1. `exact`: every distinct string is an entity of its own.
-2. `normalised`: strings that agree without regard to case, spacing, typographic quotes and dashes,
-   and to how a date is written ("December 24, 1886" = "24 December 1886").
+2. `normalised`: strings that agree up to case, spacing, typographic quotes and dashes, and the
+   format of dates ("December 24, 1886" = "24 December 1886").
 3. `ids`: mentions with the same Wikidata id (`evidences_id`) are one entity; a mention without one
-   joins the only id whose names, or whose aliases and demonyms in the alias file, contain it, and
-   goes by its normalised form otherwise. Different ids of the same name stay apart: "name (Q1)".
+   joins the id whose names, aliases or demonyms contain it, if there is exactly one, and is
+   identified by its normalised form otherwise. Different ids of the same name stay apart: "name
+   (Q1)".
 
-The most frequent surface form names the entity, so that people read what the source wrote.
+An entity is named by its most frequent surface form, as the source wrote it.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def read_aliases(path: Path) -> dict[str, list[str]]:
 def name_entities(
     mentions: Iterable[Mention], merge: Merge, aliases: Mapping[str, list[str]]
 ) -> Naming:
-    """Decide for every mention which entity it is and what that is called."""
+    """Decide for every mention which entity it refers to and what that entity is called."""
     counts = Counter(mentions)
     keys = _keys(counts, merge, aliases)
     groups: defaultdict[str, Counter[str]] = defaultdict(Counter)

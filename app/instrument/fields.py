@@ -1,0 +1,334 @@
+"""The fields of the JSON that the instrument is sent: names and types, in one place.
+
+`python -m app.instrument.fields` prints them as TypeScript; that text is kept in
+`js/payload.d.ts`, by which editors and `tsc -p app/instrument/js/jsconfig.json` check what the
+scripts read. Builders of payloads are checked against the classes by mypy.
+"""
+
+import types
+from typing import Any, NotRequired, TypedDict, Union, get_args, get_origin, get_type_hints
+
+Curve = list[float | None]
+Cells = list[list[list[int]]]
+"""Whole numbers by step, layer and position."""
+
+
+class Packed(TypedDict):
+    """Thousandths, row-major; null where nothing was measured."""
+
+    shape: list[int]
+    values: list[int | None]
+
+
+class PackedBytes(TypedDict):
+    """Bits (first bit highest) or small whole numbers (little-endian), row-major, as base64."""
+
+    shape: list[int]
+    base64: str
+
+
+class PackedMeasure(TypedDict):
+    """A mean with the ends of its 95% interval, where it has one."""
+
+    value: Packed
+    low: NotRequired[Packed]
+    high: NotRequired[Packed]
+
+
+class Metrics(TypedDict):
+    """Accuracy and loss by split over the evaluated steps."""
+
+    step: list[int]
+    accuracy: dict[str, Curve]
+    loss: dict[str, Curve]
+
+
+class SplitName(TypedDict):
+    """A split that can be chosen."""
+
+    name: str
+    label: str
+    about: str
+
+
+class Named(TypedDict):
+    """A token position or a target of the lens: its name, in sentences, and short."""
+
+    name: str
+    label: str
+    short: str
+
+
+class Vocabulary(TypedDict):
+    """Names of splits and of shortcuts."""
+
+    splits: dict[str, str]
+    shortcuts: dict[str, str]
+
+
+class Phase(TypedDict):
+    """A mark on the timeline; `span` is its first and last step."""
+
+    name: str
+    step: int
+    span: list[int] | None
+    text: str
+
+
+class Edge(TypedDict):
+    """An edge of the circuit between places [row, position]; no target is the answer."""
+
+    name: str
+    source: list[int]
+    target: list[int] | None
+
+
+class Discovered(TypedDict):
+    """What of the discovered circuit is the same at all steps."""
+
+    rows: list[str]
+    symbols: list[str]
+    edges: list[Edge]
+    candidates: int
+
+
+class SinglesEnd(TypedDict):
+    """The questions at one end, by step, pair and rank, and their effects in 127ths."""
+
+    question: PackedBytes
+    code: PackedBytes
+
+
+class Singles(TypedDict):
+    """Effects on single questions, by step and pair of edge and token."""
+
+    edge: list[list[int]]
+    token: list[list[int]]
+    n: list[list[int]]
+    largest: Packed
+    most: SinglesEnd
+    least: SinglesEnd
+
+
+class DiscoveredMeasures(TypedDict):
+    """The discovered circuit of one split at every step."""
+
+    step: list[int]
+    kept: PackedBytes
+    carries: PackedBytes
+    strength: PackedMeasure
+    effect: PackedMeasure
+    frequency: Packed
+    alone: PackedMeasure
+    whole: PackedMeasure
+    examples: NotRequired[list[str]]
+    singles: NotRequired[Singles]
+
+
+class SplitMeasures(TypedDict, total=False):
+    """What was measured on one split, at every step."""
+
+    lens: PackedMeasure
+    tracing: PackedMeasure
+    moved: PackedMeasure
+    bridge: PackedMeasure
+    n_valid: list[int]
+    flips: PackedBytes
+    drawn: PackedBytes
+    right: PackedBytes
+    examples: list[str]
+    discovered: DiscoveredMeasures
+
+
+class Ranked(TypedDict):
+    """The most likely tokens by step and rank, and their probabilities."""
+
+    token: list[list[int]]
+    share: Packed
+
+
+class States(TypedDict):
+    """The most likely token of each state, and probabilities by step, layer, position."""
+
+    token: Cells
+    share: Packed
+    target: NotRequired[Packed]
+
+
+class AnswerCurve(TypedDict):
+    """The probability of one token over training."""
+
+    token: int
+    share: Packed
+
+
+class Watched(TypedDict):
+    """A token looked for in the states: what it is, where it is read, its ranks."""
+
+    token: int
+    position: int
+    what: str
+    where: str
+    rank: Cells
+
+
+class Donor(TypedDict):
+    """The question whose states are swapped in."""
+
+    what: str
+    value: int | None
+    swapped: int | None
+
+
+class Question(TypedDict):
+    """The Question page."""
+
+    names: dict[str, str]
+    tokens: list[int]
+    answer: int | None
+    top: Ranked
+    curves: list[AnswerCurve]
+    lens: States
+    second: Cells
+    attention: Packed
+    watched: list[Watched]
+    swap: NotRequired[States]
+    donor: NotRequired[Donor]
+
+
+class LabAnswer(TypedDict):
+    """One of the most likely answers before or after."""
+
+    name: str
+    share: float
+    mark: str
+    kind: str
+
+
+class Lab(TypedDict):
+    """The Patching lab."""
+
+    component: str
+    cells: list[list[int]]
+    effect: Packed
+    rows: list[str]
+    positions: list[str]
+    target: str
+    before: list[LabAnswer]
+    after: list[LabAnswer]
+
+
+class ComparedSeries(TypedDict):
+    """One run, or the mean over a group with its band."""
+
+    name: str
+    colour: str
+    dash: str | None
+    steps: list[int]
+    values: Curve
+    low: NotRequired[Curve]
+    high: NotRequired[Curve]
+
+
+class ComparedPanel(TypedDict):
+    """One quantity of all runs."""
+
+    title: str
+    hint: str
+    series: list[ComparedSeries]
+
+
+class Diagram(TypedDict):
+    """A setting by training; one table (level x place) for each kind."""
+
+    setting: str
+    levels: list[str]
+    n_runs: list[int]
+    kinds: list[str]
+    tables: list[Packed]
+
+
+class Compared(TypedDict):
+    """The Compare page."""
+
+    panels: list[ComparedPanel]
+    aligned: str
+    phases: list[Diagram]
+
+
+class Payload(TypedDict):
+    """What a page's instrument is sent: what the timeline needs, then the page's own part."""
+
+    steps: list[int]
+    metrics: Metrics
+    splits: list[SplitName]
+    vocabulary: Vocabulary
+    baselines: dict[str, dict[str, float]]
+    phases: list[Phase]
+    colours: dict[str, str]
+    measures: dict[str, SplitMeasures]
+    unit: NotRequired[str]
+    positions: NotRequired[list[Named]]
+    layers: NotRequired[int]
+    targets: NotRequired[list[Named]]
+    discovered: NotRequired[Discovered]
+    question: NotRequired[Question]
+    lab: NotRequired[Lab]
+    compared: NotRequired[Compared]
+
+
+class Fact(TypedDict):
+    """A fact of the entity in the middle."""
+
+    name: str
+    relation: str
+    provenance: str
+
+
+class Side(TypedDict):
+    """The facts that lead to the entity, or away from it."""
+
+    heading: str
+    facts: list[Fact]
+
+
+class AroundPayload(TypedDict):
+    """The facts around an entity; `sides` are "in" and "out"."""
+
+    entity: str
+    sides: dict[str, Side]
+    colours: dict[str, str]
+
+
+PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", types.NoneType: "null"}
+RECORDS = [kind for kind in list(globals().values()) if hasattr(kind, "__required_keys__")]
+"""All records, each after those that it contains."""
+
+
+def typescript() -> str:
+    """All records as TypeScript interfaces."""
+    head = "// Made by `python -m app.instrument.fields`; change the fields there.\n"
+    return head + "".join(_interface(record) for record in RECORDS)
+
+
+def _interface(record: Any) -> str:
+    lines = []
+    for name, kind in get_type_hints(record).items():
+        mark = "" if name in record.__required_keys__ else "?"
+        lines.append(f"  {name}{mark}: {_typescript(kind)};\n")
+    return f"\n/** {record.__doc__} */\nexport interface {record.__name__} {{\n{''.join(lines)}}}\n"
+
+
+def _typescript(kind: Any) -> str:
+    if get_origin(kind) in (Union, types.UnionType):
+        return " | ".join(_typescript(part) for part in get_args(kind))
+    if get_origin(kind) is list:
+        item = _typescript(get_args(kind)[0])
+        return f"({item})[]" if " " in item else f"{item}[]"
+    if get_origin(kind) is dict:
+        return f"Record<string, {_typescript(get_args(kind)[1])}>"
+    return PLAIN.get(kind) or str(kind.__name__)
+
+
+if __name__ == "__main__":
+    print(typescript(), end="")

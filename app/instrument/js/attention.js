@@ -1,0 +1,112 @@
+// @ts-check
+// Attention patterns: a small map (from row to column) per layer and head.
+
+import { panel, setAttributes, svg } from "./elements.js";
+import { percent } from "./numbers.js";
+import { Grid } from "./packed.js";
+import { nameOf } from "./question_words.js";
+
+/** @import { Context } from "./context.js" */
+/** @import { Question } from "./payload.js" */
+
+export class Attention {
+  /**
+   * @param {Element} parent
+   * @param {Context} context
+   * @param {Question} asked
+   * @param {number} height
+   */
+  constructor(parent, context, asked, height) {
+    this.context = context;
+    this.height = height;
+    this.asked = asked;
+    /** @type {{ box: SVGRectElement, at: number[] }[]} */
+    this.cells = [];
+    this.pattern = new Grid(this.asked.attention);
+    this.parts = panel(parent, "attention", "Attention", "rows: layer; columns: head");
+    this.canvas = svg("svg", { height }, this.parts.body);
+    context.playhead.follow((index) => this.draw(index));
+  }
+
+  /** @param {number} width */
+  build(width) {
+    const { palette, tooltip } = this.context;
+    const [, layers, heads, n] = this.pattern.shape;
+    this.canvas.replaceChildren();
+    setAttributes(this.canvas, { width });
+    const left = 20,
+      top = 14;
+    const size = Math.min((width - left) / heads, (this.height - top) / layers) - 5;
+    this.cells = [];
+    for (let h = 0; h < heads; h++)
+      svg(
+        "text",
+        {
+          x: left + h * (size + 5) + size / 2,
+          y: 10,
+          class: "tick",
+          "text-anchor": "middle",
+          fill: palette.grey(0.7),
+          text: h,
+        },
+        this.canvas,
+      );
+    for (let l = 0; l < layers; l++) {
+      const y = top + (layers - 1 - l) * (size + 5);
+      svg(
+        "text",
+        {
+          x: left - 6,
+          y: y + size / 2 + 4,
+          class: "tick",
+          "text-anchor": "end",
+          fill: palette.grey(0.7),
+          text: l,
+        },
+        this.canvas,
+      );
+      for (let h = 0; h < heads; h++) {
+        const group = svg("g", {}, this.canvas),
+          x = left + h * (size + 5);
+        for (let q = 0; q < n; q++)
+          for (let k = 0; k <= q; k++) {
+            const box = svg(
+              "rect",
+              {
+                x: x + (k * size) / n,
+                y: y + (q * size) / n,
+                width: size / n - 1,
+                height: size / n - 1,
+              },
+              group,
+            );
+            tooltip.on(box, () => this.words(l, h, q, k));
+            this.cells.push({ box, at: [l, h, q, k] });
+          }
+      }
+    }
+    this.draw(this.context.playhead.index);
+  }
+
+  /**
+   * @param {number} l
+   * @param {number} h
+   * @param {number} q The position that attends.
+   * @param {number} k
+   */
+  words(l, h, q, k) {
+    const [from, to] = [q, k].map((p) => nameOf(this.asked, this.asked.tokens[p]));
+    const share = this.pattern.at(this.context.playhead.index, l, h, q, k);
+    return `Block ${l}, head ${h}: “${from}” attends to “${to}” with ${percent(share)}.`;
+  }
+
+  /** @param {number} index */
+  draw(index) {
+    for (const { box, at } of this.cells) {
+      box.setAttribute(
+        "fill",
+        this.context.palette.shade("attention", 0.06 + 0.94 * (this.pattern.at(index, ...at) ?? 0)),
+      );
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import type { Axis } from "./axis.js";
+import type { Palette } from "./colours.js";
+import type { RunData } from "./dataset.js";
+import type { Tooltip } from "./elements.js";
+import type { Chosen } from "./formation_series.js";
+import type { Metrics, Phase } from "./payload.js";
+import type { Playhead } from "./playhead.js";
+
+/** What Python says beside the payload. */
+export interface Header {
+  page: string;
+  /** Of the payload: another id builds the instrument anew. */
+  id: string;
+  /** The run that is being trained. */
+  live?: string;
+  step: number | null;
+  /** Changes when Python goes to another step, split or circuit. */
+  jump?: string;
+  split: string;
+  circuit: string | null;
+}
+
+/** What Streamlit's components v2 hand over. */
+export interface Component {
+  parentElement: Element | ShadowRoot;
+  data: Uint8Array;
+  setStateValue(name: string, value: unknown): void;
+  setTriggerValue(name: string, value: unknown): void;
+}
+
+/** What fills the room below the timeline. */
+export interface Page {
+  build(width: number): void;
+  splitChanged(): void;
+}
+
+/** What all parts of an instrument share. */
+export interface Context {
+  root: HTMLElement;
+  data: RunData;
+  playhead: Playhead;
+  metrics: Metrics;
+  phases: Phase[];
+  axis: Axis;
+  palette: Palette;
+  tooltip: Tooltip;
+  /** The split that is shown, and whether "states" or "edges" are. */
+  split: string;
+  circuit: string | null;
+  chosen: Chosen;
+  select(chosen: Chosen): void;
+  edgeName(edge: number): string;
+  /** Python keeps the split and the circuit in the address. */
+  keep(): void;
+  rebuild(): void;
+  send(name: string, value: unknown): void;
+  splitButtons(bar: HTMLElement): void;
+}

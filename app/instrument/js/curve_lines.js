@@ -1,0 +1,30 @@
+// @ts-check
+// One series as a line with its band.
+
+import { svg } from "./elements.js";
+import { pointsOf } from "./layout.js";
+
+/** @import { Series } from "./formation_series.js" */
+
+/**
+ * @param {Element} canvas
+ * @param {Series} series
+ * @param {string} colour
+ * @param {number[]} xs Places of its steps.
+ * @param {(value: number) => number} y
+ */
+export function drawSeries(canvas, { values, low, high, strong, dash }, colour, xs, y) {
+  /** @param {(number | null)[]} some */
+  const ys = (some) => some.map((value) => (value === null ? null : y(value)));
+  if (low && high) {
+    const known = values.map((value, i) => (value === null ? null : xs[i]));
+    const up = pointsOf(known, ys(values.map((value, i) => high[i] ?? value)));
+    const down = pointsOf(known, ys(values.map((value, i) => low[i] ?? value))).reverse();
+    const points = [...up, ...down].join(" ");
+    svg("polygon", { points, fill: colour, opacity: 0.18 }, canvas);
+  }
+  const style = { "stroke-width": strong ? 2.6 : 1.8, "stroke-dasharray": dash || null };
+  const points = pointsOf(xs, ys(values)).join(" ");
+  const line = { points, fill: "none", stroke: colour, "stroke-linejoin": "round" };
+  svg("polyline", { ...line, ...style }, canvas);
+}

@@ -1,0 +1,119 @@
+// @ts-check
+// What panels are made of: elements with attributes, a box with a title, a tooltip.
+
+import { clamp } from "./numbers.js";
+
+const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
+
+/** @typedef {Record<string, string | number | boolean | null | undefined>} Attributes */
+
+/**
+ * Sets attributes and text; null, undefined and false take an attribute away. Text is set as text
+ * and never read as markup, so names of entities may hold anything.
+ * @template {Element} E
+ * @param {E} element
+ * @param {Attributes} attributes
+ * @returns {E}
+ */
+export function setAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") element.textContent = String(value ?? "");
+    else if (value === null || value === undefined || value === false)
+      element.removeAttribute(name);
+    else element.setAttribute(name, String(value));
+  }
+  return element;
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Attributes} attributes
+ * @param {ParentNode | null} parent
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function html(tag, attributes = {}, parent = null) {
+  const element = setAttributes(document.createElement(tag), attributes);
+  if (parent) parent.append(element);
+  return element;
+}
+
+/**
+ * @template {keyof SVGElementTagNameMap} T
+ * @param {T} tag
+ * @param {Attributes} attributes
+ * @param {ParentNode | null} parent
+ * @returns {SVGElementTagNameMap[T]}
+ */
+export function svg(tag, attributes = {}, parent = null) {
+  const element = setAttributes(document.createElementNS(SVG_NAMESPACE, tag), attributes);
+  if (parent) parent.append(element);
+  return element;
+}
+
+// The whole page of an instrument fits 800 pixels; a higher window (a projector) is made use of.
+/** @param {number} pixels */
+export function highOn(pixels) {
+  return Math.round(pixels * clamp((window.innerHeight - 120) / 680, 1, 1.45));
+}
+
+// One tooltip for the whole instrument, in words.
+export class Tooltip {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root;
+    this.box = html("div", { class: "tooltip", role: "tooltip" }, root);
+  }
+
+  /**
+   * @param {MouseEvent} event
+   * @param {string} text
+   */
+  show(event, text) {
+    this.box.textContent = text;
+    this.box.style.display = "block";
+    const frame = this.root.getBoundingClientRect();
+    const size = this.box.getBoundingClientRect();
+    const left = clamp(event.clientX - frame.left + 14, 4, frame.width - size.width - 4);
+    let top = event.clientY - frame.top + 16;
+    if (event.clientY + 24 + size.height > window.innerHeight) top -= size.height + 28;
+    this.box.style.left = `${left}px`;
+    this.box.style.top = `${top}px`;
+  }
+
+  hide() {
+    this.box.style.display = "none";
+  }
+
+  /**
+   * @param {HTMLElement | SVGElement} element
+   * @param {() => string} words
+   */
+  on(element, words) {
+    element.addEventListener("mousemove", (event) => {
+      this.show(/** @type {MouseEvent} */ (event), words());
+    });
+    element.addEventListener("mouseleave", () => this.hide());
+  }
+}
+
+/**
+ * A box with a heading, a note beside it and a body.
+ * @param {Element} parent
+ * @param {string} className
+ * @param {string} title
+ */
+export function panel(parent, className, title, hint = "") {
+  const box = html("section", { class: `panel ${className}` }, parent);
+  const head = html("div", { class: "panel-head" }, box);
+  const heading = html("h3", { text: title }, head);
+  const note = html("span", { class: "panel-note", text: hint }, head);
+  const body = html("div", { class: "panel-body" }, box);
+  return { box, head, heading, note, body };
+}
+
+// The element of the page that styles are read from.
+/** @param {Element | ShadowRoot} parent */
+export function hostOf(parent) {
+  return parent instanceof ShadowRoot ? parent.host : parent;
+}

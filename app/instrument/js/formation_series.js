@@ -1,0 +1,142 @@
+// @ts-check
+// The curves of the first page: accuracy and loss by split, a state or an edge over training.
+
+import { componentEdgeName } from "./circuit_words.js";
+import { percent } from "./numbers.js";
+
+/** @import { RunData } from "./dataset.js" */
+/** @import { Measure } from "./packed.js" */
+
+/**
+ * @typedef {object} Series
+ * @property {string} name
+ * @property {string} colour
+ * @property {number[]} steps
+ * @property {(number | null)[]} values
+ * @property {(number | null)[] | null} [low]
+ * @property {(number | null)[] | null} [high]
+ * @property {string | null} [dash]
+ * @property {boolean} [strong]
+ */
+/** @typedef {{ value: number, colour: string, name: string, words: string, dots: boolean }}
+ *   Reference */
+/** @typedef {{ kind: string, l: number, p: number, edge?: number, token?: number }} Chosen */
+
+/**
+ * A curve for every split that can be chosen and was evaluated.
+ * @param {RunData} data
+ * @param {Record<string, (number | null)[]>} values
+ * @param {string} chosen
+ * @returns {Series[]}
+ */
+export function splitSeries(data, values, chosen) {
+  return data.splits
+    .filter(({ name }) => values[name])
+    .map(({ name, label }) => ({
+      name: label,
+      colour: name,
+      steps: data.metrics.step,
+      values: values[name],
+      strong: name === chosen,
+    }));
+}
+
+/**
+ * The two best shortcuts on a split, the better one first.
+ * @param {RunData} data
+ * @param {string} split
+ * @returns {Reference[]}
+ */
+export function shortcutLines(data, split) {
+  return Object.entries(data.baselines[split] ?? {})
+    .filter(([, value]) => value >= 0.005)
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 2)
+    .map(([key, value], i) => {
+      const name = data.vocabulary.shortcuts[key] || key,
+        right = percent(value);
+      const words = `An answerer that goes by ${name} is right for ${right} of these questions.`;
+      return { value, colour: "baseline", name: `shortcut ${name} ${right}`, words, dots: i > 0 };
+    });
+}
+
+/**
+ * The state in which bridge swaps succeed most at the last step.
+ * @param {RunData} data
+ * @param {string} split
+ * @returns {Chosen}
+ */
+export function strongestState(data, split) {
+  const bridge = data.bySplit[split]?.bridge;
+  const p = data.positions.length > 2 ? 1 : 0;
+  let l = Math.floor(data.layers / 2),
+    most = -1;
+  for (let layer = 1; bridge && layer < data.layers; layer++) {
+    const value = bridge.at(data.steps.length - 1, 0, layer, p);
+    if (value !== null && value > most) {
+      most = value;
+      l = layer;
+    }
+  }
+  return { kind: "state", l, p };
+}
+
+/**
+ * What was measured of a state or an edge, over training.
+ * @param {RunData} data
+ * @param {string} splitName
+ * @param {Chosen} chosen
+ */
+export function chosenSeries(data, splitName, { l, p, kind, edge }) {
+  const split = data.bySplit[splitName];
+  /** @type {Series[]} */
+  const series = [];
+  /**
+   * @param {string} name
+   * @param {string} colour
+   * @param {Measure | null | undefined} measure
+   * @param {number[]} at
+   */
+  const add = (name, colour, measure, ...at) => {
+    if (measure) series.push(overTraining(name, colour, data.steps, measure, at));
+  };
+  if (kind === "found" && edge !== undefined && data.discovered) {
+    add("share of a token's effect", "edge", split?.discovered?.strength, edge);
+    const hint = componentEdgeName(data, data.discovered, edge);
+    return { title: "Edge over training", hint, series };
+  }
+  const position = data.positions[p].short;
+  if (kind === "moved") {
+    add("handed on", "edge", split?.moved, l, p);
+    return { title: `Edge from ${position}, block ${l + 1}`, hint: "over training", series };
+  }
+  const layer = kind === "through" ? l + 1 : l;
+  add("causal effect", "edge", split?.tracing, layer, p);
+  add("bridge swap", "swap", split?.bridge, 0, layer, p);
+  const { lens } = split ?? {};
+  data.targets.forEach(({ short, name }, i) => {
+    if (!lens) return;
+    const read = overTraining(`lens ${short}`, name, data.steps, lens, [i, layer, p]);
+    if (read.values.some((value) => value !== null && value >= 0.1)) series.push(read);
+  });
+  return { title: `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`, hint: "", series };
+}
+
+/**
+ * @param {string} name
+ * @param {string} colour
+ * @param {number[]} steps
+ * @param {Measure} measure
+ * @param {number[]} at
+ * @returns {Series}
+ */
+function overTraining(name, colour, steps, { value, low, high }, at) {
+  return {
+    name,
+    colour,
+    steps,
+    values: steps.map((_, i) => value.at(i, ...at)),
+    low: low && steps.map((_, i) => low.at(i, ...at)),
+    high: high && steps.map((_, i) => high.at(i, ...at)),
+  };
+}

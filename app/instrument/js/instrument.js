@@ -1,0 +1,203 @@
+// @ts-check
+// One instrument: the timeline, and a page that follows it.
+
+import { Axis } from "./axis.js";
+import { Palette } from "./colours.js";
+import { RunData } from "./dataset.js";
+import { Tooltip, hostOf, html } from "./elements.js";
+import { Formation } from "./formation.js";
+import { measureLike } from "./names.js";
+import { PAGES } from "./pages.js";
+import { Playhead } from "./playhead.js";
+import { Timeline } from "./timeline.js";
+
+/** @import { Component, Context, Header } from "./context.js" */
+/** @import { Payload } from "./payload.js" */
+
+export class Instrument {
+  /**
+   * @param {Element | ShadowRoot} parent
+   * @param {Header} header
+   * @param {Payload} raw
+   * @param {Component} component
+   * @param {Instrument | null} before Which it takes the place of, if that showed the same run.
+   */
+  constructor(parent, header, raw, component, before = null) {
+    this.parent = parent;
+    this.component = component;
+    this.width = 0;
+    this.background = "";
+    /** @type {number | null} */
+    this.reported = null;
+    /** @type {HTMLElement[]} */
+    this.splits = [];
+    this.header = header;
+    this.root = html(
+      "div",
+      { class: `instrument page-${header.page}`, "data-page": header.page },
+      parent,
+    );
+    const data = new RunData(raw);
+    const playhead = new Playhead(data.steps, 0, (step) => this.settled(step));
+    playhead.index = playhead.nearest(
+      before ? before.stepToKeep(header) : (header.step ?? data.steps[data.steps.length - 1]),
+    );
+    const kept = before?.context;
+    const wanted = kept ? kept.split : header.split;
+    const splits = data.splits.filter((s) => data.bySplit[s.name]);
+    /** @type {Context} */
+    this.context = {
+      root: this.root,
+      data,
+      playhead,
+      metrics: data.metrics,
+      phases: data.phases,
+      axis: new Axis(data.steps, data.metrics),
+      split: splits.some((s) => s.name === wanted) ? wanted : (splits[0] || data.splits[0]).name,
+      circuit: kept ? kept.circuit : header.circuit,
+      keep: () =>
+        this.component.setStateValue("kept", {
+          split: this.context.split,
+          circuit: this.context.circuit,
+        }),
+      chosen: { kind: "none", l: 0, p: 0 },
+      select: () => {},
+      edgeName: () => "",
+      tooltip: new Tooltip(this.root),
+      palette: new Palette(hostOf(parent), data.colours),
+      rebuild: () => this.build(),
+      send: (name, value) => this.component.setTriggerValue(name, value),
+      splitButtons: (bar) => this.splitButtons(header.page === "formation" ? splits : [], bar),
+    };
+    if (before) this.takeOver(before);
+    this.timeline = new Timeline(this.root, this.context);
+    this.page = PAGES[header.page](this.root, this.context);
+    playhead.follow(() => {
+      this.root.dataset.step = String(playhead.step);
+      this.root.dataset.drawn = String(playhead.drawn);
+    });
+    this.observer = new ResizeObserver(() => this.resized());
+    this.observer.observe(this.root);
+    /** @type {(event: KeyboardEvent) => void} */
+    this.onKey = (event) => this.key(event);
+    document.addEventListener("keydown", this.onKey);
+    this.build();
+    if (kept?.playhead.playing) playhead.play();
+  }
+
+  // A run that is being trained has grown: whoever stands at its newest step goes on with it.
+  /** @param {Header} header */
+  stepToKeep(header) {
+    const step = this.context.playhead.step;
+    const follows = step === this.header.step && !this.context.playhead.playing;
+    return follows ? (header.step ?? step) : step;
+  }
+
+  /** @param {Instrument} before */
+  takeOver(before) {
+    const { axis, playhead } = this.context,
+      { mode } = before.context.axis;
+    if (axis.available(mode)) axis.mode = mode;
+    playhead.speed = before.context.playhead.speed;
+  }
+
+  // Keys work wherever nothing else wants them, so that the page is an instrument from the start.
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const target = event.composedPath()[0];
+    const at = target instanceof Element ? target : null;
+    const free = target === document.body || at?.closest(".track");
+    const wanting = "input,select,textarea,button,[role]";
+    const scrolls = at?.closest("[data-testid=stMain]") && !at.closest(wanting);
+    // a button of the instrument itself wants only what presses it
+    const button = at?.closest(".instrument button") && ![" ", "Enter"].includes(event.key);
+    if (free || button || scrolls) this.context.playhead.key(event);
+  }
+
+  /**
+   * @param {Payload["splits"]} splits
+   * @param {HTMLElement} bar
+   */
+  splitButtons(splits, bar) {
+    this.splits = splits.map(({ name, label, about }) => {
+      const checked = String(name === this.context.split);
+      const shown = { role: "radio", "aria-checked": checked, text: label, title: about };
+      const button = html("button", { class: "split", "data-split": name, ...shown }, bar);
+      button.onclick = () => {
+        this.showSplit(name);
+        this.context.keep();
+      };
+      return button;
+    });
+  }
+
+  /** @param {string} name */
+  showSplit(name) {
+    const button = this.splits.find((other) => other.dataset.split === name);
+    if (!button || name === this.context.split) return;
+    this.context.split = name;
+    for (const other of this.splits) {
+      other.setAttribute("aria-checked", String(other === button));
+    }
+    this.page.splitChanged();
+    this.context.playhead.redraw();
+  }
+
+  /** @param {number} step */
+  settled(step) {
+    if (step === this.reported) return;
+    this.reported = step;
+    this.component.setStateValue("step", step);
+  }
+
+  resized() {
+    const width = Math.floor(this.root.clientWidth);
+    if (width > 100 && width !== this.width) this.build();
+  }
+
+  build() {
+    this.width = Math.floor(this.root.clientWidth);
+    if (this.width <= 100) return;
+    measureLike(this.root);
+    this.context.palette = new Palette(hostOf(this.parent), this.context.data.colours);
+    this.root.classList.toggle("dark", this.context.palette.dark);
+    this.timeline.build(this.width - 24);
+    this.page.build(this.width);
+    this.root.dataset.step = String(this.context.playhead.step);
+    this.root.dataset.ready = "true";
+    this.root.dataset.content = this.header.id;
+  }
+
+  /**
+   * @param {Header} header
+   * @param {Component} component
+   */
+  update(header, component) {
+    this.component = component;
+    const background = getComputedStyle(hostOf(this.parent)).getPropertyValue(
+      "--st-background-color",
+    );
+    if (background !== this.background) {
+      this.background = background;
+      this.build();
+    }
+    if (header.jump !== this.header.jump) this.goTo(header);
+    this.header = header;
+  }
+
+  // The address was changed.
+  /** @param {Header} header */
+  goTo({ step, split, circuit }) {
+    if (step !== null) this.context.playhead.to(this.context.playhead.nearest(step), false);
+    this.showSplit(split);
+    if (this.page instanceof Formation) this.page.discovered?.show(circuit === "edges");
+  }
+
+  remove() {
+    this.context.playhead.stop();
+    this.observer.disconnect();
+    document.removeEventListener("keydown", this.onKey);
+    this.root.remove();
+  }
+}

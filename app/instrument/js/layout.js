@@ -1,0 +1,87 @@
+// @ts-check
+// Arithmetic of places: no element is made here.
+
+/**
+ * A grid of positions (to the right) by rows (upwards from the bottom), within its margins.
+ * @param {{ width: number, height: number, columns: number, rows: number,
+ *   margin: { left: number, right: number, top: number, bottom: number } }} room
+ */
+export function gridPlaces({ width, height, columns, rows, margin }) {
+  const wide = width - margin.left - margin.right,
+    high = height - margin.top - margin.bottom;
+  return {
+    /** @param {number} column */
+    x: (column) => margin.left + (column * wide) / Math.max(1, columns - 1),
+    /** @param {number} row */
+    y: (row) => height - margin.bottom - (row * high) / Math.max(1, rows - 1),
+  };
+}
+
+/**
+ * Index of the place that lies nearest to the wanted one; the first of several.
+ * @param {number[]} places
+ * @param {number} wanted
+ */
+export function nearestIndex(places, wanted) {
+  let best = 0;
+  places.forEach((place, i) => {
+    if (Math.abs(place - wanted) < Math.abs(places[best] - wanted)) best = i;
+  });
+  return best;
+}
+
+/**
+ * Those of rising places that are at least so far from the one kept before.
+ * @param {number[]} places
+ * @param {number} apart
+ */
+export function spaced(places, apart) {
+  let last = -Infinity;
+  return places.flatMap((at, i) => {
+    if (at - last < apart) return [];
+    last = at;
+    return [{ at, i }];
+  });
+}
+
+/**
+ * Points of an SVG polyline; those without a value are left out.
+ * @param {(number | null)[]} xs
+ * @param {(number | null)[]} ys
+ */
+export function pointsOf(xs, ys) {
+  return xs.flatMap((x, i) => {
+    const y = ys[i] ?? null;
+    return x === null || y === null ? [] : [`${x.toFixed(1)},${y.toFixed(1)}`];
+  });
+}
+
+/**
+ * The path of an edge between places. Edges up a column that pass by other components bow out
+ * around them, to the right; so do the second and later ones between the same two places.
+ * @param {number[]} from
+ * @param {number[]} to
+ * @param {number} rise Rows between them.
+ * @param {number} nth How many edges between these places came before.
+ */
+export function edgePath([x1, y1], [x2, y2], rise, nth) {
+  const bow = (x1 === x2 && rise > 1 ? 62 + 9 * (rise - 2) : 0) + 8 * nth;
+  const third = (y2 - y1) / 3;
+  return `M${x1},${y1}C${x1 + bow},${y1 + third} ${x2 + bow},${y2 - third} ${x2},${y2}`;
+}
+
+/**
+ * Ticks of an axis of values: quarters of a share, or round numbers between powers of ten.
+ * @param {string} scale "share" or "log".
+ * @param {number} low Its lower end; of a logarithmic one, the exponent.
+ * @param {number} high
+ */
+export function valueTicks(scale, low, high) {
+  if (scale === "share") return [0, 0.25, 0.5, 0.75, 1];
+  const units = high - low > 2 ? [1] : [1, 2, 5],
+    ticks = [];
+  for (let power = Math.floor(low); power <= high; power++) {
+    ticks.push(...units.map((unit) => unit * 10 ** power));
+  }
+  return ticks.filter((tick) => Math.log10(tick) >= low && Math.log10(tick) <= high);
+}

@@ -1,0 +1,28 @@
+// @ts-check
+// The pages that have a timeline, by name.
+
+import { CompareView } from "./compare.js";
+import { Formation } from "./formation.js";
+import { LabView } from "./lab.js";
+import { QuestionView } from "./question.js";
+
+/** @import { Context, Page } from "./context.js" */
+
+/** @type {Record<string, (root: HTMLElement, context: Context) => Page>} */
+export const PAGES = {
+  formation: (root, context) => new Formation(root, context),
+  question: (root, context) => new QuestionView(root, context, part(context.data.question)),
+  lab: (root, context) => new LabView(root, context, part(context.data.lab)),
+  compare: (root, context) => new CompareView(root, context, part(context.data.compared)),
+  compact: () => ({ build() {}, splitChanged() {} }),
+};
+
+/**
+ * A page's own part of the payload.
+ * @template T
+ * @param {T | null} sent
+ */
+function part(sent) {
+  if (sent === null) throw new Error("This page's part of the payload was not sent.");
+  return sent;
+}

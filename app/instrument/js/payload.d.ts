@@ -1,0 +1,258 @@
+// Made by `python -m app.instrument.fields`; change the fields there.
+
+/** Thousandths, row-major; null where nothing was measured. */
+export interface Packed {
+  shape: number[];
+  values: (number | null)[];
+}
+
+/** Bits (first bit highest) or small whole numbers (little-endian), row-major, as base64. */
+export interface PackedBytes {
+  shape: number[];
+  base64: string;
+}
+
+/** A mean with the ends of its 95% interval, where it has one. */
+export interface PackedMeasure {
+  value: Packed;
+  low?: Packed;
+  high?: Packed;
+}
+
+/** Accuracy and loss by split over the evaluated steps. */
+export interface Metrics {
+  step: number[];
+  accuracy: Record<string, (number | null)[]>;
+  loss: Record<string, (number | null)[]>;
+}
+
+/** A split that can be chosen. */
+export interface SplitName {
+  name: string;
+  label: string;
+  about: string;
+}
+
+/** A token position or a target of the lens: its name, in sentences, and short. */
+export interface Named {
+  name: string;
+  label: string;
+  short: string;
+}
+
+/** Names of splits and of shortcuts. */
+export interface Vocabulary {
+  splits: Record<string, string>;
+  shortcuts: Record<string, string>;
+}
+
+/** A mark on the timeline; `span` is its first and last step. */
+export interface Phase {
+  name: string;
+  step: number;
+  span: number[] | null;
+  text: string;
+}
+
+/** An edge of the circuit between places [row, position]; no target is the answer. */
+export interface Edge {
+  name: string;
+  source: number[];
+  target: number[] | null;
+}
+
+/** What of the discovered circuit is the same at all steps. */
+export interface Discovered {
+  rows: string[];
+  symbols: string[];
+  edges: Edge[];
+  candidates: number;
+}
+
+/** The questions at one end, by step, pair and rank, and their effects in 127ths. */
+export interface SinglesEnd {
+  question: PackedBytes;
+  code: PackedBytes;
+}
+
+/** Effects on single questions, by step and pair of edge and token. */
+export interface Singles {
+  edge: number[][];
+  token: number[][];
+  n: number[][];
+  largest: Packed;
+  most: SinglesEnd;
+  least: SinglesEnd;
+}
+
+/** The discovered circuit of one split at every step. */
+export interface DiscoveredMeasures {
+  step: number[];
+  kept: PackedBytes;
+  carries: PackedBytes;
+  strength: PackedMeasure;
+  effect: PackedMeasure;
+  frequency: Packed;
+  alone: PackedMeasure;
+  whole: PackedMeasure;
+  examples?: string[];
+  singles?: Singles;
+}
+
+/** What was measured on one split, at every step. */
+export interface SplitMeasures {
+  lens?: PackedMeasure;
+  tracing?: PackedMeasure;
+  moved?: PackedMeasure;
+  bridge?: PackedMeasure;
+  n_valid?: number[];
+  flips?: PackedBytes;
+  drawn?: PackedBytes;
+  right?: PackedBytes;
+  examples?: string[];
+  discovered?: DiscoveredMeasures;
+}
+
+/** The most likely tokens by step and rank, and their probabilities. */
+export interface Ranked {
+  token: number[][];
+  share: Packed;
+}
+
+/** The most likely token of each state, and probabilities by step, layer, position. */
+export interface States {
+  token: number[][][];
+  share: Packed;
+  target?: Packed;
+}
+
+/** The probability of one token over training. */
+export interface AnswerCurve {
+  token: number;
+  share: Packed;
+}
+
+/** A token looked for in the states: what it is, where it is read, its ranks. */
+export interface Watched {
+  token: number;
+  position: number;
+  what: string;
+  where: string;
+  rank: number[][][];
+}
+
+/** The question whose states are swapped in. */
+export interface Donor {
+  what: string;
+  value: number | null;
+  swapped: number | null;
+}
+
+/** The Question page. */
+export interface Question {
+  names: Record<string, string>;
+  tokens: number[];
+  answer: number | null;
+  top: Ranked;
+  curves: AnswerCurve[];
+  lens: States;
+  second: number[][][];
+  attention: Packed;
+  watched: Watched[];
+  swap?: States;
+  donor?: Donor;
+}
+
+/** One of the most likely answers before or after. */
+export interface LabAnswer {
+  name: string;
+  share: number;
+  mark: string;
+  kind: string;
+}
+
+/** The Patching lab. */
+export interface Lab {
+  component: string;
+  cells: number[][];
+  effect: Packed;
+  rows: string[];
+  positions: string[];
+  target: string;
+  before: LabAnswer[];
+  after: LabAnswer[];
+}
+
+/** One run, or the mean over a group with its band. */
+export interface ComparedSeries {
+  name: string;
+  colour: string;
+  dash: string | null;
+  steps: number[];
+  values: (number | null)[];
+  low?: (number | null)[];
+  high?: (number | null)[];
+}
+
+/** One quantity of all runs. */
+export interface ComparedPanel {
+  title: string;
+  hint: string;
+  series: ComparedSeries[];
+}
+
+/** A setting by training; one table (level x place) for each kind. */
+export interface Diagram {
+  setting: string;
+  levels: string[];
+  n_runs: number[];
+  kinds: string[];
+  tables: Packed[];
+}
+
+/** The Compare page. */
+export interface Compared {
+  panels: ComparedPanel[];
+  aligned: string;
+  phases: Diagram[];
+}
+
+/** What a page's instrument is sent: what the timeline needs, then the page's own part. */
+export interface Payload {
+  steps: number[];
+  metrics: Metrics;
+  splits: SplitName[];
+  vocabulary: Vocabulary;
+  baselines: Record<string, Record<string, number>>;
+  phases: Phase[];
+  colours: Record<string, string>;
+  measures: Record<string, SplitMeasures>;
+  unit?: string;
+  positions?: Named[];
+  layers?: number;
+  targets?: Named[];
+  discovered?: Discovered;
+  question?: Question;
+  lab?: Lab;
+  compared?: Compared;
+}
+
+/** A fact of the entity in the middle. */
+export interface Fact {
+  name: string;
+  relation: string;
+  provenance: string;
+}
+
+/** The facts that lead to the entity, or away from it. */
+export interface Side {
+  heading: string;
+  facts: Fact[];
+}
+
+/** The facts around an entity; `sides` are "in" and "out". */
+export interface AroundPayload {
+  entity: string;
+  sides: Record<string, Side>;
+  colours: Record<string, string>;
+}

@@ -1,0 +1,111 @@
+// @ts-check
+// What the model does with one question, in sentences.
+
+import { percent } from "./numbers.js";
+import { Grid } from "./packed.js";
+import { blocks } from "./words.js";
+
+/** @import { Question } from "./payload.js" */
+
+/**
+ * @param {Question} asked
+ * @param {number | null} token
+ */
+export function nameOf(asked, token) {
+  return asked.names[String(token)] ?? `token ${token}`;
+}
+
+/**
+ * What a state says, by the logit lens.
+ * @param {Question} asked
+ * @param {number} index
+ * @param {number} l
+ * @param {number} p
+ */
+export function lensInWords(asked, index, l, p) {
+  const share = new Grid(asked.lens.share);
+  const [first, second] = [asked.lens.token, asked.second].map((cells, rank) => {
+    const name = nameOf(asked, cells[index][l][p]);
+    return `${name} ${percent(share.at(index, l, p, rank))}`;
+  });
+  const where = `At “${nameOf(asked, asked.tokens[p])}” ${blocks(l)}`;
+  const ranks = asked.watched.map(({ token, what, rank }) => {
+    const before = rank[index][l][p];
+    const place = before === 0 ? "comes first" : `is number ${before + 1}`;
+    return ` ${nameOf(asked, token)}, ${what}, ${place} here.`;
+  });
+  return `${where}: ${first}, then ${second}.${ranks.join("")}`;
+}
+
+/**
+ * The answer with the donor's state swapped in.
+ * @param {Question} asked
+ * @param {number} index
+ * @param {number} l
+ * @param {number} p
+ */
+export function swapInWords(asked, index, l, p) {
+  const { swap, donor } = asked;
+  if (!swap) return "";
+  const answer = nameOf(asked, swap.token[index][l][p]),
+    share = percent(new Grid(swap.share).at(index, l, p));
+  const words =
+    `With the donor's state at position ${p + 1} ${blocks(l)} ` +
+    `the answer is ${answer} (${share}).`;
+  if (!swap.target || !donor) return words;
+  const wanted = percent(new Grid(swap.target).at(index, l, p));
+  const name = nameOf(asked, donor.swapped);
+  return `${words} ${name}, the answer for ${donor.what} of the donor, gets ${wanted}.`;
+}
+
+/**
+ * The answer, where the watched names can be read, and what the donor's bridge does.
+ * @param {Question} asked
+ * @param {number} index
+ */
+export function questionInWords(asked, index) {
+  const top = asked.top.token[index][0],
+    share = percent(new Grid(asked.top.share).at(index, 0));
+  const answers = `The model answers ${nameOf(asked, top)} (${share})`;
+  const sentences = [`${answers}${verdict(asked, top)}.`];
+  for (const { token, what, where, position, rank } of asked.watched) {
+    const layer = rank[index].findIndex((row) => row[position] === 0);
+    const read =
+      layer >= 0 ? `can be read at ${where} ${blocks(layer)}` : `cannot be read at ${where}`;
+    sentences.push(`${nameOf(asked, token)}, ${what}, ${read}.`);
+  }
+  const turned = turnedInWords(asked, index);
+  return [...sentences, ...(turned ? [turned] : [])].join(" ");
+}
+
+/**
+ * @param {Question} asked
+ * @param {number} top
+ */
+function verdict(asked, top) {
+  if (asked.answer === null) return "; the graph has no answer to this question";
+  return top === asked.answer ? ", which is right" : `; right is ${nameOf(asked, asked.answer)}`;
+}
+
+/**
+ * Whether the donor's bridge, swapped in, turns the answer into its own: the surest of the layers.
+ * @param {Question} asked
+ * @param {number} index
+ */
+function turnedInWords(asked, index) {
+  const { swap, donor } = asked;
+  if (!swap?.target || !donor || donor.swapped === null) return "";
+  const targets = new Grid(swap.target),
+    target = nameOf(asked, donor.swapped);
+  const lent = `the donor's ${donor.what.replace("the ", "")}, ${nameOf(asked, donor.value)},`;
+  /** @param {number} l */
+  const turns = (l) => swap.token[index][l][1] === donor.swapped;
+  let layer = 1;
+  for (let l = 1; l < targets.shape[1]; l++) {
+    const surer = (targets.at(index, l, 1) ?? 0) > (targets.at(index, layer, 1) ?? 0);
+    if (turns(l) === turns(layer) ? surer : turns(l)) layer = l;
+  }
+  return turns(layer)
+    ? `Swapping in ${lent} ${blocks(layer)} turns the answer into ${target}, as it should.`
+    : `Swapping in ${lent} does not turn the answer into ${target}.`;
+}

@@ -1,0 +1,258 @@
+// The parts of the instrument that need no browser; pytest runs this file with Node.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Axis } from "../../app/instrument/js/axis.js";
+import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
+import { html } from "../../app/instrument/js/elements.js";
+import { verdicts } from "../../app/instrument/js/examples.js";
+import { shortcutLines } from "../../app/instrument/js/formation_series.js";
+import * as layout from "../../app/instrument/js/layout.js";
+import { unpack } from "../../app/instrument/js/main.js";
+import { fit } from "../../app/instrument/js/names.js";
+import * as numbers from "../../app/instrument/js/numbers.js";
+import { Bits, Grid, Measure, SingleEffects } from "../../app/instrument/js/packed.js";
+import { lensInWords, questionInWords } from "../../app/instrument/js/question_words.js";
+import { formationInWords } from "../../app/instrument/js/words.js";
+
+const base64 = (bytes) => Buffer.from(bytes).toString("base64");
+const METRICS = { step: [0, 10, 20], accuracy: { id_test: [0.1, null, 0.5] }, loss: {} };
+
+function runData(more = {}) {
+  return new RunData({
+    steps: [0, 10, 20],
+    metrics: METRICS,
+    splits: [{ name: "id_test", label: "ID test", about: "" }],
+    vocabulary: { splits: { id_test: "ID test" }, shortcuts: { h_r2: "(subject, relation 2)" } },
+    baselines: { id_test: { h_r2: 0.25, majority: 0.001 } },
+    phases: [],
+    colours: {},
+    measures: {},
+    ...more,
+  });
+}
+
+test("a grid reads thousandths at their place, and nothing where nothing was measured", () => {
+  const grid = new Grid({ shape: [2, 3], values: [0, 1, 2, 1000, null, -5] });
+  assert.equal(grid.at(0, 2), 0.002);
+  assert.equal(grid.at(1, 0), 1);
+  assert.equal(grid.at(1, 1), null);
+  assert.equal(grid.at(1, 2), -0.005);
+  assert.equal(grid.at(5, 0), null);
+});
+
+test("a measure without its interval says the number alone", () => {
+  const packed = (value) => ({ shape: [1], values: [value] });
+  const measure = new Measure({ value: packed(250), low: packed(200), high: packed(300) });
+  assert.equal(measure.inWords(0), "0.25 (95% interval 0.20 to 0.30)");
+  assert.equal(new Measure({ value: packed(250) }).inWords(0), "0.25");
+  assert.equal(new Measure({ value: packed(null) }).inWords(0), "not measured");
+});
+
+test("bits are read row by row, the highest first", () => {
+  const bits = new Bits({ shape: [2, 5], base64: base64([0b10000_010, 0b01_000000]) });
+  const read = [0, 1].map((r) => [0, 1, 2, 3, 4].map((c) => bits.at(r, c)));
+  assert.deepEqual(read, [
+    [1, 0, 0, 0, 0],
+    [0, 1, 0, 0, 1],
+  ]);
+});
+
+test("the questions of an edge come with their effects in nats, the outermost first", () => {
+  const singles = new SingleEffects({
+    edge: [[7]],
+    token: [[2]],
+    n: [[3]],
+    largest: { shape: [1, 1], values: [2540] },
+    most: {
+      question: { shape: [1, 1, 2], base64: base64([1, 1, 0, 0]) },
+      code: { shape: [1, 1, 2], base64: base64([127, 50]) },
+    },
+    least: {
+      question: { shape: [1, 1, 2], base64: base64([2, 0, 0, 0]) },
+      code: { shape: [1, 1, 2], base64: base64([256 - 127, 50]) },
+    },
+  });
+  assert.deepEqual(singles.of(0, 7), [{ e: 7, pair: 0, token: 2 }]);
+  assert.deepEqual(singles.of(0, 8), []);
+  assert.deepEqual(singles.at(0, 0, "most"), [
+    { i: 257, effect: 2.54 },
+    { i: 0, effect: 1 },
+  ]);
+  assert.deepEqual(singles.at(0, 0, "least"), [{ i: 2, effect: -2.54 }]);
+});
+
+test("the last known value up to a step stands for it", () => {
+  assert.deepEqual(
+    [-1, 0, 10, 15, 20, 99].map((step) => lastUpTo([0, 10, 20], [1, null, 3], step)),
+    [null, 1, 1, 1, 3, 3],
+  );
+  assert.equal(runData().accuracyAt("id_test", 19), 0.1);
+  assert.equal(runData().accuracyAt("ood_test", 19), null);
+});
+
+test("numbers are written as they are read", () => {
+  assert.deepEqual([null, undefined, NaN, 0, 0.425].map(numbers.two), [
+    "–",
+    "–",
+    "–",
+    "0.00",
+    "0.42",
+  ]);
+  assert.deepEqual([null, 0.004, 0.5, 1].map(numbers.percent), ["–", "0%", "50%", "100%"]);
+  assert.deepEqual([0.42, -0.42, 1].map(numbers.short), [".42", "-0.42", "1.00"]);
+  assert.deepEqual([0.04, -0.04, -1.26, 12.3].map(numbers.nats), ["0.0", "0.0", "−1.3", "12"]);
+  assert.deepEqual([0.5, 0.00042, null].map(numbers.twoDigits), ["0.50", "4e-4", "–"]);
+  assert.equal(numbers.grouped(1234567.4), "1,234,567");
+});
+
+test("the grid's first row is at the bottom, and one row or column divides by nothing", () => {
+  const margin = { left: 10, right: 20, top: 30, bottom: 40 };
+  const { x, y } = layout.gridPlaces({ width: 130, height: 170, columns: 3, rows: 2, margin });
+  assert.deepEqual([0, 1, 2].map(x), [10, 60, 110]);
+  assert.deepEqual([0, 1].map(y), [130, 30]);
+  const one = layout.gridPlaces({ width: 130, height: 170, columns: 1, rows: 1, margin });
+  assert.deepEqual([one.x(0), one.y(0)], [10, 130]);
+});
+
+test("the nearest place wins, the first of two that are as near", () => {
+  assert.equal(layout.nearestIndex([0, 10, 20], 14), 1);
+  assert.equal(layout.nearestIndex([0, 10, 20], 15), 1);
+  assert.equal(layout.nearestIndex([0, 10, 20], 99), 2);
+});
+
+test("ticks that would overlap are left out", () => {
+  assert.deepEqual(
+    layout.spaced([0, 10, 46, 60, 92], 46).map(({ i }) => i),
+    [0, 2, 4],
+  );
+});
+
+test("values that are missing leave no point, and a zero does", () => {
+  assert.deepEqual(layout.pointsOf([0, 1, 2], [0, null, 2.25]), ["0.0,0.0", "2.0,2.3"]);
+});
+
+test("only edges that pass by another component bow out", () => {
+  assert.equal(layout.edgePath([0, 90], [0, 60], 1, 0), "M0,90C0,80 0,70 0,60");
+  assert.equal(layout.edgePath([0, 90], [0, 60], 3, 0), "M0,90C71,80 71,70 0,60");
+  assert.equal(layout.edgePath([0, 90], [30, 60], 3, 1), "M0,90C8,80 38,70 30,60");
+});
+
+test("a logarithmic axis has round ticks within its ends", () => {
+  assert.deepEqual(layout.valueTicks("log", -1, 0.5), [0.1, 0.2, 0.5, 1, 2]);
+  assert.deepEqual(layout.valueTicks("log", -1, 2), [0.1, 1, 10, 100]);
+});
+
+test("an axis never runs backwards, and is offered only where its curve has risen", () => {
+  const steps = [0, 10, 20, 30];
+  const rises = { step: steps, accuracy: { id_test: [0.2, 0.6, 0.4, 0.9] }, loss: {} };
+  const axis = new Axis(steps, rises);
+  for (const mode of ["step", "log", "accuracy"]) {
+    axis.mode = mode;
+    const places = steps.map((step) => axis.place(step));
+    assert.ok(
+      places.every((place, i) => i === 0 || place > places[i - 1]),
+      mode,
+    );
+    assert.ok(places[0] === 0 && Math.abs(places[3] - 1) < 1e-12, mode);
+  }
+  assert.equal(axis.available("loss"), false);
+  assert.equal(axis.ticks()[0], 0);
+});
+
+test("a name is shortened in its middle and keeps whole letters", () => {
+  const width = (text) => [...text].length;
+  assert.equal(fit("Lyon", 4, width), "Lyon");
+  assert.equal(fit("University of California, Davis", 9, width), "Univ…avis");
+  assert.equal(fit("e\u0301e\u0301e\u0301e\u0301", 5, width), "e\u0301…e\u0301");
+});
+
+test("a name that looks like markup stays text", () => {
+  globalThis.document = {
+    createElement: (tag) => ({
+      tag,
+      set: {},
+      setAttribute(k, v) {
+        this.set[k] = v;
+      },
+    }),
+  };
+  const name = `<img src=x onerror="alert(1)">`;
+  const element = html("span", { text: name, title: name });
+  assert.deepEqual([element.textContent, element.set.title], [name, name]);
+  assert.equal("innerHTML" in element, false);
+  delete globalThis.document;
+});
+
+test("only the shortcuts that are right now and then are drawn", () => {
+  const [line, ...rest] = shortcutLines(runData(), "id_test");
+  assert.deepEqual([line.name, line.value, rest], ["shortcut (subject, relation 2) 25%", 0.25, []]);
+});
+
+test("without a lens the sentence on swaps begins as a sentence and names the bridge", () => {
+  const named = (name) => ({ name, label: name, short: name });
+  const packed = { shape: [3, 1, 2, 3], values: [...Array(12).fill(0), 0, 0, 0, 0, 800, 0] };
+  const data = runData({
+    positions: ["subject", "relation_1", "relation_2"].map(named),
+    targets: [named("bridge")],
+    layers: 2,
+    measures: { id_test: { bridge: { value: packed } } },
+  });
+  const words = formationInWords(data, "id_test", 2, 20);
+  assert.ok(
+    words.endsWith(
+      "The answer is computed from the bridge entity: swapping it after " +
+        "1 block changes 80% of answers as it should.",
+    ),
+    words,
+  );
+});
+
+test("a question says its answer, what can be read, and the names as they are", () => {
+  const share = (shape, values) => ({ shape, values });
+  const asked = {
+    names: { 0: "Lyon", 1: "<b>country</b>", 2: "France" },
+    tokens: [0, 1],
+    answer: 2,
+    top: { token: [[2]], share: share([1, 1], [750]) },
+    lens: { token: [[[0, 2]]], share: share([1, 1, 2, 2], [900, 50, 600, 100]) },
+    second: [[[1, 0]]],
+    watched: [
+      { token: 2, position: 1, what: "the bridge", where: "the relation", rank: [[[4, 0]]] },
+    ],
+    curves: [],
+  };
+  assert.equal(
+    questionInWords(asked, 0),
+    "The model answers France (75%), which is right. " +
+      "France, the bridge, can be read at the relation in the embedding.",
+  );
+  assert.equal(
+    lensInWords(asked, 0, 0, 1),
+    "At “<b>country</b>” in the embedding: France 60%, " +
+      "then Lyon 10%. France, the bridge, comes first here.",
+  );
+});
+
+test("an example that was wrong before a swap is not counted as changed", () => {
+  const bits = (shape, byte) => new Bits({ shape, base64: base64([byte]) });
+  const split = {
+    flips: bits([1, 1, 1, 4], 0b1101_0000),
+    drawn: bits([1, 4], 0b1110_0000),
+    right: bits([1, 4], 0b0111_0000),
+    examples: ["a", "b", "c", "d"],
+    tracing: { at: () => 0.5 },
+  };
+  const listed = verdicts(split, { kind: "state", l: 0, p: 0 }, 0);
+  assert.deepEqual(
+    listed.map(({ text, verdict }) => `${text} ${verdict}`),
+    ["b changes", "c stays", "d no swap found", "a wrong anyway"],
+  );
+  assert.equal(verdicts(undefined, { kind: "state", l: 0, p: 0 }, 0), null);
+});
+
+test("a mount's header and payload are one line of JSON each", () => {
+  const { header, body } = unpack(new TextEncoder().encode('{"id":"a"}\n{"name":"é\\n"}'));
+  assert.deepEqual([header, body()], [{ id: "a" }, { name: "é\n" }]);
+});

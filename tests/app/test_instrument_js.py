@@ -1,0 +1,150 @@
+"""The instrument's JavaScript: how its modules are joined, what they read, and their own tests."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import types
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import pytest
+
+from analyses.figures.specs.facts import Neighbour, Neighbourhood
+from app.instrument.fields import RECORDS, AroundPayload, Payload, typescript
+from app.instrument.payload import dump, formation_payload
+from app.instrument.scripts import ENTRY, SCRIPTS, in_order, joined
+from app.logic.neighbourhood import around_payload
+from circuits.runs.run import open_run
+
+FILES = sorted(SCRIPTS.glob("*.js"))
+UNIT_TESTS = Path(__file__).with_suffix(".mjs")
+ROOT = Path(__file__).parents[2]
+NODE, TSC = shutil.which("node"), shutil.which("tsc")
+LINE, LINES = 100, 210
+needs_node = pytest.mark.skipif(NODE is None, reason="node is not on the PATH")
+needs_tsc = pytest.mark.skipif(TSC is None, reason="TypeScript's tsc is not on the PATH")
+
+
+@pytest.mark.parametrize("path", [*FILES, UNIT_TESTS], ids=lambda path: path.name)
+def test_lines_and_files_are_short(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > LINE] == []
+    assert len(lines) <= (LINES if path in FILES else 400)
+
+
+def test_every_file_is_joined_and_asks_to_be_checked() -> None:
+    assert set(in_order()) == {path.name for path in FILES}
+    for path in FILES:
+        assert path.read_text(encoding="utf-8").startswith("// @ts-check\n"), path.name
+
+
+def test_the_joined_module_has_one_export_and_no_name_twice() -> None:
+    script = joined()
+    assert re.findall(r"^(?:import|export).*", script, re.MULTILINE) == [
+        "export default function mount(component) {"
+    ]
+    defined = re.findall(r"^(?:class|const|let|function) (\w+)", script, re.MULTILINE)
+    assert sorted(defined) == sorted(set(defined))
+
+
+def test_a_file_comes_after_all_that_it_imports(tmp_path: Path) -> None:
+    (tmp_path / ENTRY).write_text(
+        'import { b } from "./b.js";\nimport {\n  a,\n  c,\n} from "./a.js";\nexport default b;\n'
+    )
+    (tmp_path / "b.js").write_text('import { a } from "./a.js";\nexport const b = a;\n')
+    (tmp_path / "a.js").write_text("export const a = 1;\nexport function c() {}\n")
+    assert in_order(ENTRY, tmp_path) == ["a.js", "b.js", ENTRY]
+    assert joined(tmp_path) == (
+        "const a = 1;\nfunction c() {}\n\nconst b = a;\n\nexport default b;\n"
+    )
+
+
+def test_files_that_import_each_other_are_refused(tmp_path: Path) -> None:
+    (tmp_path / ENTRY).write_text('import { b } from "./b.js";\n')
+    (tmp_path / "b.js").write_text('import { a } from "./main.js";\n')
+    with pytest.raises(ImportError, match=r"main.js -> b.js -> main.js"):
+        joined(tmp_path)
+
+
+def test_names_are_never_read_as_markup() -> None:
+    ways = "innerHTML|outerHTML|insertAdjacentHTML|document.write|DOMParser|eval\\("
+    assert re.findall(ways, joined()) == []
+
+
+def test_the_typescript_of_the_payload_is_up_to_date() -> None:
+    assert (SCRIPTS / "payload.d.ts").read_text(encoding="utf-8") == typescript(), (
+        "run `python -m app.instrument.fields > app/instrument/js/payload.d.ts`"
+    )
+
+
+def test_no_field_is_sent_that_no_script_reads() -> None:
+    code = re.sub(r"^\s*(//|/?\*).*$", "", joined(), flags=re.MULTILINE)
+    read = {*re.findall(r"\.(\w+)", code)}
+    for names in re.findall(r"\{([^{}]*)\}(?= = | of |[^\n;]*\) (?:\{|=>))", code):
+        read |= set(re.findall(r"\w+", names))
+    fields = {name for record in RECORDS for name in get_type_hints(record)}
+    assert fields - read == set()
+
+
+def misfits(value: Any, kind: Any, where: str = "payload") -> list[str]:
+    """Where a value is not of its type, or a record lacks a field or has one too many."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return [] if any(not misfits(value, k) for k in get_args(kind)) else [where]
+    if kind in RECORDS:
+        hints = get_type_hints(kind)
+        wrong = (set(value) - set(hints)) | (kind.__required_keys__ - set(value))
+        found = [f"{where}.{name}" for name in sorted(wrong)]
+        known = ((n, v) for n, v in value.items() if n in hints)
+        return found + [m for n, v in known for m in misfits(v, hints[n], f"{where}.{n}")]
+    plain = get_origin(kind) or kind
+    if not isinstance(value, (int, float) if plain is float else plain):
+        return [where]
+    if plain is list:
+        item = get_args(kind)[0]
+        return [m for i, v in enumerate(value) for m in misfits(v, item, f"{where}[{i}]")]
+    if plain is dict:
+        item = get_args(kind)[1]
+        return [m for n, v in value.items() for m in misfits(v, item, f"{where}[{n!r}]")]
+    return []
+
+
+def test_the_first_page_of_the_demo_is_sent_with_these_fields() -> None:
+    from app.shell.opened import results_of, stamp
+
+    path = ROOT / "assets" / "demo"
+    datasets, _ = results_of(stamp(path))
+    sent = json.loads(formation_payload(open_run(path), datasets))
+    assert misfits(sent, Payload) == []
+    assert sent["measures"]["id_test"]["discovered"]["step"]
+
+
+def test_the_facts_around_an_entity_are_sent_with_these_fields() -> None:
+    fact = Neighbour(name="France", relation="country", side="out", provenance="real")
+    spec = Neighbourhood(name="n", title="t", entity="Lyon", facts=(fact,))
+    sent = json.loads(dump(around_payload(spec)))
+    assert misfits(sent, AroundPayload) == []
+    assert misfits(sent | {"more": 1}, AroundPayload) == ["payload.more"]
+
+
+@needs_node
+def test_the_joined_module_is_javascript(tmp_path: Path) -> None:
+    (tmp_path / "joined.mjs").write_text(joined(), encoding="utf-8")
+    subprocess.run([str(NODE), "--check", str(tmp_path / "joined.mjs")], check=True, timeout=60)
+
+
+@needs_node
+def test_the_parts_that_need_no_browser_pass_their_tests_in_node() -> None:
+    command = [str(NODE), "--test", str(UNIT_TESTS)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stdout
+    assert "# pass 0" not in run.stdout
+
+
+@needs_tsc
+def test_the_scripts_agree_with_their_types() -> None:
+    command = [str(TSC), "-p", str(SCRIPTS / "jsconfig.json")]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stdout
