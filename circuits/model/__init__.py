@@ -1,4 +1,4 @@
 """The hooked transformer, its hook-free paths, and its forms in other libraries.
 
-Nothing here knows of graphs, questions or run folders.
+Nothing here depends on graphs, questions or run folders.
 """
