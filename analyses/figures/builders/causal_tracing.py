@@ -67,7 +67,8 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
 
 
 def _unpatched(*at_steps: xr.Dataset) -> str:
-    """How many were right without a patch, by split: the others count as strength everywhere."""
+    """Number of right answers without a patch, by split; the others count as strength
+    everywhere."""
     if "clean_accuracy" not in at_steps[0] or _traced_to(at_steps[0]):
         return ""
     rows = [np.atleast_1d(ds["clean_accuracy"].values) for ds in at_steps]
@@ -109,8 +110,8 @@ def strength_change(
 ) -> Spec:
     """strength(step) - strength(start), as in figure 4 of *Grokked*; per split.
 
-    Strength counts answers that are wrong without a patch, too; where a state is read by nothing
-    (the last layer but for the last position) the change is that of accuracy, with the other sign.
+    Strength also counts answers that are wrong without a patch. At a state that nothing reads (the
+    last layer, except at the last position) the change is that of accuracy with the sign reversed.
 
     Args:
         ds: Result of causal tracing.
