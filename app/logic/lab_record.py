@@ -77,7 +77,7 @@ class LabRecord:
         question, donor = self.book.text(self.receiver), self.book.text(self.donor)
         source, component = SOURCES[self.operation.source], self.operation.component
         about: dict[str, Any] = {
-            "subtitle": f"{question}, step {step:,}; donor: {donor}; written is {source}",
+            "subtitle": f"{question}, step {step:,}; donor: {donor}; written: {source}",
             "provenance": {
                 "run": self.run, "question": question, "donor": donor, "source": source,
                 "step": step, "component": component,

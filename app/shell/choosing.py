@@ -64,7 +64,7 @@ def _from_address(book: QuestionBook, parameter: str) -> tuple[int, ...] | None:
     try:
         return book.parse(names)
     except HopscopeError as error:
-        st.warning(as_text(f"The address asks for something else: {error}"))
+        st.warning(as_text(f"The question in the address cannot be shown: {error}"))
         return None
 
 

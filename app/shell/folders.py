@@ -65,7 +65,7 @@ def _inside(root: Path, problems: list[str], depth: int = 1) -> list[tuple[str, 
     try:
         children = sorted(p for p in root.iterdir() if p.is_dir() and not p.is_symlink())
     except OSError as error:
-        problems.append(f"The folder {root} cannot be looked into ({error.strerror}).")
+        problems.append(f"The folder {root} cannot be read ({error.strerror}).")
         return found
     for child in children:
         if child.name.startswith("."):
@@ -83,7 +83,7 @@ def _looks_like_a_run(folder: Path, problems: list[str]) -> bool:
     try:
         return (folder / MANIFEST).is_file() or (folder / "recipe.toml").is_file()
     except OSError as error:
-        problems.append(f"The folder {folder} cannot be looked into ({error.strerror}).")
+        problems.append(f"The folder {folder} cannot be read ({error.strerror}).")
         return False
 
 

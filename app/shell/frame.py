@@ -78,7 +78,7 @@ def page(
             export_popover(at, step, figures)
     except HopscopeError as error:
         st.error(as_text(str(error)), icon=":material/error:")
-        st.caption("Choose another run above, or mend this one and reload the page.")
+        st.caption("Choose another run above, or repair this one and reload the page.")
     except OSError as error:
         _unreadable(error, folders.paths[name])
 

@@ -23,7 +23,7 @@ from circuits.runs.run import Run
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
 
-READING = "Choose runs to lay over each other; runs that differ by seed alone become one band."
+READING = "Choose runs to overlay; runs that differ only in their seed become one band."
 MOST_AT_FIRST = 24
 """The most runs of a sweep that are shown before any is chosen."""
 OF_A_SWEEP = re.compile(r"(^|_)seed=\d+$")

@@ -22,7 +22,7 @@ from circuits.recipes.schema import Recipe, load_recipe
 from circuits.runs.run import Run
 
 READING = (
-    "Choose a recipe, change its main settings and start; the training goes on when you close "
+    "Choose a recipe, change its main settings and start; the training continues after you close "
     "the browser."
 )
 REFRESH_SECONDS = 2.0
@@ -176,7 +176,7 @@ def _pressed(places: list[Any], path: Path, run: Run, running: bool) -> bool:
         jobs.resume(path)
         if jobs.has_been_measured(path):
             jobs.measure(path)
-        st.toast("It goes on.")
+        st.toast("The training continues.")
         return True
     possible = not jobs.is_measuring(path) and not _is_measured(path, run)
     if measure.button("Measure", disabled=not possible, icon=":material/hub:", width="stretch"):

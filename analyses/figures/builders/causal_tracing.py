@@ -37,7 +37,7 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
     """Strength of every state at one step, for one split or all of them side by side."""
     step = pick.chosen_step(ds, step)
     now = ds.sel(step=step)
-    title, value = f"Which states {_what(ds)} hangs on", _value(ds)
+    title, value = f"Which states {_what(ds)} depends on", _value(ds)
     if split is not None or ds.sizes["split"] == 1:
         split = pick.chosen(ds, "split", split)
         one = now.sel(split=split)
@@ -91,7 +91,7 @@ def strength_over_training(
     )  # fmt: skip
     return Panels(
         name="strength_over_training",
-        title=f"How {_what(ds)} comes to hang on each state",
+        title=f"How {_what(ds)} comes to depend on each state",
         subtitle=pick.subtitle(
             words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
         ),
@@ -129,9 +129,9 @@ def strength_change(
     )
     source = pick.provenance(ds, "strength_change", step=step, start=start, split=split)
     maps = [_change(ds.sel(split=s), start, step, s) for s in splits]
-    title = "Change in answers that a patch leaves not right"
+    title = "Change in answers that are not right after a patch"
     if _traced_to(ds):
-        title = f"Change in how far {_what(ds)} hangs on each state"
+        title = f"Change in how much {_what(ds)} depends on each state"
     return Panels(
         name="strength_change",
         title=title,
