@@ -1,4 +1,4 @@
-"""Estimates over examples as variables of a result, and how they are kept small.
+"""Estimates over examples as variables of a result, stored compactly.
 
 A variable `x` comes with `x_low` and `x_high` (95% interval), `x_n` (examples with a value) and
 `x_example` (the value of each). Intervals of what is not a mean over examples, such as a
@@ -28,8 +28,8 @@ def with_interval(
         name: Name of the mean.
         dims: Dims without the leading example axis.
         values: Per example [n, *dims]; NaN where an example has no value.
-        attrs: `long_name` and `units` of the mean.
-        options: For `circuits.statistics.bootstrap`.
+        attrs: `long_name` and `units` for the mean.
+        options: Options of `circuits.statistics.bootstrap`.
 
     >>> share = with_interval("share", (), np.arange(10) < 4, {"long_name": "right"}, shares=True)
     >>> {name: round(float(values), 2) for name, (_, values, _) in share.items()}
@@ -66,10 +66,10 @@ def estimated(
         per_example: One row per example; NaN where an example has no value.
         dims: Names of the axes after the first.
         long_name: What the number is, in words.
-        units: "1" where it has none.
+        units: "1" for a pure number.
         shares: Values are 0 or 1, so the mean is a share (see `circuits.statistics.bootstrap`).
-        keep: Also keep the values of single examples, as single precision.
-        over: What an example is called: the name of the first axis.
+        keep: Also keep the values of single examples, in single precision.
+        over: Word for an example, which names the first axis.
     """
     attrs = {"long_name": long_name, "units": "share" if shares else units}
     variables = with_interval(name, dims, per_example, attrs, shares=shares)
@@ -95,7 +95,7 @@ def resampled_means(
 def correlation(
     one: Float[np.ndarray, "resample cells"], other: Float[np.ndarray, "resample cells"]
 ) -> Float[np.ndarray, " resample"]:
-    """Pearson's over cells, by resample; NaN where one of both does not vary."""
+    """Pearson's correlation over cells, by resample; NaN if either side does not vary."""
     a, b = (x - x.mean(1, keepdims=True) for x in (one, other))
     with np.errstate(invalid="ignore", divide="ignore"):
         return (a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1))
@@ -104,8 +104,8 @@ def correlation(
 def half_precision(dataset: xr.Dataset) -> xr.Dataset:
     """Real numbers as float16: three digits, a quarter of the space of double precision.
 
-    For the disk only: sums of halves overflow above 65,504 and lose digits long before, so
-    `circuits.runs.results` gives them back as float32.
+    For storage only: sums of float16 overflow above 65,504 and lose digits long before, so
+    `circuits.runs.results` returns them as float32.
     """
     real = [name for name, values in dataset.data_vars.items() if values.dtype.kind == "f"]
     halves = {name: dataset[name].copy(data=_half(dataset[name].values)) for name in real}
@@ -113,11 +113,11 @@ def half_precision(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def coarse(values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-    """Values of single questions as float16, rounded to what tells the questions apart.
+    """Values of single questions as float16, rounded to what distinguishes the questions.
 
     The unit of a column is the largest power of two that is at most half its standard deviation
     over the questions, so that a value is off by at most a quarter of that; about five bits remain
-    to be compressed. A column in which all are equal stays as it is.
+    to be compressed. A constant column is unchanged.
     """
     here = np.isfinite(values)
     n = np.maximum(here.sum(0), 1)
@@ -129,6 +129,6 @@ def coarse(values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
 
 
 def _half(values: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
-    """As float16, or as float32 where a number lies beyond its range and would become infinite."""
+    """As float16, or as float32 if a number is out of float16's range and would become infinite."""
     largest = np.max(np.abs(values), where=np.isfinite(values), initial=0.0)
     return values.astype(np.float16 if largest <= np.finfo(np.float16).max else np.float32)

@@ -1,4 +1,4 @@
-"""Putting the results of single splits and steps together into one dataset."""
+"""Joining the results of single splits and steps into one dataset."""
 
 from __future__ import annotations
 

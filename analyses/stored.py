@@ -1,8 +1,8 @@
-"""The only door to stored results: whoever reads one asks here, and gets what was asked for.
+"""The only way to stored results: every reader goes through here and gets what it asked for.
 
-A result is given out if it was made by this version of its analysis with the options and splits
-that are asked for (the default ones unless others are named), and refused in a sentence otherwise.
-Library, command line, dashboard and export open no result in any other way.
+A result is returned if this version of its analysis made it with the requested options and splits
+(by default the default ones), and refused in a sentence otherwise. Library, command line, dashboard
+and export all open results here.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:  # takes a second to import
 def stored_result(
     run: Run, name: str, splits: Sequence[str] | None = None, **options: Any
 ) -> xr.Dataset | None:
-    """What is stored of an analysis, without computing anything; None if nothing is.
+    """The stored result of an analysis, without computing anything; None if there is none.
 
     Args:
         run: An opened run.
         name: An entry of `analyses.catalog.CATALOG`.
-        splits: Those it was analyzed with; None: those of the catalog entry.
-        options: Those it was analyzed with, as given to `analyze`.
+        splits: Splits it was analyzed with; None: those of the catalog entry.
+        options: Options it was analyzed with, as given to `analyze`.
 
     Returns:
         Dataset (step, split, ...), rising in step.
 
     Raises:
-        HopscopeError: if what is stored was made by another version of the analysis or with other
+        HopscopeError: if the result was made by another version of the analysis or with other
             default options, or is damaged.
 
     >>> from circuits import open_run
@@ -50,7 +50,7 @@ def stored_result(
     """
     catalog_entry(name, run.corpus.task)
     if splits is None and not options and not _default_store(run.path, name).path.exists():
-        return None  # found out without importing the analysis
+        return None  # checked without importing the analysis
     store = Request.make(run, name, splits, options).store
     return store.load() if store.steps() else None
 
@@ -58,11 +58,11 @@ def stored_result(
 def stored_results(
     run: Run, names: Iterable[str] | None = None
 ) -> tuple[dict[str, xr.Dataset], dict[str, str]]:
-    """Default results by analysis, and a sentence on each that is there and cannot be used.
+    """Default results by analysis, and a sentence on each that exists but cannot be used.
 
     Args:
         run: An opened run.
-        names: Analyses; None: all that fit the run's task. One without a result is in neither.
+        names: Analyses; None: all that fit the run's task. Those without a result are in neither.
     """
     found, refused = {}, {}
     task = run.corpus.task
@@ -96,7 +96,7 @@ def other_settings(run: Run, name: str) -> list[str]:
             changed = {k: v for k, v in settings["options"].items() if options.get(k) != v}
             splits = tuple(settings["splits"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # damaged, and so never given out either
+            continue  # damaged, and so never returned
         words = [f"--set {shlex.quote(f'{key}={json.dumps(v)}')}" for key, v in changed.items()]
         if splits != default.splits:
             words.append(f"--splits {','.join(splits)}")
@@ -106,7 +106,7 @@ def other_settings(run: Run, name: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Request:
-    """One analysis of one run with validated options and splits, and where its result is kept."""
+    """One analysis of one run with validated options and splits, and the store of its result."""
 
     run: Run
     entry: Analysis
@@ -121,14 +121,14 @@ class Request:
         splits: Sequence[str] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Request:
-        """Validate everything a user can get wrong before anything is read or computed."""
+        """Validate all user input before anything is read or computed."""
         entry = catalog_entry(name, run.corpus.task)
         chosen = _default_splits(run, entry) if splits is None else _checked_splits(run, splits)
         return cls(run, entry, chosen, entry.options(options or {}))
 
     @property
     def store(self) -> ResultStore:
-        """The result on disk; the default one has the plain name."""
+        """The result on disk; a result with default settings has the plain name."""
         settings = {
             "version": self.entry.version,
             "splits": list(self.splits),
@@ -140,7 +140,7 @@ class Request:
         return ResultStore(self.run.results_dir, self.entry.name, settings, is_default)
 
     def check(self, again: bool, named: bool) -> None:
-        """Refuse what another version has stored; `again` without named steps replaces it all."""
+        """Refuse a result of another version; `again` without named steps replaces all of it."""
         if not again:
             self.store.steps()
         elif named and self.store.is_stale():
@@ -190,7 +190,7 @@ def _checked_splits(run: Run, splits: Sequence[str]) -> tuple[str, ...]:
 
 
 def usable_splits(run: Run, names: Sequence[str]) -> tuple[str, ...]:
-    """Those of these splits that the run has, with enough questions for an interval."""
+    """The given splits that the run has, with enough questions for an interval."""
     from circuits.statistics import LEAST_EXAMPLES
 
     splits = run.corpus.splits
@@ -198,5 +198,5 @@ def usable_splits(run: Run, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _default_store(folder: Path, name: str) -> ResultStore:
-    """Where the default result would lie; not what it must have been made with."""
+    """The store of the default result, without its settings."""
     return ResultStore(folder / RESULTS, name, {})

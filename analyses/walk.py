@@ -3,9 +3,9 @@
 1. What is stored for these options and splits is looked up (`analyses.stored`); only missing steps
    are computed.
 2. Each step is one task: load one checkpoint, analyze every split, drop the model. A worker holds
-   one checkpoint's activations at a time, whatever the length of the run.
-3. Finished steps are written every few seconds and when the walk ends for whatever reason, so an
-   interrupted walk goes on where it stopped. Results come back in order of step.
+   one checkpoint's activations at a time, however long the run is.
+3. Finished steps are written every few seconds and whenever the walk ends, so an interrupted walk
+   continues where it stopped. Results come back in order of step.
 
 Tasks go through joblib: local processes by default, any other backend (Ray, say) inside
 `joblib.parallel_config(backend=...)`.
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # both take a second to import
     from circuits.corpus.corpus import Corpus
 
 LEAST_FOR_PROCESSES = 12
-"""Fewer missing steps than this are faster in this process: workers take seconds to start."""
+"""Fewer missing steps than this are computed in this process: workers take seconds to start."""
 
 _FLUSH_SECONDS = 5.0
 _POLL_SECONDS = 3.0
@@ -53,26 +53,26 @@ def analyze(
     again: bool = False,
     **options: Any,
 ) -> xr.Dataset:
-    """Result of an analysis for these checkpoints; what is missing is computed and stored.
+    """Result of an analysis for these checkpoints; missing steps are computed and stored.
 
     Args:
         run: A run or its folder.
         name: An entry of `analyses.catalog.CATALOG`.
-        steps: Checkpoints; those of the catalog entry if None: all of the run, or its last.
-        splits: Splits; those of the catalog entry if None (those too small are left out).
-        n_jobs: Processes; None: one per core, or none at all where few steps are missing.
+        steps: Checkpoints; None: those of the catalog entry (all of the run, or its last).
+        splits: Splits; None: those of the catalog entry, except splits that are too small.
+        n_jobs: Processes; None: one per core, or only this one if few steps are missing.
         progress: Show a progress bar with the time left.
         follow: If the run is still training, go on until it ends.
-        again: Compute these steps anew; what another version has stored goes as a whole, unless
-            steps are named, since its other steps could not stay beside them.
+        again: Compute these steps anew. A result of another version is replaced as a whole, which
+            needs `steps` to be None.
         options: Options of the analysis.
 
     Returns:
         Dataset (step, split, ...), rising in step.
 
     Raises:
-        HopscopeError: for an unknown analysis, option, split or step, a split too small for an
-            interval, or a stored result of another version (`again` replaces it).
+        HopscopeError: if an analysis, option, split or step is unknown, a split is too small for an
+            interval, or the stored result is of another version (`again` replaces it).
 
     >>> from circuits import open_run
     >>> tracing = analyze(open_run("assets/demo"), "causal_tracing", steps=[0, 4500])
@@ -190,7 +190,7 @@ def _examples(path: str, created: str, split: str, n: int, seed: int) -> Example
 
 @lru_cache(maxsize=2)
 def _corpus(path: str, created: str) -> Corpus:
-    """The corpus is read once per process; `created` tells a run from a later one there."""
+    """The corpus, read once per process; `created` distinguishes a later run in the same folder."""
     return open_run(path).corpus
 
 

@@ -1,8 +1,7 @@
 """The dashboard: `streamlit run app/main.py [-- RUNS_FOLDER]` or `hopscope app [RUNS_FOLDER]`.
 
-Pages are imported when they are first shown, since the libraries behind them take seconds to
-import; the navigation and a word on what is going on are there meanwhile. The other pages are
-imported while the first one is looked at.
+Pages are imported when they are first shown, because their libraries take seconds to import; the
+navigation and a notice appear meanwhile. The other pages are imported once the first is shown.
 """
 
 from __future__ import annotations

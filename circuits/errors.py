@@ -12,10 +12,10 @@ from typing import Any
 
 
 class HopscopeError(ValueError):
-    """Something the user gave cannot be used; the message alone must be enough to go on.
+    """Something the user gave cannot be used; the message alone must say how to go on.
 
     The command line prints it as one sentence and exits with code 2, the dashboard shows it
-    in place of the page. What only a defect of ours can cause is an `assert` instead.
+    in place of the page. A state that only a defect of Hopscope can cause is an `assert` instead.
 
     >>> from circuits import open_run
     >>> try:
@@ -35,7 +35,7 @@ def _said_elsewhere(kind: type[HopscopeError], said: tuple[Any, ...]) -> Hopscop
 
 
 class CannotWrite(HopscopeError):
-    """A file could not be written; what was there before is."""
+    """A file could not be written; an older file of that name is unharmed."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         rest = _REST.get(error.errno or 0, _ELSEWHERE)
@@ -49,15 +49,15 @@ _REST = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _CLOSED),
     errno.ENOENT: "the folder was moved or deleted meanwhile.",
 }
-"""What follows from a failed write, by its error number."""
+"""What the user can do after a failed write, by its error number."""
 
 
 MOST_COMPARED = 500
-"""Names that are held against a mistyped one; of more, those that begin like it."""
+"""The most names compared with a mistyped one; of more, only those with the same beginning."""
 
 
 def _alike_at_first(name: str, given: str) -> int:
-    """Letters that both begin with."""
+    """Number of letters of that common beginning."""
     return sum(
         1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name, given, strict=False))
     )
@@ -67,13 +67,13 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> HopscopeError
     """Error for a name that is not one of `allowed`, with the nearest one first.
 
     Args:
-        kind: What the name should have named, e.g. "relation".
+        kind: The kind of thing that the name refers to, e.g. "relation".
         given: The name as the user wrote it.
         allowed: All names that would have been accepted.
     """
     names = sorted(allowed)
     likely = names
-    if len(names) > MOST_COMPARED:  # difflib takes seconds for tens of thousands
+    if len(names) > MOST_COMPARED:  # difflib takes seconds for tens of thousands of names
         likely = nlargest(MOST_COMPARED, names, key=lambda name: _alike_at_first(name, given))
     near = difflib.get_close_matches(given, likely, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -1,7 +1,7 @@
-"""Files that are written whole or not at all: temporary name, sync, rename, sync of the folder.
+"""Atomic writing of files: temporary name, sync, rename, sync of the folder.
 
-Everything that a run folder, an export or a model folder holds goes through here, so that a name
-never stands for half a file, whatever process is killed and whatever disk is full.
+All files of run folders, exports and model folders are written here, so that no file is ever half
+written, even if a process is killed or the disk is full.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _PARTIAL = re.compile(r"\.(manifest|recipe|corpus|metrics|step_\d+|state_\d+)\.[
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that its name never stands for half of it, even if power fails.
+    """Write a file atomically: it is never half written, even if power fails.
 
     Raises:
-        CannotWrite: if the disk is full or the folder cannot be written; an older file of that
-            name is then still whole.
+        CannotWrite: if the disk is full or the folder cannot be written; an older file of that name
+            is then unharmed.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "note.txt"
@@ -34,7 +34,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_together(files: Mapping[Path, bytes]) -> None:
-    """Write files of one folder: all under temporary names first, then renamed in their order.
+    """Write files of one folder: all under temporary names first, then renamed in order.
 
     A full disk or a killed process therefore leaves the older files as they were; only a power
     failure between two renames can leave some new and some old.
@@ -65,7 +65,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Delete what `write_atomically` left when its process was killed in the middle."""
+    """Delete temporary files that `write_atomically` left when its process was killed."""
     for path in list(folder.glob(".*")):
         if is_partial(path):
             path.unlink()
@@ -77,7 +77,7 @@ def is_partial(path: Path) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder to write into, with its parents, unless it is there.
+    """Make a folder to write into, with its parents, unless it exists.
 
     Raises:
         CannotWrite: if it cannot be made.
@@ -89,7 +89,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable, where the system lets a folder be opened."""
+    """Make a rename durable, on systems that can open a folder."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -7,11 +7,11 @@ import unicodedata
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode categories that move the cursor, colour, reorder or cannot be encoded."""
 _JOINERS = {"\u200c", "\u200d"}
-"""They shape letters in Persian, Indic scripts and emoji, and do nothing else."""
+"""These only shape letters in Persian, Indic scripts and emoji, so they are allowed."""
 
 
 def printable(text: object, keep: str = "") -> str:
-    r"""`text` with every character that would act on a terminal written as its escape.
+    r"""`text` with every character that would control a terminal replaced by its escape.
 
     Args:
         text: A name, or a sentence with names in it; other objects are taken by `str`.

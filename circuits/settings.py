@@ -1,4 +1,4 @@
-"""Settings as a person gives them: read from `key=value`, validated, refused in a sentence."""
+"""Settings typed by the user: read from `key=value`, validated, refused in a sentence."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def parse_setting(text: str, form: str, example: str) -> tuple[str, Any]:
-    """Key and value of "key=value"; a value that is not TOML is a bare word, and so a string.
+    """Key and value of "key=value"; a value that is not TOML is taken as a string.
 
     Args:
         text: As typed.
-        form: What it should look like, for the error.
-        example: One that would be right, for the error.
+        form: The expected form, for the error.
+        example: A valid example, for the error.
 
     >>> parse_setting("training.steps=500", "section.key=value", "seed=1")
     ('training.steps', 500)
@@ -36,16 +36,17 @@ def parse_setting(text: str, form: str, example: str) -> tuple[str, Any]:
 
 
 def validated(model: type[Settings], given: Mapping[str, Any], where: str, kind: str) -> Settings:
-    """The settings that a table gives, or a sentence on the first thing that is wrong with it.
+    """The settings in a table, validated; the error names the first thing that is wrong.
 
     Args:
-        model: What they must be.
-        given: The table, nested as the model is.
-        where: Where it comes from, for the error, e.g. the name of a file.
-        kind: What its keys are, for the error, e.g. "recipe key".
+        model: The pydantic model to validate against.
+        given: The table, nested like the model.
+        where: The origin of the table, for the error, e.g. the name of a file.
+        kind: The word for its keys in the error, e.g. "recipe key".
 
     Raises:
-        HopscopeError: for an unknown key, with the nearest one, or a value that is not allowed.
+        HopscopeError: if a key is unknown (the error suggests the nearest one) or a value is not
+            allowed.
     """
     try:
         return model.model_validate(dict(given))

@@ -1,9 +1,9 @@
-"""Uncertainty of what is reported: bootstrap and Wilson intervals, corrections for many tests.
+"""Uncertainty of reported numbers: bootstrap and Wilson intervals, corrections for many tests.
 
 The bootstrap resamples examples. All resamples are one matrix product: row b of a weight matrix
 counts how often resample b drew each example, so the means of every resample, for any number of
 trailing axes at once, are weights @ values (percentile bootstrap, Efron 1979). Examples without a
-value (NaN) are left out of numerator and denominator alike.
+value (NaN) are left out of both numerator and denominator.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from scipy.stats import t as student
 from circuits.errors import HopscopeError
 
 LEAST_EXAMPLES = 5
-"""Fewer examples than this give no interval worth showing."""
+"""The fewest examples for which an interval is given."""
 
 LEAST_OF_BOTH = 5
-"""Fewer successes, or failures, make the bootstrap interval of a share cover too rarely."""
+"""With fewer successes, or failures, the bootstrap interval of a share covers too rarely."""
 
 LEAST_RUNS = 3
-"""Fewer runs than this give no interval over runs."""
+"""The fewest runs for which an interval over runs is given."""
 
 N_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over examples with its interval, elementwise over the trailing axes; unit of data."""
+    """A mean over examples with its interval, elementwise over the trailing axes, in the data's
+    unit."""
 
     mean: Float[np.ndarray, ...]
     low: Float[np.ndarray, ...]
@@ -53,15 +54,15 @@ def bootstrap(
 
     Args:
         values: One row per example; NaN where an example has no value.
-        confidence: Of the two-sided interval.
+        confidence: Coverage of the two-sided interval.
         n_resamples: Number of bootstrap resamples.
         seed: The same seed draws the same resamples, so two results are comparable.
-        shares: Values lie in [0, 1]. Near 0 and 1 the percentile interval is too short, and where
-            all values are 0, or all are 1, it would claim certainty. Where the values add up to
-            less than `LEAST_OF_BOTH` successes or failures, Wilson's is given.
+        shares: Values lie in [0, 1]. Near 0 and 1 the percentile interval is too short, and it
+            would claim certainty if all values were 0 or all were 1. With fewer than
+            `LEAST_OF_BOTH` successes or failures, Wilson's interval is given instead.
 
     Returns:
-        Mean, low and high: NaN in places with fewer than `LEAST_EXAMPLES` values.
+        Mean, low and high: NaN where there are fewer than `LEAST_EXAMPLES` values.
 
     Raises:
         HopscopeError: if there are fewer than `LEAST_EXAMPLES` rows.
@@ -81,7 +82,8 @@ def bootstrap(
     if shares:
         rare = (n > 0) & (np.minimum(mean, 1 - mean) * n < LEAST_OF_BOTH)
         low[rare], high[rare] = wilson((mean * n)[rare], n[rare], confidence)
-    low, high = np.fmin(low, mean), np.fmax(high, mean)  # float32 sums miss a mean without spread
+    # rounding in float32 sums could leave the mean outside an interval without width
+    low, high = np.fmin(low, mean), np.fmax(high, mean)
     low[n < LEAST_EXAMPLES] = high[n < LEAST_EXAMPLES] = np.nan
     shape = values.shape[1:]
     return Interval(*(part.reshape(shape) for part in (mean, low, high, n)))
@@ -109,7 +111,7 @@ def wilson(
         share = successes / n
         centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    low = np.where(successes == 0, 0.0, centre - half)  # rounding leaves 1e-19 there
+    low = np.where(successes == 0, 0.0, centre - half)  # rounding would leave 1e-19 there
     high = np.where(successes == n, 1.0, centre + half)
     return np.asarray(np.clip(low, 0, 1)), np.asarray(np.clip(high, 0, 1))
 
@@ -117,7 +119,8 @@ def wilson(
 def over_runs(values: Float[np.ndarray, "run ..."], confidence: float = 0.95) -> Interval:
     """Mean over runs with Student's interval; NaN bounds below `LEAST_RUNS` runs with a value.
 
-    A bootstrap of three runs cannot leave their range, and covers the mean in three of four cases.
+    A bootstrap of three runs cannot leave their range, and covers the mean only three times in
+    four.
     """
     here = np.isfinite(values)
     n = here.sum(0)

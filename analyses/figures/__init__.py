@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-# `export` must be bound here and now: later the submodule of that name would take its place.
+# `export` must be bound eagerly: later the submodule of that name would shadow it.
 from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_dataset, training_of
 from analyses.figures.export import export
@@ -28,7 +28,7 @@ __all__ = [
     "training_of",
 ]
 
-# matplotlib and plotly are imported on first use: who only reads specs need not wait for them.
+# matplotlib and plotly are imported on first use: reading specs needs neither.
 _RENDERERS = {
     "to_html": "analyses.figures.renderers.plotly.renderer",
     "to_matplotlib": "analyses.figures.renderers.matplotlib.renderer",

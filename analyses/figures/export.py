@@ -1,8 +1,8 @@
 """Figures as files: the picture, its data as CSV and its provenance as JSON beside it.
 
-Same spec, same bytes: no file carries a time. All files are written under temporary names first
-and renamed when whole. Nothing is overwritten but what export itself wrote: the JSON lists each
-file with its SHA-256, and a file that is not listed, or was changed since, is refused.
+The same spec gives the same bytes: files contain no time. All files are written under temporary
+names first and renamed when whole. Export overwrites only its own files: the JSON lists each with
+its SHA-256, and a file that is not listed, or was changed since, is not overwritten.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def export(
 
     Args:
         spec: The figure.
-        path: Its suffix is the format: .pdf, .svg, .png, .html or .csv.
-        width: "column" (3.25 in), "page" (6.75 in) or inches; of no effect on HTML and CSV.
+        path: Its suffix decides the format: .pdf, .svg, .png, .html or .csv.
+        width: "column" (3.25 in), "page" (6.75 in) or inches; ignored for HTML and CSV.
         theme: "light" or "dark".
-        title: Whether title and subtitle stand in the picture.
+        title: Whether the picture has title and subtitle.
 
     Returns:
         The files written, the picture first.
@@ -118,7 +118,7 @@ def _written_before(record_path: Path) -> dict[str, str]:
         if record["written_by"] == WRITTEN_BY:
             return {str(name): str(sha) for name, sha in record["files"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        pass  # whatever it is, it is not a record of ours: refused below
+        pass  # not a record written by export: refused below
     raise HopscopeError(
         f"{record_path} exists and was not written by export; move it away or choose another name."
     )
@@ -135,7 +135,7 @@ def _refuse_others_files(paths: list[Path], written: dict[str, str]) -> None:
 
 
 def _write_all(files: dict[Path, bytes]) -> None:
-    """All files or none; their folder is made where it is missing."""
+    """Write all files or none; a missing folder is made."""
     folder = next(iter(files)).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)

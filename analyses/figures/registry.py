@@ -1,4 +1,4 @@
-"""Which figures there are, by analysis, and how one is made from a result."""
+"""The figures of each analysis, and how to make one from a result."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ FIGURES: dict[str, dict[str, Builder]] = {
     },
     "edit_propagation": {"edit_outcomes": edit_propagation.edit_outcomes},
 }
-"""Builders by analysis and figure; an analysis' first figure is the one drawn without a name."""
+"""Builders by analysis and figure; the first figure of an analysis is its default."""
 
 
 def figures(ds: xr.Dataset) -> dict[str, str]:
@@ -137,12 +137,12 @@ def figure(
     """The spec of one figure of a result.
 
     Args:
-        ds: What `analyze` gave (or `training_of`, `circuit_dataset`); or a circuit, which has one
-            figure and nothing to pick.
+        ds: A result of `analyze` (or `training_of`, `circuit_dataset`); or a circuit, which has one
+            figure and no selections.
         name: One of `figures(ds)`; None: the first.
-        step: The step shown; in figures over training, where the cursor stands. None: the last
-            step, and no cursor.
-        **sel: What the figure lets one pick: split, layer, position, target, control, ...
+        step: The step shown or, in figures over training, the cursor's step. None: the last step,
+            without a cursor.
+        **sel: Selections that the figure takes: split, layer, position, target, control, ...
 
     >>> from analyses import figure, stored_result
     >>> from circuits import open_run

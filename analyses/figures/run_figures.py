@@ -1,4 +1,4 @@
-"""All figures that a run has results for: what `hopscope export` and the dashboard write."""
+"""All figures that a run has results for, as exported by `hopscope export` and the dashboard."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from circuits.runs.run import Run
 
 @dataclass(frozen=True)
 class RunFigure:
-    """A figure that can be made of a run."""
+    """A figure that can be made from a run."""
 
     name: str
-    """Unique among the run's figures: the analysis and the figure, also the stem of its file."""
+    """Analysis and figure, unique among the run's figures; also the stem of its file."""
     analysis: str
     about: str
-    """What it shows, one sentence."""
+    """What it shows, in one sentence."""
     make: Callable[[int | None], Spec]
     """The spec at a step; None: the last one."""
 
 
 def run_results(run: Run) -> tuple[dict[str, xr.Dataset], list[str]]:
-    """What is stored of every analysis that fits the run, and the names of those still to run."""
+    """Stored results of every analysis that fits the run, and the names of those still to run."""
     task = run.corpus.task
     stored = {n: stored_result(run, n) for n, entry in CATALOG.items() if task in entry.tasks}
     found = {name: ds for name, ds in stored.items() if ds is not None}
@@ -46,7 +46,7 @@ def run_figures(run: Run, results: dict[str, xr.Dataset] | None = None) -> dict[
 
     Args:
         run: An opened run.
-        results: Of `run_results`; None: read them.
+        results: Result of `run_results`; None: read them.
     """
     results = run_results(run)[0] if results is None else results
     every: dict[str, xr.Dataset] = {"training": training_of(run)}
@@ -74,12 +74,12 @@ def analysis_figures(run: Run, analysis: str, ds: xr.Dataset) -> dict[str, RunFi
 
 
 def _make(ds: xr.Dataset, name: str, options: dict[str, Any], step: int | None) -> Spec:
-    # A figure over training has a cursor only where a step was asked for.
+    # A figure over training has a cursor only if a step was requested.
     return figure(ds, name, step, **options)
 
 
 def _start_of_grokking(run: Run, ds: xr.Dataset) -> dict[str, Any]:
-    """The analyzed step nearest to memorization, from which on the paper takes its differences."""
+    """The analyzed step nearest to memorization, from which the paper takes its differences."""
     memorized = run.grok.get("memorization_step")
     if memorized is None:
         return {}
@@ -88,7 +88,7 @@ def _start_of_grokking(run: Run, ds: xr.Dataset) -> dict[str, Any]:
 
 
 def chosen_figures(available: dict[str, RunFigure], wanted: Sequence[str]) -> list[RunFigure]:
-    """Figures by full name, by figure name or by analysis; all where none is named."""
+    """Figures by full name, by figure name or by analysis; all if none is named."""
     chosen: dict[str, RunFigure] = {}
     for text in wanted or available:
         hits = [

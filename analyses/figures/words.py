@@ -20,12 +20,12 @@ class Split:
     """How a set of questions is called."""
 
     words: str
-    """In sentences and legends."""
+    """Name in sentences and legends."""
     short: str
-    """On buttons and in table cells."""
+    """Name on buttons and in table cells."""
     colour: int
     about: str = ""
-    """What is in it, for people who see it for the first time."""
+    """What it contains, for a first-time reader."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,14 @@ TARGETS = {
 }
 
 SHORTCUTS = SHORTCUT_WORDS
-"""What an answerer goes by that does not compose."""
+"""What each shortcut relies on."""
 
 CONTROLS = {
     "bridge": "donor with another bridge",
     "same_bridge": "control: same bridge",
     "random": "control: random donor",
 }
-"""What the donor of a bridge patch was."""
+"""The kinds of donors of bridge patches."""
 
 ORIGINS = {
     "real": "real",
@@ -113,7 +113,7 @@ ORIGINS = {
 """Where a fact comes from."""
 
 EVENTS = {"memorization_step": "memorized", "grok_step": "generalized"}
-"""What a run has done at a step of its own record."""
+"""Names of the steps in a run's grok record."""
 
 PHASES = {"circuit_formation": "circuit forms", "clean_up": "clean-up"}
 """Phases of training that have a name of their own."""
@@ -135,7 +135,7 @@ WORDS = {
     **{name: target.words for name, target in TARGETS.items()},
     **{name: position.words for name, position in POSITIONS.items()},
 }
-"""Of whatever kind; where two kinds share a name, the position's."""
+"""Words for names of any kind; if two kinds share a name, the position's."""
 
 READ_AT = {
     "bridge": "relation_1",
@@ -149,7 +149,7 @@ READ_AT = {
 
 
 def words(name: str) -> str:
-    """`name` in words; what we do not know has its underscores opened.
+    """`name` in words; in unknown names, underscores become spaces.
 
     >>> words("relation_1"), words("some_new_thing")
     ('relation 1', 'some new thing')
@@ -158,27 +158,27 @@ def words(name: str) -> str:
 
 
 def split_of(name: str) -> Split:
-    """Words and colour of a split; one that we do not know speaks for itself, in brown."""
+    """Words and colour of a split; an unknown one keeps its name, in brown."""
     return SPLITS.get(name) or Split(words(name), capital(words(name)), BROWN)
 
 
 def position_of(name: str) -> Position:
-    """Words and symbol of a position; one that we do not know speaks for itself."""
+    """Words and symbol of a position; an unknown one keeps its name."""
     return POSITIONS.get(name) or Position(words(name), words(name), words(name))
 
 
 def target_of(name: str) -> Target:
-    """Words, symbol and colour of a target; one that we do not know speaks for itself, in blue."""
+    """Words, symbol and colour of a target; an unknown one keeps its name, in blue."""
     return TARGETS.get(name) or Target(words(name), f"the {words(name)}", words(name), BLUE)
 
 
 def shortcut_words(name: str) -> str:
-    """What a shortcut goes by."""
+    """What a shortcut relies on."""
     return SHORTCUTS.get(name) or words(name)
 
 
 def vocabulary() -> dict[str, Any]:
-    """What the dashboard's JavaScript cannot read here itself: names of splits and shortcuts."""
+    """The names of splits and shortcuts, sent to the dashboard's JavaScript."""
     return {
         "splits": {name: split.short for name, split in SPLITS.items()},
         "shortcuts": SHORTCUTS,

@@ -1,4 +1,4 @@
-"""Work that goes on beside the dashboard: training jobs and measuring.
+"""Work that runs beside the dashboard: training jobs and measuring.
 
 Processes are started and watched here; pages only ask.
 """

@@ -1,9 +1,9 @@
-"""Training in processes of its own: they go on when the browser, or this server, closes.
+"""Training in separate processes, which continue when the browser, or this server, closes.
 
-`python -m app.cli train ...` is started in a session of its own; what it prints goes into a log
-beside the run. Whether it is running is told by the run's lock, and in the seconds before that
-exists by the process number in `.RUN.job.json`. The process that measures the circuit meanwhile
-(`app/background/measuring.py`) is kept in the same way, in `.RUN.measuring.json`.
+`python -m app.cli train ...` is started in its own session; its output goes into a log beside the
+run. The run's lock shows whether it is running or, in the seconds before the lock exists, the
+process number in `.RUN.job.json`. The process that measures the circuit meanwhile
+(`app/background/measuring.py`) is recorded in the same way, in `.RUN.measuring.json`.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def start(recipe: Path, out: Path, settings: Sequence[str]) -> int:
 
 
 def resume(out: Path) -> int:
-    """Go on with a stopped run; returns the process number."""
+    """Resume a stopped run; returns the process number."""
     if is_running(out):
         raise HopscopeError(f"{out} is being trained already.")
     return _launch(["app.cli", "train", "--resume", str(out)], out, JOB, LOG)
 
 
 def measure(out: Path) -> None:
-    """Measure the circuit of a run beside its training; nothing if that is being done already."""
+    """Measure the circuit of a run beside its training; does nothing if that is already running."""
     if not is_measuring(out):
         _launch(["app.background.measuring", str(out)], out, MEASURING, MEASURING_LOG)
 
@@ -57,7 +57,7 @@ def is_measuring(out: Path) -> bool:
 
 
 def has_been_measured(out: Path) -> bool:
-    """Whether someone has asked for this run to be measured."""
+    """Whether measuring this run was requested."""
     return _beside(out, MEASURING).exists()
 
 
@@ -72,12 +72,12 @@ def stop(out: Path) -> None:
 
 
 def is_running(out: Path) -> bool:
-    """Whether something trains into this folder."""
+    """Whether a process is training into this folder."""
     return _process(out, JOB) is not None or is_locked(out)
 
 
 def log_tail(out: Path, lines: int = 12, log: str = LOG) -> str:
-    """The last lines that the training, or with MEASURING_LOG the measuring, printed."""
+    """The last lines printed by the training or, with MEASURING_LOG, by the measuring."""
     try:
         text = _beside(out, log).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -86,7 +86,7 @@ def log_tail(out: Path, lines: int = 12, log: str = LOG) -> str:
 
 
 def _launch(arguments: list[str], out: Path, job: str, log: str) -> int:
-    """Start `python -m ARGUMENTS` in a session of its own and note its number."""
+    """Start `python -m ARGUMENTS` in its own session and record its process number."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with _beside(out, log).open("wb") as printed:
         process = subprocess.Popen(
@@ -116,7 +116,7 @@ def _process(out: Path, job: str) -> int | None:
 
 
 def _reap(process: int) -> None:
-    """Collect a child of this server that has ended, which would otherwise stay as a zombie."""
+    """Reap a child of this server that has ended, which would otherwise remain a zombie."""
     try:
         os.waitpid(process, os.WNOHANG)
     except ChildProcessError:
@@ -124,7 +124,7 @@ def _reap(process: int) -> None:
 
 
 def _started(process: int) -> str | None:
-    """When a process started, so that its number is not taken for that of a later one."""
+    """Start time of a process, which distinguishes it from a later one with the same number."""
     try:
         found = subprocess.run(
             ["ps", "-o", "lstart=", "-p", str(process)], capture_output=True, text=True, check=False

@@ -1,8 +1,8 @@
 """Measure a run's circuit while it is being trained: `python -m app.background.measuring RUN`.
 
-The Train page starts this beside a training. Every checkpoint gets the analyses that the
-instrument draws, all of them before the next few, so that the picture grows as the run does; the
-process ends by itself once the training has ended and everything is measured.
+The Train page starts this beside a training. Every checkpoint gets the analyses that the instrument
+draws, a few checkpoints at a time, so that the picture grows with the run. The process ends once
+the training has ended and everything is measured.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from circuits.runs.run import Run, open_run
 
 REST_SECONDS = 1.0
 NICENESS = 10
-"""The training goes first where both want the same core."""
+"""Niceness: the training has priority if both want the same core."""
 
 
 def measure(path: Path) -> Run:
@@ -51,7 +51,7 @@ def _when_there(path: Path) -> Run:
 
 
 def main() -> None:
-    """Measure the run that is named; what goes wrong is one sentence in the log."""
+    """Measure the given run; an error is one sentence in the log."""
     import torch
 
     os.nice(NICENESS)

@@ -1,4 +1,4 @@
 """The `hopscope` command: one module per sub-command, thin, and fast to import.
 
-What a command does lives in the packages below; here are arguments, words and tables.
+The packages below do the work; arguments, messages and tables live here.
 """

@@ -1,4 +1,4 @@
-"""`python -m app.cli`: the `hopscope` command where the script is not on the path."""
+"""`python -m app.cli`: the `hopscope` command if the script is not on the path."""
 
 from app.cli.main import main
 

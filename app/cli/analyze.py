@@ -28,7 +28,7 @@ def analyze_command(
         bool, typer.Option("--list", help="Explain every analysis, or those named, with options.")
     ] = False,
     steps: Annotated[
-        str | None, typer.Option(help="Checkpoints: 0,500,1000 or 0:2000; all by default.")
+        str | None, typer.Option(help="Checkpoints, as 0,500,1000 or 0:2000; all by default.")
     ] = None,
     splits: Annotated[
         str | None, typer.Option(help="Splits, e.g. train_inferred,id_test,ood_test.")
@@ -40,18 +40,20 @@ def analyze_command(
     jobs: Annotated[
         int | None, typer.Option(help="Processes; one per core by default.", min=1)
     ] = None,
-    follow: Annotated[bool, typer.Option(help="Go on while the run is being trained.")] = False,
+    follow: Annotated[
+        bool, typer.Option(help="Keep going while the run is being trained.")
+    ] = False,
     again: Annotated[
-        bool, typer.Option(help="Compute anew what is stored, of --steps alone if they are named.")
+        bool, typer.Option(help="Recompute stored results; with --steps, only those steps.")
     ] = False,
 ) -> None:
-    """Measure every checkpoint of RUN; what is stored already is not computed again."""
+    """Measure every checkpoint of RUN; stored results are not computed again."""
     if list_:
         first = [] if run is None or run.is_dir() else [str(run)]
         _explain([*first, *(names or ())])
         return
     if run is None:
-        raise HopscopeError("no run was named; give its folder, or --list for the analyses.")
+        raise HopscopeError("no run was given; give its folder, or --list for the analyses.")
     from analyses.walk import analyze
     from circuits.runs.run import open_run
 
@@ -80,7 +82,7 @@ def _as_typed(options: list[str], splits: str | None) -> str:
 
 
 def _tell(name: str, result: xr.Dataset) -> None:
-    """How much was measured, and what to be warned of."""
+    """Print how much was measured, and warnings."""
     from analyses.circuits.faithfulness import warnings_of
 
     n = ", ".join(f"{s} {k}" for s, k in zip(result.split.values, result.n.values, strict=True))
@@ -95,7 +97,7 @@ def _checked(
     splits: list[str] | None,
     options: dict[str, Any],
 ) -> dict[str, Request]:
-    """The analyses to run, by name; refuses before the first of them has run for minutes."""
+    """The analyses to run, by name; refuses before any of them has run."""
     from analyses.catalog import CATALOG, catalog_entry
     from analyses.stored import Request
 

@@ -20,17 +20,17 @@ def app_command(
     port: Annotated[int, typer.Option(help="Port on localhost.", min=1, max=65535)] = 8501,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
 ) -> None:
-    """Open the dashboard in a browser; it goes on until Ctrl-C."""
+    """Open the dashboard in a browser; it runs until Ctrl-C."""
     if runs_dir is not None and not runs_dir.is_dir():
         raise HopscopeError(
-            f"{runs_dir} is no folder; give one with runs in it, or none for `runs` and the demo."
+            f"{runs_dir} is not a folder; give one with runs, or none for `runs` and the demo."
         )
     main = Path(__file__).resolve().parents[1] / "main.py"
     command = [
         *(sys.executable, "-m", "streamlit", "run", str(main)),
         *("--server.address", "localhost", "--server.port", str(port)),
         *("--server.headless", str(not browser).lower()),
-        *("--server.showEmailPrompt", "false"),  # it would wait for an answer
+        *("--server.showEmailPrompt", "false"),  # otherwise Streamlit waits for an answer
         *("--server.fileWatcherType", "none"),
         *("--browser.gatherUsageStats", "false", "--runner.magicEnabled", "false"),
         *("--runner.postScriptGC", "false"),

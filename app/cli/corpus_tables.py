@@ -1,4 +1,4 @@
-"""The tables on a corpus that `hopscope data` prints: augmentation, splits, what they are about."""
+"""The tables on a corpus that `hopscope data` prints: augmentation, splits and their contents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 def print_corpus(made: dict[str, Any]) -> None:
-    """What augmentation adds, the split sizes, the shortcut baselines, and warnings.
+    """Print what augmentation adds, the split sizes, the shortcut baselines, and warnings.
 
     Args:
         made: `corpus` (its report) and `baselines`, or `no_corpus` with the reason.
@@ -110,7 +110,7 @@ def _shortcuts(baselines: dict[str, dict[str, float]]) -> Table:
 
 
 def _to_beat(baselines: dict[str, dict[str, float]]) -> list[str]:
-    """What an accuracy on each test split has to be held against."""
+    """Print the baseline that an accuracy on each test split must exceed."""
     best = {split: best_shortcut(rates) for split, rates in baselines.items()}
     return [
         f"An accuracy on {split} means composition only above {found[1]:.1%}: that is what "

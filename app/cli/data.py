@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from circuits.recipes.schema import Recipe
 
 SPLIT_UP_TO = 5_000_000
-"""Two-hop paths up to which splits are computed without being asked for by a recipe."""
+"""The most two-hop paths for which splits are computed without a recipe."""
 
 
 def data_command(
@@ -61,7 +61,7 @@ def data_command(
 def chosen_recipe(
     source: str, recipe: Path | None, settings: list[str], phi: float | None
 ) -> Recipe:
-    """The recipe with the source put in: its own options are kept where it is the same source."""
+    """The recipe with the source put in; the recipe's options are kept if it is the same source."""
     from circuits.graph.sources import find_source
     from circuits.recipes.schema import load_recipe, parse_recipe
 
@@ -92,7 +92,7 @@ def chosen_recipe(
 
 
 def _corpus(recipe: Recipe, graph: KnowledgeGraph, inferred: int, asked: bool) -> dict[str, Any]:
-    """What the recipe makes of the graph, or why nothing; a wish that cannot be met is an error."""
+    """What the recipe makes of the graph, or why it cannot; unmet explicit requests are errors."""
     if inferred > SPLIT_UP_TO and not asked:
         return {
             "no_corpus": f"Splits of {inferred:,} two-hop paths are computed only when a recipe is "

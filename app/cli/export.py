@@ -45,7 +45,7 @@ def export_command(
         str | None, typer.Option(help="Splits that one analysis was run with.")
     ] = None,
 ) -> None:
-    """Write figures of RUN, each with its data (.csv) and where it comes from (.json)."""
+    """Write figures of RUN, each with its data (.csv) and provenance (.json)."""
     from analyses.figures.export import FORMATS, export
     from analyses.figures.renderers.style import theme_of, width_in_inches
     from analyses.figures.run_figures import chosen_figures
@@ -74,7 +74,7 @@ def export_command(
 def _available(
     run: Run, names: list[str], options: list[str], splits: str | None
 ) -> tuple[dict[str, RunFigure], list[str]]:
-    """Figures that can be drawn, and analyses that have not been run and were not asked for."""
+    """List the figures that can be drawn, and the analyses that have not been run."""
     from analyses.figures.run_figures import run_figures, run_results
 
     if options or splits:
@@ -89,13 +89,13 @@ def _available(
 def _with_settings(
     run: Run, names: list[str], options: list[str], splits: str | None
 ) -> dict[str, RunFigure]:
-    """Figures of the one analysis that is named, as run with these options and splits."""
+    """Figures of one analysis as run with these options and splits."""
     from analyses.catalog import CATALOG
     from analyses.figures.run_figures import analysis_figures
     from analyses.stored import stored_result
 
     if len(names) != 1 or names[0] not in CATALOG:
-        raise HopscopeError("--set and --splits are for the figures of one analysis; name it.")
+        raise HopscopeError("--set and --splits apply to the figures of one analysis; name it.")
     chosen = [s.strip() for s in splits.split(",")] if splits else None
     found = stored_result(run, names[0], chosen, **dict(map(parse_option, options)))
     if found is None:

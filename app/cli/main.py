@@ -1,7 +1,7 @@
-"""The `hopscope` command: one sub-command per thing a user wants done.
+"""The `hopscope` command: one sub-command per task.
 
-Each command lives in its own module beside this one and imports what is heavy only when it runs, so
-that `hopscope --help` answers at once.
+Each command lives in its own module beside this one and imports heavy libraries only when it runs,
+so that `hopscope --help` answers at once.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from circuits.graph.report import GraphReport
 from circuits.printable import printable
 
 _PAIRS = 8  # relation pairs shown; JSON has more
-_RELATIONS = 40  # relations shown, those that are trained least; JSON has all
+_RELATIONS = 40  # relations shown, least phi_r first; JSON has all
 _EXAMPLES = 5  # merged names shown
 _OVERLAPS = 10
 
@@ -24,7 +24,7 @@ Made = dict[str, Any]
 
 
 def print_graph(report: GraphReport, made: Made) -> None:
-    """What the source gave: totals, phi per relation before and after augmentation, warnings."""
+    """Print the source's totals, phi per relation before and after augmentation, and warnings."""
     console = terminal()
     console.print(_totals(report))
     console.print(_relations(report, made))
@@ -109,7 +109,7 @@ def _pairs(report: GraphReport) -> Table:
 
 
 def _overlaps(found: tuple[RelationOverlap, ...]) -> list[str]:
-    """Relations that state each other, and how to leave them out."""
+    """Print relations that state each other's facts, and how to leave them out."""
     if not found:
         return []
     said = {"duplicate": "states", "inverse": "states, turned round,", "symmetric": "turned round,"}
@@ -130,7 +130,7 @@ def _overlaps(found: tuple[RelationOverlap, ...]) -> list[str]:
 
 
 def _covering(found: tuple[RelationOverlap, ...]) -> list[str]:
-    """Few relations of which every inverse or duplicate pair has one: the most common first."""
+    """A few relations that cover every inverse or duplicate pair, chosen most common first."""
     pairs = [{one.relation, one.other} for one in found if one.kind != "symmetric"]
     smaller = {one.other for one in found}
     names: list[str] = []
@@ -160,7 +160,7 @@ def _verdict(report: GraphReport) -> list[str]:
 
 
 def _what_was_read(notes: dict[str, Any]) -> list[str]:
-    """What the reader did to the data, so that nothing is left out in silence."""
+    """Print what the reader did to the data, so that nothing is left out silently."""
     lines = []
     if notes.get("duplicates"):
         lines.append(f"{notes['duplicates']:,} repeated facts count once.")

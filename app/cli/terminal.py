@@ -1,4 +1,5 @@
-"""The one way to the terminal: names from files are text, never markup, never commands to it."""
+"""The only way to the terminal: names from files are printed as text, never as markup or
+commands."""
 
 from __future__ import annotations
 
@@ -20,5 +21,5 @@ def terminal() -> Console:
 
 
 def say(text: object, *, err: bool = False) -> None:
-    """Print a sentence; what would act on the terminal is written as its escape."""
+    """Print a sentence, with characters that would control the terminal escaped."""
     typer.echo(printable(text, keep="\n"), err=err)

@@ -32,9 +32,9 @@ def train_command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="section.key=value, may be repeated.")
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="A stopped run to go on with.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="A stopped run to resume.")] = None,
 ) -> None:
-    """Train a recipe into a run folder, or go on with a stopped run."""
+    """Train a recipe into a run folder, or resume a stopped run."""
     if (recipe is None) == (resume is None):
         raise HopscopeError(
             "give either a recipe (hopscope train RECIPE) or a run (hopscope train --resume RUN)."
@@ -44,7 +44,7 @@ def train_command(
 
     if resume is not None:
         if out is not None or settings:
-            raise HopscopeError("--resume goes on with a run as it is; leave out --out and --set.")
+            raise HopscopeError("--resume continues a run unchanged; leave out --out and --set.")
         run = train(None, resume, resume=True)
     else:
         assert recipe is not None
@@ -88,7 +88,7 @@ def sweep_command(
             n_jobs=jobs,
         )
     except KeyboardInterrupt:
-        say(f"Stopped; the same command goes on with what is in {folder}.", err=True)
+        say(f"Stopped; the same command continues with what is in {folder}.", err=True)
         raise typer.Exit(130) from None
     say(_short(table).to_string(index=False, float_format="{:.3f}".format))
     say(f"written, with more columns, to {folder / TABLE}; see hopscope app {folder}")
@@ -102,7 +102,7 @@ def sweep_command(
 
 
 def _short(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a sweep's table that fit on a screen."""
+    """The columns of a sweep's table that fit on the screen."""
     left_out = {"run", "delay_ratio"} | (set() if table["error"].any() else {"error"})
     names = [name for name in map(str, table.columns) if name not in left_out]
     names = [n for n in names if not n.startswith("accuracy/") or n in SHOWN_OF_SWEEPS]
@@ -112,7 +112,7 @@ def _short(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _accuracy_line(run: Run, row: dict[str, Any], key: str) -> str:
-    """Accuracy of a split, over questions and over bridges, beside what a shortcut reaches."""
+    """Accuracy of a split, over questions and over bridges, beside its best shortcut's."""
     from circuits.corpus.shortcuts import verdict
 
     split = key.removeprefix(ACCURACY)
@@ -129,7 +129,7 @@ def _accuracy_line(run: Run, row: dict[str, Any], key: str) -> str:
 
 
 def new_run_folder(recipe: Path) -> Path:
-    """runs/<recipe>-<time>, with a number behind it where that exists."""
+    """runs/<recipe>-<time>, with a number appended if that exists."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = RUNS / f"{recipe.stem}-{stamp}"
     number = 2
@@ -140,7 +140,7 @@ def new_run_folder(recipe: Path) -> Path:
 
 
 def summary(run: Run) -> list[str]:
-    """What a run came to, in a few lines: accuracies beside the best shortcut of each split."""
+    """Print a run's outcome in a few lines: accuracies beside the best shortcut of each split."""
     rows = run.rows()
     kept = f"{len(run.steps)} checkpoint{'' if len(run.steps) == 1 else 's'}"
     lines = [f"{run.path}: {run.state} at step {run.last_step:,}, {kept}"]

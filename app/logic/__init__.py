@@ -1,4 +1,4 @@
-"""What pages show, computed without Streamlit, and therefore testable as plain functions.
+"""What pages show, computed without Streamlit and so testable as plain functions.
 
 Nothing here may import Streamlit or `app.shell`.
 """

@@ -1,4 +1,4 @@
-"""What the Compare page shows, once: the instrument is sent it and the figures are made of it."""
+"""The record of the Compare page, from which both the instrument and the figures are made."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.logic.phase_diagram import PhaseDiagram, file_name, phase_figures, phas
 from app.logic.run_curves import Alignment, banded, between
 
 PlacedCurves = Mapping[str, Float[np.ndarray, " place"]]
-"""By what is shown, values at the places of the common axis."""
+"""Quantity -> values at the points of the common axis."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class ComparedLine:
 
     name: str
     number: int
-    """Which group; without a place in an order it decides on the colour."""
+    """Index of the group; decides the colour if groups have no order."""
     place: float | None
-    """Where in 0..1 the group stands, where one number tells the groups apart."""
+    """The group's place in 0..1, if groups differ in a single number."""
     values: Float[np.ndarray, " place"]
     low: Float[np.ndarray, " place"] | None
     high: Float[np.ndarray, " place"] | None
 
     @property
     def dashed(self) -> bool:
-        """Whether its colour is used by another group already."""
+        """Whether another group already has its colour."""
         return self.place is None and self.number >= len(CATEGORIES)
 
     @property
@@ -66,14 +66,14 @@ class CompareRecord:
     """Names of the runs of each group."""
     places: Mapping[str, float]
     placed: Mapping[str, PlacedCurves]
-    """Of each run."""
+    """Curves of each run."""
     axis: Sequence[int]
     aligned: Alignment
     phases: Sequence[PhaseDiagram]
 
     @cached_property
     def panels(self) -> list[ComparedPanel]:
-        """Every quantity that a run has; what the runs are aligned by comes last."""
+        """Every quantity that a run has, with the one that aligns the runs last."""
         kinds = list(dict.fromkeys(kind for found in self.placed.values() for kind in found))
         if self.aligned == "accuracy":
             kinds = [k for k in kinds if k != "ID accuracy"] + ["ID accuracy"]

@@ -1,7 +1,7 @@
 """The questions of a comparison run by name: (attribute, entity 1, entity 2) -> label.
 
-What a composition's bridge is there, the first entity's value is here: it is looked up at its own
-position, and a donor that lends it (same attribute, another value) changes what the answer is.
+The first entity's value plays the role of a composition's bridge: it is looked up at its own
+position, and a donor that lends it (same attribute, another value) changes the answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from circuits.errors import HopscopeError
 
 
 class ComparisonBook(QuestionBook):
-    """The comparisons of a corpus and what its graph knows about any other."""
+    """The comparisons of a corpus, and the answers of its graph to any other."""
 
     lent = "the first entity's value"
     watched = (
@@ -28,7 +28,7 @@ class ComparisonBook(QuestionBook):
 
     @cached_property
     def _alike(self) -> bool:
-        """Whether the questions are "same or not" rather than "more or less"."""
+        """Whether the questions ask "same or not" rather than "more or less"."""
         return SAME_LABELS[0] in self.vocab.specials
 
     @cached_property
@@ -56,7 +56,7 @@ class ComparisonBook(QuestionBook):
         return f"{attribute}: {sides} -> {'?' if label is None else self.vocab.name(label)}"
 
     def asked(self, tokens: Sequence[int]) -> Asked:
-        """The question with both values and the label, None where the graph has none."""
+        """The question with both values and the label, None if the graph has none."""
         attribute, *entities = tokens
         first, second = (self.fact.get((entity, attribute)) for entity in entities)
         return Asked(tuple(tokens), (first, second), self._label(attribute, first, second))
@@ -72,23 +72,23 @@ class ComparisonBook(QuestionBook):
         return self.vocab.special(name) if name in self.vocab.specials else None
 
     def swapped_answer(self, asked: Asked, donor: Asked) -> int | None:
-        """The label with the donor's first value; None if that is of another attribute."""
+        """The label with the donor's first value; None if it belongs to another attribute."""
         attribute = asked.tokens[0]
         if donor.tokens[0] != attribute:
             return None
         return self._label(attribute, donor.values[0], asked.values[1])
 
     def text(self, tokens: Sequence[int]) -> str:
-        """A question as people read it, with "?" for what the graph does not know."""
+        """A question in readable form, with "?" for what the graph lacks."""
         asked = self.asked(tokens)
         first, second = asked.values
         return self._said(tokens, first, second, asked.answer)
 
     def parse(self, names: str) -> tuple[int, ...]:
-        """Token ids of a question as the address has it.
+        """Token ids of a question as written in the address.
 
         Raises:
-            HopscopeError: if it has not the form or a name is not known.
+            HopscopeError: if it does not have this form or a name is unknown.
         """
         attribute, *entities = split_names(names, SEPARATOR)
         if len(entities) != 2:

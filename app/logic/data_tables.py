@@ -14,7 +14,7 @@ from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.runs.run import Run
 
 MOST_FACTS = 2000
-"""Rows that the table of facts shows at once."""
+"""The most rows that the table of facts shows at once."""
 
 
 def relations_table(run: Run, name: str) -> Table:
@@ -41,7 +41,7 @@ def relations_table(run: Run, name: str) -> Table:
 def matching(
     graph: KnowledgeGraph, words: str, origins: Sequence[str]
 ) -> Bool[np.ndarray, " facts"]:
-    """Facts in which every word occurs, of the provenances asked for (none: of any)."""
+    """Facts in which every word occurs, of the given provenances (none given: of any)."""
     subject, relation, obj = graph.facts.T
     keep = np.ones(len(graph), bool)
     for word in words.casefold().split():
@@ -83,7 +83,7 @@ def facts_table(run: Run, name: str, keep: Bool[np.ndarray, " facts"], words: st
 
 
 def splits_table(run: Run, name: str, step: int) -> Table:
-    """Questions per split, with the accuracy at a step and what a shortcut reaches."""
+    """Questions per split, with the accuracy at a step and that of the best shortcut."""
     rows = [row for row in run.rows() if row["step"] <= step] or run.rows()[:1]
     latest: dict[str, Any] = rows[-1] if rows else {}
     table = [

@@ -1,4 +1,4 @@
-"""What the patching lab shows, once: the instrument is sent it and the figures are made of it."""
+"""The record of the patching lab, from which both the instrument and the figures are made."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from app.logic.question_book import QuestionBook
 SHOWN = 7
 """Answers before and after."""
 SOURCES = {"cache": "the donor's activation", "zero": "zero", "mean": "the donors' mean"}
-"""What may be written, in words."""
+"""The activations that can be written, in words."""
 
 
 @dataclass(frozen=True)
 class LabRecord:
-    """A question of a run, what is written into it, and what that does."""
+    """A question of a run, what is written into it, and the effect."""
 
     run: str
     book: QuestionBook
@@ -35,11 +35,11 @@ class LabRecord:
     outcome: Outcome
     """Probabilities of all tokens before and after."""
     target: int
-    """The answer that is watched."""
+    """The answer whose probability is shown."""
     effect: Float[np.ndarray, "layer position"]
-    """Its probability with one cell written at a time."""
+    """The target's probability with one cell written at a time."""
     marks: Mapping[int, tuple[str, str]]
-    """Sign and kind of the answers that mean something: the right one, the swapped one."""
+    """Sign and kind of the marked answers: the right one and the swapped one."""
 
     def payload(self, timeline: Payload) -> bytes:
         """JSON for the instrument, beside what every page's timeline needs."""
@@ -77,7 +77,7 @@ class LabRecord:
         question, donor = self.book.text(self.receiver), self.book.text(self.donor)
         source, component = SOURCES[self.operation.source], self.operation.component
         about: dict[str, Any] = {
-            "subtitle": f"{question}, step {step:,}; donor: {donor}; written is {source}",
+            "subtitle": f"{question}, step {step:,}; donor: {donor}; written: {source}",
             "provenance": {
                 "run": self.run, "question": question, "donor": donor, "source": source,
                 "step": step, "component": component,

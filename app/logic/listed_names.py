@@ -1,7 +1,7 @@
-r"""Several names in one parameter of the address, whatever the names hold.
+r"""Several names, with any characters, in one parameter of the address.
 
-Names stand between separators; a separator or a backslash inside a name has a backslash before it.
-Names without either look as they are, so that old addresses stay good.
+Separators divide the names; a backslash precedes a separator or a backslash inside a name. Names
+without either are unchanged, so that old addresses stay valid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def join_names(names: Iterable[str], separator: str) -> str:
 
 
 def split_names(text: str, separator: str) -> list[str]:
-    r"""The names in a text of `join_names`; a backslash before any other letter is one.
+    r"""The names in a text of `join_names`; a backslash before any other character is literal.
 
     >>> split_names(r"a\|b|c", "|")
     ['a|b', 'c']

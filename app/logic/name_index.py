@@ -1,6 +1,6 @@
-"""Finding a name among very many, as one types.
+"""Finding a name among very many while the user types.
 
-A browser takes seconds to be sent tens of thousands of options and to filter them; it is given the
+Sending tens of thousands of options to a browser and filtering them takes seconds; it gets only the
 few that contain what was typed.
 """
 
@@ -37,9 +37,9 @@ class NameIndex:
         return [name.casefold() for name in self._names.values()]
 
     def search(self, words: str, limit: int = 60) -> list[int]:
-        """Keys of names that contain every word, upper and lower case alike.
+        """Keys of names that contain every word, regardless of case.
 
-        A name that is what was typed comes first, then those that begin with it.
+        A name equal to the typed text comes first, then those that begin with it.
         """
         typed = words.casefold().strip()
         parts = typed.split()

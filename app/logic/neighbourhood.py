@@ -12,7 +12,7 @@ from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 
 
 def neighbourhood(graph: KnowledgeGraph, entity: int, run: str) -> Neighbourhood:
-    """All facts of an entity; one that leads from it to itself is its own."""
+    """All facts of an entity; a fact from the entity to itself counts as its own."""
     subjects, _, objects = graph.facts.T
     out = np.flatnonzero(subjects == entity)
     into = np.flatnonzero((objects == entity) & (subjects != entity))

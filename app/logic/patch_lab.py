@@ -1,4 +1,5 @@
-"""What the patching lab computes: before and after, the grid, a batch, and the same as a script."""
+"""What the patching lab computes: before and after, the grid, a batch, and a script to repeat
+it."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ class Outcome:
 def outcome(
     model: HookedTransformer, receiver: Tokens, donor: Tokens, operation: Operation
 ) -> Outcome:
-    """The receiver's answer as it is and with the operation applied."""
+    """The receiver's answer without and with the operation."""
     tokens, source = torch.tensor([receiver]), torch.tensor([donor])
     with torch.no_grad():
         before = fast_logits(model, tokens)[0].softmax(-1)
@@ -75,7 +76,7 @@ def grid(
 ) -> Float[np.ndarray, "layer position"]:
     """Probability of `target` with the donor's activation written into one cell at a time.
 
-    With chosen heads, the mean over single-head patches of these.
+    With chosen heads, the mean over their single-head patches.
     """
 
     def probability(logits: Float[Tensor, "batch pos d_vocab"]) -> Tensor:
@@ -103,7 +104,7 @@ class BatchOutcome:
     """Top answer differs from the one before: share, low, high."""
     n_swappable: int
     swapped: tuple[float, float, float] | None
-    """Top answer is what the question's relations give for the donor's bridge."""
+    """Top answer is the one that the question's relations give for the donor's bridge."""
 
 
 def batch(
@@ -114,7 +115,7 @@ def batch(
     n: int,
     seed: int,
 ) -> BatchOutcome:
-    """The operation on `n` questions of a split, each with another one as its donor."""
+    """The operation on `n` questions of a split, each with another question as its donor."""
     queries = book.corpus.queries(split)
     order = np.random.default_rng(seed).permutation(len(queries))[:n]
     receivers = queries.take(order)
@@ -175,5 +176,5 @@ print(run.vocab.name({target}), float(logits[0].softmax(-1)[{target}]))
 
 
 def _spoken(text: str) -> str:
-    """Text that stays on the comment's line."""
+    """The name on one line, safe inside a comment."""
     return " ".join(text.split())

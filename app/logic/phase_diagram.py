@@ -27,7 +27,7 @@ class PhaseDiagram:
     n_runs: tuple[int, ...]
     """Runs at each level."""
     tables: dict[str, Float[np.ndarray, "level place"]]
-    """By what is shown, e.g. "ID accuracy"; NaN where nothing was measured."""
+    """By quantity, e.g. "ID accuracy"; NaN where nothing was measured."""
 
     @property
     def name(self) -> str:
@@ -44,9 +44,9 @@ def phase_diagrams(
 
     Args:
         runs: The runs by name.
-        placed: Of each run, every curve at the places of the common axis.
-        axis: These places. A mean is over all runs of a level that have the quantity, and stands
-            where all of them were measured; between two such places it is interpolated.
+        placed: Every curve of each run at the points of the common axis.
+        axis: These points. A mean is over all runs of a level that have the quantity. It is given
+            where all of them were measured and interpolated between two such points.
     """
     tables = {name: comparing.settings(run) for name, run in runs.items()}
     found = []

@@ -1,4 +1,4 @@
-"""All questions of a run by name: to search, to compose, to find donors for; no Streamlit here."""
+"""All questions of a run by name: searching, composing, and finding donors, without Streamlit."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Hit(NamedTuple):
 
 
 class QuestionBook:
-    """The compositions of a corpus and what its graph knows about any other."""
+    """The compositions of a corpus, and the answers of its graph to any other."""
 
     lent = "the bridge"
-    """What a donor's state at position 1 lends."""
+    """Words for what a donor's state at position 1 lends."""
     watched: tuple[tuple[str, str], ...] = (("the bridge", "the first-relation position"),)
-    """What has to be looked up on the way, and where: value i of a question at position i + 1."""
+    """What must be looked up on the way: value i of a question, at position i + 1."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -80,7 +80,7 @@ class QuestionBook:
 
     @cached_property
     def _unlike(self) -> list[str]:
-        """The names by token, told apart where a relation has the name of an entity."""
+        """The names by token, made distinct if a relation has the name of an entity."""
         taken = set(self.vocab.entities)
         relations = [
             f"{name} (relation)" if name in taken else name for name in self.vocab.relations
@@ -90,7 +90,7 @@ class QuestionBook:
         return [*self.vocab.entities, *relations, *specials]
 
     def name(self, token: int) -> str:
-        """What a token is called where others stand beside it."""
+        """The name of a token in lists with other tokens."""
         return self._unlike[token]
 
     @cached_property
@@ -105,7 +105,7 @@ class QuestionBook:
         return NameIndex(tokens, [self._names[token] for token in tokens])
 
     def search(self, words: str, limit: int = 60) -> list[Hit]:
-        """Questions that contain every word, upper and lower case alike; those of ID test first."""
+        """Questions that contain every word, regardless of case; those of ID test first."""
         wanted = words.casefold().replace("->", " ").replace(" -", " ").split()
         found = []
         for hit, text in zip(self.hits, self._folded, strict=True):
@@ -117,7 +117,7 @@ class QuestionBook:
 
     @cached_property
     def first(self) -> Hit:
-        """A question to begin with: ID test if there is one, passing three different entities."""
+        """A question to start with: from ID test if possible, with three different entities."""
         for hit in self.hits:
             asked = self.asked(self.tokens_of(hit))
             if len({asked.tokens[0], asked.values[0], asked.answer}) == 3:
@@ -133,7 +133,7 @@ class QuestionBook:
         return tuple(self.corpus.queries(hit.split).token_ids[hit.row].tolist())
 
     def asked(self, tokens: Sequence[int]) -> Asked:
-        """The question with bridge and answer as the graph has them, None where it has none."""
+        """The question with the graph's bridge and answer, None if it has none."""
         bridge = self.fact.get((tokens[0], tokens[1]))
         stop = bridge
         for relation in tokens[2:]:
@@ -141,7 +141,7 @@ class QuestionBook:
         return Asked(tuple(tokens), (bridge,), stop)
 
     def swapped_answer(self, asked: Asked, donor: Asked) -> int | None:
-        """The answer that the question has from the donor's bridge on."""
+        """The question's answer if its bridge were the donor's."""
         stop = donor.values[0]
         for relation in asked.tokens[2:]:
             stop = None if stop is None else self.fact.get((stop, relation))
@@ -165,11 +165,11 @@ class QuestionBook:
         return found
 
     def names(self, tokens: Sequence[int]) -> str:
-        """A question as the address has it."""
+        """A question as written in the address."""
         return join_names((self._names[t] for t in tokens), SEPARATOR)
 
     def text(self, tokens: Sequence[int]) -> str:
-        """A question as people read it, with "?" for what the graph does not know."""
+        """A question in readable form, with "?" for what the graph lacks."""
         words, stop = self.vocab.name(tokens[0]), tokens[0]
         known: int | None = stop
         for relation in tokens[1:]:
@@ -182,7 +182,7 @@ class QuestionBook:
         """Token ids of a question as the address has it.
 
         Raises:
-            HopscopeError: if it has not the form or a name is not known.
+            HopscopeError: if it does not have this form or a name is unknown.
         """
         subject, *relations = split_names(names, SEPARATOR)
         if not 2 <= len(relations) <= 3:

@@ -1,7 +1,7 @@
-"""What the question page shows, once: the instrument is sent it and the figures are made of it.
+"""The record of the question page, from which both the instrument and the figures are made.
 
-Numbers are kept as measured. The browser gets thousandths and short enough names; files get both
-whole.
+Numbers are kept as measured. The browser gets them rounded to thousandths, with shortened names;
+files get both in full.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.logic.question_trace import Asked, QuestionTrace, Watched
 
 @dataclass(frozen=True)
 class QuestionRecord:
-    """A question of a run, its donor, and what every checkpoint makes of them."""
+    """A question of a run, its donor, and every checkpoint's results on them."""
 
     run: str
     book: QuestionBook

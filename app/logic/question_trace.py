@@ -2,7 +2,7 @@
 
 At each checkpoint the question and its donor are run once; S[l, p] of the donor is then written
 into the question's run, one cell (layer l, position p) at a time, all positions of a layer in one
-batch that starts at that layer. A swap of the bridge succeeds when the top answer becomes the one
+batch that starts at that layer. A swap of the bridge succeeds if the top answer becomes the one
 that the question's second relation gives for the donor's bridge.
 """
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from circuits.model.transformer import HookedTransformer
 
 TOP = 6
-"""Answers that are shown at each step."""
+"""Number of answers shown at each step."""
 LENS_TOP = 2
-"""Names that are kept for each state."""
+"""Number of names kept for each state."""
 CURVES = 5
-"""Wrong answers that get a curve over training, besides the right one."""
+"""Number of wrong answers that get a curve over training, besides the right one."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question as tokens, with what is true of it (None: not known to the graph)."""
+    """A question as tokens, with its true values (None: not in the graph)."""
 
     tokens: tuple[int, ...]
     values: tuple[int | None, ...]
@@ -49,19 +49,19 @@ class Named:
 
 @dataclass(frozen=True)
 class Watched:
-    """What can be read of a name at every state."""
+    """How well a name can be read at every state."""
 
     token: int
     position: int
-    """Where it has to be looked up."""
+    """The position at which it must be looked up."""
     share: Float[np.ndarray, "step layer pos"]
     rank: Int[np.ndarray, "step layer pos"]
-    """How many names are more probable."""
+    """Number of names that are more probable."""
 
 
 @dataclass(frozen=True)
 class QuestionTrace:
-    """What a question does at every checkpoint, at full precision."""
+    """The results for a question at every checkpoint, at full precision."""
 
     steps: tuple[int, ...]
     top: Named
@@ -79,7 +79,7 @@ class QuestionTrace:
 
     @property
     def tokens(self) -> set[int]:
-        """Every token that is named."""
+        """Every token that appears."""
         named = [self.top, self.lens] + ([self.swap] if self.swap else [])
         found = {token for names in named for token in np.unique(names.token).tolist()}
         return found | {token for token, _ in self.curves} | {w.token for w in self.watched}
@@ -101,7 +101,7 @@ def trace_question(
         asked: The question.
         donor: The question whose states are written into it, of equal length.
         swapped_answer: Token that the answer should become when the bridge is swapped.
-        progress: Told the share that is done.
+        progress: Called with the finished share.
     """
     prompts = [asked.tokens] + ([donor.tokens] if donor else [])
     tokens = torch.tensor(prompts)
@@ -183,7 +183,7 @@ def _ranks(probabilities: Float[Tensor, "*axes d_vocab"], token: int) -> Tensor:
 
 
 def _followed(final: Float[Tensor, "step d_vocab"], answer: int | None) -> list[int]:
-    """The right answer and those that were ever most likely."""
+    """The right answer and those that were the most likely at some step."""
     strongest = final.amax(0).argsort(descending=True).tolist()
     wrong = [token for token in strongest[: CURVES + 1] if token != answer]
     return [*([] if answer is None else [answer]), *wrong][: CURVES + 1]

@@ -15,7 +15,7 @@ from circuits.runs.run import Run
 
 Alignment = Literal["step", "accuracy"]
 LEVELS = np.arange(0, 101)
-"""Per cent of ID accuracy at which runs are compared when they are aligned by it."""
+"""Percentages of ID accuracy at which runs aligned by it are compared."""
 
 
 READABLE = {
@@ -75,7 +75,7 @@ def _curve(values: xr.DataArray) -> RunCurve:
 
 
 def first_steps(accuracy: RunCurve) -> Float[np.ndarray, " levels"]:
-    """Step at which each level of accuracy (per cent) is first reached; NaN for never."""
+    """Step at which each accuracy (in per cent) is first reached; NaN for never."""
     steps = np.full(len(LEVELS), np.nan)
     for level in LEVELS:
         reached = np.flatnonzero(accuracy.values >= level / 100 - 1e-9)
@@ -96,10 +96,10 @@ def common_axis(every: Sequence[Mapping[str, RunCurve]], aligned: Alignment) -> 
 def on_axis(
     curves: Mapping[str, RunCurve], axis: Sequence[int], aligned: Alignment
 ) -> dict[str, np.ndarray]:
-    """All curves of a run at the places of the common axis, NaN where there is no value.
+    """All curves of a run at the points of the common axis, NaN without a value.
 
-    Steps are those at which the run was measured; where it first reached an accuracy, between two
-    of them, is interpolated.
+    Steps are those at which the run was measured; the step at which it first reached an accuracy is
+    interpolated between them.
     """
     places = np.asarray(axis, float)
     if aligned == "step":
@@ -128,14 +128,15 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def differing(runs: Mapping[str, Run]) -> list[str]:
-    """Settings in which the runs differ, seeds aside."""
+    """Settings in which the runs differ, apart from seeds."""
     tables = [settings(run) for run in runs.values()]
     keys = {key for table in tables for key in table} - {"seed"}
     return sorted(k for k in keys if len({repr(table.get(k)) for table in tables}) > 1)
 
 
 def groups(runs: Mapping[str, Run]) -> dict[str, list[str]]:
-    """Runs that differ by their seed alone, by what tells the groups apart."""
+    """Groups of runs that differ only in their seed, by the settings that distinguish the
+    groups."""
     keys = differing(runs)
     found: dict[str, list[str]] = defaultdict(list)
     tables = {name: settings(run) for name, run in runs.items()}
@@ -149,9 +150,9 @@ def groups(runs: Mapping[str, Run]) -> dict[str, list[str]]:
 
 
 def places(runs: Mapping[str, Run], grouped: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """Where in 0..1 each group stands, where three or more levels of one number tell them apart.
+    """Each group's place in 0..1, if three or more levels of one number distinguish them.
 
-    Empty where something else does: then they are categories.
+    Empty if anything else does: then they are categories.
     """
     keys = differing(runs)
     if len(keys) != 1:
@@ -178,7 +179,7 @@ def _order(values: Sequence[Any]) -> list[tuple[float, str]]:
 def banded(members: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, least and largest value over runs at each place; NaN where not every run has one.
 
-    A mean over other runs at one place than at the next would jump without any run doing so.
+    A mean over different runs at neighbouring points would jump although no run does.
     """
     table = np.stack(members)
     return table.mean(0), table.min(0), table.max(0)

@@ -1,4 +1,4 @@
-"""What every page stands in: frame, address, open runs, choosers, export.
+"""The surroundings of every page: frame, address, open runs, choosers, export.
 
 Uses Streamlit; what a page shows is in `app.views`, what it computes in `app.logic`.
 """

@@ -1,4 +1,4 @@
-"""The address: what is shown is in the URL, so that back, reload and a sent link keep it.
+"""The address: the URL holds what is shown, so that back, reload and shared links keep it.
 
 The page is the path, the rest are query parameters. Streamlit clears them when the page changes;
 they are kept per session here and written again. Values from the URL are only ever compared with
@@ -14,11 +14,11 @@ import streamlit as st
 KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "by", "entity")
 """Query parameters that pages understand; others are dropped."""
 LONGEST = 8000
-"""Characters of a value that are looked at: the runs of a sweep have long names."""
+"""The most characters of a value that are read: the runs of a sweep have long names."""
 
 
 def read() -> dict[str, str]:
-    """The parameters of this session; those typed into the URL win over those remembered."""
+    """The parameters of this session; those in the URL override remembered ones."""
     state: dict[str, str] = st.session_state.setdefault("address", {})
     shown = {k: v[:LONGEST] for k, v in st.query_params.to_dict().items() if k in KEYS}
     if shown and shown != st.session_state.get("address_written"):
@@ -42,12 +42,12 @@ def write(**values: Any) -> None:
 
 
 def moved() -> int:
-    """How often someone changed the URL: the timeline jumps when this number changes."""
+    """How often the user changed the URL: the timeline jumps when this number changes."""
     return int(st.session_state.get("address_moved", 0))
 
 
 def step_near(wanted: str | None, steps: list[int]) -> int:
-    """The checkpoint nearest to what the URL says; the last one if that is no number."""
+    """The checkpoint nearest to the URL's step; the last one if that is not a number."""
     try:
         number = int(wanted or "")
     except ValueError:

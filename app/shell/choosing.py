@@ -18,9 +18,9 @@ from app.shell.plain_text import as_text
 from circuits.errors import HopscopeError
 
 MOST_LISTED = 1000
-"""Names up to which all of them are sent to the browser."""
+"""The most names that are all sent to the browser."""
 MOST_FOUND = 60
-"""Names that are sent of more."""
+"""Number of names that are sent if there are more."""
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the questions ...", hash_funcs={Stamp: str})
@@ -33,13 +33,13 @@ def book_of(at: Stamp) -> QuestionBook:
 def choose_question(
     book: QuestionBook, parameter: str, label: str, places: Sequence[DeltaGenerator]
 ) -> tuple[int, ...] | None:
-    """Search or compose a question; the choice is in the address under `parameter`.
+    """Search or compose a question; the address keeps the choice under `parameter`.
 
     Args:
         book: The run's questions.
         parameter: Name in the address and of the widgets.
         label: What the question is called on the page.
-        places: Where the search, the found questions and the switch to composing go.
+        places: Containers for the search, the found questions and the switch to composing.
     """
     search, found, switch = places
     composing = switch.toggle("Compose", key=f"{parameter}_composing")
@@ -64,7 +64,7 @@ def _from_address(book: QuestionBook, parameter: str) -> tuple[int, ...] | None:
     try:
         return book.parse(names)
     except HopscopeError as error:
-        st.warning(as_text(f"The address asks for something else: {error}"))
+        st.warning(as_text(f"The question in the address cannot be shown: {error}"))
         return None
 
 
@@ -122,13 +122,13 @@ def choose_name(
     """One of the names; of very many, one of those that contain what is typed.
 
     Args:
-        place: Where to put it.
+        place: The container to draw into.
         index: The names.
         label: What is chosen.
         key: Streamlit's key.
         start: What is chosen at first.
-        on_change: Called before the rerun when another one was chosen.
-        bare: Whether the label is only for those who cannot see the page.
+        on_change: Called before the rerun after another choice.
+        bare: Whether the label is only for screen readers.
     """
     hidden: dict[str, Any] = {"label_visibility": "collapsed"} if bare else {}
     options = index.keys
@@ -157,7 +157,7 @@ def _keep(key: str, value: Any) -> None:
 
 
 def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...] | None:
-    """A question whose bridge or value can be lent to this one; the choice is in the address."""
+    """A question whose bridge or value can be lent to this one; the address keeps the choice."""
     asked = book.asked(tokens)
     donors = book.donors(asked)
     wanted = _from_address(book, "donor")

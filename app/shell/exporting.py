@@ -40,7 +40,7 @@ def export_popover(at: Stamp, step: int, shown: Sequence[Spec] = ()) -> None:
 
     Args:
         at: The run.
-        step: Where its timeline stands.
+        step: The timeline's step.
         shown: What the page shows besides the run's own figures.
     """
     with st.popover("Export", icon=":material/download:", width="stretch"):
@@ -91,7 +91,7 @@ def _download(files: dict[str, bytes], many: bool) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
 def _figures(at: Stamp) -> dict[str, RunFigure]:
-    load(MODELS)  # of which the analyses make use
+    load(MODELS)  # the analyses need it
     return load("analyses.figures.run_figures").run_figures(opened(at))
 
 
@@ -114,7 +114,7 @@ def _files(
 
 
 def _zipped(files: dict[str, bytes]) -> bytes:
-    """The files as a ZIP without times, so that equal files give equal archives."""
+    """The files as a ZIP without timestamps, so that equal files give equal archives."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

@@ -1,4 +1,4 @@
-"""Which runs there are: those in the runs folder, and the demo that comes with the checkout."""
+"""The available runs: those in the runs folder, and the demo that comes with the checkout."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 from circuits.runs.reading import MANIFEST
 
 ENVIRONMENT = "HOPSCOPE_RUNS"
-"""Environment variable that names the runs folder; an argument after `--` does too."""
+"""Environment variable for the runs folder, which an argument after `--` can also give."""
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 DEEPEST = 2
-"""A sweep keeps its runs one folder further down."""
+"""A sweep keeps its runs one level deeper."""
 
 
 @dataclass(frozen=True)
 class RunFolders:
-    """Run folders by the names under which pages and addresses know them."""
+    """Run folders by their names in pages and addresses."""
 
     paths: dict[str, Path]
     problems: list[str]
-    """Sentences on what could not be looked into."""
+    """Sentences on folders that could not be read."""
 
 
 def runs_folder() -> Path:
@@ -32,19 +32,19 @@ def runs_folder() -> Path:
 
 
 def is_chosen() -> bool:
-    """Whether someone named the runs folder (then the demo is only shown beside it)."""
+    """Whether the user named the runs folder (then the demo is only shown beside it)."""
     return _given() is not None
 
 
 def _given() -> str | None:
-    """What was named after `streamlit run app/main.py --`, or else in the environment."""
+    """The folder given after `streamlit run app/main.py --`, or else in the environment."""
     if Path(sys.argv[0]).name == "main.py" and len(sys.argv) > 1:
         return sys.argv[1]
     return os.environ.get(ENVIRONMENT)
 
 
 def find_runs() -> RunFolders:
-    """All run folders, newest first, the demo last; a folder that is a run itself counts alone."""
+    """All run folders, newest first, the demo last; if the folder is itself a run, only that."""
     root = runs_folder()
     problems: list[str] = []
     found: list[tuple[str, Path]] = []
@@ -65,7 +65,7 @@ def _inside(root: Path, problems: list[str], depth: int = 1) -> list[tuple[str, 
     try:
         children = sorted(p for p in root.iterdir() if p.is_dir() and not p.is_symlink())
     except OSError as error:
-        problems.append(f"The folder {root} cannot be looked into ({error.strerror}).")
+        problems.append(f"The folder {root} cannot be read ({error.strerror}).")
         return found
     for child in children:
         if child.name.startswith("."):
@@ -79,11 +79,11 @@ def _inside(root: Path, problems: list[str], depth: int = 1) -> list[tuple[str, 
 
 
 def _looks_like_a_run(folder: Path, problems: list[str]) -> bool:
-    """A folder with a manifest, or with a recipe alone (half written: its page says so)."""
+    """A folder with a manifest, or only with a recipe (half written: its page says so)."""
     try:
         return (folder / MANIFEST).is_file() or (folder / "recipe.toml").is_file()
     except OSError as error:
-        problems.append(f"The folder {folder} cannot be looked into ({error.strerror}).")
+        problems.append(f"The folder {folder} cannot be read ({error.strerror}).")
         return False
 
 

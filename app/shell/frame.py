@@ -1,4 +1,4 @@
-"""What every page has: the run's name, what is known about its facts, and plain words on errors."""
+"""The frame of every page: the run's name, where its facts come from, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shown:
-    """The run that a page shows and where on the timeline it begins."""
+    """The run that a page shows and its first step on the timeline."""
 
     name: str
     at: Stamp
@@ -43,10 +43,10 @@ def page(
     """Show the frame and then `body`; every error a user can meet becomes a sentence.
 
     Args:
-        reading: One sentence on how to read the page, or what makes it of the run.
+        reading: One sentence on how to read the page, or a function that makes it from the run.
         body: Draws the page for the chosen run; returns what it shows besides the run's own
-            figures, to be exported.
-        choosing: Whether the page is of one run, which is chosen here and spoken of.
+            figures, for export.
+        choosing: Whether the page shows one run, which is chosen and described here.
     """
     parameters = address.read()
     folders = find_runs()
@@ -78,7 +78,7 @@ def page(
             export_popover(at, step, figures)
     except HopscopeError as error:
         st.error(as_text(str(error)), icon=":material/error:")
-        st.caption("Choose another run above, or mend this one and reload the page.")
+        st.caption("Choose another run above, or repair this one and reload the page.")
     except OSError as error:
         _unreadable(error, folders.paths[name])
 
@@ -93,7 +93,7 @@ def _unreadable(error: OSError, run: Path) -> None:
 
 
 def plain_page(reading: str, body: Callable[[], None]) -> None:
-    """The frame of a page that shows no single run.
+    """The frame of a page that is not about a single run.
 
     Args:
         reading: One sentence on how to read the page.
@@ -116,7 +116,7 @@ def plain_page(reading: str, body: Callable[[], None]) -> None:
 
 
 def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | None) -> str | None:
-    """The run's name; a place to choose it goes into the column, if there is one."""
+    """The run's name; its chooser is drawn into the column, if there is one."""
     names = list(folders.paths)
     if not names:
         return None

@@ -1,7 +1,7 @@
 """Heavy imports, one at a time.
 
-Sessions run in threads. Where two of them import libraries whose modules import each other in a
-circle (TransformerLens does), Python lets one see half a module rather than wait for ever.
+Sessions run in threads. If two of them import libraries with circular imports (such as
+TransformerLens), Python shows one of them half a module to avoid a deadlock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LOCK = threading.Lock()
 _LOADED: dict[str, ModuleType] = {}
 
 MODELS = "circuits.patching"
-"""What brings in the model's library."""
+"""The module that imports the model's library."""
 
 
 def is_loaded(name: str) -> bool:
@@ -23,7 +23,7 @@ def is_loaded(name: str) -> bool:
 
 
 def load(name: str) -> ModuleType:
-    """Import a module while no other thread imports one through here."""
+    """Import a module; only one thread at a time imports through this function."""
     if name not in _LOADED:
         with _LOCK:
             _LOADED[name] = import_module(name)

@@ -1,7 +1,7 @@
 """Runs, models and results that are open, kept while their files do not change.
 
-Every cache key holds the path and the time of the manifest, so that a run that is being trained is
-read again when it has grown, and models add the step.
+Every cache key holds the path and the time of the manifest, so that a run in training is read again
+when it has grown; the keys of models add the step.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
 """The analyses that the instrument draws of a composition run."""
 COMPARISON_ANALYSES = {"logit_lens": "comparison_lens", "causal_tracing": "comparison_tracing"}
-"""What stands for them in a comparison run."""
+"""Their counterparts in a comparison run."""
 MORE_ANALYSES = ("circuit_discovery",)
-"""What it draws besides, where there is a result."""
+"""Analyses that it also draws if there is a result."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def stamp(folder: Path) -> Stamp:
     try:
         manifest = (folder / MANIFEST).stat().st_mtime_ns
     except OSError:
-        open_run(folder)  # says what is wrong with it
+        open_run(folder)  # raises an error that says what is wrong
         raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
     drawn = (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES)
     changed = ((name, changed_at(folder, name)) for name in drawn)
@@ -72,7 +72,7 @@ def opened(at: Stamp) -> Run:
 @st.cache_resource(max_entries=6, show_spinner="Opening the run ...")
 def _opened(path: str, manifest: int) -> Run:
     run = open_run(path)
-    # The corpus stays as it is while checkpoints come in, and is the largest part to read.
+    # The corpus does not change during training, and is the largest part to read.
     run.__dict__["corpus"] = _corpus(path, str(run.manifest.get("created")))
     return run
 
@@ -97,8 +97,8 @@ def _model(path: str, manifest: int, step: int) -> HookedTransformer:
 
 
 def one_thread() -> None:
-    """Compute on one thread: single questions are too small for two, whose threads would only
-    wait for each other, twenty times as long while anything else runs on the machine."""
+    """Compute on one thread: single questions are too small for two threads, which would mostly
+    wait for each other, and twenty times as long on a busy machine."""
     import torch
 
     if torch.get_num_threads() != 1:
@@ -106,7 +106,7 @@ def one_thread() -> None:
 
 
 def drawn_analyses(task: str) -> dict[str, str]:
-    """Which analysis stands for each of the core ones in a run of this task."""
+    """The analysis that replaces each core analysis in a run of this task."""
     if task == "comparison":
         return COMPARISON_ANALYSES
     return {name: name for name in CORE_ANALYSES}
@@ -124,7 +124,7 @@ def _results(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
     more = {name: name for name in MORE_ANALYSES if run.corpus.task in CATALOG[name].tasks}
     wanted = {**drawn, **more}
     if at.results:
-        load(MODELS)  # of which the analyses make use
+        load(MODELS)  # the analyses need it
     found, refused = stored_results(run, wanted.values())
     datasets = {role: found[name] for role, name in wanted.items() if name in found}
     problems = list(refused.values())

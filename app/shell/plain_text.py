@@ -1,8 +1,8 @@
-"""Text that Streamlit shows letter by letter.
+"""Text that Streamlit shows literally.
 
-Captions, messages and labels are Markdown to Streamlit, with colours, icons, emoji and formulas
-besides. Names of facts, runs and files are none of that, and neither are errors that quote them.
-Only a web address stays what it is: something to click on.
+Streamlit reads captions, messages and labels as Markdown with colours, icons, emoji and formulas.
+Names of facts, runs and files, and errors that quote them, are plain text. Only a web address
+remains a link.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 WORD_JOINER = "\u2060"
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _ARROW = re.compile(r"(?<!\S)([<>=~!-]{2,3})(?!\S)")
-"""Signs that Streamlit replaces where they stand alone: -> by an arrow, -- by a dash."""
+"""Characters that Streamlit replaces if they stand alone: -> by an arrow, -- by a dash."""
 
 
 def as_text(text: str) -> str:

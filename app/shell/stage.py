@@ -1,4 +1,4 @@
-"""An instrument on a page: where its timeline begins, and the address that follows it."""
+"""An instrument on a page: the first step of its timeline, and the address that follows it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
         shown: The run.
         page: Which instrument; also Streamlit's key.
         body: Its payload.
-        content: Names the payload: a new name builds the instrument anew, at the step at which
-            the timeline stands.
+        content: Names the payload: a new name rebuilds the instrument at the timeline's current
+            step.
         header: More small values for the instrument.
 
     Returns:
-        The component's result; what was last picked is `picked(page)`.
+        The component's result; `picked(page)` gives the last pick.
     """
     header = {
         "page": page,
@@ -58,17 +58,17 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
 def timeline_of(at: Stamp) -> Payload:
-    """What the timeline of every page needs of a run."""
+    """What every page's timeline needs to know of a run."""
     return timeline_payload(opened(at), results_of(at)[0])
 
 
 def picked(page: str) -> Any:
-    """What was last picked in the instrument of a page; None if nothing was."""
+    """The last pick in the instrument of a page; None if there was none."""
     return st.session_state.get(f"picked_{page}")
 
 
 def _kept(choices: Any, run: Run) -> dict[str, str | None]:
-    """What the address keeps of choices made in the instrument; nothing of what it begins with."""
+    """Choices made in the instrument, for the address; defaults are left out."""
     split, circuit = (choices or {}).get("split"), (choices or {}).get("circuit")
     return {
         "split": split if split != FIRST_SPLIT and split in run.corpus.splits else None,
@@ -83,8 +83,8 @@ def _state(page: str) -> dict[str, Any]:
 def _start(page: str, shown: Shown, content: str) -> dict[str, Any]:
     """Header fields `step`, `split`, `circuit` and `jump`.
 
-    They stay the same while the user moves the timeline, so that the payload is not sent again,
-    and change when the address was changed, another run or content chosen, or the page entered.
+    They do not change while the user moves the timeline, so that the payload is not sent again.
+    They change when the address changes, another run or content is chosen, or the page is entered.
     """
     cause = (shown.name, address.moved(), content)
     known = st.session_state.get(f"start_{page}")

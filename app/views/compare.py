@@ -23,11 +23,11 @@ from circuits.runs.run import Run
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
 
-READING = "Choose runs to lay over each other; runs that differ by seed alone become one band."
+READING = "Choose runs to overlay; runs that differ only in their seed become one band."
 MOST_AT_FIRST = 24
-"""Runs of a sweep that are shown before any was chosen."""
+"""The most runs of a sweep that are shown before any is chosen."""
 OF_A_SWEEP = re.compile(r"(^|_)seed=\d+$")
-"""What `hopscope sweep` ends its runs' names with."""
+"""The ending of run names made by `hopscope sweep`."""
 
 
 def page() -> None:
@@ -57,7 +57,7 @@ def _compare(shown: frame.Shown) -> list[Spec]:
 
 
 def _choose(first: str) -> tuple[list[str], comparing.Alignment]:
-    """Which runs, kept in the address, and by what they are aligned."""
+    """The chosen runs, kept in the address, and what aligns them."""
     names = list(find_runs().paths)
     left, right = st.columns([5, 1.6], vertical_alignment="center")
     if "compared" not in st.session_state:
@@ -78,7 +78,7 @@ def _choose(first: str) -> tuple[list[str], comparing.Alignment]:
 
 
 def _beside(first: str, names: list[str]) -> list[str]:
-    """What is compared at first: the sweep that a run belongs to, or the run and another one.
+    """The runs compared at first: the sweep that a run belongs to, or the run and another one.
 
     A sweep is a folder of runs below the runs folder, or the runs folder itself.
     """

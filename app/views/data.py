@@ -87,7 +87,7 @@ def _around(shown: frame.Shown) -> Spec:
         on_change=lambda: address.write(entity=index.name(st.session_state["entity"])),
         bare=True,
     )
-    if entity != start:  # what was typed leads to another one
+    if entity != start:  # the typed text selects another one
         address.write(entity=index.name(entity))
     spec = neighbourhood(graph, entity, shown.name)
     body = dump(around_payload(spec))

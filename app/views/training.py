@@ -1,4 +1,4 @@
-"""Train: start a recipe, watch its circuit form, stop it and go on."""
+"""Train: start a recipe, watch its circuit form, stop and resume it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from circuits.recipes.schema import Recipe, load_recipe
 from circuits.runs.run import Run
 
 READING = (
-    "Choose a recipe, change its main settings and start; the training goes on when you close "
+    "Choose a recipe, change its main settings and start; the training continues after you close "
     "the browser."
 )
 REFRESH_SECONDS = 2.0
@@ -52,10 +52,10 @@ def _train() -> None:
 
 
 def _watch() -> None:
-    """A run as it is now: how far it is, and its circuit."""
+    """A run as it is now: its progress and its circuit."""
     paths = find_runs().paths
     started = st.session_state.get("watched")
-    if started is not None and started not in paths:  # its folder comes in a moment
+    if started is not None and started not in paths:  # its folder appears in a moment
         paths = {started: runs_folder() / started, **paths}
     if not paths:
         st.info("Start a training on the left; its circuit is drawn here while it forms.")
@@ -91,7 +91,7 @@ def _form() -> None:
     names = sorted(available, key=lambda name: name != "demo")
     chosen = st.selectbox("Recipe", names, key="recipe")
     recipe = load_recipe(available[chosen])
-    # Proposed once: a text field whose proposal changes loses what was typed into it.
+    # Proposed once: a text field loses what was typed into it when its default changes.
     now = datetime.datetime.now().strftime("%m%d-%H%M")
     proposed = st.session_state.setdefault(f"proposed_{chosen}", f"{chosen}-{now}")
     name = st.text_input("Name of the run", value=proposed, key=f"name_{chosen}")
@@ -103,7 +103,7 @@ def _form() -> None:
         return
     try:
         out = _new_folder(name)
-        load_recipe(available[chosen], settings)  # refuses before a process is started
+        load_recipe(available[chosen], settings)  # refuses settings before a process starts
         jobs.start(available[chosen], out, settings)
         if measured:
             jobs.measure(out)
@@ -115,7 +115,7 @@ def _form() -> None:
 
 
 def _settings(chosen: str, recipe: Recipe) -> list[str]:
-    """Overrides "key=value" for what was changed."""
+    """Overrides "key=value" for the changed settings."""
     overrides = []
     columns = st.columns(2)
     for i, (key, label, words, step) in enumerate(SETTINGS):
@@ -134,7 +134,7 @@ def _settings(chosen: str, recipe: Recipe) -> list[str]:
 
 
 def _new_folder(name: str) -> Path:
-    """Folder of a new run; a name that leads elsewhere is refused."""
+    """Folder of a new run; a name that leads out of the runs folder is refused."""
     clean = name.strip()
     if not clean or clean.startswith(".") or any(c in clean for c in "/\\\0"):
         raise HopscopeError(
@@ -144,7 +144,7 @@ def _new_folder(name: str) -> Path:
 
 
 def _status(path: Path) -> None:
-    """How far the training is, and the buttons that stop it and go on."""
+    """The training's progress, and the buttons that stop and resume it."""
     running = jobs.is_running(path)
     try:
         run = opened(stamp(path))
@@ -165,7 +165,7 @@ def _status(path: Path) -> None:
 
 
 def _pressed(places: list[Any], path: Path, run: Run, running: bool) -> bool:
-    """The three buttons; whether one of them has started or stopped something."""
+    """Draw the three buttons; returns whether one of them has started or stopped something."""
     stop, go_on, measure = places
     if stop.button("Stop", disabled=not running, icon=":material/stop:", width="stretch"):
         jobs.stop(path)
@@ -176,7 +176,7 @@ def _pressed(places: list[Any], path: Path, run: Run, running: bool) -> bool:
         jobs.resume(path)
         if jobs.has_been_measured(path):
             jobs.measure(path)
-        st.toast("It goes on.")
+        st.toast("The training continues.")
         return True
     possible = not jobs.is_measuring(path) and not _is_measured(path, run)
     if measure.button("Measure", disabled=not possible, icon=":material/hub:", width="stretch"):
@@ -191,7 +191,7 @@ def _is_measured(path: Path, run: Run) -> bool:
 
 
 def measured_steps(datasets: Datasets) -> list[int]:
-    """Steps at which every analysis that is made beside a training has been made."""
+    """Steps at which every analysis that accompanies a training is done."""
     made = [datasets[name] for name in CORE_ANALYSES if name in datasets]
     every = [set(ds["step"].values.tolist()) for ds in made]
     return sorted(set.intersection(*every)) if every else []
@@ -207,7 +207,7 @@ def _progress(run: Run, rows: list[dict[str, Any]], running: bool) -> None:
 
 
 def _forming(name: str, path: Path) -> None:
-    """The instrument of the first page, which grows with the run."""
+    """Draw the instrument of the first page, which grows with the run."""
     try:
         at = stamp(path)
         run = opened(at)
@@ -245,7 +245,7 @@ def _say_what_is_measured(path: Path, run: Run, steps: list[int]) -> None:
         words = f"The circuit is measured meanwhile: {len(steps)} of {len(run.steps)} checkpoints."
     elif steps:
         words = f"The circuit is measured at {len(steps)} of {len(run.steps)} checkpoints."
-        if len(steps) < len(run.steps):  # why it ended
+        if len(steps) < len(run.steps):  # the reason why it ended
             words += f" {jobs.log_tail(path, 1, jobs.MEASURING_LOG)}"
     else:
         words = "The circuit has not been measured: only accuracy and loss are drawn."

@@ -1,4 +1,4 @@
-"""Hooks that somebody added to a model, which its hook-free paths would not run."""
+"""Hooks that were added to a model and that its hook-free paths would not run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from circuits.errors import HopscopeError
 
 
 def hooked_modules(model: nn.Module) -> list[str]:
-    """Names of the modules that carry hooks of any kind; empty for a model as it was made.
+    """Names of the modules that carry hooks of any kind; empty for a new model.
 
     TransformerLens's hooks (permanent ones, and those of `model.hooks(...)`) are PyTorch's hooks on
     its hook points, so both are found, forward and backward. PyTorch's global module hooks, which
@@ -22,21 +22,21 @@ def hooked_modules(model: nn.Module) -> list[str]:
     >>> hooked_modules(model)
     []
     """
-    # the flat table that HookedRootModule keeps; walking the module tree takes four times as long
+    # HookedRootModule's flat table; walking the module tree takes four times as long
     named = getattr(model, "mod_dict", None) or dict(model.named_modules())
     found = [name for name, module in named.items() if name and _has_hooks(module)]
     return [*(["the model"] if _has_hooks(model) else []), *found]
 
 
 def check_hook_free(model: nn.Module, instead: str) -> None:
-    """Refuse a model with added hooks: a result without them would be wrong without a word.
+    """Refuse a model with added hooks: a result without them would be silently wrong.
 
     Args:
         model: Any model.
         instead: What to use for a model with hooks.
 
     Raises:
-        HopscopeError: if there are any.
+        HopscopeError: if the model has any.
     """
     if found := hooked_modules(model):
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""

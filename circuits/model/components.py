@@ -5,9 +5,9 @@ are exchanged without conversion. Biases are zero and norms the identity at firs
 drawn by `circuits.model.plain`.
 
 The class of the hook points is an argument: TransformerLens's `HookPoint` in a `HookedTransformer`,
-`NoHookPoint` in the plain model, which training takes so that it need not import TransformerLens.
-No hook point ever hands out a parameter, or a tensor that another hook point has handed out: a
-hook may write in place, and so may whoever reads a cache.
+`NoHookPoint` in the plain model, which training uses to avoid importing TransformerLens. No two
+hook points share a tensor, and none exposes a parameter, because hooks and readers of a cache may
+write in place.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ MakeHookPoint = Callable[[], Any]
 
 
 class NoHookPoint(nn.Identity):
-    """Stands where a hooked model has a hook point."""
+    """Takes the place of a hook point in a model without hooks."""
 
     def has_hooks(self) -> bool:
-        """No."""
+        """Always False."""
         return False
 
 
 class SharesParameters(nn.Module):
     """A module that may take its parameters from an owner while its hook points are its own.
 
-    This is how a later pass over the same blocks gets separate hook points: the owner is no
-    submodule, so parameters, state dict and optimizer see every weight once.
+    This gives a later pass over the same blocks its own hook points. The owner is not a submodule,
+    so parameters, state dict and optimizer see every weight once.
     """
 
     def __init__(self, owner: nn.Module | None) -> None:
@@ -65,7 +65,7 @@ class SharesParameters(nn.Module):
             return getattr(owner, name)
 
     def own(self, **parameters: Tensor) -> None:
-        """Register parameters, unless an owner has them."""
+        """Register parameters, unless an owner holds them."""
         if self.__dict__["_owner"] is None:
             for name, value in parameters.items():
                 self.register_parameter(name, nn.Parameter(value))
@@ -134,14 +134,14 @@ class RMSNorm(SharesParameters):
 
 
 def norm(cfg: ModelConfig, owner: nn.Module | None, hook_point: MakeHookPoint) -> nn.Module:
-    """The norm layer of this configuration; the identity where there is none."""
+    """The norm layer of this configuration; the identity if it has none."""
     if cfg.normalization_type is None:
         return nn.Identity()
     return {"LN": LayerNorm, "RMS": RMSNorm}[cfg.normalization_type](cfg, owner, hook_point)
 
 
 def plain_norm(ln: Any, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-    """What the norm gives, without its hook points."""
+    """The norm's output, without its hook points."""
     if isinstance(ln, LayerNorm):
         return F.layer_norm(x, x.shape[-1:], ln.w, ln.b, ln.eps)
     if isinstance(ln, RMSNorm):
@@ -183,7 +183,7 @@ class Attention(SharesParameters):
         scores = self.hook_attn_scores(scores.masked_fill(future, -torch.inf))
         pattern = self.hook_pattern(scores.softmax(-1))
         z = self.hook_z(torch.einsum("bhqk,bkhd->bqhd", self.dropout(pattern), v))
-        if self.hook_result.has_hooks():  # large, so only made when somebody looks
+        if self.hook_result.has_hooks():  # large, so only computed when a hook reads it
             return self.hook_result(torch.einsum("bqhd,hdm->bqhm", z, self.W_O)).sum(2) + self.b_O
         return F.linear(z.flatten(2), self.W_O.flatten(0, 1).T, self.b_O)
 
@@ -246,7 +246,7 @@ class Block(nn.Module):
 class Unembed(nn.Module):
     """From the residual stream to logits. `b_U` stays zero: GPT-2 has none.
 
-    Tied to the embedding it has no weight of its own; W_U is then the transposed W_E.
+    If tied to the embedding, it has no weight of its own and W_U is the transposed W_E.
     """
 
     b_U: Tensor

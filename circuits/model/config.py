@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 MOST_PASSES = 1000
-"""Each pass has hook points of its own, which a number in a stranger's file could ask for."""
+"""Each pass has its own hook points, so an untrusted file must not choose this number freely."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class ModelConfig:
     A width of 0 is filled in: d_head with d_model / n_heads, d_mlp with 4 d_model.
 
     Raises:
-        HopscopeError: for sizes that are not whole numbers or do not fit each other, and for
-            names of activations and norms that do not exist.
+        HopscopeError: if a size is not a whole number, if sizes do not fit each other, or if the
+            activation or the norm is unknown.
 
     >>> cfg = ModelConfig(n_layers=2, d_model=32, n_ctx=3, d_vocab=100, n_heads=4)
     >>> cfg.d_head, cfg.d_mlp, cfg.depth
@@ -61,7 +61,7 @@ class ModelConfig:
     use_attn_result: bool = False
     """Let `run_with_cache` without a filter also keep attn.hook_result, which is large."""
 
-    # What TransformerLens's tools ask of a configuration and every model here answers alike.
+    # Fields that TransformerLens's tools read, with the same value for every model here.
     attn_only: ClassVar[bool] = False
     gated_mlp: ClassVar[bool] = False
     final_rms: ClassVar[bool] = False
@@ -136,12 +136,12 @@ class ModelConfig:
         return dataclasses.asdict(self)
 
     def to_json_text(self) -> str:
-        """`to_json` as text, e.g. for the header of a safetensors file."""
+        """`to_json` as a string, e.g. for the header of a safetensors file."""
         return json.dumps(self.to_json())
 
     @classmethod
     def from_json(cls, table: dict[str, Any] | str) -> ModelConfig:
-        """Inverse of `to_json`; takes the table or its text.
+        """Inverse of `to_json`; takes the table or the string.
 
         Raises:
             HopscopeError: for unknown or missing fields, and values of the wrong type.

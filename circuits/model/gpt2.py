@@ -1,7 +1,7 @@
 """Export to a Hugging Face GPT-2 folder that `transformers` opens with equal logits, and import.
 
-The folder holds config.json and model.safetensors. There is no tokenizer, since tokens are entities
-and relations: give token ids to whatever opens it.
+The folder holds config.json and model.safetensors. It has no tokenizer, because tokens are entities
+and relations: give token ids to the model that opens it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from circuits.model.config import ModelConfig
 from circuits.model.transformer import HookedTransformer
 from circuits.model.transformer_lens_3 import from_tl_state_dict, to_tl_state_dict
 
-# GPT-2's name of each of our activations.
+# GPT-2's name for each of our activations.
 _ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "gelu_new": "gelu_new", "silu": "silu"}
 _DROPOUTS = ("embd_pdrop", "attn_pdrop", "resid_pdrop")
 
@@ -40,7 +40,7 @@ def export_gpt2(model: HookedTransformer, folder: str | Path) -> None:
         folder: Made if it is missing; files of an earlier export are replaced.
 
     Raises:
-        HopscopeError: for a model GPT-2 cannot express, naming what it lacks.
+        HopscopeError: if GPT-2 cannot express the model; the error says why.
         CannotWrite: if the disk is full or the folder cannot be written.
 
     >>> from circuits import HookedTransformer, ModelConfig
@@ -70,9 +70,9 @@ def export_gpt2(model: HookedTransformer, folder: str | Path) -> None:
 def import_gpt2(folder: str | Path, dropout: float | None = None) -> HookedTransformer:
     """The model in a Hugging Face GPT-2 folder with safetensors weights, in eval mode.
 
-    As in transformers 5, an lm_head.weight that differs from wte.weight is used even where the
-    folder says tie_word_embeddings, and stands for a wte.weight that is missing there. Numbers
-    are widened to the type that config.json names, never narrowed.
+    As in transformers 5, an lm_head.weight that differs from wte.weight is used even if the folder
+    sets tie_word_embeddings, and replaces a missing wte.weight. Numbers are widened to the type
+    that config.json names, never narrowed.
 
     Args:
         folder: Holds config.json and model.safetensors.
@@ -80,7 +80,7 @@ def import_gpt2(folder: str | Path, dropout: float | None = None) -> HookedTrans
             equal otherwise.
 
     Raises:
-        HopscopeError: where the folder is not a GPT-2 or uses a variant we do not have.
+        HopscopeError: if the folder is not a GPT-2 or uses a variant that is not supported.
 
     >>> from circuits import HookedTransformer, ModelConfig
     >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
@@ -121,7 +121,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _dropout(table: dict[str, Any], folder: Path) -> float:
-    """The one rate of a folder, whose default is GPT-2's 0.1."""
+    """The folder's only dropout rate; the default is GPT-2's 0.1."""
     rates = {name: table.get(name, 0.1) for name in _DROPOUTS}
     if len(set(rates.values())) > 1:
         given = ", ".join(f"{name} = {rate}" for name, rate in rates.items())
@@ -133,7 +133,7 @@ def _dropout(table: dict[str, Any], folder: Path) -> float:
 
 
 def _settle_unembedding(state: dict[str, Tensor], tie: bool) -> bool:
-    """Whether the unembedding is the embedding; either may stand for both in the file."""
+    """Whether the unembedding is the embedding; the file may contain only one of them."""
     if tie and "wte.weight" not in state and "lm_head.weight" in state:
         state["wte.weight"] = state["lm_head.weight"]
     return tie and (
@@ -142,7 +142,7 @@ def _settle_unembedding(state: dict[str, Tensor], tie: bool) -> bool:
 
 
 def _named(table: dict[str, Any]) -> set[torch.dtype]:
-    """The number type that a configuration names, if it does."""
+    """The number type that a configuration names, if any."""
     name = str(table.get("dtype") or table.get("torch_dtype")).removeprefix("torch.")
     dtype = getattr(torch, name, None)
     named = isinstance(dtype, torch.dtype) and dtype.is_floating_point

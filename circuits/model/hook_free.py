@@ -42,7 +42,7 @@ DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfl
 
 @cache
 def keep_freed_memory() -> bool:
-    """Ask glibc to keep freed memory for the next step; False where the C library is another.
+    """Ask glibc to keep freed memory for the next step; False with any other C library.
 
     A step frees and allocates tens of megabytes. Given back to the system each time, they cost
     thousands of page faults a step (measured: 15% of it at batch 512).
@@ -71,14 +71,15 @@ def fast_logits(
     """Logits at one position of each row.
 
     Args:
-        model: Its parameters are used, taken as fp32 on a CPU whatever their type.
+        model: The model whose parameters are used; on a CPU they are cast to fp32.
         tokens: Token ids, padded on the right where rows are shorter.
         predict_at: Position of each row's prediction; the last one if None.
         precision: "bf16" computes the matrix products in bfloat16; the logits are fp32.
 
     Raises:
-        HopscopeError: for sequences longer than n_ctx, tokens elsewhere than the model, and a
-            model with hooks, which would not be run; inside torch.compile hooks are not looked for.
+        HopscopeError: if sequences are longer than n_ctx, if tokens and model are on different
+            devices, or if the model has hooks, which would not be run (not checked inside
+            torch.compile).
 
     >>> from circuits.model.config import ModelConfig
     >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)

@@ -13,7 +13,7 @@ from circuits.errors import HopscopeError
 
 
 class TakesTokens(Protocol):
-    """What of a model's configuration decides which tokens it takes."""
+    """The part of a model's configuration that decides which tokens it takes."""
 
     @property
     def n_ctx(self) -> int:
@@ -27,7 +27,7 @@ class TakesTokens(Protocol):
 def check_tokens(
     model_cfg: TakesTokens, tokens: Any, device: torch.device | str
 ) -> Int[Tensor, "batch pos"]:
-    """Token ids [batch, pos] as int64 on `device`, or one sentence on why they cannot be taken.
+    """Token ids [batch, pos] as int64 on `device`, or an error that says why they do not fit.
 
     Values are not checked while `torch.compile` traces or a CUDA graph is captured, where reading
     them is impossible.
@@ -39,8 +39,8 @@ def check_tokens(
         device: Where the model is; tokens elsewhere are copied there.
 
     Raises:
-        HopscopeError: for anything that is not whole numbers, another rank, no tokens, sequences
-            longer than n_ctx and ids outside the vocabulary.
+        HopscopeError: if the tokens are empty, not whole numbers or of another rank, if sequences
+            are longer than n_ctx, or if ids are outside the vocabulary.
 
     >>> from circuits import ModelConfig
     >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
@@ -73,7 +73,7 @@ def check_tokens(
 
 
 def check_residual(d_model: int, resid: Any) -> Float[Tensor, "batch pos d_model"]:
-    """The residual stream that a run starts from, or one sentence on why it cannot be.
+    """The residual stream that a run starts from, or an error that says why it does not fit.
 
     >>> check_residual(8, torch.zeros(1, 3, 8)).shape
     torch.Size([1, 3, 8])
@@ -92,7 +92,7 @@ def check_residual(d_model: int, resid: Any) -> Float[Tensor, "batch pos d_model
 
 
 def _as_tensor(tokens: Any) -> Tensor:
-    """Whole numbers of any source as int64."""
+    """Whole numbers from any container as int64."""
     tokens = getattr(tokens, "tokens", tokens)
     if not isinstance(tokens, Tensor):
         tokens = _from_lists(tokens)
@@ -106,7 +106,7 @@ def _from_lists(tokens: Any) -> Tensor:
     if isinstance(tokens, (list, tuple)):
         tokens = [getattr(row, "tokens", row) for row in tokens]
     try:
-        array = np.array(tokens)  # a copy: PyTorch takes neither read-only nor reversed arrays
+        array = np.array(tokens)  # a copy: PyTorch accepts neither read-only nor reversed arrays
         if array.dtype.kind in "iu" or not array.size:  # any byte order; an empty list is float
             array = array.astype(np.int64)
         return torch.from_numpy(array)

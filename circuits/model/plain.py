@@ -1,8 +1,8 @@
-"""The model without hooks: its parameters, as training takes them.
+"""The model without hooks: the parameters that training uses.
 
 `HookedTransformer` is this model with TransformerLens's hook points; the parameters, their order
-and their names in a state dict are the same. A class of its own, since importing TransformerLens
-takes longer than importing PyTorch and training needs none of it.
+and their names in a state dict are the same. It is a separate class because importing
+TransformerLens takes longer than importing PyTorch, and training needs none of it.
 
 Initial weights follow GPT-2 as in `transformers`: every matrix and embedding is drawn from a
 normal distribution with standard deviation init_range, those that write into the residual stream
@@ -82,7 +82,7 @@ class PlainTransformer(nn.Module):
 
     @property
     def W_U(self) -> Float[Tensor, "d_model d_vocab"]:
-        """Unembedding; the transposed embedding where the two are tied."""
+        """Unembedding; the transposed embedding if the two are tied."""
         return self.unembed.W_U
 
     @property

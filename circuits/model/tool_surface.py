@@ -1,6 +1,6 @@
-"""What TransformerLens's cache and analysis tools ask of a model, beside running it.
+"""The attributes that TransformerLens's cache and analysis tools read from a model.
 
-Names, shapes and numbers are those of `TransformerBridge`, against which the tests hold them. Each
+Names, shapes and numbers are those of `TransformerBridge`; the tests compare them. Each
 stack has one entry per block that a token passes, so shared blocks appear once per pass. The model
 has no tokenizer: names of entities and relations are in the run's vocabulary.
 """
@@ -52,7 +52,7 @@ class ToolSurface(PlainTransformer):
     W_out = _stacked("mlp.W_out", "depth d_mlp d_model")
     b_out = _stacked("mlp.b_out", "depth d_model")
     W_gate: None = None
-    """No MLP here is gated."""
+    """Always False: MLPs here are not gated."""
 
     @property
     def W_pos(self) -> Float[Tensor, "n_ctx d_model"]:
@@ -61,7 +61,7 @@ class ToolSurface(PlainTransformer):
 
     @property
     def W_E_pos(self) -> Float[Tensor, "d_vocab_and_n_ctx d_model"]:
-        """Token and position embeddings one under the other: all that the stream starts from."""
+        """Token and position embeddings stacked in rows: everything the stream starts from."""
         return torch.cat([self.W_E, self.W_pos])
 
     @property
@@ -80,7 +80,7 @@ class ToolSurface(PlainTransformer):
         return [f"L{i}H{h}" for i in range(len(self.blocks)) for h in range(self.cfg.n_heads)]
 
     attn_head_labels = all_head_labels
-    """The same: every block has attention."""
+    """The same as `all_head_labels`: every block has attention."""
 
     def set_use_attn_result(self, use_attn_result: bool) -> None:
         """Whether `run_with_cache` without a filter also keeps attn.hook_result."""
@@ -123,7 +123,7 @@ class ToolSurface(PlainTransformer):
         ids = torch.as_tensor(tokens, device=self.device)
         if ids.numel():
             check_tokens(self.cfg, ids.reshape(-1, 1), self.device)
-        if ids.numel() == 1:  # one direction, whatever the shape, as in TransformerLens
+        if ids.numel() == 1:  # one direction for any shape, as in TransformerLens
             ids = ids.reshape(())
         return self.W_U.T[ids.long()].clone()
 
@@ -134,8 +134,8 @@ class ToolSurface(PlainTransformer):
 
         Args:
             layer: Blocks 0 to layer - 1 are counted, 0 <= layer <= depth.
-            mlp_input: Count b_O of block `layer` too, which stands before its MLP.
-            include_mlp_biases: Count b_out; without, only b_O.
+            mlp_input: Also count b_O of block `layer`, which is added before its MLP.
+            include_mlp_biases: Count b_out too; otherwise only b_O.
 
         >>> from circuits import HookedTransformer, ModelConfig
         >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
@@ -149,7 +149,7 @@ class ToolSurface(PlainTransformer):
         return total + self.b_out[:layer].sum(0) if include_mlp_biases else total
 
     def all_composition_scores(self, mode: Literal["Q", "K", "V"]) -> CompositionScores:
-        """How much each head reads what an earlier one writes (Elhage et al. 2021).
+        """How much each head reads of what an earlier one writes (Elhage et al. 2021).
 
         Frobenius norm of the product of an earlier head's OV and a later head's QK (mode "Q" or
         "K": through its queries or keys) or OV ("V"), over the norms of both.

@@ -1,7 +1,7 @@
 """The model: a GPT-2-style transformer on TransformerLens's hook machinery.
 
 TransformerLens 4 removed its own `HookedTransformer`; this one keeps its hook names, parameter
-names and shapes (held against `TransformerBridge.boot_native` in the tests) and adds what the
+names and shapes (the tests compare them with `TransformerBridge.boot_native`) and adds what the
 project needs: the same blocks run several times over, and a hook-free path for training
 (`circuits.model.plain`, `circuits.model.hook_free`).
 """
@@ -77,7 +77,7 @@ class HookedTransformer(ToolSurface, HookedRootModule):
             stop_at_layer: Block before which to stop; then the residual stream is returned.
 
         Raises:
-            HopscopeError: for tokens that the model cannot take, and a loss that is not defined.
+            HopscopeError: if the model cannot take the tokens, or the loss is not defined.
 
         >>> cfg = ModelConfig(n_layers=2, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
         >>> model = HookedTransformer(cfg)
@@ -125,8 +125,8 @@ class HookedTransformer(ToolSurface, HookedRootModule):
     ) -> Float[Tensor, ...]:
         """Cross-entropy of each next token in nats: the mean, or [batch, pos - 1] per token.
 
-        Runs of this project are trained on the answer after the last token alone, so this is not
-        the loss of their training.
+        Runs of this project are trained only on the answer after the last token, so this is not
+        their training loss.
         """
         tokens = check_tokens(self.cfg, tokens, logits.device)
         return lm_cross_entropy_loss(logits, tokens, attention_mask, per_token)
@@ -136,8 +136,8 @@ class HookedTransformer(ToolSurface, HookedRootModule):
     ) -> Any:
         """Output and TransformerLens `ActivationCache`, as in `HookedRootModule`.
 
-        No two tensors of the cache, and none of the model, share memory. A hook that was added
-        before and writes in place changes what its own hook point has in the cache.
+        No two tensors of the cache, and none of the model, share memory. If a hook that was added
+        before writes in place, the cache has the changed value at its hook point.
 
         Args:
             model_args: As for a call.
@@ -180,7 +180,7 @@ class HookedTransformer(ToolSurface, HookedRootModule):
 
 
 class _Unrolled:
-    """The model as the cache tools must see it with several passes: one layer per block run."""
+    """The model as the cache tools need it if there are several passes: one layer per block run."""
 
     def __init__(self, model: HookedTransformer) -> None:
         self.model = model

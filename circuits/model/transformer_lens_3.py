@@ -1,8 +1,8 @@
 """State dicts of TransformerLens 3.x's `HookedTransformer`, loaded and saved.
 
-The names and shapes are ours; the differences are its buffers (causal mask, IGNORE), a tied or
-shared weight that it stores once per use, and a bias of the unembedding. The numbers keep their
-type: weights in float64 or bfloat16 come back as such.
+Names and shapes are the same as here. TransformerLens also stores buffers (causal mask, IGNORE) and
+a bias of the unembedding, and stores a tied or shared weight once per use. Weights keep their
+number type, such as float64 or bfloat16.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def from_tl_state_dict(state: dict[str, Tensor], cfg: ModelConfig) -> HookedTran
     weights.
 
     Raises:
-        HopscopeError: where a tensor is missing, superfluous, of another shape or not finite, and
-            where the weights are of several types.
+        HopscopeError: if a tensor is missing, unknown, of another shape or not finite, or if the
+            weights have several types.
 
     >>> from circuits import HookedTransformer, ModelConfig
     >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
@@ -76,8 +76,9 @@ def save_tl_checkpoint(model: HookedTransformer, path: str | Path) -> None:
     """Write `to_tl_state_dict` and the configuration to a safetensors file.
 
     Args:
-        model: With shared blocks it is written out, one block per block run.
-        path: A missing folder is made; a file of that name is replaced at once or not at all.
+        model: The model; shared blocks are written once per block run.
+        path: The file to write; a missing folder is made, and an existing file is replaced
+            atomically.
 
     Raises:
         CannotWrite: if the disk is full or the folder cannot be written.
@@ -103,7 +104,7 @@ def load_tl_checkpoint(path: str | Path, cfg: ModelConfig | None = None) -> Hook
         cfg: May be omitted for a file that `save_tl_checkpoint` wrote.
 
     Raises:
-        HopscopeError: for a file that cannot be read, or does not fit the configuration.
+        HopscopeError: if the file cannot be read or does not fit the configuration.
 
     >>> from circuits import HookedTransformer, ModelConfig
     >>> cfg = ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
@@ -125,7 +126,7 @@ def load_tl_checkpoint(path: str | Path, cfg: ModelConfig | None = None) -> Hook
 
 
 def _common_type(state: dict[str, Tensor]) -> torch.dtype:
-    """The one type of all weights: a model of several could not multiply them."""
+    """The common type of all weights; a model could not multiply weights of several types."""
     found = {t.dtype: name for name, t in state.items()}
     for dtype, name in found.items():
         if not dtype.is_floating_point:

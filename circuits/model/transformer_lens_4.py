@@ -20,13 +20,12 @@ def to_bridge(model: HookedTransformer) -> TransformerBridge:
 
     Two names mean something else in a native bridge (TransformerLens 4.3):
     - attn.hook_attn_scores holds probabilities, as hook_pattern does; edits there have no effect.
-    - hook_resid_mid is the input of the MLP's norm: its value is that of the stream, but an edit
-      there, and a gradient there, is of the MLP alone. In our model, as in TransformerLens 3, it
-      is the stream. So patching resid_mid gives other numbers on the bridge.
+    - hook_resid_mid is the input of the MLP's norm: its value is that of the stream, but edits and
+      gradients there concern only the MLP. In our model, as in TransformerLens 3, it is the stream
+      itself, so patching resid_mid gives other numbers on the bridge.
 
     Raises:
-        HopscopeError: for a model with a bias in the unembedding, which a native bridge does not
-            have.
+        HopscopeError: if the unembedding has a bias, which a native bridge cannot hold.
 
     >>> import torch
     >>> from circuits import HookedTransformer, ModelConfig
@@ -54,13 +53,13 @@ def to_bridge(model: HookedTransformer) -> TransformerBridge:
         normalization_type=cfg.normalization_type,
         eps=cfg.eps,
         dtype=model.dtype,
-        seed=cfg.seed,  # keeps the caller's random state: the drawn weights are replaced
+        seed=cfg.seed,  # keeps the caller's random state; the drawn weights are replaced
     )
     bridge = boot_native(bridge_cfg, device=model.device, dtype=model.dtype)
     state = to_tl_state_dict(model)
     b_U = state.pop("unembed.b_U")
     converted = convert_tl_checkpoint(state, bridge_cfg)
-    # The bridge shows a bias it does not have; strict loading checks everything else.
+    # The bridge lists a bias that it does not have; strict loading checks everything else.
     if "unembed.bias" in bridge.state_dict():
         converted["unembed.bias"] = b_U
     bridge.load_state_dict(converted, strict=True)

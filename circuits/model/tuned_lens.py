@@ -4,7 +4,7 @@ The logit lens takes for granted that a middle state is in the final state's bas
 learns what each state would become: one translator per layer, S[l] -> S[l] A_l + c_l, shared by all
 positions; first the ridge solution that predicts the last state S[depth], then a few Adam steps
 that lower the KL divergence of the lens's distribution from the model's final one at that position.
-What it reads at a position is what the model goes on to predict *there*.
+At a position it reads what the model goes on to predict *there*.
 
 A lens has its own copy of the final norm and the unembedding, so that it reads states without the
 model. Its file is safetensors with the settings as JSON in the header; nothing in it is executed.
@@ -38,7 +38,7 @@ States = Float[Tensor, "layer n pos d_model"]
 
 @dataclass(frozen=True, eq=False)
 class Readout:
-    """Final norm and unembedding of a model, as numbers."""
+    """Final norm and unembedding of a model, as tensors."""
 
     norm: Literal["LN", "RMS"] | None
     eps: float
@@ -72,7 +72,7 @@ class Readout:
 
 @dataclass(frozen=True, eq=False)
 class TunedLens:
-    """One affine map per layer 0 to depth - 1; the last state needs none.
+    """One affine map per layer 0 to depth - 1; the last state does not need one.
 
     >>> import torch
     >>> from circuits import HookedTransformer, ModelConfig, TunedLens
@@ -102,8 +102,8 @@ class TunedLens:
 
         Args:
             model: In eval mode, without added hooks.
-            tokens: Token ids [n, pos], or queries; take prompts that the lens is not used on.
-            **settings: Of `fit_states`.
+            tokens: Token ids [n, pos], or queries; use prompts other than those to be read.
+            **settings: Settings of `fit_states`.
         """
         check_hook_free(model, "TunedLens.fit_states with the states of your own run")
         if model.training:
@@ -128,16 +128,16 @@ class TunedLens:
         batch: int = 512,
         seed: int = 0,
     ) -> TunedLens:
-        """Learn from states that were computed before; all layers at once.
+        """Learn from given states, all layers at once.
 
         Args:
-            model: Of the states.
+            model: The model that the states come from.
             states: S[0] to S[depth].
-            penalty: Of the ridge solution, for states scaled to unit variance.
+            penalty: Penalty of the ridge solution, for states scaled to unit variance.
             adam_steps: Steps after the ridge solution.
-            learning_rate: Of Adam.
+            learning_rate: Learning rate of Adam.
             batch: States per Adam step.
-            seed: Of the draw of batches.
+            seed: Seed of the draw of batches.
         """
         if states.shape[1] * states.shape[2] < 2:
             raise HopscopeError("a lens learns from several states; give more prompts.")
@@ -161,7 +161,7 @@ class TunedLens:
     def translated(
         self, resid: Float[Tensor, "layer n d_model"]
     ) -> Float[Tensor, "layer n d_model"]:
-        """States of every layer but the last, as what they would become."""
+        """The predicted final state for each state of every layer but the last."""
         return resid @ self.matrix + self.shift
 
     def __call__(
@@ -197,7 +197,7 @@ class TunedLens:
         """Inverse of `save`, on the CPU.
 
         Raises:
-            HopscopeError: for a file that is missing, damaged or not a lens of this version.
+            HopscopeError: if the file is missing, damaged or not a lens of this version.
         """
         try:
             with safetensors.safe_open(path, "pt") as file:

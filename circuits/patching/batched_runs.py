@@ -6,8 +6,8 @@ keys and values that the unpatched run left at positions < p. In that first bloc
 after p still have the queries, keys and values of the unpatched run. In the last block only the
 last position's query and MLP are computed, and logits only there.
 
-The runs are dealt out to the cores as jobs small enough for a core's cache. A job has the cells of
-one layer, or, where those are few, of several, which join its batch as it passes their layer.
+The runs are split into jobs small enough for a core's cache. A job covers the cells of one layer
+or, if those are few, of several layers, whose cells join its batch when it reaches their layer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.short_attention import attend
 
 Entering = Callable[[int, slice], Float[Tensor, "cells n changed d_model"]]
-"""From a layer l and some of the prompts to their states S[l, position : position + changed]."""
+"""From a layer l and a slice of the prompts to their states S[l, position : position + changed]."""
 
 
 def run_batch(
@@ -79,16 +79,17 @@ def plan_batch_after(
     layers: Sequence[int],
     stop: int,
 ) -> PlannedBatch:
-    """A `run_batch_after` that is yet to be run, together with others.
+    """A `run_batch_after` to be run later, together with others.
 
-    Such a state goes on exactly as in the run it came from, since it attends to itself and to what
-    both share. Its keys and values in all later blocks are known, and only later positions are run.
+    Such a state evolves exactly as in its source run, because it attends only to itself and to what
+    both runs share. Its keys and values in all later blocks are known, so only later positions are
+    run.
 
     Args:
         engine: The one that made the traces.
         base: The n runs that are patched.
         source: draws * n runs (all of draw 0 first) with base's tokens before `position`.
-        position: Any but the last one, whose state is read in the end.
+        position: Any but the last one, whose logits are read.
         layers: Each below `stop`.
         stop: Number of blocks before the state whose logits are read (the depth: the output).
     """
@@ -104,14 +105,14 @@ def plan_batch_after(
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """A batch of runs that is yet to be run: its jobs, and where they write."""
+    """A batch of runs to be run later: its jobs, and the tensors they write to."""
 
     engine: PatchEngine
     jobs: Sequence[Callable[[], None]]
     found: dict[int, Tensor]
 
     def run(self) -> dict[int, Float[Tensor, "cells n *suffix d_vocab"]]:
-        """For each layer: its cells' logits."""
+        """Logits of each layer's cells."""
         self.engine.side_by_side(self.jobs)
         return self.found
 
@@ -127,16 +128,16 @@ def plan_batch(
     all_positions: bool = False,
     settled: Trace | None = None,
 ) -> PlannedBatch:
-    """A `run_batch` that is yet to be run, with states that are made when they are needed.
+    """A `run_batch` to be run later, whose states are made when they are needed.
 
     Args:
         engine: The one that made the traces.
         base: The runs that are patched.
-        position: First position whose state is replaced or run anew; suffix = pos - position.
+        position: First position whose state is replaced or rerun; suffix = pos - position.
         cells: Number of cells by layer, none beyond `stop`.
         entering: Makes their states.
         stop: Number of blocks before the state whose logits are read.
-        all_positions: Logits of the whole suffix and not of the last position only.
+        all_positions: Return logits of the whole suffix instead of the last position.
         settled: Runs whose keys and values at position - 1 replace base's from a cell's layer on.
     """
     suffix = base.pos - position
@@ -196,7 +197,7 @@ class _Batch:
         return self._attended(i, x, (q, k.unbind(-3), v.unbind(-3)), base, rows)
 
     def _first_block(self, i: int, new: Tensor, base: Trace, rows: slice) -> Tensor:
-        """The block at which a patch enters: what comes after the changed positions is base's."""
+        """The block at which a patch enters: positions after the changed ones are those of base."""
         changed = new.shape[2]
         q, k, v = (self._after(changed, part[i]) for part in (base.q, base.k, base.v))
         keys, values = k.unbind(1), v.unbind(1)
@@ -217,7 +218,7 @@ class _Batch:
         base: Trace,
         rows: slice,
     ) -> Tensor:
-        """S[i + 1] of cells, given what their positions ask and answer."""
+        """S[i + 1] of cells, given the queries, keys and values of their positions."""
         q, keys, values = qkv
         past_k, past_v = self._past(i, base, rows, len(x))
         if self._last_only(i):
@@ -229,7 +230,7 @@ class _Batch:
         return torch.cat([new, rest.expand(len(new), -1, -1, -1)], 2)
 
     def _after(self, changed: int, old: Tensor) -> Float[Tensor, "n unchanged ..."]:
-        """What base has after the changed positions; its trace may hold the last ones only."""
+        """Base's activations after the changed positions; its trace may hold only the last ones."""
         return old[:, old.shape[1] - (self.base.pos - self.position - changed) :]
 
     def _past(

@@ -1,9 +1,9 @@
-"""Independent jobs side by side, each on one core.
+"""Run independent jobs in parallel, each on one core.
 
-PyTorch splits every single operation over its threads, and each operation waits for its slower
-half. Whole jobs side by side wait once. It pays where a job is many operations of a tenth of a
-millisecond or more, as in patching; between smaller ones Python's interpreter lock passes from
-thread to thread and nothing is gained (docs/training-speed-log.md).
+PyTorch splits every operation over its threads, and each operation waits for the slowest one.
+Parallel jobs wait only once. This pays if a job consists of many operations of a tenth of a
+millisecond or more, as in patching; with smaller ones the threads contend for Python's interpreter
+lock and nothing is gained (docs/training-speed-log.md).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Result = TypeVar("Result")
 
 
 def each_on_a_core(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Results of the jobs in their order; one after the other where PyTorch has a single thread.
+    """Results of the jobs in their order; run one after the other if PyTorch has a single thread.
 
-    The jobs must not write to the same tensors. Each runs with one thread of its own and under the
+    The jobs must not write to the same tensors. Each runs in its own single thread and in the
     caller's grad mode; the first exception, in the order of the jobs, is raised here.
     """
     n_threads = min(len(jobs), n_cores())
@@ -44,10 +44,10 @@ _FOR_JOBS: ContextVar[int | None] = ContextVar("for_jobs", default=None)
 
 @contextmanager
 def cores_for_jobs() -> Iterator[None]:
-    """Within, the caller's own operations stay in its thread, and all its cores are for jobs.
+    """Context in which the caller's own operations use one thread, which leaves the cores to jobs.
 
-    Threads that have shared an operation go on looking for the next one for some milliseconds, on
-    cores that the jobs started meanwhile need.
+    After a shared operation, PyTorch's threads spin for some milliseconds, on cores that newly
+    started jobs need.
     """
     before = torch.get_num_threads()
     if before == 1:  # and so it stays: what a thread sets, threads that start later have as well
@@ -63,13 +63,13 @@ def cores_for_jobs() -> Iterator[None]:
 
 
 def n_cores() -> int:
-    """How many jobs run side by side."""
+    """Number of jobs that run in parallel."""
     return _FOR_JOBS.get() or torch.get_num_threads()
 
 
 @cache
 def _crew(n_threads: int) -> ThreadPoolExecutor:
-    """That many threads in which PyTorch uses one thread each."""
+    """A pool of that many threads, in each of which PyTorch uses one thread."""
     crew = ThreadPoolExecutor(n_threads, thread_name_prefix="one-core")
     n_of_caller = torch.get_num_threads()
     all_there = Barrier(n_threads + 1)

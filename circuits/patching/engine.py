@@ -1,6 +1,6 @@
 """The hook-free engine behind patching: a model's parts in few operations, and its runs traced.
 
-Numbers equal the hooked model's to rounding (tests hold both against each other). Sequences have
+Numbers equal the hooked model's up to rounding (the tests compare them). Sequences have
 three to five tokens, where batched matrix products of attention are slower than a loop over keys.
 `circuits.patching.batched_runs` runs patched prompts from what `trace` keeps of unpatched ones.
 """
@@ -30,18 +30,18 @@ from circuits.patching.short_attention import attend, pattern
 __all__ = ["CHUNK_ELEMENTS", "PatchEngine", "Trace", "pattern"]
 
 CHUNK_ELEMENTS = 1_500_000
-"""Activations of one MLP layer computed at once; more falls out of the processor's cache."""
+"""Activations of one MLP layer computed at once; more do not fit the processor's cache."""
 
 LEAST_ELEMENTS = 100_000
-"""Activations of one MLP layer that are worth sharing among cores."""
+"""Activations of one MLP layer from which splitting among cores pays."""
 
 INSTEAD = "run_patched or patch_grid"
-"""What runs the hooks that the engine refuses."""
+"""The functions that run models with hooks, for the error message."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What one batch of prompts left behind, for patched runs to start from.
+    """Activations of one batch of prompts, from which patched runs start.
 
     `PatchEngine.trace` makes it. S[i, p] is the residual stream at position p after i blocks.
 
@@ -75,7 +75,7 @@ class Trace:
         return self.k.shape[2]
 
     def rows(self, which: slice | Int[Tensor, " k"]) -> Trace:
-        """Some of the prompts."""
+        """The same trace for a slice of the prompts."""
         parts = (self.resid, self.mid, self.q, self.k, self.v)
         return Trace(*(part[:, which] for part in parts))
 
@@ -97,7 +97,7 @@ class _Weights:
 class PatchEngine:
     """Batched, hook-free runs of one model, which is read and never changed.
 
-    Part of the weights is copied: after a change of weights, make a new engine.
+    Some weights are copied: make a new engine after the weights change.
 
     >>> import torch
     >>> from circuits import HookedTransformer, ModelConfig
@@ -112,8 +112,8 @@ class PatchEngine:
         model: In eval mode, without added hooks.
 
     Raises:
-        HopscopeError: for a model in training mode, and for one to which hooks were added, here
-            or before a run; `run_patched` and `patch_grid` run hooks too.
+        HopscopeError: if the model is in training mode, or has hooks, now or at a later run;
+            `run_patched` and `patch_grid` run hooks too.
     """
 
     def __init__(self, model: HookedTransformer) -> None:
@@ -147,9 +147,9 @@ class PatchEngine:
         start: Int[Tensor, "n pos"] | Float[Tensor, "n pos d_model"],
         past: Trace | None = None,
     ) -> Trace:
-        """Run prompts, given as token ids or as their states S[0, .], and keep what they leave.
+        """Run prompts, given as token ids or as their states S[0, .], and keep their activations.
 
-        With `past`, `start` holds only the last positions, as states; the first ones are those of
+        With `past`, `start` holds only the last positions, as states; the first positions come from
         the runs in `past`, whose number divides the number of prompts (several prompts per run).
         """
         check_hook_free(self.model, INSTEAD)
@@ -207,7 +207,7 @@ class PatchEngine:
         x: Float[Tensor, "*batch pos d_model"],
         z: Float[Tensor, "*batch pos n_heads d_head"],
     ) -> Float[Tensor, "*batch pos d_model"]:
-        """S[i + 1] from S[i] and what the heads of block i collected."""
+        """S[i + 1] from S[i] and the heads' z of block i."""
         return self.mlp(i, self._after_attention(i, x, z))
 
     def _after_attention(self, i: int, x: Tensor, z: Tensor) -> Tensor:
@@ -220,9 +220,10 @@ class PatchEngine:
         return w.mlp_out.added_to(mid, w.mlp_in.activated(plain_norm(w.ln2, mid), self.cfg.act_fn))
 
     def parts(self, n: int, states_per_prompt: int) -> list[slice]:
-        """Equal parts of n prompts that are run with so many states each.
+        """Split n prompts into equal slices, given how many states each prompt runs.
 
-        As few as fit the cache, and as many for each core, unless there is too little to do.
+        As few slices as fit the cache, equally many per core, unless there is too little work to
+        share.
         """
         elements = n * states_per_prompt * self.cfg.d_mlp
         cores = n_cores() if elements > LEAST_ELEMENTS else 1
@@ -230,11 +231,11 @@ class PatchEngine:
         return [slice(first, first + step) for first in range(0, n, step)]
 
     def fills_cache(self, states: int) -> bool:
-        """Whether so many states are enough for one job."""
+        """Whether this many states are enough for one job."""
         return states * self.cfg.d_mlp >= CHUNK_ELEMENTS
 
     def side_by_side(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Results of the jobs: on a CPU each on a core, elsewhere one after the other."""
+        """Results of the jobs, run in parallel on a CPU and one after the other elsewhere."""
         return each_on_a_core(jobs) if self.device.type == "cpu" else [job() for job in jobs]
 
     @torch.no_grad()
@@ -258,7 +259,7 @@ class PatchEngine:
 
 
 def check_evaluating(model: HookedTransformer) -> None:
-    """Refuse a model whose dropout would be active."""
+    """Refuse a model in training mode, in which dropout is active."""
     if model.training:
         raise HopscopeError("the model is in training mode; call model.eval() before patching.")
 

@@ -1,10 +1,10 @@
 """A linear map by oneDNN's fp32 kernels.
 
-On CPUs from other makers than Intel, PyTorch's default products (MKL) use half the vector width
-that oneDNN uses: measured on an AMD EPYC, 95 against 210 GFLOP/s per core. oneDNN also applies the
-activation or adds the residual stream while the result is still in registers. Where PyTorch has no
-such kernels, or the weights are elsewhere or not fp32, the plain operations are used. Weights are
-not put into the kernels' order beforehand: that saves 1 to 2% of a product and takes 0.1 ms each.
+On CPUs not made by Intel, PyTorch's default products (MKL) use half the vector width of oneDNN: 95
+against 210 GFLOP/s per core, measured on an AMD EPYC. oneDNN also applies the activation or adds
+the residual stream while the result is still in registers. If PyTorch lacks these kernels, or the
+weights are not fp32 on the CPU, plain operations are used. Weights are not reordered for the
+kernels beforehand: that saves 1 to 2% of a product and takes 0.1 ms each.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FUSED = {  # our names: oneDNN's name and form
 
 
 def _kernel() -> Any | None:
-    """oneDNN's operator; None where PyTorch was built without it."""
+    """oneDNN's operator; None if PyTorch was built without it."""
     if not torch.backends.mkldnn.is_available():
         return None
     found = torch.ops.mkldnn
@@ -38,7 +38,7 @@ class FusedLinear:
     """x @ weight + bias, for inference; the weight must not change afterwards."""
 
     def __init__(self, weight: Float[Tensor, "d_in d_out"], bias: Float[Tensor, " d_out"]) -> None:
-        # of a weight that is part of a larger one, the kernels take hundreds of times as long
+        # on a view of a larger weight the kernels take hundreds of times as long
         self.weight, self.bias = weight.detach().contiguous(), bias.detach()
         usable = weight.device.type == "cpu" and weight.dtype == torch.float32
         self._transposed = self.weight.T

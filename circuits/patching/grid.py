@@ -2,8 +2,8 @@
 
 `patch_grid` writes one activation at a time, for every layer, position and head, as the functions
 of `transformer_lens.patching` do, and gives the same numbers. The metric gets the logits of every
-cell once: lazily while it reads the last position only, which is cheaper to run
-(`circuits.patching.lazy_logits`), whole from the first cell on that it reads more of.
+cell once: lazily while it reads only the last position, which is cheaper to run
+(`circuits.patching.lazy_logits`), and in full from the first cell of which it reads more.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ def patch_grid(
     True
 
     Args:
-        model: In eval mode. Hooks that were added to it are run as well, in the clean run and in
-            every patched one, which then takes a forward pass a cell.
+        model: In eval mode. Hooks that were added to it are run too, in the clean run and in every
+            patched run; each cell then takes a forward pass.
         clean: Prompts whose activations are taken; row i goes into row i of `corrupted`.
         corrupted: Prompts that are run.
         component: Which activation; z, q, k, v and pattern are patched head by head.
-        metric: Takes logits [batch, pos, d_vocab], gives one number, or one per example. It is
-            called once for every cell, in no promised order. None: the share of the clean run's
-            logit difference that is recovered (0 as corrupted, 1 as clean), between the clean and
-            the corrupted run's top tokens at the last position.
+        metric: Takes logits [batch, pos, d_vocab] and returns one number, or one per example. It is
+            called once per cell, in any order. None: the share of the clean run's logit difference
+            that is recovered (0 as corrupted, 1 as clean), between the clean and the corrupted
+            run's top tokens at the last position.
         layers: Blocks; all if None.
         positions: All if None.
         heads: All if None; only for components that have heads.
@@ -74,8 +74,9 @@ def patch_grid(
         Array (layer, position[, head][, example]).
 
     Raises:
-        HopscopeError: for prompts that the model cannot take or that do not pair up, for what does
-            not exist, for a metric that gives something else, and for a model in training mode.
+        HopscopeError: if the model cannot take the prompts or they do not pair up, if a layer,
+            position or head does not exist, if the metric returns anything else, or if the model is
+            in training mode.
     """
     check_evaluating(model)
     clean_tokens, corrupted_tokens = (token_ids(model, given) for given in (clean, corrupted))

@@ -1,4 +1,4 @@
-"""The runs of a grid: the logits of every cell, in turn."""
+"""The runs of a grid: the logits of each cell in turn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from circuits.patching.patches import Patch
 from circuits.patching.single_patches import patched_logits
 
 Cell = tuple[int, int, int | None]
-"""Layer, position and head; None where the component has no heads."""
+"""Layer, position and head; None if the component has no heads."""
 
 _MAX_LOGITS = 100_000_000  # numbers held at once
 
@@ -32,14 +32,14 @@ class GridRuns(Protocol):
         """Logits of the clean and the corrupted run, at the last position at least."""
 
     def cells(self) -> Iterator[tuple[Cell, Float[Tensor, "n pos d_vocab"]]]:
-        """Each cell once, with the logits of the corrupted run that was patched there."""
+        """Each cell once, with the logits of the corrupted run patched there."""
 
 
 class EngineGrid:
-    """By the engine, many cells at once.
+    """Cells run by the engine, many at once.
 
-    Logits before the last position are computed beforehand once a metric was seen to read them;
-    until then, and for a metric that does so later only, they are computed when they are read.
+    Logits before the last position are computed in advance once the metric has read some; until
+    then they are computed when they are read.
     """
 
     def __init__(
@@ -63,7 +63,8 @@ class EngineGrid:
         return clean, corrupted
 
     def cells(self) -> Iterator[tuple[Cell, Tensor]]:
-        """Those of the last position first: there, earlier positions cost nothing to know."""
+        """Cells at the last position come first: they cannot change earlier positions, so those are
+        free."""
         last = max(self._grid.positions)
         others = tuple(p for p in self._grid.positions if p != last)
         for positions in filter(None, ((last,), others)):
@@ -91,7 +92,7 @@ class EngineGrid:
         return lazy_logits(last, self._base.pos, before)
 
     def _after(self, position: int, logits: Tensor) -> Float[Tensor, "n pos d_vocab"]:
-        """Logits of positions that a patch can change, after those of the others."""
+        """Logits of all positions: the unchanged ones, then those that a patch can change."""
         return torch.cat([self._everywhere[:, :position], logits], 1)
 
     def _patched(self, part: Patch, *, all_positions: bool) -> dict[tuple[int, int], Tensor]:
@@ -104,7 +105,7 @@ class EngineGrid:
         return self._engine.logits(self._base.resid[-1])
 
     def _parts(self, grid: Patch) -> list[Patch]:
-        """Parts of a grid whose logits can be held at once, in order of the heads."""
+        """Parts of a grid whose logits fit into memory together, in the order of the heads."""
         heads = grid.heads or (0,)
         per_state = self._base.n * self._engine.cfg.d_vocab
         per_state *= self._base.pos if self._reads_more else 1
@@ -119,7 +120,7 @@ class EngineGrid:
 
 
 class HookedGrid:
-    """By the model's own forward passes, which run the hooks that were added to it."""
+    """Cells run by the model's own forward passes, which run its added hooks."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Patched runs of a model to which hooks were added: its own forward passes, so these run too.
+"""Patched runs of a model with added hooks, by its own forward passes, so that the hooks run too.
 
-The model with its hooks is the model that is studied: its hooks are run in the source run and in
-the patched run, and a patch is written after the hooks of the same activation. One forward pass per
+The model with its hooks is the model under study: its hooks run in the source run and in the
+patched run, and a patch is written after the hooks of the same activation. One forward pass per
 run, as in TransformerLens; `circuits.patching.engine` is for models without hooks.
 """
 
@@ -31,7 +31,7 @@ def captured(
 
     def keep(place: Place) -> Callable[..., None]:
         def hook(x: Tensor, hook: Any) -> None:
-            found[place] = x.clone()  # a hook further on may write into it
+            found[place] = x.clone()  # a later hook may write into it
 
         return hook
 
@@ -50,7 +50,7 @@ def hooked_run(
     Args:
         model: In eval mode.
         tokens: What is run.
-        patches: With indices counted from the start.
+        patches: Patches whose indices count from the start.
         source: What is written: the source run's activations.
     """
 
@@ -73,6 +73,6 @@ def hook_name(component: Component, layer: int) -> str:
 
 @torch.no_grad()
 def _forward(model: HookedTransformer, tokens: Tensor, hooks: list[Any]) -> Tensor:
-    """The run, called as a module: PyTorch's own hooks on the whole model count as well."""
+    """The run, called as a module, so that PyTorch's own hooks on the whole model run too."""
     with model.hooks(fwd_hooks=hooks):
         return model(tokens)

@@ -1,15 +1,14 @@
 """Logits whose last position is known and whose other positions are computed when they are read.
 
-A metric is the user's own function, so what it reads cannot be told from samples. `LazyLogits`
+A metric is the user's own function, so samples cannot tell what it reads. `LazyLogits`
 looks like the tensor [batch, pos, d_vocab] and finds out while the metric runs:
 
 1. An index (`logits[:, -1]`, `logits[rows, at]`, `select`, `narrow`) is applied to a tensor that
    holds every entry's position. Where it yields the last position only, the metric gets the same
    view of the true logits.
 2. A function of each position by itself (softmax over the vocabulary, argmax) gives lazy numbers.
-3. Anything else, known or not, first computes the other positions and then sees the true tensor.
-
-So a metric gets true numbers whatever it does; what it reads decides only what they cost.
+3. Any other operation, known or not, first computes the other positions and then sees the true
+   tensor. So every metric gets true numbers; what it reads decides only their cost.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ _OF_EACH_POSITION = {
 
 
 class LazyLogits(Tensor):
-    """A tensor [batch, pos, ...] of which the last position is there.
+    """A tensor [batch, pos, ...] of which only the last position is computed.
 
     Args:
         last: That position, [batch, ...].
@@ -60,7 +59,7 @@ class LazyLogits(Tensor):
 
     @staticmethod
     def __new__(cls, last: Tensor, n_pos: int, before: Callable[[], Tensor]) -> LazyLogits:
-        """A tensor without memory of its own; `_held` has it."""
+        """A tensor without storage; `_held` has the numbers."""
         held = last.new_empty(len(last), n_pos, *last.shape[1:])
         held[:, -1] = last
         lazy = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
@@ -89,7 +88,7 @@ class LazyLogits(Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """What reaches a tensor without passing through Python's functions."""
+        """Handles operations that reach the tensor without passing through Python's functions."""
         return func(*_computed(args), **_computed(kwargs or {}))
 
     def whole(self) -> Tensor:
@@ -127,12 +126,12 @@ def lazy_logits(
     n_pos: int,
     before: Callable[[], Float[Tensor, "batch before d_vocab"]],
 ) -> Float[Tensor, "batch pos d_vocab"]:
-    """Logits of which `before`, the positions before the last one, is called when it is needed."""
+    """Logits whose earlier positions are computed by calling `before` when they are needed."""
     return last[:, None] if n_pos == 1 else LazyLogits(last, n_pos, before)
 
 
 def _is_last(index: Any, n_pos: int) -> bool:
-    """Whether this is [rows, the last position, ...] in the commonest way to write it."""
+    """Whether this index is [rows, the last position, ...] in its most common form."""
     if type(index) is not tuple or len(index) < 2:
         return False
     rows, position = index[:2]

@@ -1,4 +1,4 @@
-"""Metrics of a patched run: the default one, and the numbers that a user's own gives."""
+"""Metrics of a patched run: the default one, and checks of a user's own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def recovered_logit_difference(
     (tensor(1.), tensor(0.), tensor(0.5000))
 
     Raises:
-        HopscopeError: where both runs have the same mean difference, so nothing can be recovered.
+        HopscopeError: if both runs have the same mean difference, so there is nothing to recover.
     """
     good, bad = (x[:, -1].argmax(-1, keepdim=True) for x in (clean_logits, corrupted_logits))
 
@@ -51,10 +51,10 @@ def recovered_logit_difference(
 
 
 def measured(metric: Metric, logits: Float[Tensor, "batch pos d_vocab"]) -> np.ndarray:
-    """What a metric gives for these logits: an array of shape () or (batch,).
+    """The metric of these logits as an array of shape () or (batch,).
 
     Raises:
-        HopscopeError: for anything else.
+        HopscopeError: if the metric returns anything else.
     """
     given = metric(logits)
     batch = logits.shape[0]
@@ -73,7 +73,7 @@ def measured(metric: Metric, logits: Float[Tensor, "batch pos d_vocab"]) -> np.n
 
 
 def _as_array(given: Any) -> np.ndarray | None:
-    """A copy, which later writing into the logits does not reach; bfloat16 as float32."""
+    """A copy that later writes into the logits do not change; bfloat16 as float32."""
     if isinstance(given, Tensor):
         given = given.detach().cpu()
         if given.is_floating_point():

@@ -31,8 +31,8 @@ def run_patched(
 ) -> Float[Tensor, "batch d_vocab"]:
     """Logits at the last position with all these patches applied in one run.
 
-    Activation patching (Vig et al., arXiv 2004.12265) of any set of activations; zero and mean
-    ablation are the other two sources of a `Patch`.
+    Activation patching (Vig et al., arXiv 2004.12265) of any set of activations; the other two
+    sources of a `Patch` give zero and mean ablation.
 
     >>> import torch
     >>> from circuits import HookedTransformer, ModelConfig
@@ -47,18 +47,18 @@ def run_patched(
     torch.Size([1, 10])
 
     Args:
-        model: In eval mode. Hooks that were added to it are run as well, before the patches of the
-            same activation, and for the source run too.
+        model: In eval mode. Hooks that were added to it are run too, before the patches of the same
+            activation, and also in the source run.
         prompts: What is run.
-        patches: One or several, applied in the order of computation, those of one activation in
-            the order given.
-        source: Prompts whose activations are written. For source "cache" row i is written into
-            row i, so as many are needed; a mean may be over any number of them, of the same
-            length. Patches with source "zero" need none.
+        patches: One or several, applied in the order of computation; patches of the same activation
+            are applied in the order given.
+        source: Prompts whose activations are written. For source "cache" row i is written into row
+            i, so as many prompts are needed; for "mean" any number of the same length will do.
+            Patches with source "zero" need none.
 
     Raises:
-        HopscopeError: for prompts that the model cannot take or that do not pair up, for patches
-            of what does not exist, and for a model in training mode.
+        HopscopeError: if the model cannot take the prompts or they do not pair up, if a patched
+            layer, position or head does not exist, or if the model is in training mode.
     """
     check_evaluating(model)
     tokens = token_ids(model, prompts)
@@ -77,7 +77,7 @@ def run_patched(
 
 
 def _check_source(tokens: Tensor, patches: Sequence[Patch], source: Tensor | None) -> None:
-    """Refuse what the patches cannot be taken from."""
+    """Refuse source prompts from which the patches cannot be taken."""
     used = {patch.source for patch in patches}
     if source is None:
         if used - {"zero"}:
@@ -136,7 +136,7 @@ def activation(engine: PatchEngine, trace: Trace, component: Component, layer: i
     torch.Size([1, 3, 2, 4])
 
     Args:
-        engine: The one that made the trace.
+        engine: The engine that made the trace.
         trace: A trace of whole prompts.
         component: Which activation, by TransformerLens's name.
         layer: Block, from 0 to depth - 1.

@@ -13,7 +13,7 @@ from circuits.errors import HopscopeError, unknown_name
 Component = Literal[
     "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern"
 ]
-"""Names of TransformerLens. `pattern` is a row of the attention pattern, by destination."""
+"""TransformerLens's names. `pattern` is a row of the attention pattern, by destination."""
 
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 HEAD_COMPONENTS: tuple[Component, ...] = ("z", "q", "k", "v", "pattern")
@@ -24,7 +24,7 @@ Indices = int | Sequence[int]
 
 @dataclass(frozen=True, init=False)
 class Patch:
-    """What is overwritten in a run, and by what: for `run_patched`.
+    """Which activations `run_patched` overwrites, and by what.
 
     All of its layers, positions and heads are overwritten in the same run. Numbers that count from
     the end (-1 is the last) are allowed; one number needs no brackets.
@@ -35,8 +35,8 @@ class Patch:
     '{"component": "mlp_out", "layers": [0, 1], "positions": [2], "heads": null, "source": "mean"}'
 
     Raises:
-        HopscopeError: for unknown names, for what is not a whole number, for no number at all, and
-            for heads of a component that has none.
+        HopscopeError: if a name is unknown, an index is missing or not a whole number, or heads are
+            given for a component that has none.
     """
 
     component: Component
@@ -88,7 +88,7 @@ class Patch:
 
 
 def from_the_start(patch: Patch, depth: int, n_pos: int, n_heads: int) -> Patch:
-    """The same patch with no index counted from the end; refused if something does not exist."""
+    """The same patch with indices counted from the start; an error if one does not exist."""
     return replace(
         patch,
         layers=_counted("layer", patch.layers, depth),
@@ -109,7 +109,7 @@ def _indices(name: str, given: Any) -> tuple[int, ...]:
     one = hasattr(given, "__index__") and not getattr(given, "ndim", 0)
     try:
         several = [given] if one else list(given)
-        # True and False have an index too, but a mask is not a list of numbers
+        # True and False would pass as 1 and 0, but a mask is not a list of numbers
         if any("bool" in str(getattr(i, "dtype", type(i))) for i in several):
             raise TypeError
         found = tuple(map(index, several))

@@ -1,4 +1,4 @@
-"""Prompts as patching takes them: one reading for every entry point."""
+"""Reading prompts for patching, in the same way for every entry point."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from circuits.model.inputs import check_tokens
 from circuits.model.transformer import HookedTransformer
 
 Prompts = Queries | Query | Sequence[Query] | Int[Tensor, "batch pos"] | np.ndarray | Sequence[Any]
-"""Whatever `check_tokens` takes: queries, one or several, or token ids as tensor, array, lists."""
+"""Anything that `check_tokens` takes: one or several queries, or token ids as tensor, array,
+lists."""
 
 
 def token_ids(model: HookedTransformer, prompts: Prompts) -> Int[Tensor, "batch pos"]:
     """Token ids on the model's device, of at least one prompt.
 
     Raises:
-        HopscopeError: for no prompts, and for what `check_tokens` refuses.
+        HopscopeError: if there are no prompts, or `check_tokens` refuses them.
     """
     tokens = check_tokens(model.cfg, prompts, model.device)
     if not len(tokens):
@@ -31,7 +32,7 @@ def token_ids(model: HookedTransformer, prompts: Prompts) -> Int[Tensor, "batch 
 
 
 def position_names(prompts: Prompts) -> tuple[str, ...] | None:
-    """Names of the token positions, where the prompts are queries."""
+    """Names of the token positions, if the prompts are queries."""
     if isinstance(prompts, Queries):
         return prompts.positions
     several = [prompts] if isinstance(prompts, Query) else prompts

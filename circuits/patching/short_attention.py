@@ -45,7 +45,7 @@ def _attend_by_keys(q: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor])
     before = len(keys) - n_queries
     future = -torch.inf if n_queries > 1 else 0.0
     scores = q.new_full((len(keys), *q.shape[:-1]), future)
-    # the queries that see a key, the last ones; without slices where all do
+    # only the last queries see a key; no slice if all of them do
     seen_by = [n_queries - max(0, j - before) for j in range(len(keys))]
     for key, n_seen, score in zip(keys, seen_by, scores.unbind(0), strict=True):
         asking, into = (

@@ -1,8 +1,8 @@
 """Many runs with one patched activation each.
 
-An activation inside a block is first turned into the state it leaves behind, S[layer + 1,
-position:], which needs that block's output projection and MLP only; from there on every component
-is the same problem, solved by `circuits.patching.batched_runs`.
+An activation inside a block is first turned into the block's output S[layer + 1, position:], which
+needs only that block's output projection and MLP; from there on all components are alike, and
+`circuits.patching.batched_runs` runs them.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def patched_logits(
     {(0, 2): (2, 1, 10), (1, 2): (2, 1, 10)}
 
     Args:
-        engine: The one that made the traces.
+        engine: The engine that made the traces.
         source: Runs whose activations are written, row i into row i of `base`.
         base: Runs that are patched.
-        patch: Its layers, its positions and its heads are patched one at a time. Its source is
+        patch: Its layers, positions and heads are patched one at a time. Its source must be
             "cache".
-        all_positions: Give logits of every position from the patched one on, not of the last.
+        all_positions: Return logits of every position from the patched one on, instead of the last.
 
     Returns:
         By (layer, position): the last position's logits of one run per head in the order of
@@ -52,7 +52,8 @@ def patched_logits(
         [cells, n, pos - position, d_vocab].
 
     Raises:
-        HopscopeError: for a patch with another source, or of what does not exist.
+        HopscopeError: if the patch has another source, or a layer, position or head that does not
+            exist.
     """
     if patch.source != "cache":
         raise HopscopeError(
@@ -89,10 +90,10 @@ def _planned(
     all_positions: bool,
     states: Sequence[int],
 ) -> PlannedBatch:
-    """The runs of one position, by the state S[., position] that is the first one changed."""
+    """The runs of one position, started from the first changed state S[., position]."""
     whole_state = patch.component in ("resid_pre", "resid_post")
     if whole_state and position == 0 < base.pos - 1 and not all_positions:
-        # nothing comes before the first position, so runs agree there
+        # no position precedes the first one, so the runs agree before it
         return plan_batch_after(engine, base, source, 0, states, engine.depth)
     shift = 0 if patch.component == "resid_pre" else 1
 
@@ -109,9 +110,9 @@ def _planned(
 def _entering(
     engine: PatchEngine, source: Trace, base: Trace, patch: Patch, layer: int, position: int
 ) -> Float[Tensor, "cells n changed d_model"]:
-    """States S[layer + 1, position:] that a patch leaves (resid_pre: S[layer, position:]).
+    """States S[layer + 1, position:] after a patch (resid_pre: S[layer, position:]).
 
-    Only those that it changes: one position, or with k and v all from there on.
+    Only the changed ones: one position, or for k and v all from there on.
     """
     at = slice(position, position + 1)
     if patch.component == "resid_pre":
@@ -140,7 +141,7 @@ def _change_of_attention(
     layer: int,
     position: int,
 ) -> Float[Tensor, "cells n changed d_model"]:
-    """What a patch of single heads adds to attention's output at the positions it changes."""
+    """The change that a patch of single heads makes to attention's output where it changes it."""
     component = patch.component
     assert patch.heads is not None
     last = base.pos if component in ("k", "v") else position + 1

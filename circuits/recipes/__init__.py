@@ -1,5 +1,5 @@
-"""Recipes: what a run is made from, as validated sections, and their TOML form.
+"""Recipes: the settings that determine a run, as validated sections, and their TOML form.
 
-The sections and their checks live here; recipes that ship are in `train/recipes/`. Nothing here
-reads data or knows of a model.
+The sections and their checks live here; shipped recipes are in `train/recipes/`. Nothing here reads
+data or depends on a model.
 """

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from circuits.errors import HopscopeError
 from circuits.settings import parse_setting, validated
 
-# The words of recipes. What implements them imports these, so that a word is spelt once.
+# The words of recipes. The code that implements them imports these, so each is spelt only once.
 AugmentationMode = Literal["true_facts", "densify", "new_entities"]
 Task = Literal["composition", "comparison"]
 MultiValued = Literal["drop", "first", "mark"]
@@ -42,31 +42,31 @@ class SourceSection(Section):
     path: str | None = None
     """File of a source that reads one; relative to the recipe."""
     multi_valued: MultiValued = "drop"
-    """What becomes of (subject, relation) keys with several objects."""
+    """What happens to (subject, relation) keys with several objects."""
     leave_out_relations: tuple[str, ...] = ()
     """Relations whose facts are not taken, e.g. inverses and duplicates of others."""
     options: dict[str, Any] = {}
-    """Options of that source alone, validated by it."""
+    """Options of that source, which validates them."""
 
 
 class AugmentationSection(Section):
     """How the graph is made denser and how many inferred facts are trained."""
 
     phi: float | None = Field(default=None, gt=0)
-    """Trained inferred facts per ID atomic fact; facts are added until that many exist, and
-    where there are more a random subset is trained. None: all, and nothing is added."""
+    """Trained inferred facts per ID atomic fact. Facts are added until that many exist; if there
+    are more, a random subset is trained. None: train all and add nothing."""
     least_phi_r: float | None = Field(default=None, gt=0)
     """Raise every relation's own phi_r at least to this."""
     modes: tuple[AugmentationMode, ...] = ("true_facts", "densify")
     """Ways to add facts, tried in this order; empty: never add any."""
     correct_share: float | None = Field(default=None, ge=0, le=1)
-    """Share of true facts among those added; None: as many true ones as there are."""
+    """Share of true facts among those added; None: as many true ones as available."""
     growth: float = Field(default=2.0, ge=1)
     """`densify` adds up to this many times the fewest facts that reach the goal (and always up to
     as many as the graph has), to spread questions over more bridges. 1: the fewest."""
     type_relation: str | None = None
-    """Relation whose objects are the types of its subjects ("instance of"); None: types are
-    learned from who occurs where."""
+    """Relation whose objects are the types of its subjects ("instance of"); None: types are learned
+    from the facts."""
     acyclic: bool = False
     protect: tuple[str, ...] = ()
     """Facts "subject -relation-> object" that no added fact may contradict."""
@@ -84,7 +84,7 @@ class SplitsSection(Section):
     ood_share: float = Field(default=0.05, ge=0, lt=1)
     """Share of atomic facts that never occur inside a trained inferred fact."""
     id_test_items: int = Field(default=1000, ge=1)
-    """Held-out II queries; at most half of them where the graph has few."""
+    """Held-out II queries; at most half of them if the graph has few."""
     max_test_items: int = Field(default=3000, ge=1)
     """At most this many queries are kept of every other test split."""
     stratify: Literal["none", "bridge"] = "none"
@@ -92,8 +92,8 @@ class SplitsSection(Section):
     carried by a few of them; of one bridge's ID questions at most half become id_test."""
     heldout_real_items: int = Field(default=0, ge=0)
     """Compositions of two real ID facts held out before all others, at most a quarter of all, as
-    the split heldout_real. Where the source has questions of its own (2WikiMultiHopQA) those are
-    held out, and as heldout_derived what its records imply but nobody asks."""
+    the split heldout_real. If the source has its own questions (2WikiMultiHopQA), those are held
+    out instead, and compositions that its records imply but do not ask become heldout_derived."""
     comparison_attributes: tuple[str, ...] = ()
     """Relations whose values are compared; empty: all that can be (`corpus.comparison`)."""
     train_atomic: bool = True
@@ -135,7 +135,7 @@ class TrainingSection(Section):
     schedule: Literal["constant", "cosine", "linear"] = "constant"
     warmup: int = Field(default=200, ge=0)
     cooldown: int = Field(default=0, ge=0)
-    """Over this many last steps the learning rate also falls linearly to zero."""
+    """The learning rate falls linearly to zero over this many last steps."""
     grokfast: bool = False
     grokfast_alpha: float = Field(default=0.98, ge=0, lt=1)
     grokfast_lambda: float = Field(default=2.0, ge=0)
@@ -157,14 +157,14 @@ class CheckpointsSection(Section):
     steps: tuple[int, ...] = ()
     """The explicit list."""
     adaptive_delta: float = Field(default=0.02, gt=0, lt=1)
-    """Adaptive: also keep one whenever a monitored accuracy moved by this much."""
+    """Adaptive: also keep one whenever a monitored accuracy has moved by this much."""
     dtype: StoredDtype = "bf16"
-    """As stored. Metrics are of the weights as they are stored, in single precision, so that an
-    analysis of a checkpoint begins with the accuracy that metrics.jsonl gives for it."""
+    """Number type on disk. Metrics are computed in single precision from the weights as stored, so
+    that an analysis of a checkpoint finds the accuracy in metrics.jsonl."""
     budget_mb: float | None = Field(default=None, gt=0)
-    """Thin out the sparse part beyond this size on disk."""
+    """Thin out the sparse checkpoints beyond this size on disk."""
     resume_seconds: float = Field(default=10.0, ge=0)
-    """Save what resuming needs at the first evaluation after this time; 0: at every one."""
+    """Save the resume state at the first evaluation after this time; 0: at every one."""
 
 
 class EvaluationSection(Section):
@@ -172,7 +172,7 @@ class EvaluationSection(Section):
 
     every: int = Field(default=100, ge=1)
     items: int = Field(default=2000, ge=1)
-    """At most this many queries per split, the same ones each time."""
+    """At most this many queries per split, always the same ones."""
     stop_at_id_accuracy: float | None = Field(default=None, gt=0, le=1)
     tensorboard: bool = False
     wandb: bool = False
@@ -196,7 +196,7 @@ class Recipe(Section):
     evaluation: EvaluationSection = EvaluationSection()
 
     def absolute(self) -> Recipe:
-        """The same recipe for a process that may run in another folder: no path is relative."""
+        """The same recipe with absolute paths, for a process that may run in another folder."""
         if self.source.path is None:
             return self
         source = self.source.model_copy(update={"path": str(Path(self.source.path).absolute())})
@@ -208,11 +208,12 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
     Args:
         path: The file. `source.path` in it is relative to its folder.
-        overrides: As typed after `--set`. `source.path` in one is relative to the working
+        overrides: As typed after `--set`. An override of `source.path` is relative to the working
             directory.
 
     Raises:
-        HopscopeError: for a missing or malformed file, an unknown key or a value out of range.
+        HopscopeError: if the file is missing or malformed, a key is unknown or a value is out of
+            range.
 
     >>> load_recipe("train/recipes/demo.toml", ["training.l=1e-3"])
     Traceback (most recent call last):

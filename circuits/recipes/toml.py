@@ -1,4 +1,4 @@
-"""A recipe written back as TOML: what a run folder keeps, complete with all defaults."""
+"""A recipe written as TOML for the run folder, complete with all defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from circuits.recipes.schema import Recipe
 
 
 def recipe_toml(recipe: Recipe) -> str:
-    """TOML that `parse_recipe` reads back as an equal recipe.
+    """TOML text that `parse_recipe` reads back as an equal recipe.
 
     TOML has no null: a key whose value is None is left out, and the default of every such key
     is None.

@@ -1,4 +1,4 @@
 """Run folders: what they hold, how they are read and written, checkpoints and stored results.
 
-The one place that knows file names. What a result means is up to `analyses`.
+Only this package knows file names. The meaning of a result is up to `analyses`.
 """

@@ -1,9 +1,9 @@
-"""Checkpoints: weights as safetensors, written whole or not at all, and checked before use.
+"""Checkpoints: weights as safetensors, written atomically and checked before use.
 
-A checkpoint may come from a stranger, so it is never unpickled, and its header is compared with
-the size of the file and with the model it is for before memory is set aside for one tensor.
-The format is described at https://github.com/huggingface/safetensors#format: eight bytes with the
-length of the header (little endian), the header as JSON, then the tensors without gaps.
+A checkpoint may be untrusted, so it is never unpickled, and its header is checked against the size
+of the file and against the model before any memory is allocated. The format is described at
+https://github.com/huggingface/safetensors#format: eight bytes with the length of the header (little
+endian), the header as JSON, then the tensors without gaps.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STORED: dict[StoredDtype, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """What a header says about one tensor."""
+    """The header's entry for one tensor."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
@@ -61,7 +61,7 @@ def checkpoint_name(step: int) -> str:
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> str:
     """Write tensors as they are; returns the SHA-256 of the file.
 
-    Equal tensors give equal files if the metadata have one key: the library writes several keys
+    Equal tensors give equal files if the metadata has only one key: the library writes several keys
     in an order that changes from call to call.
     """
     whole = {name: _own_memory(tensor.detach().cpu()) for name, tensor in tensors.items()}
@@ -71,14 +71,14 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
 
 
 def _own_memory(tensor: Tensor) -> Tensor:
-    """The tensor, contiguous and no part of a larger storage: safetensors refuses shared memory."""
+    """The tensor, contiguous and with its own storage: safetensors refuses shared memory."""
     if tensor.untyped_storage().nbytes() != tensor.nbytes:
         return tensor.clone(memory_format=torch.contiguous_format)
     return tensor.contiguous()
 
 
 def stored_copy(weights: Mapping[str, Tensor], dtype: StoredDtype) -> dict[str, Tensor]:
-    """The weights as they will be on disk; later steps do not change this copy."""
+    """A copy of the weights as they will be on disk; later steps do not change it."""
     return {
         name: weight.detach().to("cpu", STORED[dtype], copy=True)
         for name, weight in weights.items()
@@ -136,9 +136,9 @@ def load_checkpoint(
 
     Args:
         path: The file.
-        expected: Shape of every tensor that the model has; names, shapes and a floating dtype
-            are then required before anything is read.
-        sha256: Digest that the manifest gives for the file.
+        expected: Shape of every tensor of the model; if given, names, shapes and a floating dtype
+            are checked before anything is read.
+        sha256: The file's digest in the manifest.
 
     Raises:
         HopscopeError: naming the file and the problem.
@@ -157,7 +157,7 @@ def load_tensors(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
 
 
 def file_sha256(path: Path) -> str | None:
-    """SHA-256 of a file, or None where it cannot be read or is a device, which might never end."""
+    """SHA-256 of a file; None if it cannot be read or is a device, which might never end."""
     if not path.is_file():
         return None
     try:

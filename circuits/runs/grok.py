@@ -1,8 +1,9 @@
 """The grok rule: when a run has memorized its questions, and when it has generalized.
 
-A run has memorized at the first evaluation with accuracy >= `MEMORIZED` on the inferred facts it is
-trained on, and generalized at the first one from there on with accuracy >= `GENERALIZED` on the
-held-out ID questions. Both are dates of evaluations, so they are as exact as those are frequent.
+A run has memorized at the first evaluation with accuracy >= `MEMORIZED` on its trained inferred
+facts, and generalized at the first evaluation from then on with accuracy >= `GENERALIZED` on the
+held-out ID questions. Both are steps of evaluations, so they are only as precise as evaluations are
+frequent.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from typing import Any
 from circuits.corpus.names import ID_TEST, TRAIN
 
 MEMORIZED = 0.99
-"""Accuracy on trained inferred facts from which they count as memorized."""
+"""Accuracy on trained inferred facts at which they count as memorized."""
 
 GENERALIZED = 0.95
-"""ID-test accuracy from which the model counts as grokked."""
+"""ID-test accuracy at which the model counts as grokked."""
 
 TRAIN_SPLIT, ID_SPLIT = TRAIN, ID_TEST
 
 
 @dataclass(frozen=True)
 class GrokSummary:
-    """When a run memorized and when it generalized; None for what has not happened."""
+    """When a run memorized and generalized; None for an event that has not happened."""
 
     memorization_step: int | None
     """First evaluated step with train accuracy >= `MEMORIZED`."""

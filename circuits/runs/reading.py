@@ -1,6 +1,6 @@
-"""Reading a run folder that may come from a stranger or be half written: nothing is trusted.
+"""Reading a run folder that may be untrusted or half written: everything is checked.
 
-What the files hold is described in `circuits.runs.run`.
+`circuits.runs.run` describes the files' contents.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 
 MOST_STEPS = 10**12 - 1
-"""A step beyond it comes from no training."""
+"""The largest plausible step; a larger one is refused."""
 
 _STATE = re.compile(r"state_(\d{8,12})\.json")
 
@@ -45,7 +45,7 @@ def check_entries(folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest, checked to be one."""
+    """The manifest, validated."""
     try:
         manifest = _parse((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def incomplete(folder: Path, problem: str) -> HopscopeError:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Rows of a metrics file; a last line still being written is left out."""
+    """Rows of a metrics file; a last line that is still being written is left out."""
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:

@@ -31,16 +31,16 @@ def open_for_writing(path: Path) -> zarr.Group:
 
 
 def consolidate(path: Path) -> None:
-    """Note all arrays in one place, with which any reader opens the group at once."""
+    """Consolidate the metadata of all arrays, so that any reader opens the group at once."""
     import zarr
 
-    with warnings.catch_warnings():  # Zarr 3 has no words for this yet, but xarray asks for it
+    with warnings.catch_warnings():  # Zarr 3 does not specify this yet, but xarray reads it
         warnings.filterwarnings("ignore", "Consolidated metadata", category=UserWarning)
         zarr.consolidate_metadata(path)
 
 
 def write(group: zarr.Group, new: xr.Dataset, n_stored: int) -> None:
-    """Write rows behind the first `n_stored`; what is behind them there is written over."""
+    """Write rows after the first `n_stored`, replacing any that are there."""
     if not n_stored:
         group.attrs.update(new.attrs)
     for name, variable in new.variables.items():
@@ -54,10 +54,10 @@ def write(group: zarr.Group, new: xr.Dataset, n_stored: int) -> None:
 
 
 def difference(group: zarr.Group, new: xr.Dataset) -> str | None:
-    """Why the rows of `new` cannot stand beside what is stored; None where they can.
+    """Why the rows of `new` cannot be appended to what is stored; None if they can.
 
-    Names, dimensions, sizes but that of `step`, and labels must be the same, and the stored type
-    must hold every new value exactly: nothing is rounded, cut or relabelled in silence.
+    Names, dimensions, labels and all sizes except that of `step` must be equal, and the stored type
+    must hold every new value exactly: nothing is silently rounded, cut or relabelled.
     """
     stored = dict(sorted(group.arrays()))
     if names := sorted(stored.keys() ^ {str(name) for name in new.variables}):
@@ -79,8 +79,8 @@ def read(group: zarr.Group, steps: list[int], *, widen: bool) -> xr.Dataset:
 
     Args:
         group: A stored result.
-        steps: Steps that it has, in the order wanted.
-        widen: Give halves as float32, whose sums neither overflow nor lose digits.
+        steps: Stored steps, in the order wanted.
+        widen: Return float16 as float32, whose sums neither overflow nor lose digits.
     """
     import xarray as xr
 
@@ -108,7 +108,7 @@ def _read(
 def _create(
     group: zarr.Group, name: str, dims: tuple[Any, ...], values: np.ndarray, attrs: dict[str, Any]
 ) -> None:
-    """A compressed array; `step` varies fastest in a chunk, as neighbouring steps are alike."""
+    """A compressed array; `step` varies fastest in a chunk because neighbouring steps are alike."""
     from zarr.codecs import BloscCodec, TransposeCodec
 
     if values.dtype.kind in "UO":
@@ -146,7 +146,7 @@ def _form(dims: tuple[Any, ...], array: np.ndarray | zarr.Array[Any]) -> str:
 
 
 def _holds(dtype: np.dtype[Any], values: np.ndarray) -> bool:
-    """Whether values of this type stay what they are when they are stored as `dtype`."""
+    """Whether values of this type are stored exactly as `dtype`."""
     if dtype.kind in _TEXT or values.dtype.kind in _TEXT:
         return dtype.kind in _TEXT and values.dtype.kind in _TEXT
     with np.errstate(all="ignore"):

@@ -11,8 +11,9 @@ A killed writer leaves arrays longer than the JSON file says: readers take the c
 and the next writer overwrites the rest. Chunks are replaced atomically by Zarr, and a lock
 keeps two writers apart; readers need none.
 
-`xarray.open_zarr` opens a group by itself: its metadata are consolidated with each commit, and
-steps rise on disk once the walk that stored them has ended, in whatever order they were computed.
+`xarray.open_zarr` opens a group without this class: its metadata are consolidated with each commit,
+and once the walk that stored the steps has ended they rise on disk, in whichever order they were
+computed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def settings_key(settings: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class ResultStore:
-    """What one analysis of one run, with one set of options, has on disk.
+    """The stored result of one analysis of one run with one set of options.
 
     >>> import tempfile
     >>> import xarray as xr
@@ -67,7 +68,7 @@ class ResultStore:
     """The run's results folder."""
     analysis: str
     settings: Mapping[str, Any]
-    """Everything the numbers depend on besides the run, as JSON values."""
+    """Everything besides the run that the numbers depend on, as JSON values."""
     is_default: bool = True
     """Whether the settings are the default ones, and the name therefore has no key."""
 
@@ -79,7 +80,7 @@ class ResultStore:
 
     @property
     def marker(self) -> Path:
-        """The file that says which steps are whole."""
+        """The file that lists the committed steps."""
         return self.path.with_suffix(".json")
 
     @property
@@ -87,7 +88,7 @@ class ResultStore:
         return f"run `hopscope analyze {self.folder.parent} {self.analysis} --again`."
 
     def steps(self) -> list[int]:
-        """Steps whose results are whole, rising.
+        """Committed steps, rising.
 
         Raises:
             HopscopeError: if the stored result was made by another version or other settings.
@@ -107,7 +108,7 @@ class ResultStore:
         return committed is not None and (committed["schema"], committed["settings"]) != wanted
 
     def append(self, new: xr.Dataset) -> None:
-        """Add the results of new steps; what is stored stays as it is if they are refused.
+        """Add the results of new steps; if they are refused, the stored result is unchanged.
 
         Args:
             new: Variables with the dimension `step` grow; all others must be what they were.
@@ -137,10 +138,10 @@ class ResultStore:
             self._commit(sorted(stored + steps))
 
     def load(self, steps: list[int] | None = None) -> xr.Dataset:
-        """Stored results in memory, rising in step; halves as float32.
+        """Stored results in memory, rising in step; float16 becomes float32.
 
         Args:
-            steps: Which ones; all that are stored if None.
+            steps: Steps to load; all stored ones if None.
 
         Raises:
             HopscopeError: if a step is not stored, or the store is damaged.
@@ -148,13 +149,14 @@ class ResultStore:
         return self._read(steps, widen=True)
 
     def delete(self) -> None:
-        """Remove what is stored, so that it is computed anew."""
+        """Remove the stored result, so that it is computed anew."""
         if self.folder.is_dir():
             with self._writing():
                 self._remove()
 
     def keep(self, steps: list[int]) -> None:
-        """Remove what is stored of all other steps; a killed process leaves one or the other."""
+        """Remove all other steps atomically: a killed process leaves either all of them or only
+        these."""
         if set(self.steps()) <= set(steps):
             return
         with self._writing():
@@ -166,16 +168,16 @@ class ResultStore:
             self._rewrite()
 
     def put_in_order(self) -> None:
-        """Let steps rise on disk, too, for whoever opens the Zarr group without this class."""
+        """Put the steps in rising order on disk, for readers that open the Zarr group directly."""
         if self.steps() and self._on_disk() != self.steps():
             with self._writing():
                 self._rewrite()
 
     def _grow(self, new: xr.Dataset) -> None:
-        """Write new rows behind the committed ones, after all that can be wrong was looked at."""
+        """Write new rows after the committed ones, once everything has been checked."""
         import zarr
 
-        with zarr.config.set({"json_indent": None}):  # a hundred small files of mostly spaces
+        with zarr.config.set({"json_indent": None}):  # indented metadata would be mostly spaces
             group = result_arrays.open_for_writing(self.path)
             n_stored = len(self.steps())
             problem = result_arrays.difference(group, new) if n_stored else None
@@ -188,9 +190,9 @@ class ResultStore:
             result_arrays.consolidate(self.path)
 
     def _rewrite(self) -> None:
-        """Put a copy of the committed steps, in order, in the place of what is there."""
+        """Replace the group by a copy of the committed steps, in rising order."""
         spare = replace(self, folder=self.folder / f".{self.path.stem}")
-        shutil.rmtree(spare.folder, ignore_errors=True)  # of a process that was killed doing this
+        shutil.rmtree(spare.folder, ignore_errors=True)  # left by a process killed doing this
         spare.append(self._read(None, widen=False))
         self.path.rename(spare.folder / "replaced")
         spare.path.rename(self.path)
@@ -199,7 +201,7 @@ class ResultStore:
     def _read(self, steps: list[int] | None, *, widen: bool) -> xr.Dataset:
         import zarr
 
-        while True:  # more than once only if another process puts a copy in its place meanwhile
+        while True:  # repeats only if another process replaces the group meanwhile
             stored, place = self.steps(), self._place()
             wanted = stored if steps is None else sorted(steps)
             missing = sorted(set(wanted) - set(stored))
@@ -221,14 +223,14 @@ class ResultStore:
                     return dataset
 
     def _place(self) -> int | None:
-        """Which folder bears the name now."""
+        """Identity of the folder that has this name now."""
         try:
             return self.path.stat().st_ino
         except OSError:
             return None
 
     def _on_disk(self) -> list[int]:
-        """The first steps on disk, as many as are whole, in the order in which they lie there."""
+        """The committed steps, in the order on disk."""
         import zarr
 
         group = zarr.open_group(self.path, mode="r")

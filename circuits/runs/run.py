@@ -7,7 +7,7 @@ corpus.safetensors     ... and arrays (see circuits/corpus/storage.py)
 metrics.jsonl          one evaluation per line, rising in "step"; a last line without its line
                        break is being written and not yet read
 checkpoints/step_00001234.safetensors   the model's state dict after 1,234 optimizer steps
-manifest.json          written last and always whole: what it lists is there
+manifest.json          written last and atomically: what it lists exists
 results/<analysis>.zarr, figures/       made later by analyses and export
 resume/                optimizer and random state (train/state.py); removed when finished
 .lock                  held by the process that trains
@@ -19,9 +19,9 @@ sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/cor
 `precision`, `kernels` ("compiled", or "pytorch" where there is no C compiler), `threads`,
 `seconds` (spent training), `notes` (sentences) and, where the run is sent to Weights & Biases,
 `wandb_id`.
-Steps are those that the manifest lists: other files in the folder are never guessed at. A file's
+Only steps that the manifest lists count; other files in the folder are ignored. A file's
 name is made from its step, so no text from the manifest becomes a path. A run may be opened while
-it is being trained; `Run.refreshed()` reads what has come since.
+it is being trained; `Run.refreshed()` reads what was added since.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from circuits.runs.reading import (
     state_steps,
 )
 
-if TYPE_CHECKING:  # a run is listed without the seconds that pandas and the model take
+if TYPE_CHECKING:  # pandas and the model take seconds to import, and listing runs needs neither
     import pandas as pd
 
     from circuits.corpus.corpus import Corpus
@@ -96,7 +96,7 @@ class Run:
 
     @property
     def state(self) -> RunState:
-        """Whether it is being trained, was interrupted, or is done.
+        """Whether the run is being trained, was interrupted, or is finished.
 
         A run whose process died still says "training" in its manifest; nobody holds its lock.
         """
@@ -120,7 +120,8 @@ class Run:
     def diversity(self) -> dict[str, dict[str, Any]]:
         """Per question split: count and effective number of bridges, pairs and answers.
 
-        Empty for runs of before it was recorded; `circuits.corpus.diversity` makes it of a corpus.
+        Empty for runs older than this record; `circuits.corpus.diversity` computes it from a
+        corpus.
         """
         return dict(self.manifest.get("diversity", {}))
 
@@ -172,7 +173,7 @@ class Run:
 
     @property
     def last_step(self) -> int:
-        """Optimizer steps done, as far as they are saved: a stopped run goes on from here."""
+        """Saved optimizer steps: a stopped run resumes from here."""
         last_rows = [row["step"] for row in self.rows()[-1:]]
         return max([0, *last_rows, *self.steps[-1:], *state_steps(self.path / RESUME)])
 
@@ -180,7 +181,7 @@ class Run:
         """The step as an integer, if the run has a checkpoint of it.
 
         Raises:
-            HopscopeError: for what is not a whole number (100.7, True, "100") or has no checkpoint.
+            HopscopeError: if it is not a whole number (100.7, True, "100") or has no checkpoint.
         """
         try:
             number = None if isinstance(step, bool) else operator.index(step)
@@ -199,7 +200,7 @@ class Run:
         return number
 
     def checkpoint_path(self, step: int) -> Path:
-        """File of a listed step; refuses one that a link would lead out of the folder."""
+        """File of a listed step; refuses a link that leads out of the folder."""
         path = self.path / CHECKPOINTS / checkpoint_name(self.checked_step(step))
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise HopscopeError(f"{path} leads out of the run folder; that is not followed.")
@@ -210,7 +211,7 @@ class Run:
 
         Args:
             step: One of `steps`; None: the last.
-            device: Where its weights are put, as PyTorch names it.
+            device: Device of the weights, as PyTorch names it.
 
         Raises:
             HopscopeError: if there is no such checkpoint, or it is damaged.
@@ -223,7 +224,7 @@ class Run:
         step = self.steps[-1] if step is None else self.checked_step(step)
         config = ModelConfig.from_json(self.manifest["model"])
         there = sum(prod(e.shape) for e in read_header(self.checkpoint_path(step)).values())
-        if config.n_matrix_weights > there:  # nothing is allocated because a manifest claims it
+        if config.n_matrix_weights > there:  # memory is never allocated on the word of a manifest
             raise incomplete(
                 self.path,
                 f"{MANIFEST} tells of a model of at least {config.n_matrix_weights:,} weights, the "
@@ -234,7 +235,7 @@ class Run:
         return model.to(device).eval()
 
     def load_weights(self, model: HookedTransformer, step: int) -> None:
-        """Give a model of this run the weights of another checkpoint, quicker than a new model."""
+        """Load another checkpoint into a model of this run; faster than making a new model."""
         path = self.checkpoint_path(step)
         shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
         digest = self._digests[self.checked_step(step)]
@@ -250,18 +251,19 @@ class Run:
         ]
 
     def refreshed(self) -> Run:
-        """The run as it is now on disk."""
+        """The run as it is on disk now."""
         return open_run(self.path)
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run folder for reading; it may still be in training.
+    """Open a run folder for reading; the run may still be training.
 
     Args:
         path: The folder, e.g. "runs/mine".
 
     Raises:
-        HopscopeError: if there is no run, or it is half written, damaged, or of a newer format.
+        HopscopeError: if the folder does not hold a run, or the run is half written, damaged, or of
+            a newer format.
 
     >>> open_run("assets/demo")
     Run('assets/demo': 61 checkpoints, finished)

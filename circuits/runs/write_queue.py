@@ -1,4 +1,4 @@
-"""Writes in order, in a thread of its own: training need not wait for the disk to be sure."""
+"""Ordered writes in a separate thread, so that training does not wait for the disk."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 WAITING = 4
-"""Writes that may wait, each with its copy of the weights, before training waits for the disk."""
+"""The most pending writes, each with its copy of the weights; beyond it training waits."""
 
 
 class WriteQueue:
-    """After a write failed, none of those behind it is done: what is on disk stays consistent."""
+    """After a failed write all later ones are dropped, so the disk stays consistent."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="hopscope-writes")
@@ -19,7 +19,7 @@ class WriteQueue:
         self._failed = False
 
     def put(self, write: Callable[[], None]) -> None:
-        """Do this write after the others; an earlier one's error is raised here or in `drain`."""
+        """Queue this write; an earlier one's error is raised here or in `drain`."""
         while self._waiting and (len(self._waiting) >= WAITING or self._waiting[0].done()):
             self._waiting.popleft().result()
         self._waiting.append(self._pool.submit(self._run, write))
@@ -30,7 +30,7 @@ class WriteQueue:
             self._waiting.popleft().result()
 
     def close(self) -> None:
-        """End the thread; what waits is still written."""
+        """End the thread after the pending writes."""
         self._pool.shutdown(wait=True)
 
     def _run(self, write: Callable[[], None]) -> None:

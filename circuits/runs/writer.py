@@ -43,11 +43,12 @@ _LIBRARIES = ("hopscope", "torch", "transformer-lens", "numpy", "safetensors")
 _BEFORE_MANIFEST = {LOCK, RECIPE, METRICS, CHECKPOINTS, RESUME, "corpus.json", "corpus.safetensors"}
 
 LOCK_PATIENCE_S = 1.0
-"""A reader holds the lock for an instant to see whether the run is being trained."""
+"""Seconds to wait for the lock: a reader holds it for an instant to see whether a run is
+training."""
 
 
 class RunWriter:
-    """The one process that may write into a run folder; use it in `with`."""
+    """The only writer of a run folder, holding its lock; use it in `with`."""
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path = path
@@ -66,7 +67,7 @@ class RunWriter:
         Args:
             path: A folder that does not exist or is empty.
             recipe: The resolved recipe.
-            corpus: What is trained and tested.
+            corpus: The training and test questions.
             facts: Further manifest entries: model, device, precision, ...
         """
         try:
@@ -74,7 +75,7 @@ class RunWriter:
             _refuse_unless_free(path)
             writer = cls(path, _manifest(recipe, corpus, facts))
             with writer._released_on_error():
-                _refuse_unless_free(path)  # nobody can have begun meanwhile: the lock is ours
+                _refuse_unless_free(path)  # the lock is held, so nobody has started meanwhile
                 writer._begin(recipe, corpus)
         except OSError as error:
             raise HopscopeError(
@@ -83,7 +84,7 @@ class RunWriter:
         return writer
 
     def _begin(self, recipe: Recipe, corpus: Corpus) -> None:
-        """Write all that does not change, over what a run killed here may have left."""
+        """Write all files that do not change, replacing any that a killed start left."""
         (self.path / METRICS).unlink(missing_ok=True)
         for folder in (self.path, self.path / CHECKPOINTS, self.path / RESUME):
             folder.mkdir(exist_ok=True)
@@ -138,7 +139,7 @@ class RunWriter:
             self._release()
 
     def _begun(self) -> bool:
-        """Whether there is a run to speak of: before its manifest there is none."""
+        """Whether the run exists, which it does once its manifest is written."""
         return (self.path / MANIFEST).exists()
 
     @property
@@ -147,7 +148,7 @@ class RunWriter:
         return [row["step"] for row in self.manifest["checkpoints"]]
 
     def sync_metrics(self) -> None:
-        """Make sure of all rows so far: a resume state is worth nothing without them."""
+        """Sync all rows so far to disk: a resume state is useless without them."""
         try:
             with (self.path / METRICS).open("rb") as file:
                 os.fsync(file.fileno())
@@ -167,12 +168,12 @@ class RunWriter:
     def add_checkpoint(
         self, step: int, weights: Mapping[str, Tensor], dtype: StoredDtype, **facts: Any
     ) -> None:
-        """Write the checkpoint of a step and then the manifest that lists it, soon.
+        """Queue the checkpoint of a step and then the manifest that lists it.
 
         Args:
             step: Optimizer steps done.
             weights: The model's state dict; copied at once.
-            dtype: On disk.
+            dtype: Number type on disk.
             facts: Manifest entries to set with it.
         """
         path, copy = self.path / CHECKPOINTS / checkpoint_name(step), stored_copy(weights, dtype)
@@ -189,24 +190,24 @@ class RunWriter:
         self._queue.drain()
 
     def later(self, write: Callable[[], None]) -> None:
-        """Do a write after those that wait; an error ends the training."""
+        """Queue a write; an error ends the training."""
         self._queue.put(write)
 
     def set_state(self, state: RunState, **facts: Any) -> None:
-        """Set the state and further entries of the manifest once everything else is on disk."""
+        """Set the state and other entries of the manifest once everything else is on disk."""
         self._queue.drain()
         if self.rows:
             self.sync_metrics()
         self._set(state=state, **facts)
 
     def add_note(self, sentence: str) -> None:
-        """Keep a sentence about what happened to the run."""
+        """Add a sentence about what happened to the run."""
         notes = self.manifest.get("notes", [])
         if sentence not in notes:
             self.manifest["notes"] = [*notes, sentence]
 
     def tracker_id(self, tracker: str) -> str:
-        """The id under which a tracker knows this run: made once, the same after a resume."""
+        """The run's id at a tracker: made once, the same after a resume."""
         key = f"{tracker}_id"
         known = self.manifest.get(key)
         if not (isinstance(known, str) and re.fullmatch(r"[a-z0-9]{8,32}", known)):
@@ -214,13 +215,13 @@ class RunWriter:
         return str(self.manifest[key])
 
     def _set(self, **facts: Any) -> None:
-        """Write the manifest, whole, with these entries; they are taken over once it is there."""
+        """Write the manifest with these entries; they are kept once it is on disk."""
         content = json.dumps(self.manifest | facts, indent=1, allow_nan=False) + "\n"
         write_atomically(self.path / MANIFEST, content.encode())
         self.manifest.update(facts)  # in place: another thread may be adding a note
 
     def rewind(self, step: int) -> None:
-        """Forget what was recorded after `step`; training will record it again."""
+        """Drop everything recorded after `step`; training will record it again."""
         kept = [row for row in self.manifest["checkpoints"] if row["step"] <= step]
         self._set(state="training", checkpoints=kept)
         self.rows = [row for row in self.rows if row["step"] <= step]
@@ -228,14 +229,14 @@ class RunWriter:
         write_atomically(self.path / METRICS, text.encode())
 
     def drop_checkpoints(self, steps: Iterable[int]) -> None:
-        """Take checkpoints off the list; their files are left where they are."""
+        """Remove checkpoints from the list; their files stay."""
         dropped = set(steps)
         kept = [row for row in self.manifest["checkpoints"] if row["step"] not in dropped]
         self._set(checkpoints=kept)
 
 
 def _refuse_unless_free(path: Path) -> None:
-    """Refuse a folder with anything in it but a run that was killed before its first manifest."""
+    """Refuse a folder that holds anything except a run killed before its first manifest."""
     found = [p.name for p in path.iterdir() if not is_partial(p)]
     if not found or (LOCK in found and set(found) <= _BEFORE_MANIFEST and _is_untrained(path)):
         return
@@ -246,7 +247,7 @@ def _refuse_unless_free(path: Path) -> None:
 
 
 def _is_untrained(path: Path) -> bool:
-    """Whether nothing that took time to train lies here."""
+    """Whether the folder holds nothing that took time to train."""
     checkpoints = (p.name for p in path.glob(f"{CHECKPOINTS}/*") if not is_partial(p))
     return set(checkpoints) <= {checkpoint_name(0)} and not any(path.glob(f"{RESUME}/*"))
 

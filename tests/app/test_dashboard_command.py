@@ -60,7 +60,7 @@ def test_nothing_is_asked_before_the_dashboard_opens(monkeypatch: pytest.MonkeyP
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["app", str(tmp_path / "nothing")])
     assert isinstance(result.exception, HopscopeError)
-    assert "is no folder" in str(result.exception)
+    assert "is not a folder" in str(result.exception)
 
 
 def test_an_impossible_port_is_refused() -> None:

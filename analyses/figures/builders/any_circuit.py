@@ -8,7 +8,7 @@ import numpy as np
 
 from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode, Spec
 
-if TYPE_CHECKING:  # takes PyTorch to import; who only draws results need not wait for it
+if TYPE_CHECKING:  # imports PyTorch, which drawing stored results does not need
     from circuits.circuit.circuit import Circuit, ScoredEdge
     from circuits.circuit.nodes_and_edges import Node as Component
 
@@ -56,7 +56,7 @@ def _subtitle(circuit: Circuit) -> str:
 
 
 def _edges(circuit: Circuit) -> list[DrawnEdge]:
-    """One edge per pair of places: the kept one, and of several the widest."""
+    """One edge per pair of places: the kept one or, of several, the widest."""
     whole = circuit.total
     if whole is None:
         whole = max((abs(edge.effect or 0.0) for edge in circuit.candidates), default=0.0)

@@ -1,4 +1,4 @@
-"""Head scores, and what single heads look at over training."""
+"""Figures of head scores, and of single heads' attention over training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def head_scores(ds: xr.Dataset, *, step: int | None = None, split: str | None = 
     """What every head adds to the logits of the bridge and of the answer."""
     step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
     now = ds.sel(step=step, split=split)
-    # the same scale at every step, or a timeline would flicker
+    # the same scale at every step, or the timeline would flicker
     end = float(np.nanmax(np.abs(ds["score"].sel(split=split).values))) or 1.0
     return Panels(
         name="head_scores",

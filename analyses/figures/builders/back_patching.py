@@ -44,7 +44,7 @@ def _grid(
 ) -> Spec:
     step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
     if position not in names(ds, "position") and position == "relation_1":
-        position = names(ds, "position")[1]  # comparisons have other positions
+        position = names(ds, "position")[1]  # comparisons have different positions
     position = pick.chosen(ds, "position", position)
     now = ds.sel(step=step, split=split, position=position)
     counted = int(np.nanmax(now[f"{variable}_n"].values))
@@ -65,7 +65,7 @@ def _map(ds: xr.Dataset, variable: str, source: str) -> HeatMap:
     return HeatMap(
         name=source,
         title=SOURCES[source],
-        # a share of fewer answers than an interval needs is no share to show
+        # a share of fewer answers than an interval needs is not shown
         values=np.where(
             np.isnan(ds[f"{variable}_low"].transpose(*order).values), np.nan, found.value
         ),

@@ -1,4 +1,4 @@
-"""Figures of bridge patching: whether a transplanted bridge is what hop two then works on."""
+"""Figures of bridge patching: whether the second hop then works on a transplanted bridge."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def success_over_training(
 ) -> Spec:
     """Success and controls over training at one state.
 
-    Without `layer` and `position` it is the state with the highest success at the last step; the
-    subtitle names it, since choosing the best cell favours it a little.
+    By default it is the state with the highest success at the last step; the subtitle says so,
+    because choosing the best cell biases its value upwards a little.
     """
     split = pick.chosen(ds, "split", split)
     one = ds.sel(split=split)

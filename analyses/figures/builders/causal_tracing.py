@@ -37,7 +37,7 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
     """Strength of every state at one step, for one split or all of them side by side."""
     step = pick.chosen_step(ds, step)
     now = ds.sel(step=step)
-    title, value = f"Which states {_what(ds)} hangs on", _value(ds)
+    title, value = f"Which states {_what(ds)} depends on", _value(ds)
     if split is not None or ds.sizes["split"] == 1:
         split = pick.chosen(ds, "split", split)
         one = now.sel(split=split)
@@ -67,7 +67,8 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
 
 
 def _unpatched(*at_steps: xr.Dataset) -> str:
-    """How many were right without a patch, by split: the others count as strength everywhere."""
+    """Number of right answers without a patch, by split; the others count as strength
+    everywhere."""
     if "clean_accuracy" not in at_steps[0] or _traced_to(at_steps[0]):
         return ""
     rows = [np.atleast_1d(ds["clean_accuracy"].values) for ds in at_steps]
@@ -90,7 +91,7 @@ def strength_over_training(
     )  # fmt: skip
     return Panels(
         name="strength_over_training",
-        title=f"How {_what(ds)} comes to hang on each state",
+        title=f"How {_what(ds)} comes to depend on each state",
         subtitle=pick.subtitle(
             words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
         ),
@@ -109,8 +110,8 @@ def strength_change(
 ) -> Spec:
     """strength(step) - strength(start), as in figure 4 of *Grokked*; per split.
 
-    Strength counts answers that are wrong without a patch, too; where a state is read by nothing
-    (the last layer but for the last position) the change is that of accuracy, with the other sign.
+    Strength also counts answers that are wrong without a patch. At a state that nothing reads (the
+    last layer, except at the last position) the change is that of accuracy with the sign reversed.
 
     Args:
         ds: Result of causal tracing.
@@ -128,9 +129,9 @@ def strength_change(
     )
     source = pick.provenance(ds, "strength_change", step=step, start=start, split=split)
     maps = [_change(ds.sel(split=s), start, step, s) for s in splits]
-    title = "Change in answers that a patch leaves not right"
+    title = "Change in answers that are not right after a patch"
     if _traced_to(ds):
-        title = f"Change in how far {_what(ds)} hangs on each state"
+        title = f"Change in how much {_what(ds)} depends on each state"
     return Panels(
         name="strength_change",
         title=title,

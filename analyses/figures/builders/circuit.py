@@ -1,19 +1,20 @@
-"""The circuit diagram: states with what can be read there, edges as wide as what was measured.
+"""The circuit diagram: states with what can be read there, edges with measured widths.
 
 Causal tracing overwrites one state S[l, p] by its value for a question that differs at p alone.
 Earlier positions see the same tokens in both questions, so the corrupted S[l+1, p] is what block l
-makes of the corrupted S[l, p] in the clean context. Two things follow, and only they are drawn:
+makes of the corrupted S[l, p] in the clean context. Two quantities follow, and only these are
+drawn:
 
 1. *carried*: overwriting S[l+1, p] is cutting the one edge S[l, p] -> S[l+1, p]. The edge into a
    state is as wide as the strength of that state.
 2. *read*: strength(S[l, p]) - strength(S[l+1, p]) is the share of answers that change only if the
    later positions too see the corrupted S[l, p] in block l: what they read there through attention
-   and get nowhere later. From the last but one position there is one reader; from earlier ones
-   the readers are not told apart, and the edge ends between the columns.
+   and get nowhere later. The last but one position has a single reader; the readers of earlier
+   positions are not distinguished, and the edge ends between the columns.
 
-Strength counts every answer that is not right, with the patch or without. What S[depth, p] shows at
-a position that nothing reads any more is that share without a patch; it is taken off, so that a
-width is the net share of right answers lost, and 0 where nothing can be lost.
+Strength counts every answer that is not right, with the patch or without. At a position that
+nothing reads any more, S[depth, p] shows the share of wrong answers without a patch. It is
+subtracted, so that a width is the net share of right answers lost, and 0 where nothing can be lost.
 
 A read edge is drawn if the 95% interval of the paired differences lies above zero. Colours are the
 logit lens: the target with the highest MRR, if that is at least `readable`.
@@ -44,7 +45,7 @@ LEGEND = (
 
 
 def circuit_dataset(tracing: xr.Dataset, lens: xr.Dataset | None = None) -> xr.Dataset:
-    """Causal tracing and logit lens as one result, at the steps, splits and states both have."""
+    """Causal tracing and logit lens as one result, at the steps, splits and states of both."""
     wanted = ("strength", "flip", "drawn", "clean_accuracy")
     kept = [v for v in tracing.data_vars if str(v).startswith(wanted)]
     parts = [tracing[kept + [v for v in ("n", "n_valid") if v in tracing]]]
@@ -77,10 +78,10 @@ def circuit(
     """The circuit at one step.
 
     Args:
-        ds: Of `circuit_dataset`, or causal tracing alone.
+        ds: Result of `circuit_dataset`, or of causal tracing alone.
         step: None: the last one.
         split: None: the first one.
-        tokens: Names to stand under the columns instead of the positions.
+        tokens: Names shown under the columns instead of the positions.
     """
     step = pick.chosen_step(ds, step)
     split = pick.chosen(ds, "split", split)
@@ -169,7 +170,7 @@ def _edges(ds: xr.Dataset) -> list[DrawnEdge]:
 
 
 def _read_edges(ds: xr.Dataset, strength: np.ndarray) -> list[DrawnEdge]:
-    """Drops of strength from one layer to the next, for all positions that have a later one."""
+    """Drops of strength from one layer to the next, for all positions except the last."""
     drop = strength[:-1] - strength[1:]
     low, high = np.full(drop.shape, np.nan), np.full(drop.shape, np.nan)
     if "flip_example" in ds:

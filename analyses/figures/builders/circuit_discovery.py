@@ -1,4 +1,4 @@
-"""Figures of circuit discovery: the found circuit as a graph, and whether it is one."""
+"""Figures of circuit discovery: the found circuit as a graph, and tests of it."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _nodes(
 
 
 def faithfulness(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
-    """Accuracy and loss of the model with only its circuit, without it, and whole."""
+    """Accuracy and loss of the model with only its circuit, without it, and complete."""
     split = pick.chosen(ds, "split", split)
     one = ds.sel(split=split)
     cursor = None if step is None else float(pick.chosen_step(ds, step))
@@ -193,12 +193,12 @@ def edges_over_training(
     """Strength over training of the edges that end up strongest and of those that fade most."""
     split = pick.chosen(ds, "split", split)
     one = ds.sel(split=split).transpose("step", "edge", ...)
-    measured = one["n_edges"].values > 0  # before there is a circuit there is nothing to share
+    measured = one["n_edges"].values > 0  # no share can be given before there is a circuit
     strength, low, high = (
         np.where(measured[:, None], one[f"strength{end}"].values.astype(float), np.nan)
         for end in ("", "_low", "_high")
     )
-    vague = high - low > 1  # a share of next to nothing
+    vague = high - low > 1  # the share of a value near zero
     low, high = np.where(vague, np.nan, low), np.where(vague, np.nan, high)
     strongest, fading = _most_telling(np.nan_to_num(strength), one["in_circuit"].values == 1)
     x = one["step"].values.astype(float)
@@ -237,7 +237,7 @@ def _most_telling(strength: np.ndarray, kept: np.ndarray) -> tuple[list[int], li
 
 
 def stability(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
-    """How much of the circuit other questions of the split would give, over training."""
+    """How much of the circuit is recovered from other questions of the split, over training."""
     split = pick.chosen(ds, "split", split)
     return curves(
         ds.sel(split=split),

@@ -1,4 +1,4 @@
-"""Figures of the comparison task's lens; its tracing has those of causal tracing."""
+"""Figures of the comparison task's lens; its tracing uses those of causal tracing."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ EFFECT = "fall of the logit difference (nats)"
 
 
 def effects(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
-    """What each component carries: a row of maps per corrupted token, a map per component."""
+    """What each component carries: one row of maps per corrupted token, one map per component."""
     step = pick.chosen_step(ds, step)
     split = pick.chosen(ds, "split", split)
     now = ds.sel(step=step, split=split)
@@ -66,7 +66,7 @@ def effects(ds: xr.Dataset, *, step: int | None = None, split: str | None = None
 
 
 def heads(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
-    """What each attention head's output carries: a map of head and position per token."""
+    """What each attention head's output carries: one map of head and position per token."""
     step = pick.chosen_step(ds, step)
     split = pick.chosen(ds, "split", split)
     component = pick.names(ds, "head_component")[0]

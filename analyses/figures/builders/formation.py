@@ -39,7 +39,7 @@ COLOURS = {
     "swap": BROWN,
     "norm": ORANGE,
 }
-"""Accuracy has the colour of its split."""
+"""Accuracy is drawn in the colour of its split."""
 INTERVALS = "bands and brackets: 95% intervals over questions"
 DASHES = {"trained_accuracy": "dot", "without_bridge": "dash", "norm": "dot"}
 
@@ -103,7 +103,7 @@ def _date(ds: xr.Dataset, edge: int) -> str:
 
 
 def _band(curve: xr.Dataset) -> dict[str, np.ndarray]:
-    """Values and, where there are questions behind them, their interval."""
+    """Values with their interval, if they were measured on questions."""
     value, low, high = (curve[f"value{e}"].values.astype(float) for e in ("", "_low", "_high"))
     return {"y": value, "low": low, "high": high} if curve["curve_n"] else {"y": value}
 

@@ -16,12 +16,12 @@ from analyses.figures.words import words
 
 
 def attention_paid(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
-    """How much every head attends to each position, by the position that looks."""
+    """How much every head attends to each position, by the attending position."""
     step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
     now = ds.sel(step=step, split=split)
     heads = [f"{b}.{h}" for b in pick.names(ds, "layer") for h in pick.names(ds, "head")]
     panels = []
-    for query in pick.names(ds, "query")[1:]:  # the first position can only see itself
+    for query in pick.names(ds, "query")[1:]:  # the first position sees only itself
         one = now.sel(query=query).transpose("layer", "head", "key", ...)
         found = pick.interval(one, "pattern")
         flat = (len(heads), ds.sizes["key"])

@@ -18,7 +18,7 @@ MIXED_IN = {
 
 
 def mixed_accuracy(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
-    """Accuracy with an embedding mixed into each layer at relation 1, by how much is mixed in."""
+    """Accuracy with an embedding mixed into each layer at relation 1, by mixing strength."""
     step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
     now = ds.sel(step=step, split=split)
     return Panels(

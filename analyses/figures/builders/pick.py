@@ -1,4 +1,4 @@
-"""Picking steps, splits and cells out of a result by name, and saying what was picked."""
+"""Selecting steps, splits and cells of a result by name, and describing the selection."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def interval(ds: xr.Dataset, variable: str) -> Measured:
 def number_of_examples(ds: xr.Dataset) -> str:
     """ "n = 300", or a range where it differs between what is shown; "" if not recorded.
 
-    Of the examples drawn, those with a value: some have no corruption or no donor.
+    Counts the drawn examples that have a value: some have no corruption or no donor.
     """
     counts = next((ds[v].values.astype(float) for v in ("n_valid", "n") if v in ds), np.array([]))
     n = counts[np.isfinite(counts)].astype(int)
@@ -82,13 +82,13 @@ def number_of_examples(ds: xr.Dataset) -> str:
 
 
 def seen_by_lens(ds: xr.Dataset) -> str:
-    """A warning where the lens has learned from first hops that are asked about; else ""."""
+    """A warning if the lens was trained on first hops that are asked about; else ""."""
     seen = float(ds["lens_seen"].max()) if "lens_seen" in ds else 0.0
     return f"the lens was trained on {seen:.0%} of these first hops" if seen > 0 else ""
 
 
 def subtitle(*parts: str) -> str:
-    """Parts that are not empty, between dots."""
+    """The parts that are not empty, joined by dots."""
     return " · ".join(part for part in parts if part)
 
 
@@ -98,7 +98,7 @@ def at_step(step: int) -> str:
 
 
 def provenance(ds: xr.Dataset, figure: str, **selection: Any) -> dict[str, Any]:
-    """Where a figure's numbers come from: the result's own record and what was picked of it."""
+    """Where a figure's numbers come from: the result's own record and the selection made."""
     record = _record(ds.attrs.get("provenance"))
     options = _record(ds.attrs.get("options"))
     return {

@@ -38,7 +38,7 @@ def cell_map(
         value_label=value_label,
         subtitle=subtitle,
         limits=limits,
-        diverging=limits[0] < 0,  # a scale with two sides
+        diverging=limits[0] < 0,  # a diverging scale
         provenance=provenance,
     )
 
@@ -80,13 +80,13 @@ def curves(
     dashed: tuple[str, ...] = (),
     **fields: Any,
 ) -> Lines:
-    """One curve per variable over training; all dimensions but `step` must be picked already.
+    """One curve per variable over training; all dimensions except `step` must be selected already.
 
     Args:
         ds: The result.
         labels: Variable -> what its curve is called.
-        dashed: Variables that are drawn dashed, in the colour of the one before: baselines.
-        fields: Of the spec.
+        dashed: Variables (baselines) that are drawn dashed, in the colour of the one before.
+        fields: Further fields of the spec.
     """
     x = ds["step"].values.astype(float)
     series, colour = [], -1
@@ -172,7 +172,8 @@ def place(layer: Any, position: str) -> str:
 
 
 def difference(end: xr.Dataset, start: xr.Dataset, variable: str) -> Measured:
-    """end - start with the 95% interval of the paired per-example differences where kept."""
+    """end - start, with the 95% interval of the paired per-example differences if those are
+    stored."""
     value = end[variable].values.astype(float) - start[variable].values.astype(float)
     if variable != "strength" or "flip_example" not in end:
         return Measured(value, None, None)
@@ -182,8 +183,8 @@ def difference(end: xr.Dataset, start: xr.Dataset, variable: str) -> Measured:
 def flip_shares(ds: xr.Dataset) -> np.ndarray:
     """Share of each example's corruptions that flip its answer, [example, layer, position].
 
-    Causal tracing counts flips, -1 where no corruption could be drawn (NaN here), beside how many
-    were drawn; comparison tracing stores the shares.
+    Causal tracing stores the number of flips (-1, here NaN, if no corruption could be drawn) and
+    the number of corruptions; comparison tracing stores the shares.
     """
     flips = ds["flip_example"].transpose("example", "layer", "position").values.astype(float)
     flips = np.where(flips < 0, np.nan, flips)

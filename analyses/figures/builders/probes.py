@@ -1,4 +1,5 @@
-"""Figures of probes: where the bridge is linear, how alike its states are, and a map of them."""
+"""Figures of probes: where the bridge is linearly decodable, how similar its states are, and
+maps."""
 
 from __future__ import annotations
 

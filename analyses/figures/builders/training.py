@@ -1,4 +1,4 @@
-"""Accuracy and loss over training, always beside the shortcuts that the graph offers."""
+"""Accuracy and loss over training, always beside the graph's shortcuts."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def accuracy(
     """Accuracy per split over training; dashed: the best shortcut's accuracy on that split.
 
     Args:
-        ds: Of `training_dataset`.
-        step: Where the cursor stands; None: no cursor.
+        ds: Result of `training_dataset`.
+        step: Step of the cursor; None: no cursor.
         splits: Which splits; None: trained questions, ID test and OOD test.
         x_log: Logarithmic steps, for long runs; step 0 is then left out.
     """
@@ -181,7 +181,7 @@ def _curves(ds: xr.Dataset, variable: str, splits: tuple[str, ...]) -> tuple[Ser
 
 
 def _shortcuts(ds: xr.Dataset, splits: tuple[str, ...]) -> tuple[Reference, ...]:
-    """The best shortcut on each shown split that is not trained on."""
+    """The best shortcut on each shown split that is not trained."""
     if "baseline" not in ds:
         return ()
     references = []

@@ -1,4 +1,4 @@
-"""Ranks of the weights and the angle between gradient and weights, over training."""
+"""Figures of the weights' ranks and of the angle between gradient and weights, over training."""
 
 from __future__ import annotations
 

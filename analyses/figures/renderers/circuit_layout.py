@@ -1,7 +1,7 @@
-"""Where the parts of a circuit diagram lie, for every renderer alike.
+"""The layout of a circuit diagram, shared by all renderers.
 
 Coordinates: x is the position (0 at the left), y the layer (0 at the bottom, the embeddings);
-input tokens stand at y = -0.95, the output at y = depth + 1 above the last position. Strengths
+input tokens are at y = -0.95, the output at y = depth + 1 above the last position. Strengths
 are shares, so widths are comparable between steps, runs and figures.
 """
 
@@ -28,7 +28,7 @@ EDGE_COLOURS = {
     "dark": {"carried": "#6C7683", "output": "#6C7683", "read": "#E6E6E6", "path": "#E6E6E6"},
 }
 AGAINST = VERMILION
-"""Category whose colour an edge with negative sign has."""
+"""Category that colours edges with a negative sign."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,17 @@ class Stroke:
     edge: DrawnEdge
     points: Float[np.ndarray, "points 2"]
     arrow: bool
-    """Whether an arrow head says where it goes."""
+    """Whether the edge ends in an arrow head."""
 
 
 def line_width(strength: float, unit: float = 7.0) -> float:
-    """Width of an edge in points: `unit` at strength 1, a hair line where it is about 0."""
+    """Width of an edge in points: `unit` at strength 1, a hairline near 0."""
     return 0.35 + unit * float(np.clip(strength, 0, 1))
 
 
 def node_fill(spec: CircuitDiagram, node: DrawnNode, theme: Theme) -> str:
-    """Colour of what is read best at a state, the deeper the higher its MRR; else the paper's."""
+    """Colour of the target read best at a state, deeper for a higher MRR; the paper's if none
+    is."""
     if node.reading is None:
         return theme.paper
     colour = category(target_of(node.reading).colour)
@@ -75,7 +76,7 @@ def _stroke(spec: CircuitDiagram, edge: DrawnEdge) -> Stroke:
     if edge.kind == "output":
         end = np.array([len(spec.positions) - 1, spec.depth + 0.72])
         return Stroke(edge, _curve(start, end), arrow=False)
-    if edge.target is None:  # read by a later position that the measurement does not tell apart
+    if edge.target is None:  # read by a later position, which the measurement does not identify
         end = np.array([position + 0.52, layer + 0.5])
     else:
         boxed = any(
@@ -87,7 +88,7 @@ def _stroke(spec: CircuitDiagram, edge: DrawnEdge) -> Stroke:
 
 
 def _upwards(start: Float[np.ndarray, " 2"], top: float) -> np.ndarray:
-    """Within a column: straight to the next row, in a bow to the right past the rows between."""
+    """Within a column: straight to the next row, or curved to the right around rows between."""
     t = np.linspace(0, 1, 24)
     bow = 0.0 if top - start[1] <= 1 else 0.34 + 0.04 * (top - start[1])
     across = bow * np.sin(np.pi * t) ** 0.5

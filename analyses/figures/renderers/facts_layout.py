@@ -1,7 +1,7 @@
-"""How tables and the facts around an entity fill a width, for every renderer alike.
+"""How tables and the facts around an entity fill a width, shared by all renderers.
 
-Text is broken into lines, never cut: a column gives up width only down to its widest word, and
-breaks words only where even that is too much.
+Text is broken into lines, never cut: a column shrinks only down to its widest word, and words are
+broken only if even that is too wide.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from analyses.figures.renderers.wrapping import widest_piece, wrap
 from analyses.figures.specs.facts import Neighbourhood, Table
 
 NARROWEST = 0.3
-"""Inches that a column keeps even if its words are broken."""
+"""The narrowest a column gets, in inches, even if its words are broken."""
 STEP = 0.02
-"""Inches by which columns are made narrower in turns."""
+"""Inches by which columns are narrowed in turn."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TableLayout:
 
     @property
     def lines(self) -> tuple[int, ...]:
-        """Lines of each row's highest cell."""
+        """Number of lines of each row's tallest cell."""
         return tuple(max(text.count("\n") for text in row) + 1 for row in self.rows)
 
 
@@ -56,7 +56,7 @@ def _widest(column: Sequence[str], size: float, measure: Callable[..., float]) -
 
 
 def _narrow(widths: list[float], least: Sequence[float], room: float) -> None:
-    """Take from the widest columns in turns what the table is too wide, down to their least."""
+    """Narrow the widest columns in turn until the table fits or all are at their least width."""
     while (excess := sum(widths) - room) > 1e-6:
         givers = [i for i, w in enumerate(widths) if w > least[i] + 1e-6]
         if not givers:
@@ -69,11 +69,11 @@ def _narrow(widths: list[float], least: Sequence[float], room: float) -> None:
 def fact_texts(
     spec: Neighbourhood, side: Literal["in", "out"], inches: float, size: float
 ) -> list[str]:
-    """What stands beside the points of a side, broken to `inches`."""
+    """The texts beside the points of a side, broken to `inches`."""
     return [wrap(fact.text(), inches, size) for fact in spec.side(side)]
 
 
 def fact_lines(spec: Neighbourhood, inches: float, size: float) -> int:
-    """Lines of the longest fact: all are that far apart."""
+    """Number of lines of the longest fact, which sets the distance of all."""
     texts = fact_texts(spec, "in", inches, size) + fact_texts(spec, "out", inches, size)
     return max((text.count("\n") for text in texts), default=0) + 1

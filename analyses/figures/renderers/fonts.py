@@ -1,9 +1,9 @@
-"""Fonts for names in any script: DejaVu Sans, then whatever installed font has the character.
+"""Fonts for names in any script: DejaVu Sans, then any installed font that has the character.
 
 Real entity names are Unicode. DejaVu Sans comes with matplotlib, so that a figure has the same
-bytes on every machine; only characters that it lacks (Chinese, Japanese, Korean, ...) send us to
-the fonts of the machine. A catch-all font, which draws one placeholder for whole scripts, counts
-for nothing. Where no font has a character, its box stays.
+bytes on every machine; only characters that it lacks (Chinese, Japanese, Korean, ...) are drawn
+with the machine's fonts. A catch-all font, which draws one placeholder for whole scripts, is
+ignored. A character that no font has is drawn as a box.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _REGULAR = ("400", "normal", "regular", "book")
 
 
 def families_for(texts: Iterable[str]) -> list[str]:
-    """Font families that together cover `texts`: the base family, then as few more as possible."""
+    """Font families that together cover `texts`: the base family, then as few others as
+    possible."""
     wanted = {ord(c) for text in texts for c in text if c.isprintable()}
     missing = frozenset(c for c in wanted if not has(_base_path(), c))
     return [BASE, *(entry.name for entry in _fonts_for(missing))]
@@ -41,7 +42,7 @@ def has(path: str, code_point: int) -> bool:
 
 @cache
 def is_catch_all(path: str) -> bool:
-    """Whether a font draws the same few placeholders for all that it claims to have."""
+    """Whether a font draws the same few placeholders for all characters that it claims to have."""
     font = _font(path)
     glyph_of = {} if font is None else font.get_charmap()
     return len(set(glyph_of.values())) < LEAST_SHARE_OF_GLYPHS * len(glyph_of)
@@ -49,7 +50,7 @@ def is_catch_all(path: str) -> bool:
 
 @cache
 def _fonts_for(missing: frozenset[int]) -> tuple[FontEntry, ...]:
-    """Fonts that have the missing characters; each the one that has most of what is left."""
+    """Fonts for the missing characters; each is the one that covers most of those left."""
     chosen: list[FontEntry] = []
     while missing:
         found = {e.fname: {c for c in missing if has(e.fname, c)} for e in _installed()}
@@ -63,17 +64,17 @@ def _fonts_for(missing: frozenset[int]) -> tuple[FontEntry, ...]:
 
 @cache
 def _installed() -> list[FontEntry]:
-    """Upright fonts of normal weight by name, those that came after matplotlib's list was made too.
+    """Upright fonts of normal weight by name, including those newer than matplotlib's list.
 
-    One that is not regular in a family is left out: findfont would give another file for it.
+    A font that is not its family's regular one is left out: findfont would return another file.
     """
     manager = font_manager.fontManager
     known = {entry.fname for entry in manager.ttflist}
     for path in sorted(set(font_manager.findSystemFonts()) - known):
-        with suppress(RuntimeError, OSError):  # what cannot be read cannot be drawn with
+        with suppress(RuntimeError, OSError):  # an unreadable font cannot be used
             manager.addfont(path)
     regular = [e for e in manager.ttflist if e.style == "normal" and str(e.weight) in _REGULAR]
-    # The first face of a collection is the one that is measured.
+    # Only the first face of a collection is measured.
     return sorted(regular, key=lambda e: (getattr(e, "index", 0), e.name, e.fname))
 
 

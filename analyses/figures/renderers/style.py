@@ -4,7 +4,7 @@ Categories use the palette of Okabe and Ito (2008). The two colour maps are buil
 steps of lightness in Oklab (Ottosson 2020), so that equal differences of a value look equal: the
 sequential one runs from the paper's white to a deep blue, so that nothing is drawn where nothing
 was measured; the diverging one from blue over white to vermilion. On dark pages lightness is
-turned round: what is near zero fades into the page there too.
+reversed, so that values near zero fade into the page there too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from circuits.errors import HopscopeError
 ThemeName = Literal["light", "dark"]
 
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
-"""Okabe-Ito without black (the ink) and yellow (unreadable as a line on white); brown last."""
+"""Okabe-Ito without black (the ink) and yellow (unreadable as a line on white), plus brown."""
 
 WIDTHS = {"column": 3.25, "page": 6.75}
 """Widths of a paper's column and of its page, inches."""
@@ -38,7 +38,7 @@ class Theme:
     faint: str
     """Secondary text, ticks."""
     grid: str
-    """Grid lines and outlines that must not draw the eye."""
+    """Unobtrusive grid lines and outlines."""
 
 
 THEMES: dict[str, Theme] = {
@@ -55,7 +55,7 @@ def theme_of(name: str) -> Theme:
 
 
 def width_in_inches(width: str | float) -> float:
-    """Inches of "column", "page" or of a number, as given or in text ("4.5")."""
+    """Inches of "column", "page" or of a number, which may be a string ("4.5")."""
     if isinstance(width, str) and width in WIDTHS:
         return WIDTHS[width]
     try:
@@ -70,7 +70,7 @@ def width_in_inches(width: str | float) -> float:
 
 
 def category(index: int, theme: ThemeName = "light") -> str:
-    """Colour of category `index`, starting again when the palette is used up; paler on dark."""
+    """Colour of category `index`, repeating after the palette's end; paler on dark."""
     colour = CATEGORIES[index % len(CATEGORIES)]
     return colour if theme == "light" else mix(colour, "#FFFFFF", 0.75)
 
@@ -123,7 +123,7 @@ def diverging(theme: ThemeName = "light", n: int = 33) -> tuple[str, ...]:
 def shade(position: float, theme: ThemeName = "light") -> str:
     """Colour of an ordered series at `position` in 0..1, readable as a line on the page."""
     t = float(np.clip(position, 0, 1))
-    # Hue moves along with lightness, so that neighbouring curves stay apart.
+    # Hue varies with lightness, so that neighbouring curves remain distinguishable.
     lightness = 0.80 - 0.48 * t if theme == "light" else 0.90 - 0.36 * t
     return _oklch_to_hex(lightness, 0.135, 95 + 195 * t)
 

@@ -36,12 +36,12 @@ def wrap(text: str, inches: float, size: float, *, bold: bool = False) -> str:
 
 
 def widest_piece(text: str, size: float, *, bold: bool = False) -> float:
-    """Inches of the widest part of `text` that is not broken without need."""
+    """Inches of the widest part of `text` that is broken only if it must be."""
     return max((text_width(p.strip(), size, bold=bold) for p in _pieces(text)), default=0.0)
 
 
 def _broken(piece: str, lines: list[str], fits: object) -> None:
-    """A word that is wider than a line, continued on as many as it takes."""
+    """A word that is wider than a line, split over as many lines as needed."""
     for cluster in _clusters(piece):
         if lines[-1] and not fits(lines[-1] + cluster):  # type: ignore[operator]
             lines.append("")

@@ -1,4 +1,4 @@
-"""Figures as data: small frozen records of what is drawn, without a drawing library.
+"""Figures as data: small frozen records of what is drawn, independent of any drawing library.
 
-Numbers go in as measured; how they look is up to `renderers`.
+Specs hold numbers as measured; `renderers` decide how they look.
 """

@@ -1,4 +1,4 @@
-"""What every figure specification has."""
+"""The base of all figure specifications."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _picture: Callable[[Spec], bytes] | None = None
 def show_in_notebooks(picture: Callable[[Spec], bytes]) -> None:
     """Let notebooks show figures as the PNG that `picture` gives.
 
-    A spec does not know its renderers; the package tells it when it is imported.
+    Specs do not import renderers; the package registers one on import.
     """
     global _picture
     _picture = picture
@@ -25,13 +25,13 @@ def show_in_notebooks(picture: Callable[[Spec], bytes]) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spec:
-    """What every figure has."""
+    """The fields and methods of every figure."""
 
     name: str
     """Name within its analysis, also the stem of exported files."""
     title: str
     subtitle: str = ""
-    """Questions, step, n: what must stand beside the numbers."""
+    """Questions, step and n, which must accompany the numbers."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Analysis, options, run, seed, step, versions."""
 
@@ -44,7 +44,7 @@ class Spec:
         return _plain(self)
 
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows of a figure: the picture that is exported, page wide."""
+        """A notebook's view of the figure: the exported picture at page width."""
         return None if _picture is None else _picture(self)
 
 

@@ -1,7 +1,7 @@
-"""Figure specifications: what a picture says, without a word on how it is drawn.
+"""Figure specifications: what a picture says, but not how it is drawn.
 
 A spec is made from a result by a pure function (the builders in this package) and read by the
-renderers. It carries the numbers it shows, so `frame()` is the table behind the picture, and
+renderers. It holds the numbers it shows, so `frame()` is the table behind the picture, and
 `provenance` says where they come from.
 """
 
@@ -54,7 +54,7 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A dashed level to hold curves against, e.g. a shortcut's accuracy."""
+    """A dashed level to compare curves with, e.g. a shortcut's accuracy."""
 
     label: str
     value: float
@@ -125,12 +125,12 @@ class HeatMap(Spec):
     """Ends of the colour scale, the same at every step."""
     diverging: bool = False
     cursor: int | None = None
-    """Index of the column that the timeline stands on, where columns are steps."""
+    """Index of the timeline's column, if columns are steps."""
 
     def frame(self) -> pd.DataFrame:
         """Columns: row, column, value, low, high, and the place (x, y) of the cell.
 
-        x counts from the left and y from the bottom, since two columns may have the same name.
+        x counts from the left and y from the bottom, because two columns may have the same name.
         """
         n_rows, n_columns = self.values.shape
         nothing = np.full(self.values.shape, np.nan)
@@ -248,14 +248,14 @@ class Scatter(Spec):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Panels(Spec):
-    """Several figures that are read together."""
+    """Several figures that belong together."""
 
     panels: tuple[Spec, ...]
     columns: int = 1
     """Panels side by side on a page; a column shows as many as fit."""
 
     def frame(self) -> pd.DataFrame:
-        """The panels' tables below each other, told apart by the column "panel"."""
+        """The panels' tables, one after the other, identified by the column "panel"."""
         return pd.concat(
             [
                 panel.frame()

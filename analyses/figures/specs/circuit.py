@@ -15,16 +15,16 @@ from analyses.figures.specs.base import Spec
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnNode:
-    """A state S[layer, position]: what can be read there and what hangs on it."""
+    """A state S[layer, position]: what can be read there and what depends on it."""
 
     layer: int
     position: int
     readings: Mapping[str, float] = field(default_factory=dict)
     """MRR of each lens target."""
     reading: str | None = None
-    """The target that is read best, None where no target is above `CircuitDiagram.readable`."""
+    """The target that is read best; None if no target is above `CircuitDiagram.readable`."""
     label: str = ""
-    """What stands in the box where nothing is read: a component's name."""
+    """Text of the box if nothing is read there: a component's name."""
     strength: float = math.nan
     low: float = math.nan
     high: float = math.nan
@@ -40,14 +40,14 @@ class DrawnEdge:
     source: tuple[int, int] | None
     """(layer, position); None: the input token."""
     target: tuple[int, int] | None
-    """(layer, position); None: the output, or a later position that was not told apart."""
+    """(layer, position); None: the output, or a later position that was not identified."""
     strength: float
     low: float = math.nan
     high: float = math.nan
     sign: Literal[1, -1] = 1
-    """-1: what runs along it speaks against the answer."""
+    """-1: the edge counts against the answer."""
     shown: bool = True
-    """False: measured, and too weak to draw."""
+    """False: measured, but too weak to draw."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,14 +60,14 @@ class CircuitDiagram(Spec):
     nodes: tuple[DrawnNode, ...]
     edges: tuple[DrawnEdge, ...]
     targets: tuple[str, ...]
-    """Lens targets that the nodes name."""
+    """Lens targets of the nodes."""
     tokens: tuple[str, ...] = ()
-    """Names under the columns, for one question; else the positions stand there."""
+    """Names under the columns, for one question; otherwise the positions are shown."""
     rows: tuple[str, ...] = ()
     """Names of the rows from the bottom; none: the layers of states, 0 to depth."""
     output: str = "answer"
     readable: float = 0.1
-    """MRR from which on a target counts as readable."""
+    """MRR from which a target counts as readable."""
     strength_label: str = "share of answers changed"
     legend: tuple[tuple[str, str], ...] = ()
     """(edge kind, its meaning in words)."""
@@ -105,7 +105,7 @@ class CircuitDiagram(Spec):
 
     @property
     def row_label(self) -> str:
-        """What the rows are."""
+        """Label of the vertical axis."""
         return "" if self.rows else "layer (blocks before the state)"
 
     @property

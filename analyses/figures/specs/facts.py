@@ -1,4 +1,4 @@
-"""The specifications of what a graph holds: a table, and the facts around one entity."""
+"""The specifications of a graph's contents: a table, and the facts around one entity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table(Spec):
-    """Rows below each other; a picture shows the first `shown` of them, the data all."""
+    """A table; a picture shows the first `shown` rows, the data holds all."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -25,11 +25,11 @@ class Table(Spec):
     shown: int = 40
 
     def frame(self) -> pd.DataFrame:
-        """The table itself, numbers as they are."""
+        """The table itself, with unformatted numbers."""
         return pd.DataFrame(list(self.rows), columns=list(self.columns))
 
     def texts(self) -> list[list[str]]:
-        """The shown rows as they are read; "–" where there is nothing."""
+        """The shown rows as formatted text; "–" for missing values."""
         return [
             [
                 "–" if cell is None else format(cell, kind)
@@ -40,7 +40,7 @@ class Table(Spec):
 
     @property
     def rest(self) -> str:
-        """What is said of the rows that the picture leaves out."""
+        """The note on the rows that the picture leaves out."""
         hidden = len(self.rows) - self.shown
         return f"and {hidden:,} more rows, in the CSV file" if hidden > 0 else ""
 
@@ -53,19 +53,19 @@ class Neighbour:
     """The entity at the other end."""
     relation: str
     side: Literal["in", "out"]
-    """in: the fact leads to the entity in the middle; out: it is one of its own."""
+    """in: the fact leads to the entity in the middle; out: it starts there."""
     provenance: str
     """Word for where the fact comes from, "real" for a real one."""
 
     def text(self) -> str:
-        """What stands beside the point, in the order in which the fact is read."""
+        """The text beside the point, in the order in which the fact is read."""
         words = (self.relation, self.name) if self.side == "out" else (self.name, self.relation)
         return " · ".join(words)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Neighbourhood(Spec):
-    """An entity in the middle, facts that lead to it on the left, its own on the right."""
+    """An entity in the middle, with facts that lead to it on the left and its own on the right."""
 
     entity: str
     facts: tuple[Neighbour, ...]
@@ -87,7 +87,7 @@ class Neighbourhood(Spec):
         return max(1, len(self.side("in")), len(self.side("out")))
 
     def heading(self, side: Literal["in", "out"]) -> str:
-        """What stands above a side, with how many facts it leaves out."""
+        """The heading of a side, with the number of facts it leaves out."""
         n = sum(fact.side == side for fact in self.facts)
         hidden = n - len(self.side(side))
         words = f"{n} lead here" if side == "in" else f"{n} of its own"

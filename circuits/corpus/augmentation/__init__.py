@@ -8,7 +8,7 @@
    leaves all counts as they were.
 
 *Grokking in the Wild* (arXiv 2504.20752, section 4) adds facts by a language model, some of them
-wrong; here the share of wrong ones is a setting, and every fact carries where it comes from.
+wrong; here the share of wrong ones is a setting, and every fact records where it comes from.
 """
 
 from circuits.corpus.augmentation.augment import augment

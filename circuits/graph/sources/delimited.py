@@ -111,7 +111,7 @@ def _layout(
     elif header and len(cells) != 3:
         raise HopscopeError(
             f"{reading.file}: the header in line {number} names {len(cells)} columns "
-            f"({', '.join(cells)}), of which none are known as {EXPECTED}; say which is which, "
+            f"({', '.join(cells)}), none of which is known as {EXPECTED}; say which is which, "
             'e.g. source.options.columns = ["subject", "relation", "object", "-"].'
         )
     else:

@@ -121,7 +121,7 @@ def _sentences(atlas: Atlas, options: GeonamesOptions) -> list[str]:
         "and its age: Pakistan's largest city is Lahore, Kenya's second Kakamega (the population "
         "is its county's), Bulgaria pays in Lev; boroughs that it lists as populated places "
         "(Brooklyn, Iztapalapa) count as cities. Computed relations hold among the places of this "
-        "graph; where places tie there is no fact."
+        "graph; ties give no fact."
     ]
     if atlas.without_cities:
         said.append(

@@ -1,1 +1,1 @@
-"""The model by hand for a CPU: forward and backward in few operations, equal prefixes once."""
+"""The model written out for CPUs: few operations, each distinct prefix computed once."""

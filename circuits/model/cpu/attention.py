@@ -1,8 +1,9 @@
 """Causal attention over a prefix tree, forward and backward by hand, for sequences of a few tokens.
 
-With 3 to 5 positions a batched matrix product or `scaled_dot_product_attention` spends its time on
-calls (measured: 5 to 10 times slower). Here keys and values are gathered to one row per (seen
-position, query), and everything is elementwise over those rows. `c/attention.c` needs no such rows.
+With 3 to 5 positions a batched matrix product or `scaled_dot_product_attention` is dominated by
+call overhead (measured: 5 to 10 times slower). Here keys and values are gathered to one row per
+(seen position, query), and everything is elementwise over those rows. `c/attention.c` needs no such
+rows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from circuits.model.cpu.prefix_sharing import Lookups, QueryNodes
 
 
 class Heads(NamedTuple):
-    """How a row of width n_heads * d_head falls into heads."""
+    """How a row of width n_heads * d_head splits into heads."""
 
     n_heads: int
     d_head: int
@@ -53,7 +54,7 @@ def attend(
 ) -> tuple[Float[Tensor, "queries width"], list[Attended]]:
     """Attention output z (before W_O) of every query.
 
-    q is scaled already and leaves out the queries at position 0.
+    q is already scaled and omits the queries at position 0.
     """
     width = q.shape[1]
     z = kv.new_empty(queries.first + len(q), width)
@@ -90,7 +91,7 @@ def attend_backward(
             dv.index_add_(0, _first_rows(queries), dz[: queries.first].float())
     for at, kept in zip(queries.lookups, saved, strict=True):
         dseen = _seen_gradient(dz[at.start : at.stop], kept, heads, dq, at, queries.first)
-        if isinstance(queries.rows, slice):  # a node's own keys and values are its alone
+        if isinstance(queries.rows, slice):  # no other query shares a node's own keys and values
             dkv[at.start : at.stop] += dseen[-1]
             dseen = dseen[:-1]
         # one seen position after the other: the fp32 copy then stays in the cache

@@ -1,11 +1,11 @@
 """Forward and backward of one block by hand, for training small models on a CPU.
 
-Per-operation costs rule at 3 tokens and width 64-128, so this spells the block out with as few
-operations as there can be: one matrix product for keys and values together, only the wanted
-states, each distinct prefix once (`circuits.model.cpu.prefix_sharing`), no graph recording,
-gradients written into standing buffers. Matrix products run in the buffers' dtype; the residual
-stream, the norms and the sums over rows that share a prefix stay in fp32. What lies between the
-products is `TorchOps`' or, where there is a C compiler, `CompiledOps`'.
+At 3 tokens and width 64-128 the cost per operation dominates, so the block is written with as few
+operations as possible: one matrix product for keys and values together, only the required states,
+each distinct prefix once (`circuits.model.cpu.prefix_sharing`), no graph recording, gradients
+written into reused buffers. Matrix products run in the buffers' dtype; the residual stream, the
+norms and the sums over rows that share a prefix stay in fp32. `TorchOps` or, if there is a C
+compiler, `CompiledOps` does everything between the products.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def block_forward(
 ) -> tuple[Float[Tensor, "queries d_model"], Float[Tensor, "queries d_model"], BlockTape]:
     """One block, at the queries only: residual stream before its MLP, and what the MLP adds.
 
-    `delta` is what the block before has left to add to resid.
+    `delta` is the previous block's output that is still to be added to resid.
     """
     heads = ops.heads
     resid, x1, norm1 = ops.add_norm(resid, slice(None), delta, norms.ln1)
@@ -115,6 +115,6 @@ def block_backward(
 
 
 def _add_at(total: Tensor, rows: Tensor | slice, part: Tensor) -> Tensor:
-    """Add part to a list of rows of total, which may name one several times."""
+    """Add part to a list of rows of total; the list may repeat rows."""
     assert isinstance(rows, Tensor)
     return total.index_add_(0, rows, part)

@@ -1,4 +1,4 @@
-"""`TorchOps` with the compiled kernels where there is one: for LayerNorm, ReLU and attention."""
+"""`TorchOps` with compiled kernels where they exist: for LayerNorm, ReLU and attention."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from circuits.model.cpu.weights import Workspace
 
 
 def ops_for(cfg: ModelConfig, dtype: torch.dtype) -> TorchOps:
-    """The fastest operations there are for a configuration on this machine."""
+    """The fastest available operations for a configuration on this machine."""
     fits = cfg.n_ctx <= MOST_SEEN and cfg.n_heads * cfg.d_head <= MOST_WIDE
     library = kernels(dtype) if fits else None
     return TorchOps(cfg, dtype) if library is None else CompiledOps(cfg, dtype, library)
@@ -33,18 +33,19 @@ class Kept(NamedTuple):
 
 
 class CompiledOps(TorchOps):
-    """`TorchOps`, which documents the operations and does those that have no kernel."""
+    """`TorchOps` with kernels; see there for what each operation does. It does the others
+    itself."""
 
     def __init__(self, cfg: ModelConfig, dtype: torch.dtype, library: ctypes.CDLL) -> None:
         super().__init__(cfg, dtype)
         self._kernels, self._layer_norm = library, cfg.normalization_type == "LN"
 
     def workspace(self) -> Workspace:
-        """One that is filled in one call."""
+        """A workspace that is filled in one call."""
         return CompiledWorkspace(self.cfg, self.dtype, self._kernels)
 
     def distinct(self, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Numbers go by first appearance."""
+        """Numbers follow the order of first appearance."""
         n = len(keys)
         n_slots = 1 << (2 * n).bit_length()
         slots, (number, first) = keys.new_empty(n_slots), keys.new_empty(2, n)
@@ -79,7 +80,7 @@ class CompiledOps(TorchOps):
         rows: Rows = slice(None),
         add: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """LayerNorm's gradients, with everything that is added before and after, in one pass."""
+        """LayerNorm's gradients, including the additions before and after, in one pass."""
         if not self._layer_norm:
             return super().norm_backward(dout, saved, weights, also=also, rows=rows, add=add)
         x, mean, rstd = saved
@@ -88,7 +89,7 @@ class CompiledOps(TorchOps):
         skip = 0
         if isinstance(rows, slice):
             skip = rows.start or 0
-        elif also is not None:  # some may fall on the same row: added up first
+        elif also is not None:  # several may belong to one row: added up first
             assert more is None
             more, also = _floats(n, width).zero_().index_add_(0, rows, also.float()), None
         threads = _threads()
@@ -120,7 +121,7 @@ class CompiledOps(TorchOps):
         return dpost
 
     def attend(self, q: Tensor, kv: Tensor, queries: QueryNodes) -> tuple[Tensor, Kept]:
-        """No key or value is copied out of kv; scores and pattern are fp32."""
+        """Keys and values are read in place; scores and pattern are fp32."""
         heads, first, width = self.heads, queries.first, q.shape[1]
         z = kv.new_empty(first + len(q), width)
         if first:  # the only position they see is their own
@@ -138,7 +139,7 @@ class CompiledOps(TorchOps):
     def attend_backward(
         self, dz: Tensor, n_nodes: int, queries: QueryNodes, saved: Kept
     ) -> tuple[Tensor, Tensor]:
-        """Gradients of keys and values are added where they belong at once, in fp32."""
+        """Gradients of keys and values are added directly to their rows, in fp32."""
         heads, first, width = self.heads, queries.first, dz.shape[1]
         dq = dz.new_empty(len(dz) - first, width)
         dkv = _floats(n_nodes, 2 * width).zero_()
@@ -160,12 +161,12 @@ def _threads() -> int:
 
 
 def _floats(*size: int) -> Tensor:
-    """Room for what a kernel writes in fp32, whatever PyTorch's default is."""
+    """An empty fp32 tensor for a kernel's output, independent of PyTorch's default dtype."""
     return torch.empty(size, dtype=torch.float32)
 
 
 def _at(x: Tensor | None) -> int | None:
-    """Where an array begins."""
+    """Address of an array."""
     if x is None:
         return None
     assert x.is_contiguous()

@@ -15,7 +15,7 @@ from circuits.model.cpu.weights import Workspace
 
 
 class CompiledWorkspace(Workspace):
-    """`Workspace`, which says what is done."""
+    """`Workspace` with compiled copies; see there for what each method does."""
 
     def __init__(self, cfg: ModelConfig, dtype: torch.dtype, library: ctypes.CDLL) -> None:
         super().__init__(cfg, dtype)
@@ -29,7 +29,7 @@ class CompiledWorkspace(Workspace):
         self._out_of = _layout(shapes, packed, plain)
 
     def fill(self, parameters: dict[str, Tensor]) -> None:
-        """From the parameters, wherever they lie now, into their places."""
+        """Copy the parameters from their current addresses into the workspace."""
         sources = [parameters[name] for name in self._names]
         self._shapes = [source.shape for source in sources]
         self._move(self._kernels.cast_pieces, sources, self._weight_pieces, self._into)

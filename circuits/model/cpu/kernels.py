@@ -1,12 +1,13 @@
-"""Compiles the files in `c/` on this machine and loads it, once per processor, compiler and dtype.
+"""Compile the files in `c/` on this machine and load the library, once per processor, compiler and
+dtype.
 
-Between a block's matrix products lie dozens of small elementwise operations. As PyTorch calls they
-were half of a training step. No library has them fused for a few tokens on a CPU, and Inductor,
-which could fuse them, takes two minutes to compile them; a C compiler takes a second. Without one,
-or without PyTorch's OpenMP threads, the same numbers come from PyTorch's operations.
+A block has dozens of small elementwise operations between its matrix products. As PyTorch calls
+they took half of a training step. No library fuses them for a few tokens on a CPU, and Inductor,
+which could, takes two minutes to compile them; a C compiler takes a second. Without a compiler, or
+without PyTorch's OpenMP threads, PyTorch's operations give the same numbers.
 
-The library must share PyTorch's OpenMP: with one of its own, two crews of threads would spin for
-the same cores. Hence it is linked with the very file that PyTorch has loaded.
+The library must share PyTorch's OpenMP: with its own copy, two thread pools would spin for the same
+cores. So it is linked with the file that PyTorch has loaded.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ SOURCES = Path(__file__).with_name("c")
 MAPS = Path("/proc/self/maps")
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
 WIDE = ("-mprefer-vector-width=512",)
-"""For x86 only; elsewhere vectors have one width."""
+"""For x86 only; other processors have one vector width."""
 DTYPES = {torch.bfloat16: (), torch.float32: ("-DFP32",)}
 MOST_SEEN = 64
-"""Positions a query can attend to; `c/attention.c` has room for that many scores."""
+"""The most positions a query can attend to; `c/attention.c` has room for that many scores."""
 MOST_WIDE = 4096
 """Width of all heads together; `c/attention.c` has room for it on a thread's stack."""
 SWITCH = "HOPSCOPE_KERNELS"
-"""Environment variable; "off" leaves everything to PyTorch."""
+"""Environment variable; "off" disables the compiled kernels."""
 
 _SIZES, _POINTER = (c_int, c_int64, c_int64), c_void_p
 _SIGNATURES = {
@@ -57,9 +58,9 @@ _SIGNATURES = {
 
 @cache
 def kernels(dtype: torch.dtype) -> ctypes.CDLL | None:
-    """The compiled functions for products in a dtype; None where they are off or cannot be had.
+    """The compiled functions for products in a dtype; None if they are off or unavailable.
 
-    Warns if there is a compiler but it does not come to an end with it.
+    Warns if there is a compiler but compiling fails.
     """
     if os.environ.get(SWITCH) == "off" or sys.platform != "linux" or dtype not in DTYPES:
         return None
@@ -80,7 +81,7 @@ def kernels(dtype: torch.dtype) -> ctypes.CDLL | None:
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
-    """The library, told what its functions take and return."""
+    """The library, with the types of its functions declared."""
     for name, argtypes in _SIGNATURES.items():
         if not hasattr(library, name):
             raise OSError(
@@ -93,7 +94,7 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def _loaded_openmp() -> Path | None:
-    """The GNU OpenMP library that PyTorch uses: its own, or the system's if it brings none."""
+    """The GNU OpenMP library that PyTorch uses: its own copy, or the system's if it has none."""
     lines = os.fsdecode(MAPS.read_bytes()).splitlines()
     paths = sorted({Path(path) for line in lines for path in line.split(maxsplit=5)[5:]})
     found = [path for path in paths if path.name.startswith(("libgomp", "libiomp", "libomp"))]
@@ -121,12 +122,12 @@ def _compiled(compiler: list[str], openmp: Path, of_dtype: tuple[str, ...]) -> P
         linked = ("-shared", *parts, str(openmp), "-lm", "-o", whole.name)
         _run(*compiler, *linked, folder=scratch)
         target = folder / _named(key, whole)
-        whole.replace(target)  # whole at once: other processes may be looking for it
+        whole.replace(target)  # renamed when complete: other processes may be looking for it
     return target
 
 
 def _named(key: str, library: Path) -> str:
-    """Its name in the cache, which holds its hash: to load part of a library is to crash."""
+    """Its name in the cache, which contains its hash: loading a truncated library would crash."""
     return f"kernels-{key}-{hashlib.sha256(library.read_bytes()).hexdigest()[:16]}.so"
 
 
@@ -140,7 +141,7 @@ def _run(*command: str, folder: str | None = None) -> bytes:
 
 
 def _folder() -> Path:
-    """The user's own cache folder; what another user could have put there is never loaded."""
+    """The user's own cache folder; a library that another user could have written is not loaded."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "hopscope"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

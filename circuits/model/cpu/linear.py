@@ -30,7 +30,7 @@ def linear_activated(
     bias: Float[Tensor, " d_out"],
     act_fn: str,
 ) -> tuple[Float[Tensor, "n d_out"], Float[Tensor, "n d_out"]]:
-    """What the activation's backward pass needs, and the activation of x @ weight + bias."""
+    """The activation of x @ weight + bias, preceded by what its backward pass needs."""
     if act_fn == "relu":
         if _fused(x):
             post = torch.ops.mkldnn._linear_pointwise(x, weight.T, bias, "relu", [], "")
@@ -44,7 +44,7 @@ def linear_activated(
 
 
 def _fused(x: Tensor) -> bool:
-    """Whether oneDNN has a kernel for it; in fp32 PyTorch's own products are as good."""
+    """Whether to use oneDNN's kernel; in fp32 PyTorch's own products are as fast."""
     return x.dtype == torch.bfloat16 and _has_kernels()
 
 

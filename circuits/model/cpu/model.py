@@ -1,7 +1,7 @@
 """The whole model as one differentiable operation on a CPU, from tokens to logits.
 
-Same parameters and numbers as the hooked path; see `circuits.model.cpu.block` for why it is by
-hand. Gradients can be taken once (no gradient of a gradient).
+It has the parameters and numbers of the hooked path; `circuits.model.cpu.block` says why it is
+hand-written. Gradients can be taken once (no gradient of a gradient).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def cpu_logits(
     """Logits at one position per row, matrix products in dtype. Dropout is not applied."""
     names, parameters = zip(*model.named_parameters(), strict=True)
     if away := [parameter.device for parameter in parameters if not parameter.is_cpu]:
-        # not left to the kernels, which take any address for one of the host's
+        # checked here, because the kernels would read a device address as one of the host
         raise HopscopeError(
             f"the tokens are on the CPU but the model is on {away[0]}; "
             "give tokens.to(model.device)."
@@ -41,7 +41,7 @@ def cpu_logits(
     ops = ops_for(model.cfg, dtype)
     tree = prefix_tree(tokens, predict_at, model.depth, ops.distinct)
     job = _Job(model.cfg, tree, _workspace(model, ops), names, model.b_U, ops)
-    # the kernels read plain rows of fp32, whatever a model was cast to or its checkpoint held
+    # the kernels read plain rows of fp32; the model may have been cast or loaded in another dtype
     plain = (parameter.float().contiguous() for parameter in parameters)
     return _Logits.apply(job, torch.is_grad_enabled(), *plain)
 
@@ -57,7 +57,7 @@ def _workspace(model: PlainTransformer, ops: TorchOps) -> Workspace:
 
 
 class _Job:
-    """One batch on its way forward and, if gradients are wanted, back."""
+    """The forward pass of one batch and, if gradients are needed, its backward pass."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class _Logits(torch.autograd.Function):
 
 
 def _given_dtypes() -> torch.autocast:
-    """Without autocast, which would hand the kernels other dtypes than they read."""
+    """Without autocast, which would pass the kernels dtypes that they cannot read."""
     return torch.autocast("cpu", enabled=False)
 
 

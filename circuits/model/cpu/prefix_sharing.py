@@ -1,17 +1,17 @@
-"""Which states a batch needs at all: equal prefixes have equal states, so each is computed once.
+"""The states that a batch needs: equal prefixes have equal states, so each is computed once.
 
 Attention is causal, hence the state at position p depends on tokens 0..p alone. A batch of two-hop
 queries repeats its subjects and its (subject, relation) pairs many times over: of 512 queries over
 a graph of 126 subjects, position 0 has at most 126 different states. The batch is therefore a tree
-of prefixes, and one *node* stands for all rows that begin alike. Nothing is approximated; a node's
-gradient is the sum over its rows. Padding and whatever lies behind the predicted position has no
-node. Before the first block a state depends on its token and position alone, so that block's norm,
+of prefixes, and one *node* represents all rows with the same prefix. Nothing is approximated; a
+node's gradient is the sum over its rows. Padding and positions after the predicted one have no
+nodes. Before the first block a state depends on its token and position alone, so that block's norm,
 queries, keys and values are computed once for each distinct (position, token) and the nodes look
 them up.
 
 Node counts depend on the data, so this is for CPUs; on a GPU shapes must stay fixed. Even on a CPU
 oneDNN compiles a kernel for every new shape of a bf16 product (measured: 1.4 ms instead of 0.5 ms),
-so the nodes of each position are padded to a multiple of `GRAIN` with copies nothing depends on.
+so the nodes of each position are padded to a multiple of `GRAIN` with copies that nothing reads.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 Distinct = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From keys to which of the different ones each is, and where each of those appears first."""
+"""From keys to the index of each among the distinct ones, and where each of those first appears."""
 
 GRAIN = 32
 """Node counts per position are multiples of this."""
@@ -47,18 +47,18 @@ class QueryNodes:
     """The states one attention layer has to compute, ordered by position."""
 
     rows: Int[Tensor, " queries"] | slice
-    """The nodes they come from, for the first block the (position, token) pairs; slice(None) stands
-    for all of them."""
+    """The nodes they come from, or for the first block the (position, token) pairs; slice(None)
+    means all of them."""
     first: int
-    """How many of them are at position 0: those see themselves only and need no query vector."""
+    """How many of them are at position 0: those see only themselves and need no query vector."""
     lookups: tuple[Lookups, ...]
     """One entry per position above 0."""
     repeated: bool = False
-    """Whether they are many more than what they come from."""
+    """Whether there are many more of them than of their inputs."""
 
     @property
     def later(self) -> Int[Tensor, " later"] | slice:
-        """What those above position 0 come from."""
+        """The inputs of those above position 0."""
         return slice(self.first, None) if isinstance(self.rows, slice) else self.rows[self.first :]
 
 
@@ -73,16 +73,17 @@ class PrefixTree:
     sizes: tuple[int, ...]
     """Number of nodes at each position."""
     first: QueryNodes
-    """What the first of several blocks computes: all nodes, out of (position, token) pairs."""
+    """The states that the first of several blocks computes: all nodes, from (position, token)
+    pairs."""
     inner: QueryNodes
-    """What the blocks between the first and the last compute: all nodes."""
+    """The states that the blocks between the first and the last compute: all nodes."""
     last: QueryNodes
-    """What the last block computes: the predicted node of every row."""
+    """The states that the last block computes: the predicted node of every row."""
     predicted: Int[Tensor, " batch"]
     """For each row of the batch, its entry in the last block's queries."""
 
     def of_block(self, i: int, depth: int) -> QueryNodes:
-        """What block i of `depth` computes."""
+        """The states that block i of `depth` computes."""
         return self.last if i == depth - 1 else self.first if i == 0 else self.inner
 
 
@@ -93,7 +94,7 @@ def prefix_tree(
     distinct: Distinct,
 ) -> PrefixTree:
     """Build the tree for a batch; predict_at None means the last position of every row."""
-    tokens = tokens.long()  # of a smaller type, keys would overflow
+    tokens = tokens.long()  # keys would overflow in a smaller type
     batch, pos = tokens.shape
     at = torch.full((batch,), pos - 1) if predict_at is None else predict_at.long()
     depth = pos if predict_at is None else int(at.max()) + 1
@@ -125,7 +126,7 @@ def prefix_tree(
 
 
 class _Numbering:
-    """Numbers given, position by position, to what several rows have in common."""
+    """Numbers the prefixes that rows have in common, position by position."""
 
     def __init__(self, depth: int, batch: int, distinct: Distinct) -> None:
         self.of_row = torch.full((depth, batch), -1)
@@ -135,7 +136,7 @@ class _Numbering:
         self._distinct = distinct
 
     def add(self, rows: Int[Tensor, " n"], key: Int[Tensor, " n"]) -> Int[Tensor, " numbers"]:
-        """Number the different keys of the next position; a row of each, padded."""
+        """Number the distinct keys of the next position; returns a row of each, padded."""
         number, first = self._distinct(key)
         self.of_row[len(self.sizes), rows] = number + self.count
         chosen = _padded(rows[first])
@@ -144,7 +145,7 @@ class _Numbering:
         return chosen
 
     def repeat(self, other: _Numbering) -> None:
-        """Take over the numbers of the only position there is so far."""
+        """Adopt the numbers of the only position so far."""
         self.of_row[0] = other.of_row[0]
         self.sizes, self.count = list(other.sizes), other.count
 
@@ -161,7 +162,7 @@ def _lookups(of_row: Int[Tensor, "pos batch"], chosen: list[Tensor]) -> tuple[Lo
 
 
 def _first_queries(of_row: Int[Tensor, "pos batch"], chosen: list[Tensor]) -> QueryNodes:
-    """All nodes, out of the (position, token) pairs that `of_row` numbers."""
+    """All nodes, from the (position, token) pairs that `of_row` numbers."""
     own = torch.cat([numbers[rows] for numbers, rows in zip(of_row, chosen, strict=True)])
     return QueryNodes(own, len(chosen[0]), _lookups(of_row, chosen), repeated=True)
 

@@ -1,4 +1,5 @@
-"""Attention of many patched runs in one call, where keys and values lie in different places.
+"""Attention of many patched runs in one call, although their keys and values are in different
+tensors.
 
 In PyTorch's operations, one per key and step, attention is a tenth of a patching grid but half of
 its calls, and every call makes threads of one process wait for each other.
@@ -22,7 +23,7 @@ def strided_attention(
     keys: Sequence[Float[Tensor, "... n_heads d_head"]],
     values: Sequence[Float[Tensor, "... n_heads d_head"]],
 ) -> Float[Tensor, "*batch query n_heads d_head"] | None:
-    """See `circuits.patching.short_attention.attend`; None where there is no kernel for it."""
+    """See `circuits.patching.short_attention.attend`; None if there is no kernel for the case."""
     *batch, n_queries, n_heads, d_head = q.shape
     library = kernels(q.dtype) if q.device.type == "cpu" else None
     graph = torch.is_grad_enabled() and any(x.requires_grad for x in (q, *keys, *values))
@@ -47,7 +48,7 @@ def strided_attention(
 
 
 def _side_by_side(x: Tensor) -> bool:
-    """Whether a state's heads lie one after the other."""
+    """Whether a state's heads are contiguous."""
     return x.stride(-1) == 1 and x.stride(-2) == x.shape[-1]
 
 

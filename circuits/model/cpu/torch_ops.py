@@ -1,4 +1,4 @@
-"""What a block does between its matrix products, as PyTorch operations; any dtype and norm.
+"""The operations between a block's matrix products, in PyTorch, for any dtype and norm.
 
 `compiled_ops` does the same in fewer passes where it can. A block adds what its parts computed to
 the residual stream only when the next norm reads it, so that both are one operation.
@@ -35,7 +35,7 @@ class TorchOps:
     def distinct(
         self, keys: Int[Tensor, " n"]
     ) -> tuple[Int[Tensor, " n"], Int[Tensor, " numbers"]]:
-        """Which of the different keys each one is, and where each of those appears first."""
+        """The index of each key among the distinct ones, and where each of those first appears."""
         values, number = torch.unique(keys, return_inverse=True)
         place = torch.arange(len(keys))
         unseen = place.new_full(values.shape, len(keys))

@@ -1,4 +1,4 @@
-"""One block's weights, or their gradients, as the matrix products of the CPU path take them."""
+"""One block's weights, or their gradients, in the layout of the CPU path's matrix products."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _PARAMETERS = (
     *("attn.W_Q", "attn.W_K", "attn.W_V", "attn.b_Q", "attn.b_K", "attn.b_V", "attn.W_O"),
     *("attn.b_O", "mlp.W_in", "mlp.b_in", "mlp.W_out", "mlp.b_out"),
 )
-"""A block's parameters in the order in which they lie in its row of a `Packed`."""
+"""A block's parameters in the order of its row in a `Packed`."""
 
 
 class Packed:
     """All blocks' weights, or gradients, as one tensor with a row per block.
 
-    Parameters keep their own layout in it but for W_Q [n_heads, d_model, d_head] and W_K, W_V,
-    whose heads lie side by side: they change places in two copies for all blocks together, and
-    everything is cast in one.
+    Parameters keep their own layout, except W_Q [n_heads, d_model, d_head], W_K and W_V, whose
+    heads are put side by side: two copies rearrange them for all blocks together, and one casts
+    everything.
     """
 
     def __init__(self, cfg: ModelConfig, n_blocks: int, dtype: torch.dtype) -> None:
@@ -87,7 +87,7 @@ class Workspace:
     """Buffers kept between steps: the cast weights of every block, and their gradients.
 
     The weights are refilled at each forward pass, so a weight must not change between a forward
-    pass and its backward pass; PyTorch asks for the same.
+    pass and its backward pass; PyTorch has the same rule.
     """
 
     def __init__(self, cfg: ModelConfig, dtype: torch.dtype) -> None:

@@ -127,7 +127,7 @@ def test_tracing_to_a_middle_state_is_not_called_tracing_to_the_answer(results):
         assert "right" not in spec.subtitle
     assert "lens token" in figure(some, "strength", split="id_test").value_label
     some.attrs["options"] = json.dumps({"target_layer": made.DEPTH})  # the output itself
-    assert figure(some, "strength").title == "Which states the answer hangs on"
+    assert figure(some, "strength").title == "Which states the answer depends on"
 
 
 def test_a_question_with_fewer_corruptions_counts_with_its_own_number_of_them():

@@ -16,7 +16,7 @@ DASHES = {"solid": "-", "dash": (0, (3, 1.5)), "dot": (0, (1, 1.5))}
 
 
 def plain_number(value: float, _position: int | None = None) -> str:
-    """Ticks as people write them: 3,000 and 0.25, with a true minus sign."""
+    """Ticks in the usual notation: 3,000 and 0.25, with a true minus sign."""
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
     return text.replace("-", "\N{MINUS SIGN}")
 
@@ -25,7 +25,7 @@ def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> Drawn:
     """Curves, bands, reference levels, events and the cursor."""
     entries = []
     for s in spec.series:
-        # A logarithmic axis has no place for step 0.
+        # A logarithmic axis cannot show step 0.
         keep = s.x > 0 if spec.x_log else np.full(len(s.x), True)
         colour = series_colour(s.colour, theme.name)
         if s.low is not None and s.high is not None:
@@ -53,7 +53,7 @@ def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> Drawn:
 
 
 def _padded(limits: tuple[float, float]) -> tuple[float, float]:
-    """A little air, so that a curve at 1.0 is not cut in half by the frame."""
+    """Margins, so that the frame does not cut a curve at 1.0 in half."""
     air = 0.03 * (limits[1] - limits[0])
     return limits[0] - air, limits[1] + air
 

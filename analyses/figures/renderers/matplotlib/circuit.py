@@ -29,7 +29,7 @@ from analyses.figures.specs.charts import CircuitDiagram, DrawnNode
 from analyses.figures.words import words
 
 BROAD = 4.5
-"""Width in inches from which on a diagram has larger letters and columns of a fixed distance."""
+"""From this width in inches a diagram has larger letters and a fixed distance of columns."""
 
 
 def _width(ax: Axes) -> float:
@@ -60,7 +60,7 @@ def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> Drawn:
     ax.set_xticks([])
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    if _width(ax) > BROAD:  # do not pull the columns apart on a wide page
+    if _width(ax) > BROAD:  # keep the columns together on a wide page
         ax.set_aspect(0.5, anchor="C")
     return Drawn(tuple(_entries(spec, theme)))
 

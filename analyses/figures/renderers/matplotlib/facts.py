@@ -17,11 +17,11 @@ from analyses.figures.specs.facts import Neighbourhood, Table
 
 SIZE = 6.5
 LINE = 0.115
-"""From one line of a cell to the next, inches."""
+"""Distance of a cell's lines, inches."""
 ROW = 0.15
 """Height of a row of one line, inches."""
 GAP = 0.14
-"""Between two columns, inches."""
+"""Gap between two columns, inches."""
 REAL = "real"
 
 
@@ -34,7 +34,7 @@ def facts_height(spec: Table | Neighbourhood, inches: float) -> float:
 
 
 def draw_table(ax: Axes, spec: Table, theme: Theme) -> Drawn:
-    """Three rules and no box; text to the left, numbers to the right."""
+    """Three rules without a box; text aligned left, numbers right."""
     inches = _inches(ax)
     layout = _layout(spec, inches)
     ends = [sum(layout.widths[: i + 1]) + i * GAP for i in range(len(layout.widths))]
@@ -96,7 +96,7 @@ def draw_neighbourhood(ax: Axes, spec: Neighbourhood, theme: Theme) -> Drawn:
 
 
 def _room(inches: float) -> float:
-    """Inches beside the points of a side."""
+    """Inches available beside the points of a side."""
     return inches / 2 - _reach(inches) - 0.12
 
 

@@ -1,7 +1,8 @@
-"""How much room the words of maps take, so that values stay in their cells and titles apart.
+"""How much room the text of maps takes, so that values stay in their cells and titles do not
+overlap.
 
-A figure's width is fixed by the paper; what can give way is how many maps stand side by side and
-into how many lines their names are broken.
+The paper fixes a figure's width; only the number of maps side by side and the lines of their names
+can vary.
 """
 
 from __future__ import annotations
@@ -26,26 +27,26 @@ ANGLE = 55
 """Degrees by which names are turned that do not fit below their places."""
 
 MOST_LINES = 4
-"""Lines on which a name may stand below its place before it is turned."""
+"""The most lines of a name below its place before it is turned."""
 
 LONGEST_TURNED = 1.3
-"""Inches of a turned name before it is broken into lines."""
+"""Length in inches from which a turned name is broken into lines."""
 
 MOST_ANNOTATED = 60
-"""Cells up to which each value is also written out."""
+"""The most cells of a map whose values are also written out."""
 
 BAR = 0.68
 """Inches that a colour bar takes with its label."""
 
 MOST_NAMED = 12
-"""Columns up to which each one's name is written; of more (training steps) only some are."""
+"""The most columns that are all named; of more (training steps) only some are."""
 
 MOST_FOR_NAMES = 0.47
 """Share of a figure's width that row names may take before they are broken into lines."""
 
 
 def value_text(value: float, spec: HeatMap) -> str:
-    """A cell's value, short: two decimals, one where values reach 10; differences as +.25."""
+    """A cell's value, short: two decimals, one if values reach 10; differences as +.25."""
     if spec.diverging:
         text = f"{value:+.2f}".replace("0.", ".") if abs(value) >= 0.005 else "0"
     else:
@@ -66,7 +67,7 @@ def row_height(spec: HeatMap, inches: float) -> float:
 
 
 def map_width(spec: HeatMap, inches: float, side_by_side: int) -> float:
-    """Inches of each of so many maps beside one column of row names and one colour bar."""
+    """Width in inches of each of several maps beside one column of row names and one colour bar."""
     names = max(text_width(name, TICK) for name in row_names(spec, inches))
     return (inches - BAR - 0.2 - names) / side_by_side - 0.08
 
@@ -82,7 +83,7 @@ def map_columns(maps: Sequence[HeatMap], most: int, inches: float) -> int:
 
 
 def _free_width(spec: HeatMap, inches: float, side_by_side: int) -> float:
-    """Inches of a map's cells where turned names reach out to its left."""
+    """Width in inches of a map's cells if turned names stick out to its left."""
     labels = column_labels(spec, inches, side_by_side)
     return map_width(spec, inches, side_by_side) - labels.reach
 
@@ -96,7 +97,7 @@ def _least_width(spec: HeatMap) -> float:
 
 
 def column_labels(spec: HeatMap, inches: float, side_by_side: int) -> TickLabels:
-    """The names below the columns of a map, of which so many stand side by side.
+    """The names below the columns of a map, given how many maps are side by side.
 
     Of many columns (training steps) only some are named, on one line.
     """
@@ -112,7 +113,7 @@ def category_labels(spec: Bars, inches: float) -> TickLabels:
 
 @dataclass(frozen=True)
 class TickLabels:
-    """Names below an axis, whole however long they are."""
+    """Names below an axis, unabridged."""
 
     texts: tuple[str, ...]
     turned: bool
@@ -120,7 +121,7 @@ class TickLabels:
     height: float
     """Inches below the axis."""
     reach: float = 0.0
-    """Inches by which turned names reach to the left of their places."""
+    """Inches by which turned names stick out to the left of their places."""
 
 
 def tick_labels(names: Sequence[str], cell: float) -> TickLabels:
@@ -137,7 +138,7 @@ def tick_labels(names: Sequence[str], cell: float) -> TickLabels:
 
 
 def _turned(names: Sequence[str], cell: float) -> TickLabels:
-    """Names at `ANGLE` degrees, on two lines where long ones then do not touch each other."""
+    """Names at `ANGLE` degrees, on two lines if long ones then do not touch."""
     angle = math.radians(ANGLE)
     room = LONGEST_TURNED if cell * math.sin(angle) >= 2 * LINE else math.inf
     texts = tuple(wrap(name, room, TICK) for name in names)

@@ -31,17 +31,17 @@ from analyses.figures.specs.charts import HeatMap
 
 
 def tick_places(names: Sequence[str], most: int) -> list[int]:
-    """Indices of at most `most` evenly spaced names, the first one among them."""
+    """Indices of at most `most` evenly spaced names, including the first."""
     stride = max(1, -(-len(names) // most))
     return list(range(0, len(names), stride))
 
 
 def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> Drawn:
-    """Cells from the bottom row up; not measured cells stay grey."""
+    """Cells from the bottom row up; cells without a value stay grey."""
     stops = diverging(theme.name) if spec.diverging else sequential(theme.name)
     colours = LinearSegmentedColormap.from_list("hopscope", list(stops), N=256)
     ax.set_facecolor(theme.grid)
-    # The edge in the cell's own colour closes the hair lines that PDF viewers show between cells.
+    # Edges in the cells' own colour close the hairlines that PDF viewers show between cells.
     mesh = ax.pcolormesh(
         np.ma.masked_invalid(spec.values),
         cmap=colours,
@@ -105,7 +105,7 @@ def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str]) -> None:
 
 
 def drop_values_that_overflow(ax: Axes, spec: HeatMap) -> None:
-    """Values are written into all cells of a map or, where one is too wide for its cell, none."""
+    """Write the values into all cells of a map or, if one is too wide for its cell, into none."""
     cell = ax.get_window_extent().width / len(spec.columns)
     if any(text.get_window_extent().width > cell for text in ax.texts):
         for text in list(ax.texts):
@@ -118,7 +118,7 @@ def colour_bar(
     """The labelled scale of `axes`, to their right."""
     bar = figure.colorbar(mesh, ax=list(axes), fraction=0.06, pad=0.02, aspect=18)
     bar.set_label(wrap(spec.value_label, max(1.1, 0.24 * len(spec.rows)), 7))
-    if bar.solids is not None:  # by default a picture; ours stays vectors like the rest
+    if bar.solids is not None:  # a bitmap by default; kept as vectors like the rest
         bar.solids.set(rasterized=False, edgecolor="face")
     bar.outline.set_edgecolor(theme.faint)  # type: ignore[operator]
     bar.outline.set_linewidth(0.6)  # type: ignore[operator]

@@ -19,7 +19,7 @@ from analyses.figures.specs.charts import Bars, CircuitDiagram, Lines, Scatter, 
 SUBTITLE = 6.5
 """Font size of subtitles, ticks and legends, points."""
 SIGN = 0.27
-"""Inches of an entry's line and of the gap behind it."""
+"""Inches of an entry's line sample and of the gap after it."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Entry:
     handle: Any
     """The artist, or the container of artists, that it explains."""
     look: tuple[Any, ...]
-    """What tells it apart from another entry of that label: colour, dash."""
+    """What distinguishes it from another entry with that label: colour, dash."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a panel has drawn and what must be explained beside it."""
+    """What a panel has drawn and what the legend must explain."""
 
     entries: tuple[Entry, ...] = ()
     mesh: QuadMesh | None = None
@@ -43,7 +43,7 @@ class Drawn:
 
 
 def different(drawn: Sequence[Drawn]) -> list[Entry]:
-    """The entries of all panels; one that looks and is called like another stands once."""
+    """The entries of all panels; entries with equal label and look appear once."""
     found: dict[tuple[Any, ...], Entry] = {}
     for panel in drawn:
         for entry in panel.entries:
@@ -58,7 +58,7 @@ def _columns(labels: Sequence[str], inches: float) -> int:
 
 
 def labels_of(panels: Sequence[Spec]) -> list[str]:
-    """What the legend will say, before anything is drawn: its height must be known then."""
+    """The legend's labels, before anything is drawn, because its height is needed first."""
     found: dict[str, None] = {}
     for spec in panels:
         if isinstance(spec, Lines | Bars):
@@ -73,7 +73,7 @@ def labels_of(panels: Sequence[Spec]) -> list[str]:
 
 
 def legend_rows(labels: Sequence[str], inches: float) -> int:
-    """Lines that a legend of these labels takes; a single series needs none."""
+    """Number of lines of a legend with these labels; a single series needs none."""
     return -(-len(labels) // _columns(labels, inches)) if len(labels) > 1 else 0
 
 

@@ -1,4 +1,4 @@
-"""What stands around the axes of a figure: header and colour bars."""
+"""The surroundings of a figure's axes: header and colour bars."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def header_lines(spec: Spec, inches: float) -> list[HeaderLine]:
 
 
 def header_height(header: Sequence[HeaderLine]) -> float:
-    """Inches that the header takes."""
+    """Height of the header in inches."""
     return sum(size * 1.3 * (text.count("\n") + 1) for text, size, _ in header) / 72
 
 
@@ -54,7 +54,7 @@ def place_header(figure: Figure, header: Sequence[HeaderLine], theme: Theme) -> 
 def colour_bars(
     figure: Figure, panels: Sequence[Spec], drawn: Sequence[tuple[Axes, Drawn]], theme: Theme
 ) -> None:
-    """One colour bar for all heat maps on one scale, else one for each."""
+    """One colour bar if all heat maps share a scale, else one for each."""
     maps = [
         (panel, ax, found.mesh)
         for panel, (ax, found) in zip(panels, drawn, strict=True)

@@ -1,7 +1,7 @@
 """Specs as matplotlib figures, for print: vector output, exact widths, embedded fonts.
 
-No pyplot and no global figure: a `Figure` is built and handed back. matplotlib's settings are
-global to the process, so drawing and saving happen under one lock (the dashboard has threads).
+Each `Figure` is built without pyplot's global state and returned. matplotlib's settings are global
+to the process, so drawing and saving happen under one lock (the dashboard has threads).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": "Hopscope"},
     "png": {"Software": "Hopscope"},
 }
-"""What a file says of itself: no time of writing, so that equal figures are equal files."""
+"""Metadata of a file: no time of writing, so that equal figures give equal files."""
 
 DRAW: dict[type[Spec], Callable[[Axes, Any, Theme], Drawn]] = {
     Lines: charts.draw_lines,
@@ -82,7 +82,7 @@ DRAW: dict[type[Spec], Callable[[Axes, Any, Theme], Drawn]] = {
 
 @contextmanager
 def settings(theme: Theme, families: Sequence[str]) -> Iterator[None]:
-    """matplotlib's settings for our figures while the block runs, in this thread alone."""
+    """Apply matplotlib's settings for our figures while the block runs; other threads wait."""
     with (
         _SETTINGS_LOCK,
         matplotlib.rc_context(
@@ -96,7 +96,7 @@ def settings(theme: Theme, families: Sequence[str]) -> Iterator[None]:
                 "legend.fontsize": SUBTITLE,
                 "legend.frameon": False,
                 "text.color": theme.ink,
-                "text.parse_math": False,  # a name may hold dollar signs
+                "text.parse_math": False,  # a name may contain dollar signs
                 "axes.labelcolor": theme.ink,
                 "axes.edgecolor": theme.faint,
                 "axes.facecolor": theme.paper,
@@ -130,7 +130,7 @@ def to_matplotlib(
         spec: What to show.
         width: "column", "page" or inches.
         theme: "light" or "dark".
-        title: Whether title and subtitle stand above the picture (a paper's caption may).
+        title: Whether to draw title and subtitle (a paper's caption may replace them).
     """
     page = theme_of(theme)
     inches = width_in_inches(width)
@@ -148,7 +148,7 @@ def to_matplotlib(
         colour_bars(figure, panels, drawn, page)
         legend(figure, [found for _, found in drawn])
         place_header(figure, header, page)
-        figure.draw_without_rendering()  # settles the layout while our settings hold
+        figure.draw_without_rendering()  # fixes the layout while our settings apply
         for panel, (ax, _) in zip(panels, drawn, strict=True):
             if isinstance(panel, HeatMap):
                 drop_values_that_overflow(ax, panel)
@@ -172,7 +172,7 @@ def to_bytes(
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every string in a spec's JSON form, and the signs that renderers add."""
+    """Every string in a spec's JSON form, and the characters that renderers add."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -184,7 +184,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _columns(spec: Spec, inches: float) -> int:
-    """How many panels stand side by side at this width."""
+    """Number of panels side by side at this width."""
     if not isinstance(spec, Panels):
         return 1
     maps = [p for p in spec.panels if isinstance(p, HeatMap)]
@@ -218,7 +218,7 @@ def _same_rows(panels: Sequence[Spec]) -> bool:
 
 
 def _title_room(spec: Spec, figure_inches: float, n_columns: int) -> float:
-    """Inches above a panel that its title may take."""
+    """Inches above a panel that are reserved for its title."""
     if isinstance(spec, HeatMap):
         return 1.06 * map_width(spec, figure_inches, n_columns)
     return 0.85 * figure_inches / n_columns
@@ -227,7 +227,7 @@ def _title_room(spec: Spec, figure_inches: float, n_columns: int) -> float:
 def _draw_panels(
     axes: Any, panels: Sequence[Spec], theme: Theme, captions: bool
 ) -> list[tuple[Axes, Drawn]]:
-    """Each panel drawn into its axes; pairs of axes and what the drawing handed back."""
+    """Draw each panel into its axes; pairs of axes and the drawing's return value."""
     drawn = []
     figure_inches, n_columns = axes.flat[0].get_figure().get_figwidth(), axes.shape[1]
     for i, ax in enumerate(axes.flat):

@@ -12,7 +12,7 @@ from analyses.figures.renderers.plotly.markup import plain
 from analyses.figures.renderers.style import Theme
 
 MOST_TICKS = 12
-"""Names below an axis; of more columns, every n-th is named."""
+"""The most names below an axis; of more columns, every n-th is named."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Cell:
     first: bool = True
     """Leftmost in its row: only there does the vertical axis have a title."""
     alone: bool = True
-    """First panel of all: only its colour scale is drawn."""
+    """First of all panels: only its colour scale is drawn."""
     legend: dict[tuple[str, ...], str] = field(default_factory=dict)
-    """What is explained already, by label and look; the same object for all panels."""
+    """What is already explained, by label and look; all panels share this object."""
 
     @property
     def at(self) -> dict[str, int]:
@@ -34,14 +34,14 @@ class Cell:
         return {"row": self.row, "col": self.column}
 
     def entry(self, label: str, *look: str) -> dict[str, Any]:
-        """plotly's keywords of a trace that is called and looks like this, explained once."""
+        """plotly's keywords of a trace with this label and look, explained only once."""
         new = (label, *look) not in self.legend
         group = self.legend.setdefault((label, *look), f"entry {len(self.legend)}")
         return {"name": plain(label), "legendgroup": group, "showlegend": new}
 
 
 def name_ticks(names: Sequence[str], most: int | None = None) -> dict[str, Any]:
-    """plotly's keywords of an axis on which name i stands at i."""
+    """plotly's keywords of an axis with name i at i."""
     stride = 1 if most is None else max(1, -(-len(names) // most))
     places = list(range(0, len(names), stride))
     return {
@@ -53,6 +53,6 @@ def name_ticks(names: Sequence[str], most: int | None = None) -> dict[str, Any]:
 
 
 def cursor_line(figure: go.Figure, cursor: float | None, theme: Theme, cell: Cell) -> None:
-    """The upright line where the timeline stands."""
+    """The vertical line at the timeline's step."""
     if cursor is not None:
         figure.add_vline(cursor, line={"color": theme.ink, "width": 1.4}, **cell.at)

@@ -102,7 +102,7 @@ def draw_stacked_area(figure: go.Figure, spec: StackedArea, theme: Theme, cell: 
 
 
 def draw_bars(figure: go.Figure, spec: Bars, theme: Theme, cell: Cell) -> None:
-    """Groups of bars with their intervals; group i stands at i."""
+    """Groups of bars with their intervals; group i is at i."""
     places = list(range(len(spec.categories)))
     for s in spec.series:
         error = None

@@ -16,17 +16,17 @@ from analyses.figures.renderers.style import Theme, category
 from analyses.figures.specs.facts import Neighbourhood, Table
 
 POINTS = 9.75
-"""Size of letters: 13 pixels."""
+"""Font size: 13 pixels."""
 ROW, LINE = 28, 20
 """Height of a row of one line, and of each further line, pixels."""
 WIDTH, PADDING = 8.0, 0.3
-"""Inches of a table in a window of usual size, and what each cell leaves free."""
+"""Width of a table in a window of usual size, and the padding of each cell, inches."""
 SIDE = 2.5
 """Inches for the facts of a side."""
 
 
 def facts_height(spec: Table | Neighbourhood) -> int:
-    """Pixels that a table or a neighbourhood needs."""
+    """Height that a table or a neighbourhood needs, pixels."""
     if isinstance(spec, Table):
         rows = sum(ROW + LINE * (lines - 1) for lines in _layout(spec).lines)
         return rows + ROW * bool(spec.rest) + 80

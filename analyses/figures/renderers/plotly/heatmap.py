@@ -1,4 +1,4 @@
-"""Heat maps drawn into plotly subplots: cell (i, j) stands at (j, i), its names in the hover."""
+"""Heat maps drawn into plotly subplots: cell (i, j) is at (j, i), its names in the hover text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from analyses.figures.renderers.style import Theme, diverging, ink_on, sequentia
 from analyses.figures.specs.charts import HeatMap
 
 MOST_ANNOTATED = 60
-"""Cells of a heat map up to which each value is also written out."""
+"""The most cells of a heat map whose values are also written out."""
 
 
 def draw_heat_map(figure: go.Figure, spec: HeatMap, theme: Theme, cell: Cell) -> None:
@@ -42,7 +42,7 @@ def draw_heat_map(figure: go.Figure, spec: HeatMap, theme: Theme, cell: Cell) ->
 
 
 def _hover(spec: HeatMap) -> list[list[str]]:
-    """What is said of each cell: its row, its column, its value and its interval."""
+    """The hover text of each cell: its row, column, value and interval."""
     rows, columns = (
         [plain(f"{label} {name}".strip()) for name in names]
         for label, names in ((spec.row_label, spec.rows), (spec.column_label, spec.columns))

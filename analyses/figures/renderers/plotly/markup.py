@@ -1,7 +1,7 @@
-"""Names as plotly must be given them, so that it draws what they say.
+"""Escape names, so that plotly draws them literally.
 
 plotly reads a handful of HTML tags and entities in every text, TeX between dollar signs where a
-page has MathJax, and %{...} in hover templates. Names of facts are none of that.
+page has MathJax, and %{...} in hover templates. Names of facts are plain text.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ _TABLE = str.maketrans(_ENTITIES)
 
 
 def plain(text: str) -> str:
-    """`text` such that plotly draws it letter by letter; lines are broken where it has newlines.
+    """`text` escaped such that plotly draws it literally; newlines become line breaks.
 
-    Not for hover templates, in which names have no place: give them as `customdata` or `text`.
+    Not for hover templates, which must not contain names: give those as `customdata` or `text`.
 
     >>> plain("<b>AT&T</b>")
     '&lt;b&gt;AT&amp;T&lt;/b&gt;'

@@ -34,7 +34,7 @@ HEADER = 76
 """Pixels that title and subtitle take."""
 
 SUBTITLE_WIDTH = 7.5
-"""Inches of a line of the subtitle, 720 pixels."""
+"""Width of a line of the subtitle in inches, 720 pixels."""
 
 DRAW: dict[type[Spec], Callable[[go.Figure, Any, Theme, Cell], None]] = {
     Lines: charts.draw_lines,
@@ -51,7 +51,7 @@ DRAW: dict[type[Spec], Callable[[go.Figure, Any, Theme, Cell], None]] = {
 def to_plotly(
     spec: Spec, *, theme: str = "light", title: bool = True, height: int | None = None
 ) -> go.Figure:
-    """The plotly figure of `spec`; as wide as its container, `height` pixels or what it needs."""
+    """The plotly figure of `spec`, as wide as its container, `height` pixels high or as needed."""
     page = theme_of(theme)
     panels = spec.panels if isinstance(spec, Panels) else (spec,)
     n_columns = min(spec.columns, len(panels)) if isinstance(spec, Panels) else 1
