@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 from torch import nn
 
 from circuits.errors import HopscopeError
@@ -22,9 +24,7 @@ def hooked_modules(model: nn.Module) -> list[str]:
     >>> hooked_modules(model)
     []
     """
-    # HookedRootModule's flat table; walking the module tree takes four times as long
-    named = getattr(model, "mod_dict", None) or dict(model.named_modules())
-    found = [name for name, module in named.items() if name and _has_hooks(module)]
+    found = [name for name, module in _modules(model).items() if _has_hooks(module)]
     return [*(["the model"] if _has_hooks(model) else []), *found]
 
 
@@ -45,6 +45,19 @@ def check_hook_free(model: nn.Module, instead: str) -> None:
             "remove them (model.reset_hooks(including_permanent=True), a PyTorch hook by its "
             f"handle), or use {instead}, where hooks are run."
         )
+
+
+_tables: WeakKeyDictionary[nn.Module, dict[str, nn.Module]] = WeakKeyDictionary()
+
+
+def _modules(model: nn.Module) -> dict[str, nn.Module]:
+    """A model's modules by name, walked once: walking takes longer than looking for hooks."""
+    of_hooked: dict[str, nn.Module] | None = getattr(model, "mod_dict", None)
+    if of_hooked is not None:
+        return of_hooked
+    if model not in _tables:
+        _tables[model] = {name: module for name, module in model.named_modules() if name}
+    return _tables[model]
 
 
 def _has_hooks(module: nn.Module) -> bool:

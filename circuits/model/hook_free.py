@@ -34,6 +34,7 @@ from circuits.errors import HopscopeError
 from circuits.model.added_hooks import check_hook_free
 from circuits.model.components import ACTIVATIONS, plain_norm
 from circuits.model.cpu.model import cpu_logits
+from circuits.model.inputs import check_tokens
 from circuits.model.plain import PlainTransformer
 
 Precision = Literal["fp32", "bf16"]
@@ -90,14 +91,15 @@ def fast_logits(
     # A plain model has nothing to hook; the compiler would keep what it saw in the first call.
     if type(model) is not PlainTransformer and not torch.compiler.is_compiling():
         check_hook_free(model, "the model itself")
+    dropping = model.training and model.cfg.dropout > 0
+    if tokens.device.type == "cpu" and not dropping and not torch.compiler.is_compiling():
+        tokens = check_tokens(model.cfg, tokens, tokens.device)
+        keep_freed_memory()
+        return cpu_logits(model, tokens, predict_at, DTYPES[precision])
     if tokens.shape[1] > model.cfg.n_ctx:
         raise HopscopeError(
             f"sequences of {tokens.shape[1]} tokens do not fit n_ctx = {model.cfg.n_ctx}."
         )
-    dropping = model.training and model.cfg.dropout > 0
-    if tokens.device.type == "cpu" and not dropping and not torch.compiler.is_compiling():
-        keep_freed_memory()
-        return cpu_logits(model, tokens, predict_at, DTYPES[precision])
     return plain_logits(model, tokens, predict_at, precision)
 
 

@@ -8,11 +8,14 @@ cell once: lazily while it reads only the last position, which is cheaper to run
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from circuits.errors import HopscopeError
 from circuits.model.added_hooks import hooked_modules
@@ -97,8 +100,18 @@ def patch_grid(
         runs = EngineGrid(PatchEngine(model), clean_tokens, corrupted_tokens, grid)
     if metric is None:
         metric = recovered_logit_difference(*runs.unpatched())
-    values = {cell: measured(metric, logits) for cell, logits in runs.cells()}
+    with _uncompiled():
+        values = {cell: measured(metric, logits) for cell, logits in runs.cells()}
     return _as_data_array(values, grid, position_names(corrupted), n)
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Run a metric that went through torch.compile as it was written.
+
+    The compiler cannot trace lazy logits. Only where it was loaded: importing it takes a second.
+    """
+    loaded = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if loaded else nullcontext()
 
 
 def _as_data_array(

@@ -36,7 +36,7 @@ class GridRuns(Protocol):
 
 
 class EngineGrid:
-    """Cells run by the engine, many at once.
+    """Runs the grid on the engine, many cells at once.
 
     Logits before the last position are computed in advance once the metric has read some; until
     then they are computed when they are read.
@@ -56,15 +56,14 @@ class EngineGrid:
         self._reads_more = False
 
     def unpatched(self) -> tuple[Tensor, Tensor]:
-        """Logits at the last position."""
+        """Return both runs' logits at the last position."""
         clean, corrupted = (
             self._engine.logits(trace.resid[-1][:, -1:]) for trace in (self._source, self._base)
         )
         return clean, corrupted
 
     def cells(self) -> Iterator[tuple[Cell, Tensor]]:
-        """Cells at the last position come first: they cannot change earlier positions, so those are
-        free."""
+        """Yield the last position's cells first: a patch there changes no earlier logits."""
         last = max(self._grid.positions)
         others = tuple(p for p in self._grid.positions if p != last)
         for positions in filter(None, ((last,), others)):
@@ -92,7 +91,7 @@ class EngineGrid:
         return lazy_logits(last, self._base.pos, before)
 
     def _after(self, position: int, logits: Tensor) -> Float[Tensor, "n pos d_vocab"]:
-        """Logits of all positions: the unchanged ones, then those that a patch can change."""
+        """Put the logits that a patch can change after those of the earlier positions."""
         return torch.cat([self._everywhere[:, :position], logits], 1)
 
     def _patched(self, part: Patch, *, all_positions: bool) -> dict[tuple[int, int], Tensor]:
@@ -105,7 +104,7 @@ class EngineGrid:
         return self._engine.logits(self._base.resid[-1])
 
     def _parts(self, grid: Patch) -> list[Patch]:
-        """Parts of a grid whose logits fit into memory together, in the order of the heads."""
+        """Split a grid into parts whose logits fit into memory, in the order of the heads."""
         heads = grid.heads or (0,)
         per_state = self._base.n * self._engine.cfg.d_vocab
         per_state *= self._base.pos if self._reads_more else 1
@@ -120,7 +119,7 @@ class EngineGrid:
 
 
 class HookedGrid:
-    """Cells run by the model's own forward passes, which run its added hooks."""
+    """Runs the grid by the model's own forward passes, so that the hooks added to it run too."""
 
     def __init__(
         self,
@@ -134,11 +133,11 @@ class HookedGrid:
         self._clean_logits, self._clean = captured(model, clean, places)
 
     def unpatched(self) -> tuple[Tensor, Tensor]:
-        """Logits at all positions."""
+        """Return both runs' logits at all positions."""
         return self._clean_logits, hooked_run(self._model, self._corrupted, [])
 
     def cells(self) -> Iterator[tuple[Cell, Tensor]]:
-        """Layer by layer."""
+        """Yield the cells layer by layer."""
         grid = self._grid
         for layer, position, head in product(grid.layers, grid.positions, grid.heads or (None,)):
             assert layer is not None

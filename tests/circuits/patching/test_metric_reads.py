@@ -241,6 +241,18 @@ def test_a_metric_that_gives_no_number_is_told_so(metric: Any, message: str) -> 
         patch_grid(model, clean, corrupted, metric=metric)
 
 
+@pytest.mark.parametrize("position", [-1, 0])
+def test_a_compiled_metric_gets_true_numbers(position: int) -> None:
+    model, (clean, corrupted) = model_with(), prompts()
+
+    def metric(logits: Tensor) -> Tensor:
+        return logits[:, position, 3].mean()
+
+    compiled = torch.compile(metric, backend="eager", fullgraph=True)
+    expected = patch_grid(model, clean, corrupted, metric=metric)
+    assert_close(patch_grid(model, clean, corrupted, metric=compiled), expected)
+
+
 def test_floats_arrays_and_half_precision_are_numbers_too() -> None:
     model, (clean, corrupted) = model_with(), prompts()
     expected = patch_grid(model, clean, corrupted, metric=lambda x: x[:, -1, 0])

@@ -12,6 +12,7 @@ from hand_wired import random_corpus
 from slow_patching import last_logit, model_with, prompts
 
 from circuits.errors import HopscopeError
+from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer
 from circuits.patching import Patch, patch_grid, run_patched
 
@@ -85,6 +86,13 @@ def test_prompts_that_cannot_be_run_are_refused_in_one_sentence_everywhere(name:
     ):
         with pytest.raises(HopscopeError, match=re.escape(message)):
             compute()
+
+
+@pytest.mark.parametrize("name", [name for name, (bad, _) in BAD.items() if torch.is_tensor(bad)])
+def test_the_hook_free_path_refuses_the_same_tokens(name: str) -> None:
+    bad, message = BAD[name]
+    with pytest.raises(HopscopeError, match=re.escape(message)):
+        fast_logits(model_with(), bad)
 
 
 def test_no_prompts_are_refused_by_patching() -> None:
