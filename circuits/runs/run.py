@@ -111,19 +111,29 @@ class Run:
         recorded = self.manifest.get("recipe_sha256")  # older runs have none
         return recorded is not None and recorded != file_sha256(self.path / RECIPE)
 
-    @property
+    @cached_property
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Accuracy of answerers that use a shortcut of the graph, per split."""
-        return dict(self.manifest.get("baselines", {}))
+        """Accuracy of answerers that use a shortcut of the graph, per split.
 
-    @property
-    def diversity(self) -> dict[str, dict[str, Any]]:
-        """Per question split: count and effective number of bridges, pairs and answers.
-
-        Empty for runs older than this record; `circuits.corpus.diversity` computes it from a
-        corpus.
+        Computed from the corpus for runs that are older than the present shortcuts.
         """
-        return dict(self.manifest.get("diversity", {}))
+        if "diversity" in self.manifest:
+            return dict(self.manifest.get("baselines", {}))
+        from circuits.corpus.shortcuts import baselines
+
+        return baselines(self.corpus)
+
+    @cached_property
+    def diversity(self) -> dict[str, dict[str, Any]]:
+        """Count and effective number of bridges, pairs and answers, per question split.
+
+        Computed from the corpus for runs that are older than this record.
+        """
+        if "diversity" in self.manifest:
+            return dict(self.manifest["diversity"])
+        from circuits.corpus.diversity import diversity
+
+        return diversity(self.corpus)
 
     @property
     def grok(self) -> dict[str, Any]:

@@ -185,3 +185,10 @@ def test_a_recipe_survives_its_toml() -> None:
         training__betas=[0.9, 0.98],
     )
     assert parse_recipe(tomllib.loads(recipe_toml(recipe)), "test") == recipe
+
+
+def test_a_run_older_than_the_present_shortcuts_is_held_against_them_all_the_same() -> None:
+    demo = open_run(Path(__file__).parents[3] / "assets" / "demo")
+    assert "one_fact" not in demo.manifest["baselines"]["ood_test"]
+    assert demo.baselines["ood_test"]["one_fact"] == pytest.approx(0.213, abs=5e-4)
+    assert demo.diversity["id_test"]["bridges"]["count"] == 127
