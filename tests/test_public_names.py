@@ -23,7 +23,8 @@ logits, cache = model.run_with_cache(queries.tokens)
 grid = patch_grid(model, queries.tokens, queries.tokens)
 patched = run_patched(model, queries.tokens, Patch("resid_pre", 0, 1))
 reveal_type(__version__); reveal_type(run); reveal_type(model); reveal_type(queries)
-reveal_type(queries.tokens); reveal_type(grid); reveal_type(patched)
+reveal_type(queries.tokens); reveal_type(grid)
+reveal_type(patched)
 reveal_type(load_recipe("demo.toml")); reveal_type(analyze(run, "logit_lens")); reveal_type(CATALOG)
 """
 REVEALED = (

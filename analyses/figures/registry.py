@@ -149,7 +149,7 @@ def figure(
     >>> tracing = stored_result(open_run("assets/demo"), "causal_tracing")
     >>> spec = figure(tracing, "strength", split="id_test")
     >>> spec.title, spec.columns
-    ('Which states the answer hangs on', ('subject', 'relation 1', 'relation 2'))
+    ('Which states the answer depends on', ('subject', 'relation 1', 'relation 2'))
     """
     if not isinstance(ds, xr.Dataset):
         if name is not None or step is not None or sel:

@@ -88,8 +88,7 @@ def fast_logits(
     >>> fast_logits(model, torch.tensor([[1, 2, 3], [4, 5, 6]])).shape
     torch.Size([2, 10])
     """
-    # A plain model has nothing to hook; the compiler would keep what it saw in the first call.
-    if type(model) is not PlainTransformer and not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling():  # which would keep what it saw in the first call
         check_hook_free(model, "the model itself")
     dropping = model.training and model.cfg.dropout > 0
     if tokens.device.type == "cpu" and not dropping and not torch.compiler.is_compiling():

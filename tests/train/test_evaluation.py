@@ -7,6 +7,7 @@ import torch
 from hand_wired import random_corpus, random_model
 
 from circuits.corpus.names import ATOMIC_ID, ID_TEST
+from circuits.recipes.schema import parse_recipe
 from train.evaluation import Evaluator, macro_average
 from train.losses import cross_entropy
 
@@ -19,7 +20,9 @@ def test_a_frequent_bridge_counts_as_much_as_a_rare_one():
 def test_macro_accuracy_is_the_mean_over_bridges_of_what_the_model_gets_right():
     corpus = random_corpus(n_entities=12, n_relations=6)
     model = random_model(corpus)
-    row = Evaluator(corpus, 1000, 0, torch.device("cpu"))(model, cross_entropy, "fp32")
+    table = {"checkpoints": {"dtype": "fp32"}, "evaluation": {"items": 1000}}
+    recipe = parse_recipe(table, "the test's recipe")
+    row = Evaluator(recipe, corpus, model.cfg, torch.device("cpu"))(model, cross_entropy)
     queries = corpus.queries(ID_TEST)
     with torch.no_grad():
         right = model(queries.tokens)[:, -1].argmax(-1) == queries.answer

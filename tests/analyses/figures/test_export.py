@@ -192,4 +192,4 @@ def test_what_was_run_with_other_options_is_exported_with_the_same(tmp_path):
     refused = CliRunner().invoke(cli, [*command, "--set", "examples=21"])
     assert "has not been run like that" in str(refused.exception)
     refused = CliRunner().invoke(cli, ["export", str(run.path), *given])
-    assert "for the figures of one analysis" in str(refused.exception)
+    assert "apply to the figures of one analysis" in str(refused.exception)
