@@ -77,7 +77,7 @@ def test_the_sample_has_its_published_counts():
     graph = load_source(SAMPLE, multi_valued="mark", options={"merge": "exact"})
     assert len(graph) == 2437
     assert n_two_hop_paths(graph) == 1018
-    assert round(1018 / 2437, 3) == 0.418 == round(n_two_hop_paths(graph) / len(graph), 3)
+    assert round(n_two_hop_paths(graph) / len(graph), 3) == 0.418  # as published
     assert round(phi(graph), 3) == 0.41  # of the paths that can be asked
     as_read = load_source("two_wiki", path=SAMPLE).notes["as_read"]
     assert (as_read["facts"], as_read["paths"]) == (2437, 1018)
