@@ -5,7 +5,8 @@ arXiv 2505.23653):
 
 1. A random share of the atomic facts is OOD, the rest ID. Both are trained as atomic facts.
 2. All chains of facts (h, r1, b), (b, r2, t) are enumerated. A chain over a key
-   (subject, relation) with several objects is ambiguous: neither trained nor tested.
+   (subject, relation) with several objects is ambiguous: neither trained nor tested. Nor is a
+   chain that ends at its own subject, unless splits.returning allows it.
 3. Chains of ID facts only (II) are divided into a held-out ID test and the pool; of the pool
    round(phi * number of ID facts) are trained. With splits.stratify = "bridge" every draw takes
    chains over all bridges in turn.
@@ -51,7 +52,8 @@ class Partition:
     chains: dict[str, Int[np.ndarray, "n hops"]]
     """Rows of fact indices by split name."""
     counts: dict[str, int]
-    """Chains before sampling: II, IO, OI, OO, ambiguous, chains, facts_id, facts_ood."""
+    """Chains before sampling: II, IO, OI, OO, ambiguous, returning (left out), chains, facts_id,
+    facts_ood."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the report: small and empty splits."""
 
@@ -112,7 +114,7 @@ def split_composition(
         HopscopeError: if there is no chain to train on, or phi asks for more than there are.
     """
     mask = draw_in_distribution(len(graph), section.ood_share, seed)
-    groups, counts = _grouped(graph, mask, section.hops)
+    groups, counts = _grouped(graph, mask, section)
     if not counts["II"]:
         raise HopscopeError(
             f"{graph.name}: no {section.hops}-hop path of ID facts, so composition cannot be "
@@ -135,21 +137,25 @@ def split_composition(
 
 
 def _grouped(
-    graph: KnowledgeGraph, mask: Bool[np.ndarray, " n_facts"], hops: int
+    graph: KnowledgeGraph, mask: Bool[np.ndarray, " n_facts"], section: SplitsSection
 ) -> tuple[dict[str, Int[np.ndarray, "n hops"]], dict[str, int]]:
-    """(unambiguous chains by which of their facts are OOD, counts of all chains and facts)."""
-    every = fact_chains(graph, hops)
-    once = ~graph.multi_valued[every].any(1)
+    """(chains that may be asked, by which of their facts are OOD; counts of all)."""
+    every = fact_chains(graph, section.hops)
+    ambiguous = graph.multi_valued[every].any(1)
+    returning = graph.facts[every[:, 0], 0] == graph.facts[every[:, -1], 2]
+    returning &= ~ambiguous & (not section.returning)
+    once = ~ambiguous & ~returning
     ood = ~mask[every]
     n_ood = ood.sum(1)
     groups = {
         "II": every[once & (n_ood == 0)],
         "IO": every[once & (n_ood == 1) & ood[:, -1]],
         "OI": every[once & (n_ood == 1) & ood[:, 0]],
-        "OO": every[once & (n_ood == hops)],
+        "OO": every[once & (n_ood == section.hops)],
     }
     counts = {name: len(rows) for name, rows in groups.items()}
-    counts |= {"ambiguous": int((~once).sum()), "chains": len(every)}
+    counts |= {"ambiguous": int(ambiguous.sum()), "returning": int(returning.sum())}
+    counts["chains"] = len(every)
     counts |= {"facts_id": int(mask.sum()), "facts_ood": int((~mask).sum())}
     return groups, counts
 

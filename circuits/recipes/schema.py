@@ -87,6 +87,9 @@ class SplitsSection(Section):
     """Held-out II queries; at most half of them if the graph has few."""
     max_test_items: int = Field(default=3000, ge=1)
     """At most this many queries are kept of every other test split."""
+    returning: bool = True
+    """Whether chains that end at their own subject are asked (`A -mother-> B -child-> A`). A model
+    answers them by copying a token of the question."""
     stratify: Literal["none", "bridge"] = "none"
     """`bridge`: trained and test questions are drawn over all bridges in turn, so that no split is
     carried by a few of them; of one bridge's ID questions at most half become id_test."""

@@ -53,17 +53,20 @@ def test_all_chains_are_found(hops: int) -> None:
     assert len(chains) == len(as_set(chains))
 
 
+@pytest.mark.parametrize("returning", [True, False])
 @pytest.mark.parametrize("hops", [2, 3])
-def test_every_split_holds_the_chains_of_its_definition(hops: int) -> None:
+def test_every_split_holds_the_chains_of_its_definition(hops: int, returning: bool) -> None:
     graph = random_graph(several=4)
-    section = SplitsSection.model_validate(
-        {"hops": hops, "ood_share": 0.2, "id_test_items": 10, "max_test_items": 100_000}
-    )
+    sizes = {"ood_share": 0.2, "id_test_items": 10, "max_test_items": 100_000}
+    section = SplitsSection.model_validate({"hops": hops, "returning": returning, **sizes})
     partition = split_composition(graph, section, None, seed=3)
     is_id = partition.in_distribution
     expected: dict[str, set] = {"II": set(), "IO": set(), "OI": set(), "OO": set()}
+    left_out = 0
     for chain in chains_by_hand(graph, hops):
-        if ambiguous_by_hand(graph, chain):
+        returns = graph.facts[chain[0], 0] == graph.facts[chain[-1], 2]
+        if ambiguous_by_hand(graph, chain) or (returns and not returning):
+            left_out += not ambiguous_by_hand(graph, chain)
             continue
         ood = [not is_id[i] for i in chain]
         if not any(ood):
@@ -80,6 +83,8 @@ def test_every_split_holds_the_chains_of_its_definition(hops: int) -> None:
     assert trained | held == expected["II"]
     assert not trained & held
     assert len(held) == 10
+    assert partition.counts["returning"] == left_out
+    assert (left_out > 0) == (not returning)
 
 
 def test_the_ood_share_is_exact_and_the_draw_depends_on_the_seed() -> None:
