@@ -39,7 +39,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from analyses.estimates import resampled_means
-from analyses.interventions.bridge_patching import SUCCESS
+from analyses.outcomes import SUCCESS
 from analyses.over_training.dating import (
     PHASES,
     Timing,

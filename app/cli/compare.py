@@ -22,8 +22,6 @@ def compare_command(
     format_: Annotated[str, typer.Option("--format", help="pdf, svg, png, html or csv.")] = "pdf",
 ) -> None:
     """Spread of results over RUNS with 95% intervals, and whether they form the same circuit."""
-    from analyses.figures.export import export
-    from analyses.figures.registry import figure, figures
     from analyses.over_training.seeds import agreement_of_runs, seed_spread
     from circuits.runs.run import open_run
 
@@ -36,8 +34,16 @@ def compare_command(
     _show_spread(seed_spread(opened, split))
     agreement = agreement_of_runs(opened, split)
     _show_agreement(agreement)
-    for name in figures(agreement) if out else ():
-        path = out / f"circuit_agreement_{name}.{format_.lower().removeprefix('.')}"  # type: ignore[operator]
+    if out is not None:
+        _draw(agreement, out, format_.lower().removeprefix("."))
+
+
+def _draw(agreement: xr.Dataset, out: Path, file_format: str) -> None:
+    from analyses.figures.export import export
+    from analyses.figures.registry import figure, figures
+
+    for name in figures(agreement):
+        path = out / f"circuit_agreement_{name}.{file_format}"
         export(figure(agreement, name), path, "page")
         say(str(path))
 
