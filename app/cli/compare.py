@@ -23,6 +23,7 @@ def compare_command(
 ) -> None:
     """Spread of results over RUNS with 95% intervals, and whether they form the same circuit."""
     from analyses.over_training.seeds import agreement_of_runs, seed_spread
+    from analyses.stored import reader
     from circuits.runs.run import open_run
 
     names = [path.resolve().name for path in runs]
@@ -31,8 +32,9 @@ def compare_command(
     if len(set(names)) < len(names):
         raise HopscopeError("a run is named twice; name different runs.")
     opened = dict(zip(names, (open_run(path) for path in runs), strict=True))
-    _show_spread(seed_spread(opened, split))
-    agreement = agreement_of_runs(opened, split)
+    read = {name: reader(run) for name, run in opened.items()}
+    _show_spread(seed_spread(opened, split, read=read))
+    agreement = agreement_of_runs(opened, split, read=read)
     _show_agreement(agreement)
     if out is not None:
         _draw(agreement, out, format_.lower().removeprefix("."))
