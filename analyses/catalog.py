@@ -2,12 +2,13 @@
 
 An analysis is a module with two names:
 
-- `Options`, a subclass of `AnalysisOptions`;
+- `Options`, a subclass of `analyses.options.common.AnalysisOptions`;
 - `run(model, examples, options) -> xarray.Dataset`, a pure function for one checkpoint and one
   split. The dataset has no dims `step` and `split`, which the walk adds. Per-example variables have
   the dim `example` first and a name that ends in `_example`.
 
-To add an analysis, add its file and an entry here.
+To add an analysis, add its file and an entry here. Options that are defined in `analyses.options`
+and named in the entry are known without importing the analysis, which needs PyTorch.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from analyses.options import circuits, interventions, readouts
+from analyses.options.common import AnalysisOptions
 from circuits.errors import HopscopeError, unknown_name
 from circuits.recipes.schema import Task
 from circuits.settings import validated
@@ -32,17 +33,6 @@ if TYPE_CHECKING:
     from circuits.model.transformer import HookedTransformer
 
 
-class AnalysisOptions(BaseModel):
-    """Options that every analysis has; an unknown option is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    examples: int = Field(default=300, ge=5)
-    """Examples per split; they are drawn once and are the same at every checkpoint."""
-    seed: int = 0
-    """Seed of the draw of examples and of everything else that is random."""
-
-
 @dataclass(frozen=True)
 class Analysis:
     """An entry of the catalog; its module is imported on first use."""
@@ -52,6 +42,8 @@ class Analysis:
     about: str
     """Two sentences: what the analysis measures, and how to read it."""
     module: str
+    own_options: type[AnalysisOptions] | None = None
+    """The class of its options; None: `Options` of the module, imported on first use."""
     tasks: tuple[Task, ...] = ("composition",)
     version: int = 1
     """Increased whenever the same options would give other numbers, so that old results are never
@@ -69,7 +61,7 @@ class Analysis:
     @property
     def options_type(self) -> type[AnalysisOptions]:
         """The class of its options."""
-        return import_module(self.module).Options
+        return self.own_options or import_module(self.module).Options
 
     def options(self, given: Mapping[str, Any]) -> AnalysisOptions:
         """Validate options; an unknown name or a bad value raises `HopscopeError`."""
@@ -84,6 +76,7 @@ _ENTRIES = (
         "bridge, the later relations and the answer. A mean reciprocal rank near 1 means that the "
         "token can be read off there.",
         "analyses.readouts.logit_lens",
+        AnalysisOptions,
     ),
     Analysis(
         "causal_tracing",
@@ -91,6 +84,7 @@ _ENTRIES = (
         "Overwrites one residual state with its value for a corrupted question, and the other way "
         "round. The share of answers that flip is the strength of the path from that state.",
         "analyses.interventions.causal_tracing",
+        interventions.CausalTracingOptions,
         version=2,
     ),
     Analysis(
@@ -99,6 +93,7 @@ _ENTRIES = (
         "Writes a state of one question into another with a different bridge and counts how often "
         "the answer becomes the other bridge's. Placebo donors show what patching does by itself.",
         "analyses.interventions.bridge_patching",
+        interventions.BridgePatchingOptions,
     ),
     Analysis(
         "trace_classes",
@@ -106,6 +101,7 @@ _ENTRIES = (
         "Sorts questions by whether the bridge is decoded on the way and whether the answer is "
         "right. Right answers without the bridge are the mark of fake grokking.",
         "analyses.readouts.trace_classes",
+        readouts.TraceClassOptions,
         version=2,
         splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test"),
     ),
@@ -116,6 +112,7 @@ _ENTRIES = (
         "not seen, against shuffled labels. Cosines show how similar states with the same bridge "
         "are to each other, and to its embedding.",
         "analyses.readouts.probes",
+        readouts.ProbeOptions,
         version=2,
     ),
     Analysis(
@@ -125,6 +122,7 @@ _ENTRIES = (
         "checkpoint. It reads what a state will become, whereas the plain lens assumes that the "
         "state is already in the last layer's basis.",
         "analyses.readouts.tuned_lens",
+        readouts.TunedLensOptions,
         version=2,
     ),
     Analysis(
@@ -134,6 +132,7 @@ _ENTRIES = (
         "answers that this mends, beyond those that another question's state mends, were computed "
         "too late.",
         "analyses.interventions.back_patching",
+        AnalysisOptions,
         tasks=("composition", "comparison"),
     ),
     Analysis(
@@ -143,6 +142,7 @@ _ENTRIES = (
         "answer. If accuracy rises more than with a random entity, hop two lacked the bridge in "
         "that form.",
         "analyses.interventions.mixing",
+        interventions.MixingOptions,
     ),
     Analysis(
         "attention",
@@ -151,6 +151,7 @@ _ENTRIES = (
         "output adds to the logits of bridge and answer. A head of the circuit reads the subject "
         "at relation 1, or relation 1 at the last position.",
         "analyses.readouts.attention",
+        readouts.AttentionOptions,
         tasks=("composition", "comparison"),
     ),
     Analysis(
@@ -160,6 +161,7 @@ _ENTRIES = (
         "cosine between gradient and weights. A cosine near -1 means that training only scales "
         "the weights up.",
         "analyses.readouts.weights",
+        readouts.WeightOptions,
         version=2,
         tasks=("composition", "comparison"),
         splits=("train_inferred",),
@@ -171,6 +173,7 @@ _ENTRIES = (
         "for a corrupted question. The fall of the answer's logit, relative to the corrupted "
         "question's answer, shows which token of the question the component carries there.",
         "analyses.interventions.component_patching",
+        interventions.ComponentPatchingOptions,
         splits=("id_test",),
     ),
     Analysis(
@@ -180,6 +183,7 @@ _ENTRIES = (
         "component, while all others stay as they were. The fall of the answer's logit shows what "
         "that edge carries.",
         "analyses.circuits.path_patching",
+        circuits.PathPatchingOptions,
         splits=("id_test",),
         default_steps="last",
     ),
@@ -189,6 +193,7 @@ _ENTRIES = (
         "Predicts the effect of patching every component from gradients, at the cost of a few "
         "backward passes. Its correlation with real patching shows how far to trust it.",
         "analyses.interventions.attribution",
+        interventions.AttributionOptions,
         version=2,
         splits=("id_test",),
         default_steps="last",
@@ -200,6 +205,7 @@ _ENTRIES = (
         "placebo patches. With a faithful circuit alone the model answers as before, and without "
         "a complete circuit it cannot.",
         "analyses.circuits.discovery",
+        circuits.DiscoveryOptions,
         version=3,
         splits=("train_inferred", "id_test"),
     ),
@@ -210,6 +216,7 @@ _ENTRIES = (
         "edges at all steps. Accuracy and loss of the two models show how much of the answer is "
         "composition and how much is shortcut.",
         "analyses.circuits.route_ablation",
+        circuits.RouteAblationOptions,
         version=3,
         splits=("train_inferred", "id_test"),
     ),
@@ -220,6 +227,7 @@ _ENTRIES = (
         "through it. A model that composes gives the new answers, and one that has memorized "
         "keeps the old ones.",
         "analyses.interventions.edit_propagation",
+        interventions.EditPropagationOptions,
         version=2,
         splits=("id_test", "ood_test"),
         default_steps="last",
@@ -231,6 +239,7 @@ _ENTRIES = (
         "replaced so that the label changes. The share of answers that are then wrong is the "
         "strength of that state, to be read beside the accuracy without a patch.",
         "analyses.interventions.comparison_tracing",
+        interventions.ComparisonTracingOptions,
         tasks=("comparison",),
     ),
     Analysis(
@@ -239,6 +248,7 @@ _ENTRIES = (
         "Ranks the two compared values and the label at every state. A value that can be read "
         "off its entity's position has been looked up there.",
         "analyses.readouts.comparison_lens",
+        AnalysisOptions,
         tasks=("comparison",),
     ),
 )

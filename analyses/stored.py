@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +49,46 @@ def stored_result(
     >>> stored_result(open_run("assets/demo"), "logit_lens", examples=20) is None
     True
     """
+    store = _store(run, name, splits, options)
+    return store.load() if store is not None and store.steps() else None
+
+
+def stored_steps(run: Run, name: str) -> list[int]:
+    """Steps of the default result, without reading it; empty: there is none.
+
+    Raises:
+        HopscopeError: as `stored_result` does, except that damage is found only when reading.
+    """
+    store = _store(run, name)
+    return store.steps() if store is not None else []
+
+
+Reader = Callable[[str], "xr.Dataset | None"]
+"""The default result of an analysis by its name, as from `stored_result`."""
+
+
+def reader(run: Run) -> Reader:
+    """A `stored_result` of this run that reads each default result once, when first asked for it.
+
+    >>> from circuits import open_run
+    >>> read = reader(open_run("assets/demo"))
+    >>> read("logit_lens") is read("logit_lens")
+    True
+    """
+    return cache(partial(stored_result, run))
+
+
+def _store(
+    run: Run,
+    name: str,
+    splits: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> ResultStore | None:
+    """The store of a result; None where nothing was stored under the default settings."""
     catalog_entry(name, run.corpus.task)
     if splits is None and not options and not _default_store(run.path, name).path.exists():
-        return None  # checked without importing the analysis
-    store = Request.make(run, name, splits, options).store
-    return store.load() if store.steps() else None
+        return None  # checked first: the run may be too small for the analysis's splits
+    return Request.make(run, name, splits, options).store
 
 
 def stored_results(

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Num, Shaped
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit  # scipy.stats has the same, and imports for a second
 
 from circuits.errors import HopscopeError
 
@@ -28,6 +28,9 @@ LEAST_RUNS = 3
 """The fewest runs for which an interval over runs is given."""
 
 N_RESAMPLES = 1000
+
+Correction = Literal["benjamini_hochberg", "holm"]
+"""Corrections for many tests, by the name of their function."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def wilson(
 ) -> tuple[Float[np.ndarray, "*_"], Float[np.ndarray, "*_"]]:
     """Wilson's score interval (1927) of a share of successes; NaN where n is 0."""
     successes, n = np.asarray(successes, float), np.asarray(n, float)
-    z = norm.ppf((1 + confidence) / 2)
+    z = ndtri((1 + confidence) / 2)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = successes / n
         centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -128,7 +131,7 @@ def over_runs(values: Float[np.ndarray, "run ..."], confidence: float = 0.95) ->
         mean = np.where(here, values, 0.0).sum(0) / n
         squares = np.where(here, (values - mean) ** 2, 0.0).sum(0)
         error = np.sqrt(squares / (n - 1) / n)
-    half = student.ppf((1 + confidence) / 2, np.maximum(n - 1, 1)) * error
+    half = stdtrit(np.maximum(n - 1, 1), (1 + confidence) / 2) * error
     half = np.where(n < LEAST_RUNS, np.nan, half)
     return Interval(np.asarray(mean), np.asarray(mean - half), np.asarray(mean + half), n)
 

@@ -30,16 +30,16 @@ ROOMS: dict[str, str] = {
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
     "train.recipes": "",
-    "analyses": "circuits circuits.recipes circuits.runs analyses.questions",
+    "analyses": "circuits circuits.recipes circuits.runs analyses.options analyses.questions",
+    "analyses.options": "circuits circuits.patching",
     "analyses.questions": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit",
     "analyses.readouts": "circuits circuits.corpus circuits.model circuits.patching analyses "
-    "analyses.questions",
+    "analyses.questions analyses.options",
     "analyses.interventions": "circuits circuits.corpus circuits.model circuits.patching "
-    "circuits.circuit analyses analyses.questions",
+    "circuits.circuit analyses analyses.questions analyses.options",
     "analyses.circuits": "circuits circuits.corpus circuits.model circuits.patching "
-    "circuits.circuit analyses analyses.questions",
-    "analyses.over_training": "circuits circuits.runs analyses analyses.interventions "
-    "analyses.circuits",
+    "circuits.circuit analyses analyses.questions analyses.options",
+    "analyses.over_training": "circuits circuits.runs analyses analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.over_training "
     "analyses.figures.specs analyses.figures.builders analyses.figures.renderers.matplotlib "
     "analyses.figures.renderers.plotly",

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Float
-from scipy.stats import rankdata
-from scipy.stats import t as student
+from scipy.special import stdtrit  # scipy.stats has the same, and imports for a second
 
 from circuits.circuit.edge_choice import jaccard
 from circuits.errors import HopscopeError
@@ -87,7 +87,7 @@ def _one(ds: xr.Dataset, name: str, split: str, step: int | None) -> xr.Dataset:
 def _rank_correlation(
     strength: Float[np.ndarray, "run edge"],
 ) -> Float[np.ndarray, "run run"]:
-    ranks = rankdata(np.nan_to_num(strength), axis=1)
+    ranks = pd.DataFrame(np.nan_to_num(strength)).rank(axis=1).to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.corrcoef(ranks)
 
@@ -104,7 +104,7 @@ def _mean_over_pairs(
         [_mean(np.delete(np.delete(pair, i, axis=1), i, axis=2)) for i in range(n)], 1
     )
     squares = ((without - without.mean(1, keepdims=True)) ** 2).sum(1)
-    half = student.ppf(0.975, n - 1) * np.sqrt((n - 1) / n * squares)
+    half = stdtrit(n - 1, 0.975) * np.sqrt((n - 1) / n * squares)
     ends = np.array([LIMITS[measure] for measure in MEASURES])
     return mean, np.maximum(mean - half, ends[:, 0]), np.minimum(mean + half, ends[:, 1])
 

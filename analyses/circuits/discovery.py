@@ -33,9 +33,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from pydantic import Field
 
-from analyses.catalog import AnalysisOptions
 from analyses.circuits.ablations import ablated_runs, ablation_variables
 from analyses.circuits.edge_questions import example_variables
 from analyses.estimates import (
@@ -45,36 +43,18 @@ from analyses.estimates import (
     resampled_means,
     with_interval,
 )
+from analyses.options.circuits import DiscoveryOptions as Options
 from analyses.questions.contrasts import contrast_runs
 from analyses.questions.examples import Examples
 from circuits.circuit.ablated_run import ABLATIONS, VARIANTS
 from circuits.circuit.contrast_runs import Contrast
-from circuits.circuit.edge_choice import Choice, Correction, Effects, Rules
+from circuits.circuit.edge_choice import Choice, Effects, Rules
 from circuits.circuit.edge_choice import jaccard as jaccard_index
 from circuits.circuit.find import find_edges
 from circuits.circuit.nodes_and_edges import Edge, candidate_edges
 from circuits.circuit.screen import Screen
 from circuits.model.transformer import HookedTransformer
 from circuits.statistics import resample_weights
-
-
-class Options(AnalysisOptions):
-    """Options of circuit discovery."""
-
-    heads: bool = False
-    """Tell attention heads apart: more and weaker edges, which take more examples to tell from
-    their placebos (`analyses.circuits.faithfulness` says what the demo's answer, and warns)."""
-    rate: float = Field(default=0.01, gt=0, lt=1)
-    """False discovery rate of edges (family-wise error rate with Holm's correction)."""
-    correction: Correction = "benjamini_hochberg"
-    """Correction for testing all edges at once."""
-    least_share: float | None = Field(default=None, ge=0, lt=1)
-    """Edges with less than this share of a corrupted token's effect are left out. None: 0.05; for
-    heads, among which a layer's work is divided, over their number, at either end of the edge."""
-    per_component: int = Field(default=4, ge=1)
-    """Most edges measured exactly, as a multiple of the number of components."""
-    resamples: int = Field(default=200, ge=20, le=5000)
-    """Bootstrap resamples of the questions, for stability and the intervals of strength."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:

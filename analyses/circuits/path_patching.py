@@ -13,24 +13,13 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, half_precision, with_interval
+from analyses.options.circuits import PathPatchingOptions as Options
 from analyses.questions.contrasts import contrast_runs
 from analyses.questions.examples import Examples
 from circuits.circuit.nodes_and_edges import candidate_edges, named_edges
 from circuits.circuit.path_patching import path_outcomes
 from circuits.model.transformer import HookedTransformer
-
-
-class Options(AnalysisOptions):
-    """Options of path patching."""
-
-    heads: bool = True
-    """Tell attention heads apart."""
-    parts: bool = True
-    """Tell the inputs q, k and v of attention apart."""
-    edges: tuple[str, ...] = ()
-    """Only these edges, e.g. "mlp.0[relation_1]>head.1.2[relation_2].v"; none: all."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:

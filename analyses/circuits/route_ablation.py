@@ -21,21 +21,14 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from analyses.catalog import AnalysisOptions
 from analyses.circuits.ablations import ablated_runs, ablation_variables
 from analyses.estimates import half_precision
+from analyses.options.circuits import RouteAblationOptions as Options
 from analyses.questions.examples import Examples
 from circuits.circuit.ablated_run import ABLATIONS, VARIANTS
 from circuits.circuit.nodes_and_edges import Edge, candidate_edges, named_edges
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine
-
-
-class Options(AnalysisOptions):
-    """Options of route ablation."""
-
-    circuit: tuple[str, ...] = ()
-    """Edges such as "mlp.0[relation_1]>attn.1[relation_2]"; none: the two-hop route."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:

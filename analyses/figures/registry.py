@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -125,10 +125,12 @@ FIGURES: dict[str, dict[str, Builder]] = {
 
 def figures(ds: xr.Dataset) -> dict[str, str]:
     """The figures that a result has: name -> what it shows, the default one first."""
-    return {
-        name: (inspect.getdoc(build) or name).split("\n")[0]
-        for name, build in _builders(ds).items()
-    }
+    return about_figures(_builders(ds))
+
+
+def about_figures(builders: Mapping[str, Builder]) -> dict[str, str]:
+    """What each figure shows, by name."""
+    return {n: (inspect.getdoc(build) or n).split("\n")[0] for n, build in builders.items()}
 
 
 def figure(

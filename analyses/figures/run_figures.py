@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import xarray as xr
@@ -12,10 +12,10 @@ import xarray as xr
 from analyses.catalog import CATALOG
 from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_of
-from analyses.figures.registry import FIGURES, figure, figures
+from analyses.figures.registry import FIGURES, about_figures, figure
 from analyses.figures.specs.charts import Spec
-from analyses.over_training.formation import can_date, formation
-from analyses.stored import stored_result
+from analyses.over_training.formation import formation
+from analyses.stored import Reader, reader, stored_steps, usable_splits
 from circuits.errors import HopscopeError, unknown_name
 from circuits.runs.run import Run
 
@@ -33,47 +33,68 @@ class RunFigure:
     """The spec at a step; None: the last one."""
 
 
-def run_results(run: Run) -> tuple[dict[str, xr.Dataset], list[str]]:
-    """Stored results of every analysis that fits the run, and the names of those still to run."""
-    task = run.corpus.task
-    stored = {n: stored_result(run, n) for n, entry in CATALOG.items() if task in entry.tasks}
-    found = {name: ds for name, ds in stored.items() if ds is not None}
-    return found, [name for name, ds in stored.items() if ds is None]
+def results_to_come(run: Run) -> list[str]:
+    """The analyses that fit the run and have not been run with their default options."""
+    return [name for name in _fitting(run) if not stored_steps(run, name)]
 
 
-def run_figures(run: Run, results: dict[str, xr.Dataset] | None = None) -> dict[str, RunFigure]:
-    """Every figure of the run by name, accuracy first.
+def run_figures(run: Run) -> dict[str, RunFigure]:
+    """Every figure of the run by name, accuracy first; a result is read when a figure is made.
 
-    Args:
-        run: An opened run.
-        results: Result of `run_results`; None: read them.
+    Raises:
+        HopscopeError: if a stored result is of another version or of other default options.
     """
-    results = run_results(run)[0] if results is None else results
-    every: dict[str, xr.Dataset] = {"training": training_of(run)}
-    if "causal_tracing" in results:
-        every["circuit"] = circuit_dataset(results["causal_tracing"], results.get("logit_lens"))
-    if can_date(results.get("circuit_discovery")):
-        every["formation"] = formation(run)
+    steps = {name: found for name in _fitting(run) if (found := stored_steps(run, name))}
+    read = reader(run)
+    every: dict[str, Callable[[], xr.Dataset]] = {"training": partial(training_of, run)}
+    if "causal_tracing" in steps:
+        every["circuit"] = lambda: circuit_dataset(
+            _present(read, "causal_tracing"), read("logit_lens") if "logit_lens" in steps else None
+        )
+    if _can_date(run, steps.get("circuit_discovery", [])):
+        every["formation"] = partial(formation, run, read=read)
     # An analysis may be newer than its figures.
-    every |= {name: ds for name, ds in results.items() if name in FIGURES}
+    every |= {name: partial(_present, read, name) for name in steps if name in FIGURES}
     made: dict[str, RunFigure] = {}
-    for analysis, ds in every.items():
-        made |= analysis_figures(run, analysis, ds)
+    for analysis, get in every.items():
+        made |= _figures_of(run, analysis, cache(get))
     return made
 
 
 def analysis_figures(run: Run, analysis: str, ds: xr.Dataset) -> dict[str, RunFigure]:
     """Every figure of one result by name."""
+    return _figures_of(run, analysis, lambda: ds)
+
+
+def _fitting(run: Run) -> list[str]:
+    task = run.corpus.task
+    return [name for name, entry in CATALOG.items() if task in entry.tasks]
+
+
+def _can_date(run: Run, steps: Sequence[int]) -> bool:
+    """Whether circuits of several steps are stored for the split that `formation` is about."""
+    splits = CATALOG["circuit_discovery"].splits
+    return len(steps) > 1 and "id_test" in usable_splits(run, splits)
+
+
+def _present(read: Reader, name: str) -> xr.Dataset:
+    ds = read(name)
+    if ds is None:
+        raise HopscopeError(f"{name} was deleted meanwhile; run the same command again.")
+    return ds
+
+
+def _figures_of(run: Run, analysis: str, get: Callable[[], xr.Dataset]) -> dict[str, RunFigure]:
     made = {}
-    for name, about in figures(ds).items():
+    for name, about in about_figures(FIGURES[analysis]).items():
         full = name if name == analysis else f"{analysis}_{name}"
-        options = _start_of_grokking(run, ds) if name == "strength_change" else {}
-        make = partial(_make, ds, name, options)
-        made[full] = RunFigure(full, analysis, about, make)
+        made[full] = RunFigure(full, analysis, about, partial(_make, run, name, get))
     return made
 
 
-def _make(ds: xr.Dataset, name: str, options: dict[str, Any], step: int | None) -> Spec:
+def _make(run: Run, name: str, get: Callable[[], xr.Dataset], step: int | None) -> Spec:
+    ds = get()
+    options = _start_of_grokking(run, ds) if name == "strength_change" else {}
     # A figure over training has a cursor only if a step was requested.
     return figure(ds, name, step, **options)
 

@@ -18,11 +18,9 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float
-from pydantic import Field
 from scipy.stats import rankdata
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import (
     Variables,
     correlation,
@@ -31,6 +29,7 @@ from analyses.estimates import (
     with_interval,
 )
 from analyses.interventions.component_patching import patched_components
+from analyses.options.interventions import AttributionOptions as Options
 from analyses.questions.contrasts import contrast_runs
 from analyses.questions.examples import Examples
 from circuits.circuit.contrast_runs import ContrastRuns
@@ -41,15 +40,6 @@ from circuits.statistics import resample_weights
 ESTIMATES = ("gradient", "integrated")
 COMPONENTS: tuple[Component, ...] = ("resid_pre", "attn_out", "mlp_out")
 """Components without heads; z is attributed head by head."""
-
-
-class Options(AnalysisOptions):
-    """Options of attribution patching."""
-
-    steps: int = Field(default=4, ge=1, le=100)
-    """Number of points between clean and corrupted question at which the gradient is taken."""
-    resamples: int = Field(default=200, ge=20, le=5000)
-    """Number of bootstrap resamples of the questions, for the intervals of correlations."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:

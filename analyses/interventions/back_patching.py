@@ -19,18 +19,14 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
+from analyses.options.common import AnalysisOptions as Options
 from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.batched_runs import run_batch
 from circuits.patching.engine import PatchEngine
 
 SOURCES = ("late_state", "placebo")
-
-
-class Options(AnalysisOptions):
-    """The common options only; `seed` also draws the placebo's donors."""
 
 
 @torch.no_grad()

@@ -18,17 +18,16 @@ B's later relations lead from A's bridge.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Float, Int, Integer
-from pydantic import Field
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import with_interval
+from analyses.options.interventions import BridgePatchingOptions as Options
+from analyses.outcomes import KEPT, NO_DONOR, OTHER, SUCCESS
 from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
 from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
@@ -36,21 +35,8 @@ from circuits.model.transformer import HookedTransformer
 from circuits.patching.batched_runs import run_batch, run_batch_after
 from circuits.patching.engine import PatchEngine, Trace
 
-Control = Literal["bridge", "same_bridge", "random"]
-CONTROLS: tuple[Control, ...] = ("bridge", "same_bridge", "random")
-
 _POOL = 20_000  # donors are drawn from at most this many queries of the split
 _PAIRS_AT_ONCE = 2_000_000
-OTHER, SUCCESS, KEPT, NO_DONOR = 0, 1, 2, -1
-
-
-class Options(AnalysisOptions):
-    """Options of bridge patching."""
-
-    controls: tuple[Control, ...] = CONTROLS
-    """Kinds of donor: the real one and the controls."""
-    bridge: int = Field(default=1, ge=1)
-    """Which bridge is swapped: 1 is the first; questions with more hops have later ones."""
 
 
 @dataclass(frozen=True)

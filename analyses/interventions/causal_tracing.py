@@ -19,17 +19,15 @@ logit lens of that state gives the logits, and the clean run's top token takes t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Float, Int, Shaped
-from pydantic import Field
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, with_interval
+from analyses.options.interventions import CausalTracingOptions as Options
 from analyses.questions.corruptions import Corruptions, draw_corruptions
 from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
@@ -39,21 +37,6 @@ from circuits.patching.engine import PatchEngine, Trace
 
 NOISE_SCALE = 3.0
 """Standard deviations of the token embeddings (Meng et al., arXiv 2202.05262, section 2.1)."""
-
-
-class Options(AnalysisOptions):
-    """Options of causal tracing."""
-
-    reference: bool = False
-    """Draw one corruption per question, by the rules of *Grokked Transformers*."""
-    corruptions: int = Field(default=2, ge=1, le=50)
-    """Number of different corruptions per question and position, if as many exist."""
-    corruption: Literal["interchange", "noise"] = "interchange"
-    """Replace the token, or add Gaussian noise of three standard deviations to its embedding."""
-    denoise: bool = True
-    """Also write the clean state into the (first) corrupted run."""
-    target_layer: int | None = Field(default=None, ge=1)
-    """Trace to S[target_layer, last position] instead of the output."""
 
 
 @dataclass(frozen=True)

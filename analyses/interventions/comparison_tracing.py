@@ -27,25 +27,15 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from pydantic import Field
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
+from analyses.options.interventions import ComparisonTracingOptions as Options
 from analyses.questions.comparison_corruptions import corruptions
 from analyses.questions.examples import Examples
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.batched_runs import run_batch
 from circuits.patching.engine import PatchEngine, Trace
-
-
-class Options(AnalysisOptions):
-    """How many corruptions, and which examples count."""
-
-    n_corruptions: int = Field(default=3, ge=1)
-    """Number of corruptions per example and position; their outcomes are averaged."""
-    only_right: bool = False
-    """Leave out examples that the model answers wrongly without a patch."""
 
 
 @torch.no_grad()

@@ -23,8 +23,8 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, half_precision, with_interval
+from analyses.options.interventions import ComponentPatchingOptions as Options
 from analyses.questions.contrasts import contrast_runs
 from analyses.questions.examples import Examples
 from circuits.circuit.contrast_runs import ContrastRuns
@@ -32,23 +32,6 @@ from circuits.circuit.path_patching import MEASURES
 from circuits.model.transformer import HookedTransformer
 from circuits.patching import HEAD_COMPONENTS, Component, Patch, patched_logits
 from circuits.patching.engine import PatchEngine, Trace
-
-
-class Options(AnalysisOptions):
-    """Options of component patching."""
-
-    components: tuple[Component, ...] = ("resid_mid", "attn_out", "mlp_out", "z")
-    """Any of resid_pre, resid_mid, resid_post, attn_out, mlp_out, z, q, k, v, pattern."""
-
-    @property
-    def of_states(self) -> tuple[Component, ...]:
-        """The chosen components without heads."""
-        return tuple(c for c in self.components if c not in HEAD_COMPONENTS)
-
-    @property
-    def of_heads(self) -> tuple[Component, ...]:
-        """The chosen components with heads."""
-        return tuple(c for c in self.components if c in HEAD_COMPONENTS)
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,11 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Int
-from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import estimated
+from analyses.options.interventions import EditPropagationOptions as Options
 from analyses.questions.corruptions import FactTable
 from analyses.questions.examples import Examples
 from circuits.corpus.corpus import Corpus
@@ -54,21 +53,6 @@ MEASURES = {
 }
 
 PARTS = ("subject", "relation", "old", "new")
-
-
-class Options(AnalysisOptions):
-    """How many facts are changed, and how far the fine-tune goes."""
-
-    n_edits: int = Field(default=8, ge=LEAST_EXAMPLES)
-    """Number of facts to change, each in its own copy of the model."""
-    max_steps: int = Field(default=60, ge=0)
-    """At most this many optimizer steps per edit."""
-    learning_rate: float = Field(default=5e-4, gt=0)
-    """Learning rate of the fine-tune."""
-    sure: float = Field(default=0.9, gt=0, lt=1)
-    """The fine-tune stops once the new object has more than this probability."""
-    retained: int = Field(default=128, ge=1)
-    """Atomic and inferred trained questions each, not through the fact, that every step repeats."""
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,14 @@ form in which the model receives entities as inputs. The test supplies the bridg
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import estimated
+from analyses.options.interventions import MixingOptions as Options
 from analyses.questions.examples import Examples
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
@@ -31,15 +28,6 @@ from circuits.patching.batched_runs import run_batch
 from circuits.patching.engine import PatchEngine, Trace
 
 MIXED_IN = ("decoded", "true_bridge", "random")
-
-
-class Options(AnalysisOptions):
-    """How much is mixed in, and where the bridge is decoded."""
-
-    strengths: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    """Shares of the embedding in the mixture: 0 leaves the state as it is, 1 replaces it."""
-    decode_layer: int | None = None
-    """Layer of the state at which the bridge is decoded; None: the last one."""
 
 
 @torch.no_grad()

@@ -39,7 +39,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from analyses.estimates import resampled_means
-from analyses.interventions.bridge_patching import SUCCESS
+from analyses.outcomes import SUCCESS
 from analyses.over_training.dating import (
     PHASES,
     Timing,
@@ -51,7 +51,7 @@ from analyses.over_training.dating import (
     phases,
     timing,
 )
-from analyses.stored import stored_result
+from analyses.stored import Reader, reader
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
 from circuits.statistics import bootstrap, resample_weights
@@ -87,7 +87,13 @@ class Curve:
         return cls(value, value, value, np.tile(value, (resamples, 1)), 0)
 
 
-def formation(run: Run, split: str = "id_test", steps: Sequence[int] | None = None) -> xr.Dataset:
+def formation(
+    run: Run,
+    split: str = "id_test",
+    steps: Sequence[int] | None = None,
+    *,
+    read: Reader | None = None,
+) -> xr.Dataset:
     """Curves (step, curve) of a run, their timings, the dates of edges, the phases and the lag.
 
     Each has `_low` and `_high`, and the number of questions behind it. `figure(formation(run))`
@@ -97,6 +103,7 @@ def formation(run: Run, split: str = "id_test", steps: Sequence[int] | None = No
         run: A run with results of `circuit_discovery`; results of other analyses add curves.
         split: Split of the unseen questions.
         steps: Use these steps only; each must have a circuit.
+        read: Reader of the run's results (`analyses.stored.reader`); None: a new one.
 
     Raises:
         HopscopeError: if the result of circuit_discovery is missing, lacks the split or has only
@@ -106,7 +113,8 @@ def formation(run: Run, split: str = "id_test", steps: Sequence[int] | None = No
     >>> formation(open_run("assets/demo"))["lag"].item()  # accuracy follows the circuit by steps
     200.0
     """
-    found = stored_result(run, "circuit_discovery")
+    read = reader(run) if read is None else read
+    found = read("circuit_discovery")
     if found is None or not can_date(found, split):
         raise HopscopeError(
             f"{run.path} has no circuits of several steps on {split!r}; run `hopscope analyze "
@@ -120,7 +128,7 @@ def formation(run: Run, split: str = "id_test", steps: Sequence[int] | None = No
     curves = {
         **_accuracies(found, split, weights),
         "circuit": _circuit(circuit, n),
-        **_stored_curves(run, split, circuit["step"].values, weights),
+        **_stored_curves(read, split, circuit["step"].values, weights),
         **_norm(run, circuit["step"].values, resamples),
     }
     ds = _dataset(circuit, {name: curves[name] for name in CURVES if name in curves}, run)
@@ -258,7 +266,7 @@ def _norm(run: Run, steps: np.ndarray, resamples: int) -> dict[str, Curve]:
 
 
 def _stored_curves(
-    run: Run, split: str, steps: Int[np.ndarray, " step"], weights: np.ndarray
+    read: Reader, split: str, steps: Int[np.ndarray, " step"], weights: np.ndarray
 ) -> dict[str, Curve]:
     """Curves from the stored results of other analyses, at these steps."""
     found = {}
@@ -268,14 +276,14 @@ def _stored_curves(
         again = resample_weights(n, len(weights), 0) if n != weights.shape[1] else weights
         return Curve.of_examples(rows, again)
 
-    route = stored_result(run, "route_ablation")
+    route = read("route_ablation")
     if route is not None and split in route["split"].values:
         one = route.sel(split=split)
         right = one["right_example"].sel(ablation="mean").astype(float)
         n = int(one["n"])
         found["route"] = curve(right.sel(variant="restricted"), n)
         found["without_bridge"] = curve(right.sel(variant="excluded"), n)
-    bridge = stored_result(run, "bridge_patching")
+    bridge = read("bridge_patching")
     if bridge is not None and split in bridge["split"].values:
         one = bridge.sel(split=split, control="bridge")
         last = one["success"].reindex(step=steps).isel(step=-1)

@@ -20,7 +20,7 @@ import xarray as xr
 
 from analyses.circuits.agreement import circuit_agreement
 from analyses.over_training.formation import formation
-from analyses.stored import stored_result
+from analyses.stored import Reader, reader
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
 from circuits.statistics import over_runs
@@ -43,7 +43,12 @@ MEASURES = {
 """Each measure in words, and its unit."""
 
 
-def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
+def seed_spread(
+    runs: Mapping[str, Run],
+    split: str = "id_test",
+    *,
+    read: Mapping[str, Reader] | None = None,
+) -> xr.Dataset:
     """`value` (measure, run); `mean` with `mean_low`, `mean_high` and `mean_n` (measure).
 
     NaN where a run has no value: it was not analyzed, or the event never happened.
@@ -51,6 +56,7 @@ def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
     Args:
         runs: Two or more runs by name.
         split: Split of the questions for circuits and swaps.
+        read: Reader of each run's results (`analyses.stored.reader`); None: new ones.
 
     Raises:
         HopscopeError: if there are fewer than two runs, or they have no analyzed step in common.
@@ -63,7 +69,8 @@ def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
     """
     if len(runs) < 2:
         raise HopscopeError(f"{len(runs)} run cannot be compared; name at least two runs.")
-    stored = {name: _stored(runs, name, split) for name in ("circuit_discovery", "bridge_patching")}
+    read = _readers(runs) if read is None else read
+    stored = {name: _stored(read, name, split) for name in ("circuit_discovery", "bridge_patching")}
     common = {name: common_steps(found) for name, found in stored.items() if found}
     steps = {name: max(found) for name, found in common.items()}
     rows = []
@@ -71,7 +78,7 @@ def seed_spread(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
         results = {a: f[name].sel(step=steps[a]) for a, f in stored.items() if name in f}
         row = _end_of(run, split, results)
         if "circuit_discovery" in results and len(common["circuit_discovery"]) > 1:
-            row |= _dates_of(run, split, common["circuit_discovery"])
+            row |= _dates_of(run, split, common["circuit_discovery"], read[name])
         rows.append(row)
     table = np.array([[row.get(name, np.nan) for name in MEASURES] for row in rows], float)
     found = over_runs(table)
@@ -109,9 +116,13 @@ def common_steps(results: Mapping[str, xr.Dataset]) -> list[int]:
     return sorted(common)
 
 
-def _stored(runs: Mapping[str, Run], analysis: str, split: str) -> dict[str, xr.Dataset]:
+def _readers(runs: Mapping[str, Run]) -> dict[str, Reader]:
+    return {name: reader(run) for name, run in runs.items()}
+
+
+def _stored(read: Mapping[str, Reader], analysis: str, split: str) -> dict[str, xr.Dataset]:
     """Stored results of an analysis for a split, by run; runs without one are left out."""
-    found = {name: stored_result(run, analysis) for name, run in runs.items()}
+    found = {name: of_run(analysis) for name, of_run in read.items()}
     return {
         name: ds.sel(split=split)
         for name, ds in found.items()
@@ -119,8 +130,18 @@ def _stored(runs: Mapping[str, Run], analysis: str, split: str) -> dict[str, xr.
     }
 
 
-def agreement_of_runs(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dataset:
+def agreement_of_runs(
+    runs: Mapping[str, Run],
+    split: str = "id_test",
+    *,
+    read: Mapping[str, Reader] | None = None,
+) -> xr.Dataset:
     """How similar the runs' circuits are at their last common step (see `circuit_agreement`).
+
+    Args:
+        runs: Runs by name.
+        split: Split of the questions on which circuits were sought.
+        read: Reader of each run's results, as in `seed_spread`.
 
     Raises:
         HopscopeError: if a run has no circuit yet, or the runs have no analyzed step in common.
@@ -131,9 +152,10 @@ def agreement_of_runs(runs: Mapping[str, Run], split: str = "id_test") -> xr.Dat
     >>> agreement_of_runs(runs)["mean"].sel(measure="jaccard").item()
     1.0
     """
+    read = _readers(runs) if read is None else read
     circuits = {}
     for name, run in runs.items():
-        found = stored_result(run, "circuit_discovery")
+        found = read[name]("circuit_discovery")
         if found is None:
             raise HopscopeError(
                 f"{name} has no circuit yet; run `hopscope analyze {run.path} circuit_discovery`."
@@ -178,8 +200,8 @@ def _circuit_of(now: xr.Dataset) -> dict[str, float]:
     }
 
 
-def _dates_of(run: Run, split: str, steps: Sequence[int]) -> dict[str, float]:
-    formed = formation(run, split, steps)
+def _dates_of(run: Run, split: str, steps: Sequence[int], read: Reader) -> dict[str, float]:
+    formed = formation(run, split, steps, read=read)
     return {
         "circuit_halfway": float(formed["halfway"].sel(curve="circuit")),
         "accuracy_halfway": float(formed["halfway"].sel(curve="accuracy")),

@@ -17,20 +17,13 @@ import xarray as xr
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
+from analyses.options.readouts import AttentionOptions as Options
 from analyses.questions.examples import Examples
 from circuits.corpus.queries import Queries
 from circuits.model.components import LayerNorm, RMSNorm
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine, Trace, pattern
-
-
-class Options(AnalysisOptions):
-    """What is stored."""
-
-    keep_examples: bool = False
-    """Store the pattern of every example, not only the mean."""
 
 
 @torch.no_grad()

@@ -14,15 +14,11 @@ import numpy as np
 import torch
 import xarray as xr
 
-from analyses.catalog import AnalysisOptions
+from analyses.options.common import AnalysisOptions as Options
 from analyses.questions.examples import Examples
 from analyses.readouts.lens import lens_variables
 from analyses.readouts.states import states
 from circuits.model.transformer import HookedTransformer
-
-
-class Options(AnalysisOptions):
-    """The common options only."""
 
 
 @torch.no_grad()

@@ -17,8 +17,8 @@ import xarray as xr
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import with_interval
+from analyses.options.common import AnalysisOptions as Options
 from analyses.questions.examples import Examples
 from analyses.readouts.lens import rank_of
 from circuits.corpus.queries import Queries
@@ -26,10 +26,6 @@ from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine
 
 _NUMBERS_AT_ONCE = 4_000_000
-
-
-class Options(AnalysisOptions):
-    """The common options only."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:

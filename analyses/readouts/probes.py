@@ -27,17 +27,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
 
 import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
+from analyses.options.readouts import ProbeOptions as Options
 from analyses.questions.examples import Examples
 from analyses.readouts.state_map import MapOptions, state_map
 from analyses.readouts.states import row_keys, states, trained_questions
@@ -45,27 +43,6 @@ from circuits.corpus.queries import Queries
 from circuits.model.transformer import HookedTransformer
 
 LABELS = ("bridge", "shuffled")
-
-
-class Options(AnalysisOptions):
-    """What the probes are, and which state is mapped."""
-
-    classifier: Literal["ridge", "logistic"] = "ridge"
-    """`logistic` is stricter and far slower."""
-    penalty: float = Field(default=1.0, gt=0)
-    """L2 penalty, for states scaled to unit variance."""
-    n_train: int = Field(default=2000, ge=20)
-    """Number of trained questions that the probes learn from."""
-    n_folds: int = Field(default=3, ge=2)
-    """Number of folds into which the first hops are dealt."""
-    map_layer: int | None = None
-    """Layer of the mapped state; None: depth - 1, the last state that another block reads."""
-    map_position: str = "relation_1"
-    """Position of the mapped state."""
-    map_bridges: int = Field(default=6, ge=1)
-    """How many bridges are on the map; the most frequent ones are chosen."""
-    map_points: int = Field(default=30, ge=1)
-    """At most this many states per bridge are on the map."""
 
 
 @torch.no_grad()

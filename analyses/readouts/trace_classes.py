@@ -19,17 +19,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from pydantic import Field
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
+from analyses.options.readouts import TraceClassOptions as Options
 from analyses.questions.examples import Examples
 from analyses.readouts.lens import rank_of
 from analyses.readouts.states import (
@@ -48,25 +45,6 @@ N_TRAIN = 1000
 """Number of trained questions that the lens learns from."""
 
 CLASSES = ("right_with_bridge", "right_without_bridge", "wrong_with_bridge", "wrong_without_bridge")
-
-
-class Options(AnalysisOptions):
-    """What counts as decoded, and what counts as fake."""
-
-    lens: Literal["tuned", "logit"] = "tuned"
-    """`logit` is the plain logit lens."""
-    top_k: int = Field(default=1, ge=1)
-    """The bridge is decoded if its 0-based rank is below this."""
-    position: str = "relation_1"
-    """Position at which the lens reads."""
-    first_layer: int = 1
-    """First state at which the lens reads."""
-    last_layer: int | None = None
-    """Last state at which the lens reads; None: depth - 1."""
-    generalizing: float = 0.8
-    """A model with a higher accuracy than this counts as generalizing."""
-    recovered: float = 0.5
-    """The bridge counts as recovered if at least this share of right answers have it decoded."""
 
 
 @torch.no_grad()

@@ -17,41 +17,18 @@ bridge.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import xarray as xr
-from pydantic import Field
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import estimated
+from analyses.options.readouts import TunedLensOptions as Options
 from analyses.questions.examples import Examples
 from analyses.readouts.lens import lens_variables
 from analyses.readouts.logit_lens import lens_targets
 from analyses.readouts.states import SEEN, first_hops_seen, states, trained_questions
 from circuits.model.transformer import HookedTransformer
 from circuits.model.tuned_lens import TunedLens, divergence
-
-
-class Options(AnalysisOptions):
-    """How the translators are fitted."""
-
-    n_train: int = Field(default=512, ge=20)
-    """Number of trained questions whose states the translators learn from."""
-    penalty: float = Field(default=1.0, gt=0)
-    """Penalty of the ridge solution, for states scaled to unit variance."""
-    adam_steps: int = Field(default=60, ge=0)
-    """Adam steps after the ridge solution; 0 keeps that solution."""
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Learning rate of Adam."""
-    batch: int = Field(default=512, ge=1)
-    """States per Adam step."""
-
-    def fitting(self) -> dict[str, Any]:
-        """Settings of `TunedLens.fit_states`."""
-        names = {"penalty", "adam_steps", "learning_rate", "batch", "seed"}
-        return self.model_dump(include=names)
 
 
 @torch.no_grad()

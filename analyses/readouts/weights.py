@@ -18,26 +18,16 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables
+from analyses.options.readouts import WeightOptions as Options
 from analyses.questions.examples import Examples
 from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer
 
 ALL = "all"
 _HEADS_SIDE_BY_SIDE = ("W_Q", "W_K", "W_V")
-
-
-class Options(AnalysisOptions):
-    """What to compute besides norms and ranks."""
-
-    gradients: bool = True
-    """Also compute the gradient-weight cosine, which takes backward passes."""
-    batches: int = Field(default=10, ge=2)
-    """Number of parts of the examples, for the cosine's interval."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:

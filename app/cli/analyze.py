@@ -10,7 +10,6 @@ import typer
 
 from app.cli.terminal import say
 from circuits.errors import HopscopeError, unknown_name
-from circuits.settings import parse_setting
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -133,6 +132,8 @@ def _explain(names: list[str]) -> None:
 
 def parse_option(text: str) -> tuple[str, Any]:
     """Key and value of "option=value", as typed after --set."""
+    from circuits.settings import parse_setting
+
     return parse_setting(text, "option=value", "--set examples=100")
 
 

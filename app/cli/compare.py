@@ -22,9 +22,8 @@ def compare_command(
     format_: Annotated[str, typer.Option("--format", help="pdf, svg, png, html or csv.")] = "pdf",
 ) -> None:
     """Spread of results over RUNS with 95% intervals, and whether they form the same circuit."""
-    from analyses.figures.export import export
-    from analyses.figures.registry import figure, figures
     from analyses.over_training.seeds import agreement_of_runs, seed_spread
+    from analyses.stored import reader
     from circuits.runs.run import open_run
 
     names = [path.resolve().name for path in runs]
@@ -33,11 +32,20 @@ def compare_command(
     if len(set(names)) < len(names):
         raise HopscopeError("a run is named twice; name different runs.")
     opened = dict(zip(names, (open_run(path) for path in runs), strict=True))
-    _show_spread(seed_spread(opened, split))
-    agreement = agreement_of_runs(opened, split)
+    read = {name: reader(run) for name, run in opened.items()}
+    _show_spread(seed_spread(opened, split, read=read))
+    agreement = agreement_of_runs(opened, split, read=read)
     _show_agreement(agreement)
-    for name in figures(agreement) if out else ():
-        path = out / f"circuit_agreement_{name}.{format_.lower().removeprefix('.')}"  # type: ignore[operator]
+    if out is not None:
+        _draw(agreement, out, format_.lower().removeprefix("."))
+
+
+def _draw(agreement: xr.Dataset, out: Path, file_format: str) -> None:
+    from analyses.figures.export import export
+    from analyses.figures.registry import figure, figures
+
+    for name in figures(agreement):
+        path = out / f"circuit_agreement_{name}.{file_format}"
         export(figure(agreement, name), path, "page")
         say(str(path))
 

@@ -75,15 +75,15 @@ def _available(
     run: Run, names: list[str], options: list[str], splits: str | None
 ) -> tuple[dict[str, RunFigure], list[str]]:
     """List the figures that can be drawn, and the analyses that have not been run."""
-    from analyses.figures.run_figures import run_figures, run_results
+    from analyses.figures.run_figures import results_to_come, run_figures
 
     if options or splits:
         return _with_settings(run, names, options, splits), []
-    results, missing = run_results(run)
+    missing = results_to_come(run)
     for name in names:
         if name in missing:
             raise _not_run(run, name)
-    return run_figures(run, results), missing
+    return run_figures(run), missing
 
 
 def _with_settings(

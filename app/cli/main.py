@@ -7,6 +7,7 @@ so that `hopscope --help` answers at once.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -25,14 +26,20 @@ cli = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich takes longer to import than all the rest
 )
-cli.command("data")(data_command)
-cli.command("train")(train_command)
-cli.command("sweep")(sweep_command)
-cli.command("analyze")(analyze_command)
-cli.command("compare")(compare_command)
-cli.command("export")(export_command)
-cli.command("app")(app_command)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "data": data_command,
+    "train": train_command,
+    "sweep": sweep_command,
+    "analyze": analyze_command,
+    "compare": compare_command,
+    "export": export_command,
+    "app": app_command,
+}
+for name, command in COMMANDS.items():
+    first = (command.__doc__ or "").split("\n\n")[0]  # else cut after one line
+    cli.command(name, short_help=first)(command)
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+from app.logic.asked import Asked
 from app.logic.listed_names import split_names
 from app.logic.name_index import NameIndex
 from app.logic.question_book import SEPARATOR, QuestionBook
-from app.logic.question_trace import Asked
 from circuits.corpus.comparison import ORDERS, SAME_LABELS
 from circuits.errors import HopscopeError
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.logic.asked import Asked
 from app.logic.listed_names import join_names, split_names
 from app.logic.name_index import NameIndex
-from app.logic.question_trace import Asked
 from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
 

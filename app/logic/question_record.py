@@ -17,8 +17,9 @@ from app.instrument import fields
 from app.instrument.fields import Payload, Question
 from app.instrument.packing import pack
 from app.instrument.payload import dump
+from app.logic.asked import Asked
 from app.logic.question_book import QuestionBook
-from app.logic.question_trace import Asked, QuestionTrace, Watched
+from app.logic.question_trace import QuestionTrace, Watched
 
 
 @dataclass(frozen=True)

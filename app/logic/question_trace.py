@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from app.logic.asked import Asked
+
 if TYPE_CHECKING:
     from circuits.model.transformer import HookedTransformer
 
@@ -26,17 +28,6 @@ LENS_TOP = 2
 """Number of names kept for each state."""
 CURVES = 5
 """Number of wrong answers that get a curve over training, besides the right one."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question as tokens, with its true values (None: not in the graph)."""
-
-    tokens: tuple[int, ...]
-    values: tuple[int | None, ...]
-    """What has to be looked up: the bridge; of a comparison both entities' values. Value i is
-    looked for at position i + 1."""
-    answer: int | None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.shell.importing import MODELS, load
+from app.shell.importing import load
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
 
@@ -91,7 +91,6 @@ def _download(files: dict[str, bytes], many: bool) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
 def _figures(at: Stamp) -> dict[str, RunFigure]:
-    load(MODELS)  # the analyses need it
     return load("analyses.figures.run_figures").run_figures(opened(at))
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 _LOCK = threading.Lock()
 _LOADED: dict[str, ModuleType] = {}
 
-MODELS = "circuits.patching"
+MODELS = "circuits.patching.engine"
 """The module that imports the model's library."""
 
 

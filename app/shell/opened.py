@@ -123,8 +123,6 @@ def _results(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
     drawn = drawn_analyses(run.corpus.task)
     more = {name: name for name in MORE_ANALYSES if run.corpus.task in CATALOG[name].tasks}
     wanted = {**drawn, **more}
-    if at.results:
-        load(MODELS)  # the analyses need it
     found, refused = stored_results(run, wanted.values())
     datasets = {role: found[name] for role, name in wanted.items() if name in found}
     problems = list(refused.values())

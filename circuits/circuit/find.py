@@ -25,7 +25,6 @@ from circuits.circuit.contrast_runs import ContrastRuns, Metric
 from circuits.circuit.eap import predicted_effects
 from circuits.circuit.edge_choice import (
     Choice,
-    Correction,
     Effects,
     Rules,
     choose,
@@ -38,7 +37,7 @@ from circuits.circuit.screen import Screen, screened
 from circuits.errors import HopscopeError, unknown_name
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.prompts import position_names
-from circuits.statistics import LEAST_EXAMPLES, bootstrap
+from circuits.statistics import LEAST_EXAMPLES, Correction, bootstrap
 
 IG_STEPS = 5
 """As in the MIB benchmark's EAP-IG."""

@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Int
 
 from circuits.corpus.queries import Queries
@@ -17,6 +16,9 @@ from circuits.corpus.vocab import Vocab
 from circuits.errors import unknown_name
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.recipes.schema import Task
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,8 @@ class Corpus:
 
     def training_set(self) -> TrainingSet:
         """All trained splits as one table, in the order of `trained`."""
+        import torch
+
         parts = [self.splits[name] for name in self.trained]
         width = max(part.token_ids.shape[1] for part in parts)
         pad = torch.nn.functional.pad

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
+
+if TYPE_CHECKING:  # imported when tensors are made: questions are also read without a model
+    import torch
 
 QueryKind = Literal["atomic", "composition", "comparison", "identity"]
 
@@ -138,17 +140,17 @@ class Queries(Sequence[Query]):
     @cached_property
     def tokens(self) -> Int[torch.Tensor, "n pos"]:
         """Token ids as an int64 tensor."""
-        return torch.from_numpy(self.token_ids.astype(np.int64))
+        return _tensor(self.token_ids)
 
     @cached_property
     def answer(self) -> Int[torch.Tensor, " n"]:
         """Token id of each answer."""
-        return torch.from_numpy(self.answer_ids.astype(np.int64))
+        return _tensor(self.answer_ids)
 
     @cached_property
     def bridges(self) -> Int[torch.Tensor, "n bridges"]:
         """Token ids of all bridge entities of each query."""
-        return torch.from_numpy(self.bridge_ids.astype(np.int64))
+        return _tensor(self.bridge_ids)
 
     @property
     def bridge(self) -> Int[torch.Tensor, " n"]:
@@ -156,3 +158,9 @@ class Queries(Sequence[Query]):
         if not self.bridge_ids.shape[1]:
             raise HopscopeError(f"queries of kind {self.kind!r} have no bridge entity.")
         return self.bridges[:, 0]
+
+
+def _tensor(ids: Int[np.ndarray, "*axes"]) -> Int[torch.Tensor, "*axes"]:
+    import torch
+
+    return torch.from_numpy(ids.astype(np.int64))

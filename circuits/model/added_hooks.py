@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 from torch import nn
 
 from circuits.errors import HopscopeError
@@ -24,8 +22,9 @@ def hooked_modules(model: nn.Module) -> list[str]:
     >>> hooked_modules(model)
     []
     """
-    found = [name for name, module in _modules(model).items() if _has_hooks(module)]
-    return [*(["the model"] if _has_hooks(model) else []), *found]
+    if not _has_any_hooks(model):
+        return []
+    return [name or "the model" for name, module in model.named_modules() if _has_hooks(module)]
 
 
 def check_hook_free(model: nn.Module, instead: str) -> None:
@@ -47,23 +46,23 @@ def check_hook_free(model: nn.Module, instead: str) -> None:
         )
 
 
-_tables: WeakKeyDictionary[nn.Module, dict[str, nn.Module]] = WeakKeyDictionary()
-
-
-def _modules(model: nn.Module) -> dict[str, nn.Module]:
-    """A model's modules by name, walked once: walking takes longer than looking for hooks."""
-    of_hooked: dict[str, nn.Module] | None = getattr(model, "mod_dict", None)
-    if of_hooked is not None:
-        return of_hooked
-    if model not in _tables:
-        _tables[model] = {name: module for name, module in model.named_modules() if name}
-    return _tables[model]
+def _has_any_hooks(model: nn.Module) -> bool:
+    """Walked anew each time, because submodules can be replaced; without names, because this comes
+    before every hook-free run and names take longer than the rest."""
+    found = [model]
+    for module in found:  # grows on the way
+        if _has_hooks(module):
+            return True
+        if module._modules:
+            found.extend(child for child in module._modules.values() if child is not None)
+    return False
 
 
 def _has_hooks(module: nn.Module) -> bool:
+    own = module.__dict__
     return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
+        own["_forward_hooks"]
+        or own["_forward_pre_hooks"]
+        or own["_backward_hooks"]
+        or own["_backward_pre_hooks"]
     )

@@ -53,11 +53,6 @@ class TensorEntry:
     """Byte range after the header."""
 
 
-def checkpoint_name(step: int) -> str:
-    """File name of the checkpoint of a step, e.g. step_00001234.safetensors."""
-    return f"step_{step:08d}.safetensors"
-
-
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> str:
     """Write tensors as they are; returns the SHA-256 of the file.
 
@@ -154,17 +149,6 @@ def load_tensors(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
     """Read tensors in the dtype in which they are stored, after the same checks."""
     read_header(path)
     return _read_tensors(path, sha256)
-
-
-def file_sha256(path: Path) -> str | None:
-    """SHA-256 of a file; None if it cannot be read or is a device, which might never end."""
-    if not path.is_file():
-        return None
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
 
 
 def _read_tensors(path: Path, sha256: str | None) -> dict[str, Tensor]:

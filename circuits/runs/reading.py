@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -22,6 +23,11 @@ MOST_STEPS = 10**12 - 1
 """The largest plausible step; a larger one is refused."""
 
 _STATE = re.compile(r"state_(\d{8,12})\.json")
+
+
+def checkpoint_name(step: int) -> str:
+    """File name of the checkpoint of a step, e.g. step_00001234.safetensors."""
+    return f"step_{step:08d}.safetensors"
 
 
 def check_entries(folder: Path) -> None:
@@ -103,6 +109,17 @@ def incomplete(folder: Path, problem: str) -> HopscopeError:
     return HopscopeError(
         f"{folder} is a half-written or damaged run: {problem}; train it again into a new folder."
     )
+
+
+def file_sha256(path: Path) -> str | None:
+    """SHA-256 of a file; None if it cannot be read or is a device, which might never end."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

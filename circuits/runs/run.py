@@ -38,17 +38,18 @@ import filelock
 
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe, parse_recipe
-from circuits.runs.checkpoints import checkpoint_name, file_sha256, load_checkpoint, read_header
 from circuits.runs.reading import (
     MANIFEST,
     check_entries,
+    checkpoint_name,
+    file_sha256,
     incomplete,
     read_manifest,
     read_metrics,
     state_steps,
 )
 
-if TYPE_CHECKING:  # pandas and the model take seconds to import, and listing runs needs neither
+if TYPE_CHECKING:  # pandas and PyTorch take seconds to import, and listing runs needs neither
     import pandas as pd
 
     from circuits.corpus.corpus import Corpus
@@ -228,6 +229,7 @@ class Run:
         """
         from circuits.model.config import ModelConfig
         from circuits.model.transformer import HookedTransformer
+        from circuits.runs.checkpoints import read_header
 
         if not self.steps:
             raise HopscopeError(f"{self.path} has no checkpoint yet; wait, or train it again.")
@@ -246,6 +248,8 @@ class Run:
 
     def load_weights(self, model: HookedTransformer, step: int) -> None:
         """Load another checkpoint into a model of this run; faster than making a new model."""
+        from circuits.runs.checkpoints import load_checkpoint
+
         path = self.checkpoint_path(step)
         shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
         digest = self._digests[self.checked_step(step)]

@@ -27,11 +27,10 @@ from circuits.recipes.schema import Recipe
 from circuits.recipes.toml import recipe_toml
 from circuits.runs.checkpoints import (
     StoredDtype,
-    checkpoint_name,
     save_checkpoint,
     stored_copy,
 )
-from circuits.runs.reading import MANIFEST, SCHEMA_VERSION
+from circuits.runs.reading import MANIFEST, SCHEMA_VERSION, checkpoint_name
 from circuits.runs.run import CHECKPOINTS, LOCK, METRICS, RECIPE, RESUME, Run, RunState
 from circuits.runs.write_queue import WriteQueue
 

@@ -12,8 +12,10 @@ import pytest
 from hand_wired import hand_wired, save_as_run
 
 from analyses import analyze, stored_result
-from analyses.stored import changed_at, other_settings, stored_results
+from analyses.figures.run_figures import run_figures
+from analyses.stored import changed_at, other_settings, reader, stored_results
 from circuits.errors import HopscopeError
+from circuits.runs.results import ResultStore
 from circuits.runs.run import Run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -84,3 +86,28 @@ def test_a_damaged_list_of_options_hides_no_others(run: Run) -> None:
     analyze(run, "logit_lens", progress=False, n_jobs=1, examples=20, steps=[0])
     (run.results_dir / "logit_lens-00000000.json").write_text('{"settings": []')
     assert other_settings(run, "logit_lens") == ["--set examples=20"]
+
+
+def test_a_reader_reads_each_result_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+    load = ResultStore.load
+    monkeypatch.setattr(ResultStore, "load", lambda store: loads.append(1) or load(store))
+    read = reader(run)
+    assert read("logit_lens") is read("logit_lens")
+    assert read("causal_tracing") is None
+    assert len(loads) == 1
+
+
+def test_the_figures_of_a_run_are_named_without_reading_results(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = []
+    load = ResultStore.load
+    monkeypatch.setattr(ResultStore, "load", lambda store: loads.append(1) or load(store))
+    figures = run_figures(run)
+    assert "logit_lens_mrr" in figures
+    assert "causal_tracing_strength" not in figures
+    assert loads == []
+    figures["logit_lens_mrr"].make(None)
+    figures["logit_lens_mrr"].make(0)
+    assert len(loads) == 1

@@ -15,11 +15,12 @@ from analyses.figures import export
 from analyses.figures.specs.charts import Bars, HeatMap, Lines
 from app.instrument.palette import COLOURS
 from app.instrument.payload import DRAWN_SPLITS, LENS_TARGETS
+from app.logic.asked import Asked
 from app.logic.lab_record import LabRecord
 from app.logic.patch_lab import Operation, Outcome
 from app.logic.question_book import QuestionBook
 from app.logic.question_record import QuestionRecord
-from app.logic.question_trace import Asked, Named, QuestionTrace, Watched
+from app.logic.question_trace import Named, QuestionTrace, Watched
 from circuits.corpus.vocab import Vocab
 
 SMALL = 0.00042

@@ -35,8 +35,8 @@ from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer, ModelConfig
 from circuits.recipes.schema import Recipe
 from circuits.recipes.toml import recipe_toml
-from circuits.runs.checkpoints import checkpoint_name, save_checkpoint
-from circuits.runs.reading import MANIFEST, SCHEMA_VERSION
+from circuits.runs.checkpoints import save_checkpoint
+from circuits.runs.reading import MANIFEST, SCHEMA_VERSION, checkpoint_name
 from circuits.runs.run import CHECKPOINTS, METRICS, RECIPE, Run, open_run
 
 WORKING_HEAD = 1

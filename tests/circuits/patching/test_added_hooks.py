@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from slow_patching import assert_close, last_logit, model_with, prompts, slow_gr
 from torch import Tensor
 
 from circuits.errors import HopscopeError
-from circuits.model.added_hooks import hooked_modules
+from circuits.model.added_hooks import check_hook_free, hooked_modules
+from circuits.model.config import ModelConfig
 from circuits.model.hook_free import fast_logits
 from circuits.model.plain import PlainTransformer
 from circuits.model.transformer import HookedTransformer
@@ -227,3 +229,16 @@ def test_single_patches_without_heads_named_are_of_all_heads() -> None:
     named = patched_logits(engine, *traces, Patch("z", 2, 2, heads=(0, 1, 2)))
     assert list(every) == list(named) == [(2, 2)]
     assert torch.equal(every[2, 2], named[2, 2])
+
+
+@pytest.mark.parametrize("of", [HookedTransformer, PlainTransformer])
+def test_a_hook_on_a_replaced_submodule_is_seen(of: type[Any]) -> None:
+    model = of(ModelConfig(n_layers=1, d_model=8, n_ctx=3, d_vocab=5, n_heads=2))
+    assert not hooked_modules(model)
+    model.blocks[0].mlp = copy.deepcopy(model.blocks[0].mlp)
+    added = model.blocks[0].mlp.register_forward_hook(halved_output)
+    assert hooked_modules(model) == ["blocks.0.mlp"]
+    with pytest.raises(HopscopeError, match=r"hooks were added to blocks\.0\.mlp"):
+        check_hook_free(model, "the model itself")
+    added.remove()
+    assert not hooked_modules(model)

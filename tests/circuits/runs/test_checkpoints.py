@@ -11,11 +11,11 @@ import torch
 
 from circuits.errors import HopscopeError
 from circuits.runs.checkpoints import (
-    checkpoint_name,
     load_checkpoint,
     read_header,
     save_checkpoint,
 )
+from circuits.runs.reading import checkpoint_name
 
 WEIGHTS = {"a.W": torch.arange(6.0).reshape(2, 3), "b.b": torch.tensor([0.1, -2.0])}
 SHAPES = {name: tuple(weight.shape) for name, weight in WEIGHTS.items()}

@@ -14,8 +14,8 @@ from real_processes import stop_training_at
 from tiny_runs import numbers, tiny_recipe
 
 from circuits.errors import HopscopeError
-from circuits.runs.checkpoints import file_sha256, load_checkpoint
-from circuits.runs.reading import read_metrics
+from circuits.runs.checkpoints import load_checkpoint
+from circuits.runs.reading import file_sha256, read_metrics
 from circuits.runs.run import open_run
 from circuits.runs.writer import RunWriter
 from train.loop import train

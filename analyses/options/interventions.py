@@ -1,0 +1,97 @@
+"""Options of the analyses in `analyses.interventions`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from analyses.options.common import AnalysisOptions
+from circuits.patching.patches import HEAD_COMPONENTS, Component
+from circuits.statistics import LEAST_EXAMPLES
+
+Control = Literal["bridge", "same_bridge", "random"]
+CONTROLS: tuple[Control, ...] = ("bridge", "same_bridge", "random")
+
+
+class AttributionOptions(AnalysisOptions):
+    """Options of attribution patching."""
+
+    steps: int = Field(default=4, ge=1, le=100)
+    """Number of points between clean and corrupted question at which the gradient is taken."""
+    resamples: int = Field(default=200, ge=20, le=5000)
+    """Number of bootstrap resamples of the questions, for the intervals of correlations."""
+
+
+class BridgePatchingOptions(AnalysisOptions):
+    """Options of bridge patching."""
+
+    controls: tuple[Control, ...] = CONTROLS
+    """Kinds of donor: the real one and the controls."""
+    bridge: int = Field(default=1, ge=1)
+    """Which bridge is swapped: 1 is the first; questions with more hops have later ones."""
+
+
+class CausalTracingOptions(AnalysisOptions):
+    """Options of causal tracing."""
+
+    reference: bool = False
+    """Draw one corruption per question, by the rules of *Grokked Transformers*."""
+    corruptions: int = Field(default=2, ge=1, le=50)
+    """Number of different corruptions per question and position, if as many exist."""
+    corruption: Literal["interchange", "noise"] = "interchange"
+    """Replace the token, or add Gaussian noise of three standard deviations to its embedding."""
+    denoise: bool = True
+    """Also write the clean state into the (first) corrupted run."""
+    target_layer: int | None = Field(default=None, ge=1)
+    """Trace to S[target_layer, last position] instead of the output."""
+
+
+class ComparisonTracingOptions(AnalysisOptions):
+    """How many corruptions, and which examples count."""
+
+    n_corruptions: int = Field(default=3, ge=1)
+    """Number of corruptions per example and position; their outcomes are averaged."""
+    only_right: bool = False
+    """Leave out examples that the model answers wrongly without a patch."""
+
+
+class ComponentPatchingOptions(AnalysisOptions):
+    """Options of component patching."""
+
+    components: tuple[Component, ...] = ("resid_mid", "attn_out", "mlp_out", "z")
+    """Any of resid_pre, resid_mid, resid_post, attn_out, mlp_out, z, q, k, v, pattern."""
+
+    @property
+    def of_states(self) -> tuple[Component, ...]:
+        """The chosen components without heads."""
+        return tuple(c for c in self.components if c not in HEAD_COMPONENTS)
+
+    @property
+    def of_heads(self) -> tuple[Component, ...]:
+        """The chosen components with heads."""
+        return tuple(c for c in self.components if c in HEAD_COMPONENTS)
+
+
+class EditPropagationOptions(AnalysisOptions):
+    """How many facts are changed, and how far the fine-tune goes."""
+
+    n_edits: int = Field(default=8, ge=LEAST_EXAMPLES)
+    """Number of facts to change, each in its own copy of the model."""
+    max_steps: int = Field(default=60, ge=0)
+    """At most this many optimizer steps per edit."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """Learning rate of the fine-tune."""
+    sure: float = Field(default=0.9, gt=0, lt=1)
+    """The fine-tune stops once the new object has more than this probability."""
+    retained: int = Field(default=128, ge=1)
+    """Atomic and inferred trained questions each, not through the fact, that every step repeats."""
+
+
+class MixingOptions(AnalysisOptions):
+    """How much is mixed in, and where the bridge is decoded."""
+
+    strengths: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    """Shares of the embedding in the mixture: 0 leaves the state as it is, 1 replaces it."""
+    decode_layer: int | None = None
+    """Layer of the state at which the bridge is decoded; None: the last one."""
