@@ -33,7 +33,7 @@ from analyses.figures.builders import pick
 from analyses.figures.builders.pieces import flip_shares, paired_bounds
 from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode, Spec
 from analyses.figures.words import words
-from analyses.usable import usable_states
+from analyses.usable import CANNOT_REACH, usable_states
 from circuits.errors import HopscopeError
 
 READABLE = 0.1
@@ -105,6 +105,7 @@ def circuit(
         edges=tuple(_edges(now)),
         targets=targets,
         tokens=tokens,
+        hatched_label=CANNOT_REACH,
         readable=READABLE,
         strength_label="share of right answers lost",
         legend=LEGEND,

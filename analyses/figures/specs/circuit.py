@@ -68,6 +68,8 @@ class CircuitDiagram(Spec):
     rows: tuple[str, ...] = ()
     """Names of the rows from the bottom; none: the layers of states, 0 to depth."""
     output: str = "answer"
+    hatched_label: str = ""
+    """What is so of nodes that are not usable."""
     readable: float = 0.1
     """MRR from which a target counts as readable."""
     strength_label: str = "share of answers changed"

@@ -16,22 +16,23 @@ export function blocks(count) {
 }
 
 /**
- * The first layer at which a name is readable, or the one at which it nearly is.
+ * The first state from which a name can be read while the answer can still depend on it, or the one
+ * where it nearly can; and what can be read too late, after the last block.
+ * @param {RunData} data
  * @param {Measure} lens
  * @param {number} index
  * @param {number} target
  * @param {number} position
- * @param {number} layers
  */
-function firstReadable(lens, index, target, position, layers) {
-  let best = { layer: 0, value: -1 };
-  for (let layer = 0; layer < layers; layer++) {
-    const value = lens.at(index, target, layer, position);
-    if (value === null) continue;
-    if (value >= READABLE) return { layer, value, readable: true };
-    if (value > best.value) best = { layer, value };
+function firstReadable(data, lens, index, target, position) {
+  let best = { layer: 0, value: -1, readable: false },
+    late = 0;
+  for (let layer = 0; layer < data.layers && !best.readable; layer++) {
+    const value = lens.at(index, target, layer, position) ?? -1;
+    if (!data.canReach(layer, position)) late = value;
+    else if (value > best.value) best = { layer, value, readable: value >= READABLE };
   }
-  return { ...best, readable: false };
+  return { ...best, late };
 }
 
 /**
@@ -95,7 +96,7 @@ export function isComparison(data) {
 function lookUpsInWords(data, lens, index) {
   if (!lens) return "";
   const words = ["first", "second"].map((nth, i) => {
-    const found = firstReadable(lens, index, i, i + 1, data.layers);
+    const found = firstReadable(data, lens, index, i, i + 1);
     return readingInWords(`the ${nth} value`, `the ${nth} entity`, found);
   });
   return `${capital(words.join("; "))}.`;
@@ -106,10 +107,12 @@ function lookUpsInWords(data, lens, index) {
  * @param {string} where
  * @param {ReturnType<typeof firstReadable>} found
  */
-function readingInWords(what, where, { layer, value, readable }) {
-  return readable
-    ? `${what} can be read at ${where} ${blocks(layer)} (MRR ${two(value)})`
-    : `${what} cannot be read at ${where} (MRR at most ${two(value)})`;
+function readingInWords(what, where, { layer, value, readable, late }) {
+  if (readable) return `${what} can be read at ${where} ${blocks(layer)} (MRR ${two(value)})`;
+  const usable = `${what} can hardly be read at ${where} while the answer can use it`;
+  const best = `MRR at most ${two(value)}, ${blocks(layer)}`;
+  const known = "in every model that knows the fact it can after the last block, too late";
+  return `${usable} (${best}${late >= READABLE ? `; ${known}` : ""})`;
 }
 
 /** @param {string} text */
@@ -128,7 +131,7 @@ function mechanismInWords(data, split, index) {
   const middle = data.positions.length > 2 ? 1 : 0;
   const words = [];
   if (lens) {
-    const found = firstReadable(lens, index, 0, middle, data.layers);
+    const found = firstReadable(data, lens, index, 0, middle);
     words.push(readingInWords("the bridge entity", "the first-relation position", found));
   }
   let best = { layer: 0, value: -1 };

@@ -22,7 +22,6 @@ from analyses.figures.renderers.plotly.markup import plain
 from analyses.figures.renderers.style import Theme, category, ink_on, mix
 from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode
 from analyses.figures.words import words
-from analyses.usable import CANNOT_REACH
 
 UNIT = 15.0
 """Pixels of an edge with strength 1."""
@@ -121,7 +120,8 @@ def _draw_node(
     if node.reading is not None and not node.usable:
         hatch(figure, node.position, node.layer, NODE_WIDTH, NODE_HEIGHT, theme, cell)
     numbers = [
-        _state(spec, (node.layer, node.position)) + ("" if node.usable else f": {CANNOT_REACH}"),
+        _state(spec, (node.layer, node.position))
+        + ("" if node.usable else f": {spec.hatched_label}"),
         f"{spec.strength_label}: {node.strength:.2f}",
         *(f"MRR of the {words(t)}: {v:.2f}" for t, v in node.readings.items()),
     ]
