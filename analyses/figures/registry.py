@@ -187,4 +187,5 @@ def _builders(ds: xr.Dataset) -> dict[str, Builder]:
         )
     if analysis not in FIGURES:
         raise unknown_name("analysis with figures", analysis, FIGURES)
-    return {n: build for n, build in FIGURES[analysis].items() if NEEDS.get(n, "step") in ds}
+    every = FIGURES[analysis].items()
+    return {name: build for name, build in every if name not in NEEDS or NEEDS[name] in ds}

@@ -49,10 +49,13 @@ function behaviourInWords(data, split, step) {
   let words;
   if ((trained ?? 0) < 0.9)
     words = `The model answers ${percent(trained)} of the compositions it is trained on`;
+  else if ((tested ?? 0) < 0.95 && split === "id_test")
+    words = `The model knows what it is trained on (${percent(trained)})`;
   else if ((tested ?? 0) < 0.95)
     words =
       `The model knows what it is trained on (${percent(trained)}), ` +
-      `yet answers only ${percent(tested)} of unseen ID questions`;
+      `but answers only ${percent(tested)} of unseen ID ones`;
+  else if (split === "id_test") words = "The model generalizes";
   else words = `The model generalizes: ${percent(tested)} of unseen ID questions are right`;
   if (shown === null) return `${words}. `;
   // The split that is looked at is named with its own number: the words before may be on others.
@@ -63,8 +66,8 @@ function behaviourInWords(data, split, step) {
         ? "more than"
         : shown < shortcut.value - 0.05
           ? "less than"
-          : "about what";
-    words += `, ${relation} the best shortcut reaches there (${percent(shortcut.value)})`;
+          : "like";
+    words += `, ${relation} the best shortcut there (${percent(shortcut.value)})`;
   }
   return `${words}. `;
 }
@@ -108,11 +111,13 @@ function lookUpsInWords(data, lens, index) {
  * @param {ReturnType<typeof firstReadable>} found
  */
 function readingInWords(what, where, { layer, value, readable, late }) {
-  if (readable) return `${what} can be read at ${where} ${blocks(layer)} (MRR ${two(value)})`;
-  const usable = `${what} can hardly be read at ${where} while the answer can use it`;
-  const best = `MRR at most ${two(value)}, ${blocks(layer)}`;
-  const known = "in every model that knows the fact it can after the last block, too late";
-  return `${usable} (${best}${late >= READABLE ? `; ${known}` : ""})`;
+  if (readable) {
+    const found = `${what} can be read at ${where} ${blocks(layer)} (MRR ${two(value)})`;
+    return `${found}, as in the fact alone`;
+  }
+  const best = `${what} can hardly be read at ${where} in time (MRR ${two(value)} ${blocks(layer)}`;
+  const known = `; ${two(late)} after the last, as in any model that knows the fact`;
+  return `${best}${late >= READABLE ? known : ""})`;
 }
 
 /** @param {string} text */
@@ -132,7 +137,7 @@ function mechanismInWords(data, split, index) {
   const words = [];
   if (lens) {
     const found = firstReadable(data, lens, index, 0, middle);
-    words.push(readingInWords("the bridge entity", "the first-relation position", found));
+    words.push(readingInWords("the bridge entity", "the first relation", found));
   }
   let best = { layer: 0, value: -1 };
   for (let layer = 0; bridge && layer < data.layers; layer++) {
