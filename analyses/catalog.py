@@ -225,8 +225,8 @@ _ENTRIES = (
         "edit_propagation",
         "Edit propagation",
         "Changes one atomic fact by a small fine-tune and asks the two-hop questions that go "
-        "through it. A model that composes gives the new answers, and one that has memorized "
-        "keeps the old ones.",
+        "through it. New answers show that they read the fact where it was changed; old ones are "
+        "no sign of memorization, since the change may sit where no second hop can read it.",
         "analyses.interventions.edit_propagation",
         interventions.EditPropagationOptions,
         version=2,

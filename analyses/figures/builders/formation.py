@@ -25,7 +25,7 @@ from analyses.over_training.dating import PHASES, spoken
 CURVES = {
     "trained_accuracy": "accuracy on trained questions",
     "accuracy": "accuracy",
-    "circuit": "mean strength of the circuit's edges",
+    "circuit": "mean strength of the circuit's edges (shares of an effect, not its size)",
     "route": "accuracy through the two-hop route alone",
     "without_bridge": "accuracy without the bridge",
     "swap": "success of bridge swaps",

@@ -107,7 +107,7 @@ export function componentEdgeInWords(data, found, measured, i, index) {
   const sign = (strength.at(index, i) ?? 0) < 0 ? "against" : "for";
   return (
     `${componentEdgeName(data, found, i)}: ${strength.inWords(index, i)} of a token's whole ` +
-    `effect runs along this edge, ${sign} the answer. ` +
+    `effect at this step, however small, runs along this edge, ${sign} the answer. ` +
     `It carries, in nats of logit difference: ${tokens.join("; ")}. ` +
     `Of resampled questions ${percent(frequency.at(index, i))} give a circuit with it. ` +
     "Click for its questions, and for its strength over training."
