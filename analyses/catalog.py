@@ -74,7 +74,7 @@ _ENTRIES = (
         "Logit lens",
         "Decodes every residual state with the final norm and the unembedding and ranks the "
         "bridge, the later relations and the answer. A mean reciprocal rank near 1 means that the "
-        "token can be read off there.",
+        "token can be read off there; `mrr_added` is what the question adds to that.",
         "analyses.readouts.logit_lens",
         AnalysisOptions,
     ),
@@ -98,11 +98,12 @@ _ENTRIES = (
     Analysis(
         "trace_classes",
         "Trace classes",
-        "Sorts questions by whether the bridge is decoded on the way and whether the answer is "
-        "right. Right answers without the bridge are the mark of fake grokking.",
+        "Sorts questions by whether the bridge is decoded at a state that the answer can still "
+        "depend on, and whether the answer is right. Right answers without the bridge are the "
+        "mark of fake grokking.",
         "analyses.readouts.trace_classes",
         readouts.TraceClassOptions,
-        version=2,
+        version=3,
         splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test"),
     ),
     Analysis(
@@ -224,8 +225,8 @@ _ENTRIES = (
         "edit_propagation",
         "Edit propagation",
         "Changes one atomic fact by a small fine-tune and asks the two-hop questions that go "
-        "through it. A model that composes gives the new answers, and one that has memorized "
-        "keeps the old ones.",
+        "through it. New answers show that they read the fact where it was changed; old ones are "
+        "no sign of memorization, since the change may sit where no second hop can read it.",
         "analyses.interventions.edit_propagation",
         interventions.EditPropagationOptions,
         version=2,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyses.catalog import CATALOG, Analysis, AnalysisOptions, catalog_entry
+from analyses.usable import with_usable
 from circuits.errors import HopscopeError, unknown_name
 from circuits.runs.results import ResultStore
 from circuits.runs.run import RESULTS, Run
@@ -50,7 +51,7 @@ def stored_result(
     True
     """
     store = _store(run, name, splits, options)
-    return store.load() if store is not None and store.steps() else None
+    return with_usable(store.load()) if store is not None and store.steps() else None
 
 
 def stored_steps(run: Run, name: str) -> list[int]:
@@ -174,6 +175,10 @@ class Request:
             self.run, self.entry.splits
         ) and self.options == self.entry.options({})
         return ResultStore(self.run.results_dir, self.entry.name, settings, is_default)
+
+    def load(self, steps: list[int] | None = None) -> xr.Dataset:
+        """The stored result, with what follows from its axes (see `analyses.usable`)."""
+        return with_usable(self.store.load(steps))
 
     def check(self, again: bool, named: bool) -> None:
         """Refuse a result of another version; `again` without named steps replaces all of it."""

@@ -100,7 +100,7 @@ def analyze(
         time.sleep(_POLL_SECONDS)
         run = run.refreshed()
         wanted = sorted({*wanted, *(run.steps if steps is None else [])})
-    return request.store.load(wanted)
+    return request.load(wanted)
 
 
 def _checked_steps(run: Run, steps: Sequence[int] | None) -> list[int]:

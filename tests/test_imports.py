@@ -44,7 +44,7 @@ ROOMS: dict[str, str] = {
     "analyses.figures.specs analyses.figures.builders analyses.figures.renderers.matplotlib "
     "analyses.figures.renderers.plotly",
     "analyses.figures.specs": "",
-    "analyses.figures.builders": "circuits circuits.circuit analyses.circuits "
+    "analyses.figures.builders": "circuits circuits.circuit analyses analyses.circuits "
     "analyses.over_training analyses.figures analyses.figures.specs",
     "analyses.figures.renderers": "circuits analyses.figures analyses.figures.specs",
     "analyses.figures.renderers.matplotlib": "analyses.figures analyses.figures.specs "
@@ -55,10 +55,11 @@ ROOMS: dict[str, str] = {
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
     "circuits.runs train analyses analyses.circuits analyses.over_training analyses.figures "
     "analyses.figures.renderers",
-    "app.instrument": "circuits.circuit circuits.runs analyses.over_training analyses.figures "
+    "app.instrument": "circuits.circuit circuits.runs analyses analyses.over_training "
+    "analyses.figures "
     "analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
-    "circuits.runs analyses.figures analyses.figures.specs analyses.figures.renderers "
+    "circuits.runs analyses analyses.figures analyses.figures.specs analyses.figures.renderers "
     "app.instrument",
     "app.shell": "circuits circuits.graph circuits.corpus circuits.runs analyses analyses.figures "
     "app.instrument app.logic",

@@ -26,7 +26,10 @@
 
 `strength` of an edge: the largest share of a corrupted token's whole effect that runs along it;
 negative where patching the edge speaks for the answer. Shares of edges in parallel add up to about
-one, those of edges in series are each about one.
+one, those of edges in series are each about one. A share says how an effect is *divided*, not how
+large it is: it can have its final value at the first checkpoint at which a token has any effect
+beyond its placebo, long before the model answers. The size is `effect`, in nats. The last block's
+attention and MLP before the last position have no edges, for nothing reads them.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ Builder = Callable[..., Spec]
 
 _LENS: dict[str, Builder] = {
     "mrr": logit_lens.mrr,
+    "mrr_added": logit_lens.mrr_added,
     "mrr_over_training": logit_lens.mrr_over_training,
     "mrr_map_over_training": logit_lens.mrr_map_over_training,
 }
@@ -122,6 +123,9 @@ FIGURES: dict[str, dict[str, Builder]] = {
 }
 """Builders by analysis and figure; the first figure of an analysis is its default."""
 
+NEEDS = {"mrr_added": "mrr_added"}
+"""Figures of a variable that older results lack, and its name."""
+
 
 def figures(ds: xr.Dataset) -> dict[str, str]:
     """The figures that a result has: name -> what it shows, the default one first."""
@@ -183,4 +187,5 @@ def _builders(ds: xr.Dataset) -> dict[str, Builder]:
         )
     if analysis not in FIGURES:
         raise unknown_name("analysis with figures", analysis, FIGURES)
-    return FIGURES[analysis]
+    every = FIGURES[analysis].items()
+    return {name: build for name, build in every if name not in NEEDS or NEEDS[name] in ds}

@@ -13,6 +13,10 @@
 
 Questions with more hops have several bridges. `bridge` chooses one of them, and the target is where
 B's later relations lead from A's bridge.
+
+True by construction, and so no findings: at layer 0 the patched question is B with one of its
+tokens replaced by A's; S[depth, p] before the last position reaches no answer, so that success is
+what B answers without a patch; S[depth, last] is A's answer.
 """
 
 from __future__ import annotations

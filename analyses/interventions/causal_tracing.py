@@ -14,6 +14,11 @@
 draws several corruptions, all with an answer of their own that differs from t. With `target_layer`
 below the depth, the effect is traced to the state S[target_layer, last] instead of the output: the
 logit lens of that state gives the logits, and the clean run's top token takes the place of t.
+
+True by construction, and so no findings: writing S[0, p] is replacing the token at p, so layer 0
+shows how often the corrupted question is answered otherwise; writing S[depth, p] before the last
+position has no effect (`changed` is 0, and `strength` the share of wrong answers), and at the last
+one it has all of it, for that state is the corrupted question's answer.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@
 
 Two things differ from the paper: several corruptions are drawn per example, each with a label that
 really differs, and the paper's five positions are three here (see `circuits.corpus.comparison`).
+
+True by construction, as in causal tracing: layer 0 is replacing the token, and the last layer has
+no effect before the last position and all of it there.
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@
    after the patch, `flipped` the share of questions whose top token is no longer that of the clean
    run. `total` is the effect of replacing the token itself.
 
+True by construction: what the last block writes before the last position has no effect, and what
+depends on the corrupted token alone has all of it (S[0] at its position: `total`).
+
 Components with heads are patched head by head. All layers and heads of one component at one
 position are one batch of `circuits.patching.batched_runs`.
 """

@@ -1,7 +1,12 @@
 """Edit propagation: a small fine-tune changes one atomic fact; do its two-hop answers follow?
 
-A model that composes reads each hop from one place, so a changed fact must change the answer to
-every question that goes through it. A model that has memorized the questions keeps the old answers.
+New answers show that the questions read the fact where the fine-tune changed it. Old answers do not
+show the opposite. The fine-tune is content as soon as the atomic prompt (h, r1) is answered anew,
+and may do that in the last block, where nothing reads a question's first relation any more
+(`analyses.usable`): hop one then keeps its old object although the model composes. Nor does a model
+need to hold a fact in one place: hop one reads it in an early block and hop two in a late one. So a
+faithful circuit can go with .9 of old answers, and `first_hop_old` is no measure of memorization;
+compare it with `second_hop_new`, which reads the fact in the blocks in which it is asked for.
 
 1. The facts to change are hop-one facts (s, r) -> o of the examples. The new object is drawn from
    the other objects of r, so that the changed fact is of the same kind.

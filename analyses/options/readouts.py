@@ -49,7 +49,8 @@ class TraceClassOptions(AnalysisOptions):
     first_layer: int = 1
     """First state at which the lens reads."""
     last_layer: int | None = None
-    """Last state at which the lens reads; None: depth - 1."""
+    """Last state at which the lens reads; None: depth - 1. A state that cannot reach the answer
+    never counts."""
     generalizing: float = 0.8
     """A model with a higher accuracy than this counts as generalizing."""
     recovered: float = 0.5

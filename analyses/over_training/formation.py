@@ -6,7 +6,9 @@ which sees one checkpoint at a time, but a function of the run: `formation(run)`
 1. Collect the curves. All are shares, on one axis, and a curve whose result is missing is left out.
    - `trained_accuracy`, `accuracy`: accuracy on the trained and the unseen questions with which
      circuits were sought;
-   - `circuit`: mean strength of the edges of the last step's circuit;
+   - `circuit`: mean strength of the edges of the last step's circuit. A strength is a *share* of a
+     token's whole effect at that step, however small that is: the curve says when the effect is
+     divided as at the end, not when it is large. It may be done before the model answers anything;
    - `route`: accuracy through the two-hop route alone;
    - `without_bridge`: accuracy with the bridge cut;
    - `swap`: success of bridge patching at the state where it is highest at the end;
@@ -19,7 +21,9 @@ which sees one checkpoint at a time, but a function of the run: `formation(run)`
 4. Date the phases (after Nanda et al., arXiv 2301.05217, section 5.2). *Memorization* ends by the
    grok rule of the run. *Circuit formation* is the timed rise of `circuit`. *Clean-up* lasts from
    the first to the last step after memorization at which an edge vanishes; the paper reads it off a
-   falling weight norm, which need not fall here. Phases may overlap, and each may be absent.
+   falling weight norm, which need not fall here. Phases may overlap, and each may be absent. One
+   whose interval is not narrower than the distance to its neighbours cannot be dated, and
+   `phase_why` says why (`analyses.over_training.phases`).
 5. The lag is halfway(accuracy on unseen questions) - halfway(circuit), in steps.
 6. Give every date the number of questions behind it and a 95% interval
    (`analyses.over_training.dating`): repeat steps 1 to 5 on each resample of the questions that
@@ -41,16 +45,13 @@ from jaxtyping import Float, Int
 from analyses.estimates import resampled_means
 from analyses.outcomes import SUCCESS
 from analyses.over_training.dating import (
-    PHASES,
-    Timing,
     bounds,
     circuit_curve,
     differences,
     edge_steps,
-    memorized_between,
-    phases,
     timing,
 )
+from analyses.over_training.phases import phase_dates
 from analyses.stored import Reader, reader
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
@@ -167,7 +168,8 @@ def _dataset(circuit: xr.Dataset, curves: Mapping[str, Curve], run: Run) -> xr.D
     resampled = [np.stack(part) for part in zip(*(edge_steps(steps, k) for k in kept), strict=True)]
     for i, (name, text) in enumerate((("appears", "appears"), ("vanishes", "is gone"))):
         _put(ds, name, "edge", found[i], resampled[i], f"step at which the edge {text}")
-    _put_phases(ds, curves["circuit"], timed["circuit"], found[1], resampled[1], run)
+    asked = min(run.recipe.evaluation.items, len(run.corpus.splits["train_inferred"]))
+    ds = ds.merge(phase_dates(circuit, run.grok, run.metrics(), asked))
     if "accuracy" in timed:
         half = [timed[name][1][:, 1] for name in ("accuracy", "circuit")]
         lag = timed["accuracy"][0][1] - timed["circuit"][0][1]
@@ -190,38 +192,6 @@ def _put(
     for end, values in (("", at), ("_low", low), ("_high", high)):
         interval = f"{text} (95% bootstrap interval over questions)" if end else text
         ds[name + end] = (dims, values, {"units": "step", "long_name": interval})
-
-
-def _put_phases(
-    ds: xr.Dataset,
-    circuit: Curve,
-    timed: tuple[np.ndarray, np.ndarray],
-    vanishes: np.ndarray,
-    vanish_again: np.ndarray,
-    run: Run,
-) -> None:
-    at = phases(Timing(*timed[0]), circuit.value[-1] > circuit.value[0], vanishes, run.grok)
-    again = np.stack(
-        [
-            phases(Timing(*dates), curve[-1] > curve[0], gone, run.grok)
-            for dates, curve, gone in zip(timed[1], circuit.resampled, vanish_again, strict=True)
-        ]
-    )
-    ds.coords["phase"] = list(PHASES)
-    for k, name in enumerate(("phase_start", "phase_end")):
-        _put(ds, name, "phase", at[:, k], again[..., k])
-    for bound in ("low", "high"):
-        ds[f"phase_start_{bound}"][0] = np.nan  # training starts at step 0, without uncertainty
-    n = np.full(len(PHASES), circuit.n)
-    table = run.metrics()
-    column = "accuracy/train_inferred"
-    if column in table:
-        rows = table[["step", column]].dropna()
-        n[0] = min(run.recipe.evaluation.items, len(run.corpus.splits["train_inferred"]))
-        if np.isfinite(at[0, 1]):
-            ends = memorized_between(rows["step"].to_numpy(), rows[column].to_numpy(float), n[0])
-            ds["phase_end_low"][0], ds["phase_end_high"][0] = ends
-    ds["phase_n"] = ("phase", n, {"long_name": "questions behind a phase"})
 
 
 def _accuracies(found: xr.Dataset, split: str, weights: np.ndarray) -> dict[str, Curve]:

@@ -8,6 +8,9 @@ is missing.
 1. Circuits and swaps are taken at the last step at which all runs were analyzed.
 2. Dates are computed from the steps that all runs have, so that a mean never mixes different ones.
 3. The interval of a mean over runs is Student's.
+4. A circuit that is halfway by the second of these steps may have been so at any time before: its
+   date is then an upper bound, and the lag of accuracy behind it is counted from there. `at_first`
+   is the number of such runs.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ MEASURES = {
 }
 """Each measure in words, and its unit."""
 
+OF_CIRCUIT = ("circuit_halfway", "lag")
+"""Measures that depend on the date of the circuit."""
+
 
 def seed_spread(
     runs: Mapping[str, Run],
@@ -49,7 +55,7 @@ def seed_spread(
     *,
     read: Mapping[str, Reader] | None = None,
 ) -> xr.Dataset:
-    """`value` (measure, run); `mean` with `mean_low`, `mean_high` and `mean_n` (measure).
+    """`value` (measure, run); `mean` with `mean_low`, `mean_high`, `mean_n`; `at_first` (measure).
 
     NaN where a run has no value: it was not analyzed, or the event never happened.
 
@@ -80,6 +86,9 @@ def seed_spread(
         if "circuit_discovery" in results and len(common["circuit_discovery"]) > 1:
             row |= _dates_of(run, split, common["circuit_discovery"], read[name])
         rows.append(row)
+    first = [common["circuit_discovery"][1]] if len(common.get("circuit_discovery", [])) > 1 else []
+    early = sum(row.get("circuit_halfway") in first for row in rows)
+    at_first = [early if name in OF_CIRCUIT else 0 for name in MEASURES]
     table = np.array([[row.get(name, np.nan) for name in MEASURES] for row in rows], float)
     found = over_runs(table)
     bounds = np.stack([found.low, found.high])
@@ -93,6 +102,7 @@ def seed_spread(
             "mean_low": ("measure", low, interval),
             "mean_high": ("measure", high, interval),
             "mean_n": ("measure", found.n, {"long_name": "runs with a value"}),
+            "at_first": ("measure", at_first, {"long_name": "runs dated at the first checkpoint"}),
         },
         {"measure": list(MEASURES), "run": list(runs)},
         {

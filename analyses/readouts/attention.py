@@ -7,6 +7,11 @@
    run. Scores are relative to the mean over all tokens, because a direction that all tokens share
    favours no answer. Targets are the bridge at relation_1 and the answer at the last position; the
    unit is logits.
+
+True by construction, and so no findings: the first position attends to itself alone; patterns and
+scores at relation_1 are those of the atomic prompt (h, r1), bit for bit. What the last block writes
+before the last position cannot reach the answer (`usable` is False, see `analyses.usable`), so that
+its scores for the bridge are about the atomic fact alone.
 """
 
 from __future__ import annotations

@@ -6,6 +6,10 @@
 
 In the generalizing circuit, lower layers look up each entity's value at the entity's own position,
 provided that the attribute stands before it.
+
+True by construction, and so no findings: S[i, entity_1] is the last state of the atomic prompt
+(attribute, entity 1), which training makes predict value 1. After the last block it is readable in
+every model that knows the value, and nothing can use it (`usable` is False, see `analyses.usable`).
 """
 
 from __future__ import annotations

@@ -5,8 +5,23 @@
    Transformers*, arXiv 2405.15071, section 3). Tokens tied with the target count as better: if the
    lens cannot tell two tokens apart, it has decoded neither.
 3. Each target also gets its probability under the softmax of those logits.
+4. `mrr_added` is what the question adds: MRR minus that of the same target at the same state of a
+   counterpart that has this position's token without the question. At relation_2 and later it is a
+   placebo, the same later relations after an unrelated first hop (`analyses.questions.placebos`);
+   the difference could come out as anything. At the subject and at relation_1 it is the shorter
+   prompt that ends there, h or the atomic prompt (h, r1). Attention is causal, so the states are
+   equal bit for bit and the difference is 0 by construction: MRR there says what the model knows of
+   the *fact*, trained on its own or not, and never that a question uses it.
 
 Targets are the bridges, the relations after the first, and the answer.
+
+True by construction, and so no findings:
+
+- the bridge is readable at S[depth, relation_1] in every model that knows the fact (h, r1, b);
+  nothing can use it there (`usable` is False, see `analyses.usable`);
+- S[0, p] holds only the token at p, so relation_2 at S[0, relation_2] tells of the embedding alone;
+- the answer at S[depth, last] comes first exactly if the model's answer is right: there the lens is
+  the model.
 """
 
 from __future__ import annotations
@@ -20,6 +35,7 @@ from torch import Tensor
 from analyses.estimates import with_interval
 from analyses.options.common import AnalysisOptions as Options
 from analyses.questions.examples import Examples
+from analyses.questions.placebos import draw_placebos
 from analyses.readouts.lens import rank_of
 from circuits.corpus.queries import Queries
 from circuits.model.transformer import HookedTransformer
@@ -29,10 +45,15 @@ _NUMBERS_AT_ONCE = 4_000_000
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
-    """Rank, MRR and probability of each target at each state of one checkpoint."""
+    """Rank, MRR and probability of each target at each state of one checkpoint.
+
+    Returns:
+        mrr, probability, mrr_added (target, layer, position) with intervals; rank_example.
+    """
     engine = PatchEngine(model)
     names, targets = lens_targets(examples.queries)
     rank, probability = ranks(engine, examples.queries.tokens, targets)
+    added = _added(engine, examples, targets, 1 / (rank + 1.0), options.seed)
     dims = ("target", "layer", "position")
     about = "under the logit lens"
     return xr.Dataset(
@@ -48,6 +69,12 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
                 dims,
                 probability,
                 {"long_name": f"mean probability {about}", "units": "1"},
+            ),
+            **with_interval(
+                "mrr_added",
+                dims,
+                added,
+                {"long_name": f"mean reciprocal rank {about} that the question adds", "units": "1"},
             ),
             "rank_example": (
                 ("example", *dims),
@@ -70,6 +97,24 @@ def lens_targets(queries: Queries) -> tuple[list[str], Int[Tensor, "n target"]]:
     later = queries.positions[2:]
     ids = [queries.bridges, queries.tokens[:, 2:], queries.answer[:, None]]
     return [*bridges, *later, "answer"], torch.cat(ids, 1)
+
+
+def _added(
+    engine: PatchEngine,
+    examples: Examples,
+    targets: Int[Tensor, "n target"],
+    reciprocal: Float[np.ndarray, "n target layer pos"],
+    seed: int,
+) -> Float[np.ndarray, "n target layer pos"]:
+    """Reciprocal ranks minus those of the counterparts; NaN where there is no placebo."""
+    added = np.zeros(reciprocal.shape)
+    if reciprocal.shape[-1] <= 2:  # the question is an atomic prompt itself
+        return added
+    placebos = examples.once(("placebos", seed), lambda: draw_placebos(examples, seed))
+    rank, _ = ranks(engine, torch.from_numpy(placebos.tokens.astype(np.int64)), targets)
+    added[..., 2:] = (reciprocal - 1 / (rank + 1.0))[..., 2:]
+    added[~placebos.valid, ..., 2:] = np.nan
+    return added
 
 
 def ranks(

@@ -21,6 +21,12 @@
    One shows the first two principal components of trained states with these bridges; the first
    bridge fixes their signs, so maps of different steps can be compared. The other is a
    multidimensional scaling of the distances between states.
+
+True by construction, and so no findings: S[i, relation_1] is the state of the atomic prompt
+(h, r1), bit for bit, and S[depth, relation_1] the one from which training makes the model answer
+with the bridge. A probe reads it there in every model that knows its facts, and no block reads it
+(`usable` is False, see `analyses.usable`). S[0, p] is a function of the token at p, so a probe
+there learns which bridges go with that token.
 """
 
 from __future__ import annotations

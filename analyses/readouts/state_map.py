@@ -6,6 +6,10 @@
    distances on the map are as close as possible to distances in the model, whatever their
    direction. It starts from the principal components, and its result is rotated back onto them, so
    that maps can be compared.
+
+States at relation_1 are those of the atomic prompts (h, r1), with or without a second relation: a
+map of them shows how facts are held, not what a question does with them. After the last block they
+cluster by bridge in every model that knows its facts (`analyses.usable`).
 """
 
 from __future__ import annotations

@@ -1,20 +1,24 @@
 """Trace classes: is the bridge decoded, and is the answer right? (He et al., arXiv 2601.09049)
 
-1. The bridge counts as decoded if a lens has it among its top_k tokens at some state
-   S[l, position] with first_layer <= l <= last_layer.
+1. The bridge counts as decoded if a lens has it among its top_k tokens at some *usable* state
+   S[l, position] with first_layer <= l <= last_layer: one that the answer can still depend on
+   (`analyses.usable`). By default l stops at depth - 1, the last layer that another block reads.
    The default lens is the ridge solution of the tuned lens (`analyses.readouts.tuned_lens`),
    fitted at this position on trained questions with other first hops. The plain logit lens misses
    bridges that are held in another basis, so it would call models fake in which patching shows the
    bridge at work.
-   The default position is relation_1, where hop one ends. By default l stops at depth - 1: no block
-   can read what appears in the last state only, and the atomic facts, which are trained at that
-   position, put the bridge there anyway.
+   The default position is relation_1, where hop one ends. Up to there the question is the atomic
+   prompt (h, r1), bit for bit: a decoded bridge says that the state holds the fact where hop two
+   could use it, not that hop two does. That, only patching can tell.
+   `decoded_any_state` also counts the last layer, which nothing reads. At relation_1 the atomic
+   prompt is answered there, so it is near 1 by construction in every model that knows the fact.
 2. The two questions, bridge decoded or not and answer right or wrong, give four classes, as shares
    of the examples.
 3. The chance level is the same share for the bridge of another example.
 4. A checkpoint is flagged as fake grokking if it answers held-out questions without the bridge:
    accuracy is above `generalizing`, and the share of right answers with a decoded bridge is below
-   `recovered`. Both must hold at the bounds of the 95% intervals.
+   `recovered`. Both must hold at the bounds of the 95% intervals. A model that has no usable state
+   to decode from, such as one with a single block, is not flagged: it could not have passed.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ from analyses.readouts.states import (
     states,
     trained_questions,
 )
+from analyses.usable import usable_states
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError, unknown_name
 from circuits.model.transformer import HookedTransformer
@@ -52,11 +57,12 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     """Shares of the four classes, bridge recovery, its chance level, and the flag.
 
     Returns:
-        share (class); accuracy, decoded, decoded_chance, decoded_given_right, lens_seen (scalars),
-        each with its interval; fake_grok (0 or 1); class_example, an index into `class`.
+        share (class); accuracy, decoded, decoded_any_state, decoded_chance, decoded_given_right,
+        lens_seen (scalars), each with its interval; fake_grok (0 or 1); class_example, an index
+        into `class`.
     """
     queries = examples.queries
-    layers, position = _where(model, queries, options)
+    usable, every_layer, position = _where(model, queries, options)
     every = states(model, queries.tokens)
     read = every[:, :, position]
     seen = np.zeros(len(queries), bool)
@@ -64,8 +70,9 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         train = _lens_questions(examples, options.seed)
         seen = first_hops_seen(train, queries)
         read = _translated(model, read, train, position)
-    lens = model.logits_of(read[layers.start : layers.stop]).cpu()
-    decoded = _among_top(lens, queries.bridge, options.top_k)
+    lens = model.logits_of(read).cpu()
+    decoded = _among_top(lens[usable], queries.bridge, options.top_k)
+    anywhere = _among_top(lens[every_layer], queries.bridge, options.top_k)
     other = _other_bridges(queries, options.seed)
     right = (model.logits_of(every[-1, :, -1]).argmax(-1).cpu() == queries.answer).numpy()
     index = np.where(right, 0, 2) + np.where(decoded, 0, 1)
@@ -73,9 +80,14 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     variables: Variables = {}
     for name, values, words in (
         ("accuracy", right, "accuracy"),
-        ("decoded", decoded, "bridge decoded"),
-        ("decoded_chance", _among_top(lens, other, options.top_k), "another bridge decoded"),
-        ("decoded_given_right", given_right, "bridge decoded, among right answers"),
+        ("decoded", decoded, "bridge decoded at a usable state"),
+        ("decoded_any_state", anywhere, "bridge decoded at any state, the last layer's included"),
+        ("decoded_chance", _among_top(lens[usable], other, options.top_k), "another bridge"),
+        (
+            "decoded_given_right",
+            given_right,
+            "the same, among right answers",
+        ),
         ("lens_seen", seen, SEEN),
     ):
         variables |= estimated(name, values.astype(float), (), words, shares=True, keep=False)
@@ -84,23 +96,27 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     accurate = variables["accuracy_low"][1] > options.generalizing
     unrecovered = variables["decoded_given_right_high"][1] < options.recovered
     flag = {"long_name": "fake grokking: generalizes without recovering the bridge"}
-    variables["fake_grok"] = ((), np.int8(accurate and unrecovered), flag)
+    variables["fake_grok"] = ((), np.int8(accurate and unrecovered and len(usable) > 0), flag)
     variables["class_example"] = (("example",), index.astype(np.int8), {"long_name": "trace class"})
     return xr.Dataset(variables, {"class": list(CLASSES)})
 
 
-def _where(model: HookedTransformer, queries: Queries, options: Options) -> tuple[range, int]:
-    last = model.depth - 1 if options.last_layer is None else options.last_layer
-    if not 0 <= options.first_layer <= model.depth or not 0 <= last <= model.depth:
+def _where(
+    model: HookedTransformer, queries: Queries, options: Options
+) -> tuple[list[int], list[int], int]:
+    """Layers at which a decoded bridge counts, those layers and the last one, and the position."""
+    depth = model.depth
+    last = depth - 1 if options.last_layer is None else options.last_layer
+    if not 0 <= options.first_layer <= depth or not 0 <= last <= depth:
         raise HopscopeError(
-            f"layers {options.first_layer} to {last} do not exist; states are S[0] to "
-            f"S[{model.depth}]."
+            f"layers {options.first_layer} to {last} do not exist; states are S[0] to S[{depth}]."
         )
     if options.position not in queries.positions:
         raise unknown_name("position", options.position, queries.positions)
-    # with a single block there is no state between its input and the last one: read the last one
-    layers = range(options.first_layer, max(last, options.first_layer) + 1)
-    return layers, queries.positions.index(options.position)
+    position = queries.positions.index(options.position)
+    usable = usable_states(depth, len(queries.positions))[:, position]
+    chosen = [layer for layer in range(options.first_layer, last + 1) if usable[layer]]
+    return chosen, list(range(options.first_layer, depth + 1)), position
 
 
 def _lens_questions(examples: Examples, seed: int) -> Queries:

@@ -12,7 +12,12 @@ each checkpoint, what a state will become:
    both lenses on the examples.
 
 At each position the lens reads what the model goes on to predict *there*; at relation_1 that is the
-bridge.
+answer to the atomic prompt (h, r1), the bridge.
+
+True by construction, and so no findings: at the last layer both lenses are the model's output, with
+a divergence of 0; the answer at S[depth, last] comes first exactly if the model is right; the
+states at the subject and at relation_1 are those of the prompts h and (h, r1), so that whatever is
+read there is known of the *fact* (`analyses.usable`).
 """
 
 from __future__ import annotations

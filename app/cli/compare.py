@@ -64,7 +64,9 @@ def _show_spread(ds: xr.Dataset) -> None:
         ends = [f"{float(one[f'mean_{end}']):{digits}}" for end in ("low", "high")]
         interval = f" [{', '.join(ends)}]" if "nan" not in ends else ""
         mean = f"{float(one['mean']):{digits}}{interval}, n = {int(one['mean_n'])} runs"
-        say(f"{text}: {mean}; of each: {values}")
+        early = int(one["at_first"])
+        bound = f"; cannot be dated in {early}: there by the first checkpoint" if early else ""
+        say(f"{text}: {mean}; of each: {values}{bound}")
 
 
 def _show_agreement(ds: xr.Dataset) -> None:

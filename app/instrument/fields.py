@@ -67,12 +67,16 @@ class Vocabulary(TypedDict):
 
 
 class Phase(TypedDict):
-    """A mark on the timeline; `span` is its first and last step."""
+    """A phase or event of training; `span` is its first and last step.
+
+    One that cannot be dated is named, but not marked on the timeline; `text` says why.
+    """
 
     name: str
     step: int
     span: list[int] | None
     text: str
+    dated: bool
 
 
 class Edge(TypedDict):
@@ -129,6 +133,7 @@ class SplitMeasures(TypedDict, total=False):
     """What was measured on one split, at every step."""
 
     lens: PackedMeasure
+    added: PackedMeasure
     tracing: PackedMeasure
     moved: PackedMeasure
     bridge: PackedMeasure
@@ -270,6 +275,7 @@ class Payload(TypedDict):
     unit: NotRequired[str]
     positions: NotRequired[list[Named]]
     layers: NotRequired[int]
+    usable: NotRequired[list[list[bool]]]
     targets: NotRequired[list[Named]]
     discovered: NotRequired[Discovered]
     question: NotRequired[Question]

@@ -24,6 +24,7 @@ from app.instrument.packing import pack, pack_bits, pack_measure
 Datasets = Mapping[str, xr.Dataset]
 DRAWN = ("logit_lens", "causal_tracing", "bridge_patching")
 STATE_AXES = ("step", "layer", "position")
+LENS_AXES = ("step", "target", "layer", "position")
 
 
 def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> SplitMeasures:
@@ -36,7 +37,9 @@ def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> Spli
     }
     lens, tracing = selected.get("logit_lens"), selected.get("causal_tracing")
     if lens is not None:
-        packed["lens"] = pack_measure(lens, "mrr", ("step", "target", "layer", "position"))
+        packed["lens"] = pack_measure(lens, "mrr", LENS_AXES)
+        if "mrr_added" in lens:  # older results lack it
+            packed["added"] = pack_measure(lens, "mrr_added", LENS_AXES)
     if (bridge := selected.get("bridge_patching")) is not None:
         axes = ("step", "control", "layer", "position")
         packed["bridge"] = pack_measure(bridge, "success", axes)

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from analyses.figures.words import position_of, split_of, target_of, vocabulary
+from analyses.usable import usable_states
 from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.fields import AroundPayload, Metrics, Named, Payload, Vocabulary
 from app.instrument.measures import Datasets, example_rows, split_measures
@@ -39,7 +40,7 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
         ],
         "vocabulary": spoken_names(),
         "baselines": run.baselines,
-        "phases": phases(run.grok, datasets),
+        "phases": phases(run.grok, datasets, frame, _evaluated(run)),
         "colours": COLOURS,
         "measures": {},
     }
@@ -57,6 +58,7 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
     depth = _depth(run, datasets)
     payload["positions"] = described_positions(positions)
     payload["layers"] = depth + 1
+    payload["usable"] = usable_states(depth, len(positions)).tolist()
     lens = datasets.get("logit_lens")
     expected = LENS_TARGETS[run.corpus.task]
     targets = expected if lens is None else [str(t) for t in lens.coords["target"].values]
@@ -75,6 +77,11 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
         measures["examples"] = _texts(run, datasets.get("causal_tracing"), split["name"])
         payload["measures"][split["name"]] = measures
     return dump(payload)
+
+
+def _evaluated(run: Run) -> int:
+    """Trained questions behind each accuracy of the run."""
+    return min(run.recipe.evaluation.items, len(run.corpus.splits["train_inferred"]))
 
 
 def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:

@@ -1,9 +1,10 @@
-"""Phases of training to mark on the timeline, by the rules of `analyses.over_training.dating`.
+"""Phases of training to mark on the timeline, dated by `analyses.over_training.phases`.
 
 Where the circuit was discovered at several steps they are the very phases of
 `analyses.over_training.formation.formation`. A run that is being trained has no discovered circuit
 yet: there the rise of bridge swaps stands for it, timed in the same way, and is called by its own
-name.
+name. A phase that cannot be dated is named beside the timeline, with the reason, and not marked.
+The steps of the grok record are events by definition and always marked.
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from analyses.figures.words import EVENTS, words
-from analyses.over_training.dating import PHASES, circuit_curve, edge_steps, timing
-from analyses.over_training.dating import phases as dated
+from analyses.over_training.phases import Date, phase_dates, swap_rise, why_undated
 from app.instrument.fields import Phase
 
-LEAST_SUCCESS = 0.2
-"""Final success of bridge swaps below which their rise is not marked."""
 SPLIT = "id_test"
 ABOUT = {
     "circuit_formation": (
@@ -31,61 +30,74 @@ ABOUT = {
 """Phases that have a span of steps, and what happens in them."""
 
 
-def phases(grok: Mapping[str, Any], datasets: Mapping[str, xr.Dataset]) -> list[Phase]:
-    """What is marked, rising in step: `step` to jump to, `span` of steps or None, words."""
+def phases(
+    grok: Mapping[str, Any],
+    datasets: Mapping[str, xr.Dataset],
+    metrics: pd.DataFrame | None = None,
+    n_evaluated: int = 0,
+) -> list[Phase]:
+    """What is marked, rising in step: `step` to jump to, `span` of steps or None, words.
+
+    Args:
+        grok: The run's grok record.
+        datasets: Stored results by analysis.
+        metrics: The run's metrics; with them memorization has an interval.
+        n_evaluated: Trained questions behind each accuracy in the metrics.
+    """
     found = []
+    table = pd.DataFrame() if metrics is None else metrics
     if grok.get("memorization_step") is not None:
         about = "trained questions at least 99% right"
-        found.append(_phase(EVENTS["memorization_step"], grok["memorization_step"], about))
+        found.append(_event(EVENTS["memorization_step"], grok["memorization_step"], about))
     circuit = datasets.get("circuit_discovery")
     if (
         circuit is not None
         and SPLIT in circuit.coords["split"].values
         and circuit.sizes["step"] > 1
     ):
-        found += _of_circuit(circuit, grok)
+        found += _of_circuit(phase_dates(circuit.sel(split=SPLIT), grok, table, n_evaluated))
     elif (bridge := datasets.get("bridge_patching")) is not None:
-        found += _of_bridge(bridge)
+        found += _of_bridge(bridge, grok)
     if grok.get("grok_step") is not None:
         about = "unseen ID questions at least 95% right"
-        found.append(_phase(EVENTS["grok_step"], grok["grok_step"], about))
+        found.append(_event(EVENTS["grok_step"], grok["grok_step"], about))
     return sorted(found, key=lambda phase: phase["step"])
 
 
-def _of_circuit(circuit: xr.Dataset, grok: Mapping[str, Any]) -> list[Phase]:
-    ds = circuit.sel(split=SPLIT).transpose("step", ...)
-    steps, kept = ds["step"].values, ds["in_circuit"].values == 1
-    curve = circuit_curve(ds["strength"].values.astype(float), kept)
-    rises = bool(curve[-1] > curve[0])
-    _, vanishes = edge_steps(steps, kept)
-    spans = dict(zip(PHASES, dated(timing(steps, curve), rises, vanishes, grok), strict=True))
-    return [
-        _phase(words(phase), start, f"{text}, steps {start:,.0f} to {end:,.0f}", end)
-        for phase, text in ABOUT.items()
-        for start, end in [spans[phase]]
-        if np.isfinite(start)
-    ]
+def _of_circuit(dates: xr.Dataset) -> list[Phase]:
+    found = []
+    for name, text in ABOUT.items():
+        one = dates.sel(phase=name)
+        start, end = (
+            Date(*(float(one[f"phase_{at}{bound}"]) for bound in ("", "_low", "_high")))
+            for at in ("start", "end")
+        )
+        if np.isfinite(start.at):
+            found.append(_span(words(name), text, start, end, str(one["phase_why"].item())))
+    return found
 
 
-def _of_bridge(bridge: xr.Dataset) -> list[Phase]:
+def _of_bridge(bridge: xr.Dataset, grok: Mapping[str, Any]) -> list[Phase]:
     """The rise of bridge swaps at the cell where the last checkpoint's succeed most often."""
     if SPLIT not in bridge.coords["split"].values:
         return []
-    success = bridge["success"].sel(split=SPLIT, control="bridge").transpose("step", ...)
-    values = success.values.reshape(success.sizes["step"], -1).astype(float)
-    measured = np.isfinite(values).any(1)
-    if not measured.any():
+    one = bridge.sel(split=SPLIT, control="bridge")
+    rise = swap_rise(one)
+    if rise is None:
         return []
-    values, steps = values[measured], success["step"].values[measured]
-    final = np.nan_to_num(values[-1])
-    rise = timing(steps, values[:, int(final.argmax())])
-    if final.max() < LEAST_SUCCESS or not np.isfinite(rise.start):
-        return []
+    events = {words: float(grok[key]) for key, words in EVENTS.items() if grok.get(key) is not None}
+    steps = one["step"].values.astype(float)
+    why = next(filter(None, (why_undated(date, steps, events) for date in rise)), "")
     about = "swapping the bridge comes to have an effect: from 10% to 90% of its final one"
-    spoken = f"{about}, steps {rise.start:,.0f} to {rise.done:,.0f}"
-    return [_phase("bridge is used", rise.start, spoken, rise.done)]
+    return [_span("bridge is used", about, *rise, why)]
 
 
-def _phase(name: str, step: float, text: str, end: float | None = None) -> Phase:
-    span = None if end is None else [int(step), int(end)]
-    return {"name": name, "step": int(step), "span": span, "text": text}
+def _span(name: str, about: str, start: Date, end: Date, why: str) -> Phase:
+    text = f"cannot be dated: {why}" if why else f"{start.spoken} to {end.spoken}"
+    span = None if why else [int(start.at), int(end.at)]
+    said = f"{about}; {text}"
+    return {"name": name, "step": int(start.at), "span": span, "text": said, "dated": not why}
+
+
+def _event(name: str, step: float, text: str) -> Phase:
+    return {"name": name, "step": int(step), "span": None, "text": text, "dated": True}

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
+from analyses.usable import CANNOT_REACH, usable_states
 from app.instrument import fields
 from app.instrument.fields import Payload, Question
 from app.instrument.packing import pack
@@ -60,7 +61,13 @@ class QuestionRecord:
                 "value": self.donor.values[0],
                 "swapped": self.swapped,
             }
-        return dump({**timeline, "question": question})
+        usable = self._usable().tolist()
+        return dump({**timeline, "question": question, "usable": usable})
+
+    def _usable(self) -> Bool[np.ndarray, "layer pos"]:
+        """Whether the answer can depend on each state."""
+        layers, positions = self.trace.lens.token.shape[1:3]
+        return usable_states(layers - 1, positions)
 
     def _watched(self, watched: Watched) -> fields.Watched:
         what, where = self.book.watched[watched.position - 1]
@@ -153,7 +160,9 @@ class QuestionRecord:
             row_label="blocks before the state",
             column_label="position",
             value_label="probability",
-            subtitle=about["subtitle"] + more,
+            hatched=~self._usable(),
+            hatched_label=CANNOT_REACH,
+            subtitle=f"{about['subtitle']}{more}; hatched: {CANNOT_REACH}",
             provenance=about["provenance"],
         )
 

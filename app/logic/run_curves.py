@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from analyses.usable import with_usable
 from circuits.runs.run import Run
 
 Alignment = Literal["step", "accuracy"]
@@ -19,10 +20,11 @@ LEVELS = np.arange(0, 101)
 
 
 READABLE = {
-    "bridge": "Bridge readable (best MRR at relation 1)",
-    "value_1": "First value readable (best MRR at entity 1)",
+    "bridge": "Bridge readable in time (MRR at relation 1)",
+    "value_1": "First value readable in time (MRR at entity 1)",
 }
-"""What has to be looked up first, by target of the lens."""
+"""What has to be looked up first, by target of the lens. In time: the best of the states that the
+answer can still depend on (`analyses.usable`)."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ def curves_of(run: Run, results: Mapping[str, xr.Dataset]) -> dict[str, RunCurve
     lens = results.get("logit_lens")
     if lens is not None and "id_test" in lens.coords["split"].values:
         first = str(lens.coords["target"].values[0])
-        at_1 = lens["mrr"].sel(split="id_test", target=first).isel(position=1)
-        found[READABLE[first]] = _curve(at_1.max("layer"))
+        at_1 = with_usable(lens)["mrr"].sel(split="id_test", target=first).isel(position=1)
+        found[READABLE[first]] = _curve(at_1.where(at_1["usable"]).max("layer"))
     return found
 
 

@@ -14,7 +14,8 @@ from circuits.runs.run import Run
 
 READING = (
     "Move along training with the timeline, the arrow keys or play: discs show what can be read "
-    "in a state ({symbols}), widths how much the answer depends on it."
+    "in a state ({symbols}; hatched: the answer cannot depend on it), widths how much the answer "
+    "depends on it."
 )
 
 

@@ -54,22 +54,40 @@ def test_a_step_in_the_address_is_the_nearest_checkpoint_or_the_last(asked, foun
     assert step_near(asked, [0, 10, 20, 30]) == found
 
 
-def bridge_swaps(cell: list[float], other: list[float]) -> xr.Dataset:
-    success = np.zeros((4, 1, 1, 2, 2))
+def bridge_swaps(cell: list[float], other: list[float], n: int = 20) -> xr.Dataset:
+    """Success at two states, and the outcomes of n questions, of which the first succeed."""
+    success = np.zeros((len(cell), 1, 1, 2, 2))
     success[:, 0, 0, 1, 0], success[:, 0, 0, 0, 1] = cell, other
     dims = ("step", "split", "control", "layer", "position")
+    outcome = np.arange(n) < n * success[..., None]
     return xr.Dataset(
-        {"success": (dims, success)},
-        {"step": [0, 10, 20, 30], "split": ["id_test"], "control": ["bridge"]},
+        {"success": (dims, success), "outcome_example": ((*dims, "example"), outcome.astype(int))},
+        {"step": np.arange(len(cell)) * 10, "split": ["id_test"], "control": ["bridge"]},
     )
 
 
 def test_without_a_discovered_circuit_the_rise_of_bridge_swaps_is_marked() -> None:
     # strong early and gone at the end is not the circuit
-    bridge = bridge_swaps([0.0, 0.3, 0.75, 0.8], [0.9, 0.9, 0.1, 0.1])
-    found = phases({"memorization_step": 5, "grok_step": 25}, {"bridge_patching": bridge})
+    bridge = bridge_swaps([0.0, 0.0, 0.3, 0.8, 0.8], [0.9, 0.9, 0.1, 0.1, 0.1])
+    found = phases({"memorization_step": 5, "grok_step": 45}, {"bridge_patching": bridge})
     assert [p["name"] for p in found] == ["memorized", "bridge is used", "generalized"]
-    assert found[1]["span"] == [10, 20]  # 10% and 90% of .8
+    assert found[1]["span"] == [20, 30]  # 10% and 90% of .8
+    assert "step 20 [20, 20] to step 30 [30, 30]" in found[1]["text"]
+
+
+def test_a_rise_that_the_first_checkpoint_already_shows_is_named_and_not_marked() -> None:
+    bridge = bridge_swaps([0.0, 0.3, 0.75, 0.8], [0.1] * 4)
+    (found,) = phases({}, {"bridge_patching": bridge})
+    assert (found["dated"], found["span"]) == (False, None)
+    assert "it is there by step 10, the first checkpoint that could show it" in found["text"]
+
+
+def test_a_rise_beside_an_event_that_is_nearer_than_its_interval_is_not_marked() -> None:
+    bridge = bridge_swaps([0.0, 0.0, 0.3, 0.8, 0.8], [0.1] * 5)
+    (event, found) = phases({"memorization_step": 20}, {"bridge_patching": bridge})
+    assert event["dated"]
+    assert not found["dated"]
+    assert "known no better than its distance to memorized, step 20" in found["text"]
 
 
 def test_no_bridge_is_said_to_be_used_where_swaps_end_without_effect() -> None:
@@ -88,7 +106,12 @@ def test_the_timeline_has_the_phases_of_the_formation_analysis() -> None:
     start, end = (
         dated[f"phase_{name}"].sel(phase="circuit_formation") for name in ("start", "end")
     )
-    assert found["circuit forms"]["span"] == [int(start), int(end)]
+    # the very phase, and the very reason why it has no date
+    assert (int(start), int(end)) == (found["circuit forms"]["step"], 250)
+    why = dated["phase_why"].sel(phase="circuit_formation").item()
+    assert not found["circuit forms"]["dated"]
+    assert why in found["circuit forms"]["text"]
+    assert found["circuit forms"]["span"] is None
     assert found["memorized"]["step"] == int(dated["phase_end"].sel(phase="memorization"))
 
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Axis } from "../../app/instrument/js/axis.js";
+import { stateInWords } from "../../app/instrument/js/circuit_words.js";
 import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
 import { html } from "../../app/instrument/js/elements.js";
 import { verdicts } from "../../app/instrument/js/examples.js";
@@ -209,6 +210,56 @@ test("without a lens the sentence on swaps begins as a sentence and names the br
   );
 });
 
+// Two blocks: the bridge is .40 after the first, and 1.00 after the last, where nothing reads it.
+function memorizer(after1) {
+  const named = (name) => ({ name, label: name, short: name });
+  const lens = [0, 20, 0, 0, after1, 30, 0, 1000, 100];
+  return runData({
+    positions: ["subject", "relation_1", "relation_2"].map(named),
+    targets: [named("bridge")],
+    layers: 3,
+    usable: [
+      [true, true, true],
+      [true, true, true],
+      [false, false, true],
+    ],
+    measures: { id_test: { lens: { value: { shape: [1, 1, 3, 3], values: lens } } } },
+  });
+}
+
+test("a bridge that only the last state holds is not called readable", () => {
+  const words = formationInWords(memorizer(400), "id_test", 0, 0);
+  assert.match(words, /can hardly be read at the first relation in time/);
+  assert.match(words, /\(MRR 0\.40 after 1 block; 1\.00 after the last, as in any model that/);
+});
+
+test("a bridge that a later block can read is called readable there", () => {
+  const words = formationInWords(memorizer(550), "id_test", 0, 0);
+  assert.match(words, /can be read at the first relation after 1 block \(MRR 0\.55\)/);
+});
+
+test("a state after the last block says that it cannot reach the answer", () => {
+  const data = memorizer(400);
+  const says = (l, p) => stateInWords(data, data.bySplit.id_test, l, p, 0);
+  assert.match(says(2, 1), /cannot reach the answer: no block comes after it/);
+  assert.doesNotMatch(says(1, 1), /cannot reach/);
+  assert.doesNotMatch(says(2, 2), /cannot reach/);
+  assert.match(says(1, 1), /the state of the shorter prompt that ends here/);
+});
+
+test("a question's name that comes too late is not said to be readable", () => {
+  const share = (shape, values) => ({ shape, values });
+  const asked = {
+    names: { 0: "Lyon", 2: "France" },
+    tokens: [0, 0, 0],
+    answer: 2,
+    top: { token: [[2]], share: share([1, 1], [750]) },
+    watched: [{ token: 2, position: 1, what: "the bridge", where: "r1", rank: [[[4, 3], [4, 0]]] }],
+  };
+  const words = questionInWords(asked, 0, (l) => l < 1);
+  assert.match(words, /can be read at r1 after the last block only, too late for the answer/);
+});
+
 test("a question says its answer, what can be read, and the names as they are", () => {
   const share = (shape, values) => ({ shape, values });
   const asked = {
@@ -224,12 +275,12 @@ test("a question says its answer, what can be read, and the names as they are", 
     curves: [],
   };
   assert.equal(
-    questionInWords(asked, 0),
+    questionInWords(asked, 0, () => true),
     "The model answers France (75%), which is right. " +
       "France, the bridge, can be read at the relation in the embedding.",
   );
   assert.equal(
-    lensInWords(asked, 0, 0, 1),
+    lensInWords(asked, 0, 0, 1, true),
     "At “<b>country</b>” in the embedding: France 60%, " +
       "then Lyon 10%. France, the bridge, comes first here.",
   );

@@ -106,7 +106,7 @@ def causal_tracing() -> xr.Dataset:
 
 
 def logit_lens() -> xr.Dataset:
-    """MRR by (step, split, target, layer, position)."""
+    """MRR and what the question adds to it, by (step, split, target, layer, position)."""
     targets = ("bridge", "relation_2", "answer")
     mrr = np.zeros((len(STEPS), len(SPLITS), 3, DEPTH + 1, 3))
     for i, step in enumerate(STEPS):
@@ -116,8 +116,12 @@ def logit_lens() -> xr.Dataset:
             mrr[i, j, 1] = 0.01 + (RELATION_2 - 0.01) * formed(step) * (1 if j < 2 else 0.4)
             mrr[i, j, 2] = 0.01 + (ANSWER - 0.01) * (early if j == 0 else formed(step))
     cells = ("step", "split", "target", "layer", "position")
+    added = np.where(np.arange(3) < 2, 0.0, 0.8 * mrr)
     return xr.Dataset(
         {
+            "mrr_added": (cells, added),
+            "mrr_added_low": (cells, added - 0.05),
+            "mrr_added_high": (cells, added + 0.05),
             "mrr": (cells, mrr),
             "mrr_low": (cells, np.clip(mrr - 0.03, 0, 1)),
             "mrr_high": (cells, np.clip(mrr + 0.03, 0, 1)),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from analyses.figures.builders import pick
 from analyses.figures.builders.pick import interval, names
 from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
-from analyses.figures.words import words
+from analyses.figures.words import READ_AT, words
+from analyses.usable import CANNOT_REACH
 
 
 def head_scores(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
@@ -20,7 +23,9 @@ def head_scores(ds: xr.Dataset, *, step: int | None = None, split: str | None = 
     return Panels(
         name="head_scores",
         title="What each head writes towards the bridge and the answer",
-        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        subtitle=pick.subtitle(
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now)
+        ),
         panels=tuple(_scores(now.sel(target=t), t, end) for t in names(ds, "target")),
         columns=2,
         provenance=pick.provenance(ds, "head_scores", step=step, split=split),
@@ -42,7 +47,17 @@ def _scores(ds: xr.Dataset, target: str, end: float) -> HeatMap:
         value_label="logits",
         limits=(-end, end),
         diverging=True,
+        **_unread(ds, target),
     )
+
+
+def _unread(ds: xr.Dataset, target: str) -> dict[str, Any]:
+    """Fields that set apart heads whose output, where the target is written, reaches no answer."""
+    if "usable" not in ds.coords or target not in READ_AT:
+        return {}
+    usable = ds["usable"].sel(query=READ_AT[target]).values
+    apart = np.repeat(~usable[:, None], ds.sizes["head"], 1)
+    return {"hatched": apart, "hatched_label": CANNOT_REACH}
 
 
 def attention_over_training(

@@ -26,7 +26,9 @@ def success(
     return Panels(
         name="success",
         title="Does the answer follow a transplanted bridge?",
-        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        subtitle=pick.subtitle(
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now)
+        ),
         panels=tuple(
             cell_map(
                 now.sel(control=c),

@@ -47,7 +47,11 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
             name="strength",
             title=title,
             subtitle=pick.subtitle(
-                words(split), pick.at_step(step), pick.number_of_examples(one), _unpatched(one)
+                words(split),
+                pick.at_step(step),
+                pick.number_of_examples(one),
+                _unpatched(one),
+                pick.hatched_note(one),
             ),
             value_label=value,
             provenance=pick.provenance(ds, "strength", step=step, split=split),
@@ -59,7 +63,12 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
     return Panels(
         name="strength",
         title=title,
-        subtitle=pick.subtitle(pick.at_step(step), pick.number_of_examples(now), _unpatched(now)),
+        subtitle=pick.subtitle(
+            pick.at_step(step),
+            pick.number_of_examples(now),
+            _unpatched(now),
+            pick.hatched_note(now),
+        ),
         panels=maps,
         columns=4,
         provenance=pick.provenance(ds, "strength", step=step),
@@ -126,6 +135,7 @@ def strength_change(
         f"step {step:,} minus step {start:,}",
         pick.number_of_examples(ds.sel(step=step)),
         _unpatched(*(ds.sel(step=s, split=list(splits)) for s in (start, step))),
+        pick.hatched_note(ds),
     )
     source = pick.provenance(ds, "strength_change", step=step, start=start, split=split)
     maps = [_change(ds.sel(split=s), start, step, s) for s in splits]

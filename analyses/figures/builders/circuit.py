@@ -17,7 +17,8 @@ nothing reads any more, S[depth, p] shows the share of wrong answers without a p
 subtracted, so that a width is the net share of right answers lost, and 0 where nothing can be lost.
 
 A read edge is drawn if the 95% interval of the paired differences lies above zero. Colours are the
-logit lens: the target with the highest MRR, if that is at least `readable`.
+logit lens: the target with the highest MRR, if that is at least `readable`. States that cannot
+reach the answer are hatched: what is read there, nothing uses (`analyses.usable`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from analyses.figures.builders import pick
 from analyses.figures.builders.pieces import flip_shares, paired_bounds
 from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode, Spec
 from analyses.figures.words import words
+from analyses.usable import CANNOT_REACH, usable_states
 from circuits.errors import HopscopeError
 
 READABLE = 0.1
@@ -94,6 +96,7 @@ def circuit(
             words(split),
             pick.number_of_examples(now),
             "fill: what the logit lens reads there, with its MRR" if targets else "",
+            pick.hatched_note(now) if targets else "",
             "pale rims: 95% intervals",
         ),
         positions=pick.names(ds, "position"),
@@ -102,6 +105,7 @@ def circuit(
         edges=tuple(_edges(now)),
         targets=targets,
         tokens=tokens,
+        hatched_label=CANNOT_REACH,
         readable=READABLE,
         strength_label="share of right answers lost",
         legend=LEGEND,
@@ -119,6 +123,7 @@ def _grid(ds: xr.Dataset, variable: str) -> np.ndarray:
 def _nodes(ds: xr.Dataset, targets: tuple[str, ...]) -> list[DrawnNode]:
     strength, low, high = (_grid(ds, f"strength{end}") for end in ("", "_low", "_high"))
     mrr = {t: _grid(ds.sel(target=t), "mrr") for t in targets}
+    usable = usable_states(len(strength) - 1, strength.shape[1])
     nodes = []
     for layer, position in np.ndindex(strength.shape):
         readings = {t: float(grid[layer, position]) for t, grid in mrr.items()}
@@ -129,6 +134,7 @@ def _nodes(ds: xr.Dataset, targets: tuple[str, ...]) -> list[DrawnNode]:
                 position=position,
                 readings=readings,
                 reading=max(finite, key=lambda t: finite[t]) if finite else None,
+                usable=bool(usable[layer, position]),
                 strength=float(strength[layer, position]),
                 low=float(low[layer, position]),
                 high=float(high[layer, position]),

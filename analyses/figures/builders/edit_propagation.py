@@ -38,11 +38,14 @@ def edit_outcomes(ds: xr.Dataset, *, step: int | None = None, split: str | None 
     return Panels(
         name="edit_outcomes",
         title="What changing one fact changes",
-        subtitle=pick.subtitle(pick.at_step(step), f"n = {n} edits", "95% intervals over edits"),
+        subtitle=pick.subtitle(
+            pick.at_step(step), f"n = {n} edits", "95% intervals over edits",
+            "an old answer may mean that the change sits where no second hop reads it",
+        ),
         panels=tuple(_bars(now, title, measures) for title, measures in GROUPS.items()),
         columns=3,
         provenance=pick.provenance(ds, "edit_outcomes", step=step, split=split),
-    )
+    )  # fmt: skip
 
 
 def _bars(ds: xr.Dataset, title: str, measures: dict[str, str]) -> Bars:

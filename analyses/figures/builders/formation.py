@@ -25,7 +25,7 @@ from analyses.over_training.dating import PHASES, spoken
 CURVES = {
     "trained_accuracy": "accuracy on trained questions",
     "accuracy": "accuracy",
-    "circuit": "mean strength of the circuit's edges",
+    "circuit": "mean strength of the circuit's edges (shares of an effect, not its size)",
     "route": "accuracy through the two-hop route alone",
     "without_bridge": "accuracy without the bridge",
     "swap": "success of bridge swaps",
@@ -114,6 +114,9 @@ def _spans(ds: xr.Dataset) -> list[str]:
         one = ds.sel(phase=phase)
         if not np.isfinite(one["phase_start"]):
             continue
+        if why := str(one["phase_why"].item()):
+            found.append(f"{words(phase)}: cannot be dated ({why})")
+            continue
         start, end = (
             spoken(*(float(one[f"phase_{name}{bound}"]) for bound in ("", "_low", "_high")))
             for name in ("start", "end")
@@ -121,8 +124,14 @@ def _spans(ds: xr.Dataset) -> list[str]:
         found.append(f"{words(phase)}: step {start}" + (f" to {end}" if end != start else ""))
     if "lag" in ds and np.isfinite(ds["lag"]):
         lag = spoken(*(float(ds[f"lag{end}"]) for end in ("", "_low", "_high")))
-        found.append(f"accuracy behind the circuit by {lag} steps")
+        found.append(f"accuracy behind the circuit by {lag} steps{_counted_from(ds)}")
     return found
+
+
+def _counted_from(ds: xr.Dataset) -> str:
+    """A warning if the circuit may have been halfway before any checkpoint could show it."""
+    early = float(ds["halfway"].sel(curve="circuit")) <= float(ds["step"][1])
+    return ", counted from the first checkpoint that could show the circuit" if early else ""
 
 
 def _events(ds: xr.Dataset) -> tuple[Event, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import xarray as xr
 
 from analyses.figures.builders import pick
@@ -13,6 +16,7 @@ from analyses.figures.specs.charts import (
     Spec,
 )
 from analyses.figures.words import words
+from analyses.usable import CANNOT_REACH
 
 
 def attention_paid(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
@@ -37,16 +41,28 @@ def attention_paid(ds: xr.Dataset, *, step: int | None = None, split: str | None
                 row_label="block.head",
                 column_label="to",
                 value_label="attention paid",
+                **_unread(one),
             )
         )
     return Panels(
         name="attention_paid",
         title="What the heads look at",
-        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        subtitle=pick.subtitle(
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now)
+        ),
         panels=tuple(panels),
         columns=len(panels),
         provenance=pick.provenance(ds, "attention_paid", step=step, split=split),
     )
+
+
+def _unread(ds: xr.Dataset) -> dict[str, Any]:
+    """Fields of a map of heads that set apart those whose output cannot reach the answer."""
+    if "usable" not in ds.coords:
+        return {}
+    usable = np.repeat(ds["usable"].values, ds.sizes["head"])
+    apart = np.repeat(~usable[:, None], ds.sizes["key"], 1)
+    return {"hatched": apart, "hatched_label": CANNOT_REACH}
 
 
 def weight_norms(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import xarray as xr
 
 from analyses.figures.builders import pick
@@ -23,13 +25,64 @@ def mrr(
     return Panels(
         name="mrr",
         title="What can be read from each state",
-        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        subtitle=pick.subtitle(
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now),
+            by_construction(ds),
+        ),
         panels=tuple(
-            cell_map(now.sel(target=t), "mrr", name=t, title=capital(words(t)), value_label=VALUE)
+            dataclasses.replace(
+                cell_map(
+                    now.sel(target=t), "mrr", name=t, title=capital(words(t)), value_label=VALUE
+                ),
+                details=_added_in_words(now.sel(target=t)),
+            )
             for t in targets
         ),
         columns=len(targets),
         provenance=pick.provenance(ds, "mrr", step=step, split=split, target=target),
+    )  # fmt: skip
+
+
+def mrr_added(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """What the question adds to the MRR of each target, beyond its prompt's shorter counterpart."""
+    step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split)
+    targets = pick.names(ds, "target")
+    return Panels(
+        name="mrr_added",
+        title="What the question adds to what can be read",
+        subtitle=pick.subtitle(
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now),
+            f"up to {words(pick.names(ds, 'position')[1])}: 0 by construction",
+            "later: beyond questions with another first hop",
+        ),
+        panels=tuple(
+            cell_map(
+                now.sel(target=t), "mrr_added", name=t, title=capital(words(t)),
+                value_label="MRR added", limits=(-1.0, 1.0),
+            )
+            for t in targets
+        ),
+        columns=len(targets),
+        provenance=pick.provenance(ds, "mrr_added", step=step, split=split),
+    )  # fmt: skip
+
+
+def _added_in_words(ds: xr.Dataset) -> tuple[tuple[str, ...], ...]:
+    """What the question adds at each state of one target; nothing in a result without it."""
+    if "mrr_added" not in ds:
+        return ()
+    ordered = ds.transpose("layer", "position", ...)
+    parts = [ordered[f"mrr_added{end}"].values for end in ("", "_low", "_high")]
+    known = set(pick.names(ds, "position")[:2])
+    return tuple(
+        tuple(
+            "as in the shorter prompt, by construction"
+            if position in known
+            else f"the question adds {value:+.3f} [{low:.3f}, {high:.3f}]"
+            for position, value, low, high in zip(pick.names(ds, "position"), *row, strict=True)
+        )
+        for row in zip(*parts, strict=True)
     )
 
 
@@ -50,12 +103,13 @@ def mrr_over_training(ds: xr.Dataset, *, step: int | None = None, split: str | N
         name="mrr_over_training",
         title="When the bridge, relation 2 and the answer become readable",
         subtitle=pick.subtitle(
-            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples",
+            by_construction(ds),
         ),
         panels=panels,
         columns=3,
         provenance=pick.provenance(ds, "mrr_over_training", split=split),
-    )
+    )  # fmt: skip
 
 
 def mrr_map_over_training(
@@ -67,7 +121,9 @@ def mrr_map_over_training(
     return Panels(
         name="mrr_map_over_training",
         title="Where and when each target becomes readable",
-        subtitle=pick.subtitle(words(split), pick.number_of_examples(one)),
+        subtitle=pick.subtitle(
+            words(split), pick.number_of_examples(one), pick.hatched_note(one), by_construction(ds)
+        ),
         panels=tuple(
             map_over_training(
                 one.sel(target=t, position=read_at(ds, t)), "mrr", name=t,
@@ -79,6 +135,11 @@ def mrr_map_over_training(
         columns=1,
         provenance=pick.provenance(ds, "mrr_map_over_training", split=split),
     )  # fmt: skip
+
+
+def by_construction(ds: xr.Dataset) -> str:
+    """What a reader must know of every lens on a causal model (`analyses.usable`)."""
+    return f"up to {words(pick.names(ds, 'position')[1])}: as in the atomic prompt"
 
 
 def read_at(ds: xr.Dataset, target: str) -> str:

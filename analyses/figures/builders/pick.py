@@ -12,6 +12,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from analyses.figures.words import words
+from analyses.usable import CANNOT_REACH
 from circuits.errors import HopscopeError, unknown_name
 
 Z_95 = 1.959964
@@ -85,6 +86,12 @@ def seen_by_lens(ds: xr.Dataset) -> str:
     """A warning if the lens was trained on first hops that are asked about; else ""."""
     seen = float(ds["lens_seen"].max()) if "lens_seen" in ds else 0.0
     return f"the lens was trained on {seen:.0%} of these first hops" if seen > 0 else ""
+
+
+def hatched_note(ds: xr.Dataset) -> str:
+    """What hatching means, if the result has states that are not usable; else ""."""
+    some = "usable" in ds.coords and not bool(ds["usable"].all())
+    return f"hatched: {CANNOT_REACH}" if some else ""
 
 
 def subtitle(*parts: str) -> str:

@@ -11,6 +11,7 @@ import xarray as xr
 from analyses.figures.builders.pick import Z_95, Measured, in_words, interval, names
 from analyses.figures.specs.charts import HeatMap, Lines, Series
 from analyses.figures.words import words
+from analyses.usable import CANNOT_REACH
 
 LAYER = "layer"
 """Number of blocks before the state, 0 to the depth of the model."""
@@ -52,8 +53,17 @@ def map_of(found: Measured, ds: xr.Dataset, **fields: Any) -> HeatMap:
         rows=names(ds, "layer"),
         columns=in_words(names(ds, "position")),
         row_label=LAYER,
+        **hatching(ds, "layer", "position"),
         **{**fields, "provenance": fields.get("provenance") or {}},
     )
+
+
+def hatching(ds: xr.Dataset, rows: str, columns: str) -> dict[str, Any]:
+    """Fields of a heat map that set apart states that cannot reach the answer."""
+    if "usable" not in ds.coords:
+        return {}
+    apart = ~ds["usable"].broadcast_like(ds[rows] * xr.ones_like(ds[columns], bool))
+    return {"hatched": apart.transpose(rows, columns).values, "hatched_label": CANNOT_REACH}
 
 
 def two_way_map(ds: xr.Dataset, variable: str, rows: str, columns: str, **fields: str) -> HeatMap:
@@ -112,14 +122,19 @@ def curves_by_layer(
     cursor: float | None = None,
     y_limits: tuple[float, float] | None = (0.0, 1.0),
 ) -> Lines:
-    """One curve over training per layer, from light (low) to dark (high layers)."""
+    """One curve over training per layer, from light (low) to dark (high layers).
+
+    A layer whose state cannot reach the answer is dotted, and its label says so.
+    """
     ordered = ds.transpose("layer", "step", ...)
     found = interval(ordered, variable)
     layers = names(ordered, "layer")
+    usable = ordered["usable"].values if "usable" in ordered.coords else np.ones(len(layers), bool)
     x = ordered["step"].values.astype(float)
     series = tuple(
         Series(
-            label=f"layer {layer}",
+            label=f"layer {layer}" + ("" if usable[i] else f", {CANNOT_REACH}"),
+            dash="solid" if usable[i] else "dot",
             x=x,
             y=found.value[i],
             low=None if found.low is None else found.low[i],
@@ -163,6 +178,7 @@ def map_over_training(
         column_label="training step",
         value_label=value_label,
         cursor=steps.index(step) if step in steps else None,
+        **hatching(ordered, "layer", "step"),
     )
 
 

@@ -12,6 +12,7 @@ from analyses.figures.builders import pick
 from analyses.figures.builders.pieces import cell_map, curves, curves_by_layer, place
 from analyses.figures.specs.charts import Panels, PointGroup, Scatter, Spec
 from analyses.figures.words import words
+from analyses.usable import CANNOT_REACH
 
 LABELS = {"bridge": "probe for the bridge", "shuffled": "control: shuffled bridges"}
 GEOMETRY = {
@@ -30,7 +31,9 @@ def probe_accuracy(ds: xr.Dataset, *, step: int | None = None, split: str | None
     return Panels(
         name="probe_accuracy",
         title="Where the bridge is linearly decodable",
-        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        subtitle=pick.subtitle(
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now)
+        ),
         panels=tuple(
             cell_map(now.sel(labels=k), "accuracy", name=k, title=title, value_label=SHARE)
             for k, title in LABELS.items()
@@ -78,7 +81,9 @@ def geometry(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
     return Panels(
         name="geometry",
         title="What the bridge's states are close to",
-        subtitle=pick.subtitle(words(split), pick.at_step(step), pick.number_of_examples(now)),
+        subtitle=pick.subtitle(
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now)
+        ),
         panels=tuple(
             cell_map(
                 now, v, name=v, title=f"cosine to {to}", value_label="cosine", limits=(-1.0, 1.0)
@@ -104,6 +109,7 @@ def geometry_over_training(
     layers = ds["layer"].values
     layer = int(layers[max(0, len(layers) - 2)] if layer is None else layer)
     one = ds.sel(split=split, layer=pick.chosen(ds, "layer", layer), position=position)
+    usable = "usable" not in one.coords or bool(one["usable"])
     labels: dict[str, str] = {}
     for variable, to in GEOMETRY.items():
         labels[variable] = to
@@ -115,7 +121,10 @@ def geometry_over_training(
         name="geometry_over_training",
         title=f"What {place(layer, position)} is close to",
         subtitle=pick.subtitle(
-            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+            words(split),
+            pick.number_of_examples(one),
+            "bands: 95% intervals over examples",
+            "" if usable else CANNOT_REACH,
         ),
         y_label="cosine",
         cursor=None if step is None else pick.chosen_step(ds, step),
@@ -152,6 +161,9 @@ def _maps(
     maps = tuple(draw(now.sel(split=s), s) for s in splits)
     where = ds["map_state"].attrs
     state = place(where["layer"], where["position"]) if "layer" in where else ""
+    if state and "usable" in ds.coords:
+        usable = ds["usable"].sel(layer=int(where["layer"]), position=where["position"])
+        state += "" if bool(usable) else f", {CANNOT_REACH}"
     return Panels(
         name=name,
         title=title,

@@ -9,6 +9,9 @@ from analyses.figures.builders.pieces import curves
 from analyses.figures.specs.charts import Panels, Spec, StackedArea
 from analyses.figures.words import capital, words
 
+DECODED = "decoded: at a state that the answer can still depend on"
+ANY_STATE = "bridge decoded at any state (as in the atomic prompt)"
+
 CLASSES = {
     "right_with_bridge": "right, bridge decoded",
     "right_without_bridge": "right, bridge not decoded",
@@ -25,7 +28,7 @@ def class_shares(ds: xr.Dataset, *, step: int | None = None, split: str | None =
     return Panels(
         name="class_shares",
         title="Is the bridge decoded, and is the answer right?",
-        subtitle=pick.subtitle(pick.number_of_examples(ds.sel(split=list(splits)))),
+        subtitle=pick.subtitle(pick.number_of_examples(ds.sel(split=list(splits))), DECODED),
         panels=areas,
         columns=3,
         provenance=pick.provenance(ds, "class_shares", split=split),
@@ -60,6 +63,7 @@ def recovery(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
             "decoded": "bridge decoded",
             "decoded_chance": "another bridge decoded (chance)",
             "decoded_given_right": "bridge decoded, among right answers",
+            "decoded_any_state": ANY_STATE,
         },
         dashed=("decoded_chance",),
         name="recovery",
@@ -67,6 +71,7 @@ def recovery(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
         subtitle=pick.subtitle(
             words(split),
             pick.number_of_examples(one),
+            DECODED,
             "bands: 95% intervals over examples",
             pick.seen_by_lens(one),
         ),

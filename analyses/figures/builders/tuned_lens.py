@@ -49,7 +49,7 @@ def divergence(
         title=f"How near each lens is to the output at {words(position)}",
         subtitle=pick.subtitle(
             words(split), pick.number_of_examples(one), "bands: 95% intervals over examples",
-            pick.seen_by_lens(one),
+            "last layer: 0 by construction", pick.seen_by_lens(one),
         ),
         panels=tuple(
             curves_by_layer(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from analyses.figures.renderers.style import Theme, category, mix
+from analyses.figures.renderers.style import VEILED, Theme, category, mix
 from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode
 from analyses.figures.words import VERMILION, target_of
 
@@ -47,12 +47,13 @@ def line_width(strength: float, unit: float = 7.0) -> float:
 
 
 def node_fill(spec: CircuitDiagram, node: DrawnNode, theme: Theme) -> str:
-    """Colour of the target read best at a state, deeper for a higher MRR; the paper's if none
-    is."""
+    """Colour of the target read best at a state, deeper for a higher MRR and paler if the answer
+    cannot depend on it; the paper's if none is."""
     if node.reading is None:
         return theme.paper
     colour = category(target_of(node.reading).colour)
-    return mix(colour, theme.paper, min(1.0, 0.12 + 0.88 * node.readings[node.reading]))
+    full = mix(colour, theme.paper, min(1.0, 0.12 + 0.88 * node.readings[node.reading]))
+    return full if node.usable else mix(full, theme.paper, VEILED)
 
 
 def strokes(spec: CircuitDiagram) -> list[Stroke]:

@@ -23,6 +23,9 @@ ThemeName = Literal["light", "dark"]
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
 """Okabe-Ito without black (the ink) and yellow (unreadable as a line on white), plus brown."""
 
+VEILED = 0.45
+"""Share of its colour that a hatched cell keeps."""
+
 WIDTHS = {"column": 3.25, "page": 6.75}
 """Widths of a paper's column and of its page, inches."""
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from analyses.figures.specs.base import Spec
 from analyses.figures.specs.circuit import CircuitDiagram, DrawnEdge, DrawnNode
@@ -126,15 +126,21 @@ class HeatMap(Spec):
     diverging: bool = False
     cursor: int | None = None
     """Index of the timeline's column, if columns are steps."""
+    hatched: Bool[Array, "rows columns"] | None = None
+    """Cells that are set apart, and `hatched_label` says why."""
+    hatched_label: str = ""
+    details: tuple[tuple[str, ...], ...] = ()
+    """More words on each cell, for hover texts."""
 
     def frame(self) -> pd.DataFrame:
         """Columns: row, column, value, low, high, and the place (x, y) of the cell.
 
         x counts from the left and y from the bottom, because two columns may have the same name.
+        If cells are hatched, a column with the label's name tells which.
         """
         n_rows, n_columns = self.values.shape
         nothing = np.full(self.values.shape, np.nan)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 self.row_label or "row": np.repeat(self.rows, n_columns),
                 self.column_label or "column": np.tile(self.columns, n_rows),
@@ -145,6 +151,10 @@ class HeatMap(Spec):
                 "y": np.repeat(np.arange(n_rows), n_columns),
             }
         )
+        return table if self.hatched is None else table.assign(**self._apart(self.hatched))
+
+    def _apart(self, hatched: Bool[Array, "rows columns"]) -> dict[str, Array]:
+        return {self.hatched_label or "hatched": hatched.ravel()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

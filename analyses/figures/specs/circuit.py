@@ -25,6 +25,8 @@ class DrawnNode:
     """The target that is read best; None if no target is above `CircuitDiagram.readable`."""
     label: str = ""
     """Text of the box if nothing is read there: a component's name."""
+    usable: bool = True
+    """Whether the answer can depend on the state; if not, it is hatched."""
     strength: float = math.nan
     low: float = math.nan
     high: float = math.nan
@@ -66,6 +68,8 @@ class CircuitDiagram(Spec):
     rows: tuple[str, ...] = ()
     """Names of the rows from the bottom; none: the layers of states, 0 to depth."""
     output: str = "answer"
+    hatched_label: str = ""
+    """What is so of nodes that are not usable."""
     readable: float = 0.1
     """MRR from which a target counts as readable."""
     strength_label: str = "share of answers changed"
@@ -83,6 +87,7 @@ class CircuitDiagram(Spec):
                 "low": n.low,
                 "high": n.high,
                 "readable": n.reading or "",
+                "usable": n.usable,
                 **{f"MRR {k}": v for k, v in n.readings.items()},
             }
             for n in self.nodes

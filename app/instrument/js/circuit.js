@@ -9,6 +9,7 @@
 
 import { edgeInWords, stateInWords, widthOfEdge } from "./circuit_words.js";
 import { panel, setAttributes, svg } from "./elements.js";
+import { hatching } from "./hatch.js";
 import { gridPlaces } from "./layout.js";
 import { short } from "./numbers.js";
 import { gridNames } from "./ticks.js";
@@ -38,9 +39,11 @@ export class Circuit {
     this.edges = [];
     /** @type {DrawnState[]} */
     this.nodes = [];
-    this.parts = panel(parent, "circuit", "Circuit", "click a state or an edge for its examples");
+    const hint = "click for examples; hatched: cannot reach the answer";
+    this.parts = panel(parent, "circuit", "Circuit", hint);
     this.canvas = svg("svg", { height }, this.parts.body);
     this.answerEdge = svg("line");
+    this.hatch = "none";
     this.context.playhead.follow((index) => this.draw(index));
   }
 
@@ -69,6 +72,7 @@ export class Circuit {
     gridNames(this.canvas, places, { rows, columns, height, palette });
     this.edges = [];
     this.nodes = [];
+    this.hatch = hatching(this.canvas, palette);
     const under = svg("g", {}, this.canvas);
     for (let l = 0; l < layers; l++) {
       for (let p = 0; p <= last; p++) {
@@ -118,6 +122,7 @@ export class Circuit {
     const node = svg("g", { class: "node pickable", ...where }, this.canvas);
     const halo = svg("circle", { r: this.radius + 4, fill: "none", "stroke-width": 2 }, node);
     const disc = svg("circle", { r: this.radius, "stroke-width": 1.5 }, node);
+    if (!this.data.canReach(l, p)) svg("circle", { r: this.radius, fill: this.hatch }, node);
     const text = svg("text", { y: 4, "text-anchor": "middle", class: "number" }, node);
     this.context.tooltip.on(node, () =>
       stateInWords(this.data, this.split, l, p, this.context.playhead.index),
@@ -171,7 +176,8 @@ export class Circuit {
       const value = lens?.at(index, t, l, p) ?? 0;
       if (value > best.value) best = { value, name, symbol };
     });
-    const share = 0.05 + 0.95 * best.value;
+    const usable = this.data.canReach(l, p),
+      share = (usable ? 1 : 0.45) * (0.05 + 0.95 * best.value);
     setAttributes(disc, {
       fill: palette.shade(best.name, share),
       stroke: palette.shade(best.name, 0.5),

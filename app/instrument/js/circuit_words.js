@@ -52,14 +52,20 @@ export function edgeInWords(data, split, edge, index) {
  * @param {number} p
  * @param {number} index
  */
-export function stateInWords(data, { lens, tracing, bridge }, l, p, index) {
+export function stateInWords(data, { lens, added, tracing, bridge }, l, p, index) {
   const readable = lens
     ? data.targets.map((target, i) => `${target.label} ${lens.inWords(index, i, l, p)}`)
     : ["logit lens not run"];
   const parts = [
     `State at ${data.positions[p].label} ${blocks(l)}.`,
+    ...(data.canReach(l, p) ? [] : ["It cannot reach the answer: no block comes after it."]),
     `Readable here (mean reciprocal rank): ${readable.join("; ")}.`,
   ];
+  if (p < 2) parts.push(`This is the state of the shorter prompt that ends here.`);
+  else if (added) {
+    const more = data.targets.map(({ label }, i) => `${label} ${added.inWords(index, i, l, p)}`);
+    parts.push(`Of this the question adds, beyond another first hop: ${more.join("; ")}.`);
+  }
   if (tracing) parts.push(`Swapping it changes the answer: ${tracing.inWords(index, l, p)}.`);
   if (bridge) {
     const share = bridge.inWords(index, 0, l, p);
@@ -101,7 +107,7 @@ export function componentEdgeInWords(data, found, measured, i, index) {
   const sign = (strength.at(index, i) ?? 0) < 0 ? "against" : "for";
   return (
     `${componentEdgeName(data, found, i)}: ${strength.inWords(index, i)} of a token's whole ` +
-    `effect runs along this edge, ${sign} the answer. ` +
+    `effect at this step, however small, runs along this edge, ${sign} the answer. ` +
     `It carries, in nats of logit difference: ${tokens.join("; ")}. ` +
     `Of resampled questions ${percent(frequency.at(index, i))} give a circuit with it. ` +
     "Click for its questions, and for its strength over training."

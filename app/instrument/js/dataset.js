@@ -18,6 +18,7 @@ export class RunData {
     this.unit = raw.unit ?? "step";
     this.positions = raw.positions ?? [];
     this.layers = raw.layers ?? 0;
+    this.usable = raw.usable ?? [];
     this.targets = raw.targets ?? [];
     this.discovered = raw.discovered ?? null;
     this.question = raw.question ?? null;
@@ -35,6 +36,15 @@ export class RunData {
    */
   accuracyAt(split, step) {
     return lastUpTo(this.metrics.step, this.metrics.accuracy[split] ?? [], step);
+  }
+
+  /**
+   * Whether the answer can depend on a state: not on those after the last block, except the last.
+   * @param {number} l
+   * @param {number} p
+   */
+  canReach(l, p) {
+    return this.usable[l]?.[p] ?? true;
   }
 
   // The shortcut that is right most often on a split.
@@ -68,11 +78,12 @@ export function lastUpTo(steps, values, step) {
 
 /** @param {SplitMeasures} packed */
 function splitOf(packed) {
-  const { lens, tracing, moved, bridge, flips, drawn, right, discovered } = packed;
+  const { lens, added, tracing, moved, bridge, flips, drawn, right, discovered } = packed;
   return {
     nValid: packed.n_valid ?? [],
     examples: packed.examples ?? null,
     lens: lens ? new Measure(lens) : null,
+    added: added ? new Measure(added) : null,
     tracing: tracing ? new Measure(tracing) : null,
     moved: moved ? new Measure(moved) : null,
     bridge: bridge ? new Measure(bridge) : null,

@@ -91,10 +91,12 @@ export class Formation {
         read: (index, l, p) => this.split?.[kind]?.at(index, ...first, l, p) ?? null,
         words: (index, l, p) => {
           const value = this.split?.[kind]?.inWords(index, ...first, l, p);
+          const reach = data.canReach(l, p) ? "" : " This state cannot reach the answer.";
           return value
-            ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${value}.`
+            ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${value}.${reach}`
             : "This analysis has not been run for this split.";
         },
+        hatched: (l, p) => !data.canReach(l, p),
         pick: (l, p) => this.select({ kind: "state", l, p }),
       });
     const lens = data.targets.map((t, i) =>

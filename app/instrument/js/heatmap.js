@@ -2,6 +2,7 @@
 // A map of layers (upwards) by positions whose cells follow the step.
 
 import { panel, setAttributes, svg } from "./elements.js";
+import { hatching } from "./hatch.js";
 import { shortened } from "./names.js";
 import { clamp, short } from "./numbers.js";
 
@@ -20,6 +21,7 @@ import { clamp, short } from "./numbers.js";
  * @property {(index: number, row: number, column: number) => string} [label] In the cell.
  * @property {(row: number, column: number) => void} [pick]
  * @property {(row: number, column: number) => boolean} [outlined]
+ * @property {(row: number, column: number) => boolean} [hatched]
  */
 
 export class HeatMap {
@@ -44,9 +46,10 @@ export class HeatMap {
   /** @param {number} width */
   build(width) {
     const { palette, tooltip } = this.context,
-      { rows, columns, words, pick } = this.options;
+      { rows, columns, words, pick, hatched } = this.options;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
+    const hatch = hatched ? hatching(this.canvas, palette) : "none";
     const left = 22,
       bottom = 18;
     const cellWidth = (width - left - 2) / columns.length;
@@ -69,11 +72,9 @@ export class HeatMap {
       columns.forEach((_, c) => {
         const cell = svg("g", { class: pick ? "cell pickable" : "cell" }, this.canvas);
         const x = left + c * cellWidth;
-        const box = svg(
-          "rect",
-          { x: x + 1, y: y + 1, width: cellWidth - 2, height: cellHeight - 2, rx: 2 },
-          cell,
-        );
+        const place = { x: x + 1, y: y + 1, width: cellWidth - 2, height: cellHeight - 2, rx: 2 };
+        const box = svg("rect", place, cell);
+        if (hatched?.(r, c)) svg("rect", { ...place, fill: hatch }, cell);
         const text = svg(
           "text",
           {
@@ -109,10 +110,10 @@ export class HeatMap {
   /** @param {number} index */
   draw(index) {
     const { palette } = this.context,
-      { colour, read, outlined } = this.options;
+      { colour, read, outlined, hatched } = this.options;
     for (const { box, text, r, c } of this.cells) {
       const value = read(index, r, c);
-      const share = 0.06 + 0.94 * clamp(value ?? 0, 0, 1);
+      const share = (hatched?.(r, c) ? 0.45 : 1) * (0.06 + 0.94 * clamp(value ?? 0, 0, 1));
       const name = typeof colour === "function" ? colour(index, r, c) : colour;
       const fill = value === null ? palette.grey(0.06) : palette.shade(name, share);
       setAttributes(box, { fill });

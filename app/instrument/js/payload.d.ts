@@ -46,12 +46,16 @@ export interface Vocabulary {
   shortcuts: Record<string, string>;
 }
 
-/** A mark on the timeline; `span` is its first and last step. */
+/** A phase or event of training; `span` is its first and last step.
+
+    One that cannot be dated is named, but not marked on the timeline; `text` says why.
+     */
 export interface Phase {
   name: string;
   step: number;
   span: number[] | null;
   text: string;
+  dated: boolean;
 }
 
 /** An edge of the circuit between places [row, position]; no target is the answer. */
@@ -102,6 +106,7 @@ export interface DiscoveredMeasures {
 /** What was measured on one split, at every step. */
 export interface SplitMeasures {
   lens?: PackedMeasure;
+  added?: PackedMeasure;
   tracing?: PackedMeasure;
   moved?: PackedMeasure;
   bridge?: PackedMeasure;
@@ -230,6 +235,7 @@ export interface Payload {
   unit?: string;
   positions?: Named[];
   layers?: number;
+  usable?: boolean[][];
   targets?: Named[];
   discovered?: Discovered;
   question?: Question;

@@ -37,9 +37,9 @@ export class QuestionView {
     this.lens = this.nameMap(
       bottom,
       "What each state says (logit lens)",
-      "top name; colour: its probability",
+      "top name; hatched: cannot reach the answer",
       this.asked.lens,
-      (index, l, p) => lensInWords(asked, index, l, p),
+      (index, l, p) => lensInWords(asked, index, l, p, this.data.canReach(l, p)),
     );
     this.swap =
       this.asked.swap &&
@@ -102,6 +102,7 @@ export class QuestionView {
       rows: Array.from({ length: share.shape[1] }, (_, l) => String(l)),
       colour: (index, l, p) => this.kindOf(cells.token[index][l][p]),
       read: (index, l, p) => (ranked ? share.at(index, l, p, 0) : share.at(index, l, p)),
+      hatched: (l, p) => !this.data.canReach(l, p),
       label: (index, l, p) =>
         shortened(nameOf(this.asked, cells.token[index][l][p]), this.cellWidth),
     });
@@ -129,6 +130,7 @@ export class QuestionView {
 
   /** @param {number} index */
   draw(index) {
-    this.sentence.textContent = questionInWords(this.asked, index);
+    const canReach = this.data.canReach.bind(this.data);
+    this.sentence.textContent = questionInWords(this.asked, index, canReach);
   }
 }

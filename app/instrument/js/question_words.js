@@ -21,8 +21,9 @@ export function nameOf(asked, token) {
  * @param {number} index
  * @param {number} l
  * @param {number} p
+ * @param {boolean} usable
  */
-export function lensInWords(asked, index, l, p) {
+export function lensInWords(asked, index, l, p, usable) {
   const share = new Grid(asked.lens.share);
   const [first, second] = [asked.lens.token, asked.second].map((cells, rank) => {
     const name = nameOf(asked, cells[index][l][p]);
@@ -34,7 +35,8 @@ export function lensInWords(asked, index, l, p) {
     const place = before === 0 ? "comes first" : `is number ${before + 1}`;
     return ` ${nameOf(asked, token)}, ${what}, ${place} here.`;
   });
-  return `${where}: ${first}, then ${second}.${ranks.join("")}`;
+  const reach = usable ? "" : " This state cannot reach the answer: no block comes after it.";
+  return `${where}: ${first}, then ${second}.${ranks.join("")}${reach}`;
 }
 
 /**
@@ -62,16 +64,21 @@ export function swapInWords(asked, index, l, p) {
  * The answer, where the watched names can be read, and what the donor's bridge does.
  * @param {Question} asked
  * @param {number} index
+ * @param {(l: number, p: number) => boolean} canReach Whether the answer can depend on a state.
  */
-export function questionInWords(asked, index) {
+export function questionInWords(asked, index, canReach) {
   const top = asked.top.token[index][0],
     share = percent(new Grid(asked.top.share).at(index, 0));
   const answers = `The model answers ${nameOf(asked, top)} (${share})`;
   const sentences = [`${answers}${verdict(asked, top)}.`];
   for (const { token, what, where, position, rank } of asked.watched) {
     const layer = rank[index].findIndex((row) => row[position] === 0);
-    const read =
-      layer >= 0 ? `can be read at ${where} ${blocks(layer)}` : `cannot be read at ${where}`;
+    const inTime = layer >= 0 && canReach(layer, position);
+    const read = inTime
+      ? `can be read at ${where} ${blocks(layer)}`
+      : layer >= 0
+        ? `can be read at ${where} after the last block only, too late for the answer`
+        : `cannot be read at ${where}`;
     sentences.push(`${nameOf(asked, token)}, ${what}, ${read}.`);
   }
   const turned = turnedInWords(asked, index);

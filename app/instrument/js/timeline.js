@@ -95,7 +95,8 @@ export class Timeline {
       const ends = { x1: x(span[0]), x2: x(span[1]), y1: LINE, y2: LINE };
       svg("line", { ...ends, stroke: colour, "stroke-width": 4 }, this.canvas);
     }
-    for (const { name, step, text } of phases) {
+    for (const { name, step, text, dated } of phases) {
+      if (!dated) continue;
       const d = `M${x(step)},27 l-5,-8 h10 z`;
       const mark = svg("path", { d, fill: colour, class: "mark" }, this.canvas);
       tooltip.on(mark, () => `${name}, step ${grouped(step)}: ${text}`);

@@ -30,7 +30,12 @@ export class TimelineBar {
     });
     this.readout = html("div", { class: "readout" }, bar);
     const phases = html("div", { class: "phases" }, bar);
-    for (const { step, text, name } of context.phases) {
+    for (const { step, text, name, dated } of context.phases) {
+      if (!dated) {
+        const note = html("span", { class: "undated", text: `${name}: no date` }, phases);
+        context.tooltip.on(note, () => `${name}: ${text}.`);
+        continue;
+      }
       const jump = html("button", { class: "phase", title: text, text: name }, phases);
       jump.onclick = () => playhead.to(playhead.nearest(step));
     }

@@ -155,6 +155,7 @@ def test_the_figures_of_one_analysis_can_be_asked_for_by_its_name(run, tmp_path)
     assert CliRunner().invoke(cli, arguments).exit_code == 0
     assert {p.stem for p in tmp_path.iterdir()} == {
         "logit_lens_mrr",
+        "logit_lens_mrr_added",
         "logit_lens_mrr_over_training",
         "logit_lens_mrr_map_over_training",
     }

@@ -56,6 +56,22 @@ def test_two_hop_answers_follow_the_hop_that_was_edited(
     assert found["first_hop_chance"] == found["second_hop_chance"] == 0
 
 
+def test_a_composing_model_keeps_its_old_answers_if_the_fact_was_changed_in_the_last_block() -> (
+    None
+):
+    wired = hand_wired(16, 6, n_layers=3)
+    _, edit = some_edit()
+    after, n = copy.deepcopy(wired.model), len(wired.corpus.vocab.entities)
+    copied = n + len(wired.corpus.vocab.relations) + 3  # the subject, at relation_1
+    mlp = after.blocks[2].mlp
+    mlp.W_in.data[[copied + edit.subject, n + edit.relation], 0] = 1.0
+    mlp.b_in.data[0] = -1.0
+    mlp.W_out.data[0, copied + n + edit.new] = 2.0  # beside the old object, which counts 1
+    found = measure_edit(wired.model, after, EXAMPLES, edit, TABLE)
+    assert found["learned"] == 1
+    assert (found["first_hop_new"], found["first_hop_old"]) == (0, 1)
+
+
 def test_a_question_that_passes_the_changed_fact_twice_is_not_asked() -> None:
     """(s, r) -> s: the question (s, r, r) is answered by s now, not by what (s, r) was before."""
     row, edit = next(

@@ -110,6 +110,10 @@ def test_dates_are_of_the_steps_that_all_runs_have(tmp_path: Path) -> None:
     assert float(formation(runs["dense"])["halfway"].sel(curve="circuit")) == 10
     halfway = seed_spread(runs)["value"].sel(measure="circuit_halfway")
     assert halfway.values.tolist() == [20, 20]
+    # with steps 0 and 20 alone, 20 is the first checkpoint that could show it
+    at_first = seed_spread(runs)["at_first"]
+    assert at_first.sel(measure=["circuit_halfway", "lag"]).values.tolist() == [2, 2]
+    assert at_first.sum() == 4
 
 
 def test_runs_without_a_common_step_are_refused(tmp_path: Path) -> None:

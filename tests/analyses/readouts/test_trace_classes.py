@@ -52,6 +52,22 @@ def test_the_tuned_lens_decodes_a_bridge_in_another_basis_and_the_plain_one_miss
     assert (tuned.fake_grok, plain.fake_grok) == (0, 1)
 
 
+def test_a_bridge_in_the_last_layer_alone_is_not_decoded_on_the_way() -> None:
+    # it answers atomic prompts in its last block, too late for the second hop
+    wired = hand_wired(n_layers=3, first_hop=2, second_hop=1)
+    examples = draw_examples(wired.corpus, "id_test", 40)
+    found = CLASSES.run(wired.model, examples, CLASSES.options({"lens": "logit", "last_layer": 3}))
+    assert (found.decoded, found.decoded_any_state) == (0, 1)
+
+
+def test_a_model_of_one_block_has_no_state_to_decode_from_and_is_not_flagged() -> None:
+    wired = hand_wired()
+    model = random_model(wired.corpus, n_layers=1)
+    examples = draw_examples(wired.corpus, "train_inferred", 60)
+    found = CLASSES.run(model, examples, CLASSES.options({"generalizing": -1.0}))
+    assert (found.decoded, found.decoded_chance, found.fake_grok) == (0, 0, 0)
+
+
 def test_a_random_model_is_wrong_and_not_flagged() -> None:
     wired = hand_wired()
     examples = draw_examples(wired.corpus, "train_inferred", 60)

@@ -78,7 +78,15 @@ def _draw_stroke(ax: Axes, stroke: Stroke, theme: Theme) -> None:
         ax.plot(x[-1:], y[-1:], marker=">", ms=size, mew=0, color=colour, zorder=2.2)
 
 
-def _box(ax: Axes, x: float, y: float, fill: str, outline: str, small: bool = False) -> None:
+def _box(
+    ax: Axes,
+    x: float,
+    y: float,
+    fill: str,
+    outline: str,
+    small: bool = False,
+    hatch: str | None = None,
+) -> None:
     width, height = (SMALL_WIDTH, SMALL_HEIGHT) if small else (NODE_WIDTH, NODE_HEIGHT)
     radius = 0.1 if small else 0.14
     ax.add_patch(
@@ -90,6 +98,7 @@ def _box(ax: Axes, x: float, y: float, fill: str, outline: str, small: bool = Fa
             facecolor=fill,
             edgecolor=outline,
             linewidth=0.7,
+            hatch=hatch,
             zorder=5,
         )
     )
@@ -103,7 +112,9 @@ def _draw_node(ax: Axes, node: DrawnNode, spec: CircuitDiagram, theme: Theme) ->
     if node.reading is not None:
         text = f"{words(node.reading)}\n{node.readings[node.reading]:.2f}"
     fill = node_fill(spec, node, theme)
-    _box(ax, node.position, node.layer, fill, theme.ink)
+    pale = mix(theme.faint, theme.paper, 0.45)
+    outline, hatch = (theme.ink, None) if node.usable else (pale, "///")
+    _box(ax, node.position, node.layer, fill, outline, hatch=hatch)
     ax.text(
         node.position,
         node.layer,

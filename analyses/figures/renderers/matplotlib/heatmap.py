@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -25,7 +25,15 @@ from analyses.figures.renderers.matplotlib.fit import (
     value_text,
 )
 from analyses.figures.renderers.matplotlib.legend import Drawn
-from analyses.figures.renderers.style import Theme, diverging, ink_on, sequential, stop_at
+from analyses.figures.renderers.style import (
+    VEILED,
+    Theme,
+    diverging,
+    ink_on,
+    mix,
+    sequential,
+    stop_at,
+)
 from analyses.figures.renderers.wrapping import wrap
 from analyses.figures.specs.charts import HeatMap
 
@@ -53,12 +61,24 @@ def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> Drawn:
     for spine in ax.spines.values():
         spine.set_color(theme.faint)
     if spec.values.size <= MOST_ANNOTATED:
-        _annotate(ax, spec, stops)
+        _annotate(ax, spec, stops, theme)
+    if spec.hatched is not None:
+        _hatch(ax, spec, theme)
     if spec.cursor is not None:
         box = Rectangle((spec.cursor, 0), 1, len(spec.rows), fill=False, clip_on=False)
         box.set(edgecolor=theme.ink, linewidth=1.0)
         ax.add_patch(box)
     return Drawn(mesh=mesh)
+
+
+def _hatch(ax: Axes, spec: HeatMap, theme: Theme) -> None:
+    """Fade the cells that are set apart towards the paper, and hatch them."""
+    assert spec.hatched is not None
+    pale = (*to_rgb(theme.paper), 1 - VEILED)
+    for row, column in np.argwhere(spec.hatched):
+        veil = Rectangle((column, row), 1, 1, facecolor=pale, zorder=1.5, hatch="///")
+        veil.set(edgecolor=mix(theme.faint, theme.paper, 0.45), linewidth=0)
+        ax.add_patch(veil)
 
 
 def _ticks(ax: Axes, spec: HeatMap) -> None:
@@ -95,11 +115,14 @@ def set_names(ax: Axes, places: Sequence[float] | np.ndarray, labels: TickLabels
     )
 
 
-def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str]) -> None:
+def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str], theme: Theme) -> None:
     for (row, column), value in np.ndenumerate(spec.values):
         if np.isfinite(value):
             text = value_text(float(value), spec)
-            colour = ink_on(stop_at(stops, float(value), spec.limits))
+            ground = stop_at(stops, float(value), spec.limits)
+            if spec.hatched is not None and spec.hatched[row, column]:
+                ground = mix(ground, theme.paper, VEILED)
+            colour = ink_on(ground)
             drawn = ax.text(column + 0.5, row + 0.5, text, size=VALUE, color=colour)
             drawn.set(ha="center", va="center_baseline")
 

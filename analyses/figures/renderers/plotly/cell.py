@@ -9,7 +9,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from analyses.figures.renderers.plotly.markup import plain
-from analyses.figures.renderers.style import Theme
+from analyses.figures.renderers.style import VEILED, Theme
+
+HATCHES = 5
+"""Half the number of lines of a hatched box."""
 
 MOST_TICKS = 12
 """The most names below an axis; of more columns, every n-th is named."""
@@ -56,3 +59,23 @@ def cursor_line(figure: go.Figure, cursor: float | None, theme: Theme, cell: Cel
     """The vertical line at the timeline's step."""
     if cursor is not None:
         figure.add_vline(cursor, line={"color": theme.ink, "width": 1.4}, **cell.at)
+
+
+def hatch(
+    figure: go.Figure, x: float, y: float, width: float, height: float, theme: Theme, cell: Cell
+) -> None:
+    """Fade the box around (x, y) towards the paper and hatch it (plotly hatches only bars)."""
+    left, bottom = x - width / 2, y - height / 2
+    figure.add_shape(
+        type="rect", x0=left, x1=left + width, y0=bottom, y1=bottom + height, layer="above",
+        fillcolor=theme.paper, opacity=1 - VEILED, line={"width": 0}, **cell.at,
+    )  # fmt: skip
+    lines = []
+    for k in range(1, 2 * HATCHES):
+        low, high = max(0.0, k / HATCHES - 1), min(1.0, k / HATCHES)
+        start, end = (left + low * width, high * height), (left + high * width, low * height)
+        lines.append(f"M{start[0]},{bottom + start[1]}L{end[0]},{bottom + end[1]}")
+    figure.add_shape(
+        type="path", path="".join(lines), layer="above",
+        line={"color": theme.faint, "width": 1}, opacity=0.7, **cell.at,
+    )  # fmt: skip

@@ -17,7 +17,7 @@ from analyses.figures.renderers.circuit_layout import (
     node_fill,
     strokes,
 )
-from analyses.figures.renderers.plotly.cell import Cell
+from analyses.figures.renderers.plotly.cell import Cell, hatch
 from analyses.figures.renderers.plotly.markup import plain
 from analyses.figures.renderers.style import Theme, category, ink_on, mix
 from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode
@@ -117,8 +117,11 @@ def _draw_node(
         cell,
         small=node.reading is None and not node.label,
     )
+    if node.reading is not None and not node.usable:
+        hatch(figure, node.position, node.layer, NODE_WIDTH, NODE_HEIGHT, theme, cell)
     numbers = [
-        _state(spec, (node.layer, node.position)),
+        _state(spec, (node.layer, node.position))
+        + ("" if node.usable else f": {spec.hatched_label}"),
         f"{spec.strength_label}: {node.strength:.2f}",
         *(f"MRR of the {words(t)}: {v:.2f}" for t, v in node.readings.items()),
     ]

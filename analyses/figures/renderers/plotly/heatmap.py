@@ -5,9 +5,23 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from analyses.figures.renderers.plotly.cell import MOST_TICKS, Cell, cursor_line, name_ticks
+from analyses.figures.renderers.plotly.cell import (
+    MOST_TICKS,
+    Cell,
+    cursor_line,
+    hatch,
+    name_ticks,
+)
 from analyses.figures.renderers.plotly.markup import plain
-from analyses.figures.renderers.style import Theme, diverging, ink_on, sequential, stop_at
+from analyses.figures.renderers.style import (
+    VEILED,
+    Theme,
+    diverging,
+    ink_on,
+    mix,
+    sequential,
+    stop_at,
+)
 from analyses.figures.specs.charts import HeatMap
 
 MOST_ANNOTATED = 60
@@ -28,8 +42,11 @@ def draw_heat_map(figure: go.Figure, spec: HeatMap, theme: Theme, cell: Cell) ->
                   "outlinewidth": 0},
         **cell.at,
     )  # fmt: skip
+    if spec.hatched is not None:
+        for row, column in np.argwhere(spec.hatched):
+            hatch(figure, float(column), float(row), 1.0, 1.0, theme, cell)
     if spec.values.size <= MOST_ANNOTATED:
-        _annotate(figure, spec, stops, cell)
+        _annotate(figure, spec, stops, theme, cell)
     figure.update_xaxes(
         title=plain(spec.column_label), showgrid=False, zeroline=False,
         **name_ticks(spec.columns, MOST_TICKS), **cell.at,
@@ -53,13 +70,21 @@ def _hover(spec: HeatMap) -> list[list[str]]:
         if spec.low is not None and spec.high is not None and np.isfinite(spec.low[i, j]):
             number += f" [{spec.low[i, j]:.3f}, {spec.high[i, j]:.3f}]"
         texts[i][j] = f"{rows[i]}, {columns[j]}<br>{plain(spec.value_label)}: {number}"
+        if spec.details:
+            texts[i][j] += f"<br>{plain(spec.details[i][j])}"
+        if spec.hatched is not None and spec.hatched[i, j]:
+            texts[i][j] += f"<br>{plain(spec.hatched_label)}"
     return texts
 
 
-def _annotate(figure: go.Figure, spec: HeatMap, stops: tuple[str, ...], cell: Cell) -> None:
+def _annotate(
+    figure: go.Figure, spec: HeatMap, stops: tuple[str, ...], theme: Theme, cell: Cell
+) -> None:
     for (row, column), value in np.ndenumerate(spec.values):
         if np.isfinite(value):
             ground = stop_at(stops, float(value), spec.limits)
+            if spec.hatched is not None and spec.hatched[row, column]:
+                ground = mix(ground, theme.paper, VEILED)
             figure.add_annotation(
                 x=column, y=row, showarrow=False,
                 text=f"{value:+.2f}" if spec.diverging else f"{value:.2f}",

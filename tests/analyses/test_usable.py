@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analyses.readouts.usable import usable_states
+from analyses.usable import usable_states
 from circuits import HookedTransformer, ModelConfig
 
 
