@@ -64,7 +64,7 @@ ROOMS: dict[str, str] = {
     "app.instrument": "circuits.circuit circuits.runs analyses.over_training analyses.figures "
     "analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
-    "circuits.runs analyses.certificate analyses.figures analyses.figures.specs "
+    "circuits.runs analyses analyses.certificate analyses.figures analyses.figures.specs "
     "analyses.figures.renderers app.instrument",
     "app.shell": "circuits circuits.graph circuits.corpus circuits.runs analyses analyses.figures "
     "app.instrument app.logic",
