@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from analyses.options import circuits, interventions, readouts
+from analyses.options import certificate, circuits, interventions, readouts
 from analyses.options.common import AnalysisOptions
 from circuits.errors import HopscopeError, unknown_name
 from circuits.recipes.schema import Task
@@ -231,6 +231,37 @@ _ENTRIES = (
         interventions.EditPropagationOptions,
         version=2,
         splits=("id_test", "ood_test"),
+        default_steps="last",
+    ),
+    Analysis(
+        "bridge_subspace",
+        "The subspace of the bridge",
+        "Learns a subspace of the state at relation 1 in which swaps give the answer for another "
+        "bridge, and tests it on other questions. Random and shuffled subspaces show what a swap "
+        "in any subspace does.",
+        "analyses.interventions.bridge_subspace",
+        interventions.BridgeSubspaceOptions,
+        splits=("id_test",),
+        default_steps="last",
+    ),
+    Analysis(
+        "transfer",
+        "Transfer to new facts",
+        "Learns new facts by a fine-tune, as atomic prompts beside kept examples, and asks two-hop "
+        "questions by which hop is new. Right answers with a new first hop show that the second "
+        "hop is computed from whatever bridge the first one gives.",
+        "analyses.interventions.transfer",
+        interventions.TransferOptions,
+        splits=("id_test",),
+        default_steps="last",
+    ),
+    Analysis(
+        "evidence",
+        "The certificate's evidence",
+        "Asks the same questions of the model, of every shortcut, of a lens, of swapped bridges "
+        "and of the two-hop route alone. `hopscope certify` judges from it whether a run composes.",
+        "analyses.certificate.evidence",
+        certificate.EvidenceOptions,
         default_steps="last",
     ),
     Analysis(
