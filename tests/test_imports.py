@@ -37,7 +37,7 @@ ROOMS: dict[str, str] = {
     "analyses.interventions": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit analyses analyses.questions",
     "analyses.circuits": "circuits circuits.corpus circuits.model circuits.patching "
-    "circuits.circuit analyses analyses.questions",
+    "circuits.circuit circuits.runs analyses analyses.questions",
     "analyses.over_training": "circuits circuits.runs analyses analyses.interventions "
     "analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.over_training "
