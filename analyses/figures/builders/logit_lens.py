@@ -1,6 +1,8 @@
-"""Figures of the logit lens: what can be read where, and from which step on."""
+"""Figures of the logit lens, of both tasks: what can be read where, and from which step on."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import xarray as xr
 
@@ -79,6 +81,22 @@ def mrr_map_over_training(
         columns=1,
         provenance=pick.provenance(ds, "mrr_map_over_training", split=split),
     )  # fmt: skip
+
+
+def comparison_mrr(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None, target: str | None = None
+) -> Spec:
+    """MRR of both values and of the label at every state, at one step."""
+    spec = mrr(ds, step=step, split=split, target=target)
+    return dataclasses.replace(spec, title="Where the two values and the label can be read")
+
+
+def comparison_mrr_over_training(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None
+) -> Spec:
+    """MRR of each at its own position over training, one curve per layer."""
+    spec = mrr_over_training(ds, step=step, split=split)
+    return dataclasses.replace(spec, title="When the two values and the label become readable")
 
 
 def read_at(ds: xr.Dataset, target: str) -> str:
