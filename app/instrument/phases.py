@@ -32,7 +32,7 @@ ABOUT = {
 
 
 def phases(grok: Mapping[str, Any], datasets: Mapping[str, xr.Dataset]) -> list[Phase]:
-    """What is marked, rising in step: `step` to jump to, `span` of steps or None, words."""
+    """The marks in order of step: the `step` to jump to, the `span` of steps or None, words."""
     found = []
     if grok.get("memorization_step") is not None:
         about = "trained questions at least 99% right"
