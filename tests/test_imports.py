@@ -18,9 +18,12 @@ ROOMS: dict[str, str] = {
     "circuits": "",
     "circuits.recipes": "circuits",
     "circuits.graph": "circuits circuits.recipes",
-    "circuits.graph.sources": "circuits circuits.graph",
+    "circuits.graph.sources": "circuits circuits.graph circuits.graph.sources.formats",
+    "circuits.graph.sources.formats": "circuits circuits.graph",
+    "circuits.graph.sources.two_wiki": "circuits circuits.graph circuits.graph.sources "
+    "circuits.graph.sources.formats",
     "circuits.corpus": "circuits circuits.recipes circuits.graph circuits.graph.sources "
-    "circuits.corpus.augmentation",
+    "circuits.graph.sources.two_wiki circuits.corpus.augmentation",
     "circuits.corpus.augmentation": "circuits circuits.recipes circuits.graph circuits.corpus",
     "circuits.model": "circuits circuits.recipes circuits.model.cpu",
     "circuits.model.cpu": "circuits circuits.model",
@@ -38,7 +41,7 @@ ROOMS: dict[str, str] = {
     "analyses.interventions": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit analyses analyses.options analyses.questions",
     "analyses.circuits": "circuits circuits.corpus circuits.model circuits.patching "
-    "circuits.circuit analyses analyses.options analyses.questions",
+    "circuits.circuit circuits.runs analyses analyses.options analyses.questions",
     "analyses.certificate": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit circuits.runs analyses analyses.options analyses.questions "
     "analyses.readouts analyses.interventions analyses.circuits",

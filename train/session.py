@@ -13,16 +13,18 @@ import torch
 
 from circuits.corpus.corpus import Corpus
 from circuits.errors import CannotWrite, HopscopeError
+from circuits.model.config import ModelConfig
+from circuits.model.hook_free import Precision
+from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import Recipe
 from circuits.runs.checkpoints import checkpoint_bytes
 from circuits.runs.grok import ID_SPLIT, grok_summary_of_rows
 from circuits.runs.run import RESUME
 from circuits.runs.writer import RunWriter
-from train.distributed import tells_of_a_lost_process
-from train.evaluation import Evaluator
+from train.distributed import Group, tells_of_a_lost_process
+from train.evaluation import Evaluator, gradient_weight_cosine, weight_norms
 from train.interrupts import StopRequest, stop_requests
-from train.measures import gradient_weight_cosine, weight_norms
-from train.memory import is_out_of_memory, largest_fitting, out_of_memory
+from train.memory import fitting_model, is_out_of_memory, largest_fitting, out_of_memory
 from train.progress import TrainingProgress
 from train.schedule import CheckpointPlan
 from train.state import ResumeState, how_to_go_on, remove_states, save_state
@@ -40,21 +42,30 @@ class Session:
         self,
         recipe: Recipe,
         corpus: Corpus,
-        trainer: Trainer,
         path: Path,
+        group: Group,
+        precision: Precision | None = None,
     ) -> None:
-        """Bring the parts together; nothing is written before `run`.
+        """Set up model, optimizer and checkpoint plan; nothing is written before `run`.
 
         Args:
             recipe: The run's recipe.
             corpus: What is trained and tested.
-            trainer: Does the steps.
             path: The run folder.
+            group: This process and those that train with it.
+            precision: What to compute in; None: what the recipe says for the device.
+
+        Raises:
+            HopscopeError: if the model does not fit into memory, or a setting not to the others.
         """
-        self.recipe, self.path, self.trainer = recipe, path, trainer
+        self.recipe, self.path = recipe, path
         self.writer: RunWriter | None = None
-        torch.manual_seed(recipe.seed + trainer.group.rank)  # of dropout, unless a state is loaded
-        self.evaluator = Evaluator(recipe, corpus, trainer.model.cfg, trainer.group.device)
+        config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
+        with fitting_model(config.n_matrix_weights):
+            trainer = Trainer(recipe, corpus, PlainTransformer(config), precision, group)
+            self.evaluator = Evaluator(recipe, corpus, config, group.device)
+        self.trainer = trainer
+        torch.manual_seed(recipe.seed + group.rank)  # of dropout, unless a state is loaded
         size = checkpoint_bytes(trainer.model.state_dict(), recipe.checkpoints.dtype)
         self.plan = CheckpointPlan(recipe.checkpoints, recipe.training.steps, size)
         self._progress: TrainingProgress | None = None
@@ -157,13 +168,12 @@ class Session:
 
     def _record(self) -> None:
         """Evaluate, write, keep what is due."""
-        self.trainer.check_finite()
         row = self._measure()
         step = row["step"]
         accuracies = {k: v for k, v in row.items() if k.startswith("accuracy/")}
         goal = self.recipe.evaluation.stop_at_id_accuracy
         self._reached_goal = goal is not None and row.get(f"accuracy/{ID_SPLIT}", 0.0) >= goal
-        keep = self.plan.due(step) or self._reached_goal or self.plan.moved(accuracies)
+        keep = self.plan.keeps(step, accuracies, anyway=self._reached_goal)
         if self.plan.note is not None and self.plan.note != self._noted:
             self._noted = self.plan.note
             self._say(self.plan.note)
@@ -173,17 +183,15 @@ class Session:
             self._report(row)
         if self._progress is not None:
             self._progress.evaluated(row)
-        if keep:
-            self.plan.kept(accuracies)
         if self.writer is not None:
             self._write(self.writer, step, keep)
         self._since = (time.perf_counter(), step)
 
     def _measure(self) -> dict[str, Any]:
         trainer = self.trainer
+        mean = trainer.take_mean_loss()  # waits for the device, so the time is taken after it
         elapsed, steps = time.perf_counter() - self._since[0], trainer.step - self._since[1]
         row: dict[str, Any] = {"step": trainer.step}
-        mean = trainer.take_mean_loss()
         if mean is not None:
             row["train_loss"] = mean
         found = self.evaluator(trainer.model, trainer.sample_loss)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
-from circuits.model.hook_free import Precision
+from circuits.model.config import ModelConfig
+from circuits.model.cpu.compiled_ops import CompiledOps, ops_for
+from circuits.model.hook_free import DTYPES, Precision
 from circuits.model.plain import PlainTransformer
-from circuits.recipes.schema import Recipe
+from circuits.recipes.schema import Recipe, TrainingSection
 from train.batches import Batch, Batches
 from train.distributed import Group
-from train.learning_rates import learning_rate
-from train.losses import LOSSES
-from train.step import TrainingStep
+from train.step import LOSSES, TrainingStep
 
 CHECK_EVERY = 25
 """Steps between checks that the losses are finite; each check waits for the device."""
@@ -30,15 +31,17 @@ class Trainer:
         recipe: Recipe,
         corpus: Corpus,
         model: PlainTransformer,
-        precision: Precision,
+        precision: Precision | None,
         group: Group,
     ) -> None:
+        """Set up data order and optimizer; the precision is the recipe's if None is given."""
         self.training = recipe.training
         self.model = model.to(group.device).train()
         self.group = group
         self._seed = recipe.seed + group.rank
         self.sample_loss = LOSSES[recipe.training.loss]
-        self.precision: Precision = precision
+        wanted = recipe.training.precision
+        self.precision: Precision = precision or resolve_precision(wanted, group.device)
         data = corpus.training_set()
         columns = (c.to(group.device) for c in (data.tokens, data.predict_at, data.answer))
         self.batches = Batches(
@@ -48,7 +51,7 @@ class Trainer:
             rank=group.rank,
             world=group.world,
         )
-        self._step = TrainingStep(model, recipe.training, precision, group)
+        self._step = TrainingStep(model, recipe.training, self.precision, group)
         self.optimizer = self._step.optimizer
         self._losses = torch.zeros(recipe.evaluation.every, device=group.device)
         self._count = 0
@@ -71,19 +74,23 @@ class Trainer:
 
         Every process must call this: one that stopped alone would leave the others waiting.
         """
+        self._finite_losses()
+
+    def _finite_losses(self) -> Tensor:
         seen = self.group.mean(self._losses[: self._count])
         bad = (~seen.isfinite()).nonzero()
         if len(bad):
             row = int(bad[0, 0])
             raise NonFiniteLoss(self.step - self._count + 1 + row, float(seen[row]), self.training)
+        return seen
 
     def take_mean_loss(self) -> float | None:
-        """Mean loss of the steps since the last call; None if there were none."""
+        """Mean loss of the steps since the last call, all finite; None if there were none."""
         if not self._count:
             return None
-        mean = self.group.mean(self._losses[: self._count])
+        seen = self._finite_losses()
         self._count = 0
-        return float(mean.double().mean())
+        return float(seen.double().mean())
 
     def share_losses(self) -> None:
         """Replace losses by their mean over processes, for `state`; every process must call it."""
@@ -100,6 +107,18 @@ class Trainer:
         if self.group.device.type == "cuda":
             tensors["random/cuda"] = torch.cuda.get_rng_state(self.group.device)
         return tensors, {"step": self.step, "losses_count": self._count}
+
+    def circumstances(self) -> dict[str, Any]:
+        """What rounding depends on besides the recipe, as kept in the manifest."""
+        device = self.group.device
+        return {
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "device": device.type,
+            "precision": self.precision,
+            "kernels": kernels_in_use(self.model.cfg, self.precision, device),
+            "threads": torch.get_num_threads(),
+            "processes": self.group.world,
+        }
 
     def load_state(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Restore what `state` returned."""
@@ -133,3 +152,45 @@ class NonFiniteLoss(HopscopeError):
         if training.precision != "fp32":
             remedies.append('set training.precision = "fp32"')
         super().__init__(f"the loss became {loss} at step {step}; {', or '.join(remedies)}.")
+
+
+def learning_rate(training: TrainingSection, step: int) -> float:
+    """Learning rate of optimizer step `step`, counted from 1.
+
+    The warm-up rises linearly and reaches `lr` at step `warmup`. The cosine and linear schedules
+    then fall to 0, which they would reach one step after the last, so that the last step still
+    changes the weights. Over the last `cooldown` steps every schedule is also multiplied by a
+    factor that falls linearly in the same way.
+    """
+    left = (training.steps + 1 - step) / training.cooldown if training.cooldown else 1.0
+    return _scheduled(training, step) * min(1.0, left)
+
+
+def _scheduled(training: TrainingSection, step: int) -> float:
+    if step <= training.warmup:
+        return training.lr * step / training.warmup
+    if training.schedule == "constant":
+        return training.lr
+    rest = (step - training.warmup) / max(1, training.steps + 1 - training.warmup)
+    if training.schedule == "cosine":
+        return training.lr * 0.5 * (1 + math.cos(math.pi * rest))
+    return training.lr * (1 - rest)
+
+
+def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
+    """`auto` means bf16 if the device has instructions for it, and fp32 otherwise."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "fp32"
+
+
+def kernels_in_use(
+    cfg: ModelConfig, precision: Precision, device: torch.device
+) -> Literal["compiled", "pytorch"]:
+    """What computes everything but the matrix products of a step; the two round differently."""
+    by_hand = device.type == "cpu" and cfg.dropout == 0
+    compiled = by_hand and isinstance(ops_for(cfg, DTYPES[precision]), CompiledOps)
+    return "compiled" if compiled else "pytorch"

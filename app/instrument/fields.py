@@ -59,6 +59,12 @@ class Named(TypedDict):
     short: str
 
 
+class NamedPosition(Named):
+    """A token position, with the symbol that stands for it where there is little room."""
+
+    symbol: str
+
+
 class Vocabulary(TypedDict):
     """Names of splits and of shortcuts."""
 
@@ -88,7 +94,7 @@ class Edge(TypedDict):
 
 
 class Discovered(TypedDict):
-    """What of the discovered circuit is the same at all steps."""
+    """The parts of the discovered circuit that do not change with the step."""
 
     rows: list[str]
     symbols: list[str]
@@ -130,7 +136,7 @@ class DiscoveredMeasures(TypedDict):
 
 
 class SplitMeasures(TypedDict, total=False):
-    """What was measured on one split, at every step."""
+    """Measurements on one split, at every step."""
 
     lens: PackedMeasure
     added: PackedMeasure
@@ -168,7 +174,7 @@ class AnswerCurve(TypedDict):
 
 
 class Watched(TypedDict):
-    """A token looked for in the states: what it is, where it is read, its ranks."""
+    """A token that is sought in the states: its name, where it is read, its ranks."""
 
     token: int
     position: int
@@ -262,7 +268,7 @@ class Compared(TypedDict):
 
 
 class Payload(TypedDict):
-    """What a page's instrument is sent: what the timeline needs, then the page's own part."""
+    """The payload of a page: what the timeline needs, then the page's own part."""
 
     steps: list[int]
     metrics: Metrics
@@ -273,7 +279,7 @@ class Payload(TypedDict):
     colours: dict[str, str]
     measures: dict[str, SplitMeasures]
     unit: NotRequired[str]
-    positions: NotRequired[list[Named]]
+    positions: NotRequired[list[NamedPosition]]
     layers: NotRequired[int]
     usable: NotRequired[list[list[bool]]]
     targets: NotRequired[list[Named]]

@@ -11,7 +11,7 @@ import xarray as xr
 from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from analyses.usable import usable_states
 from app.instrument.discovered import discovered, discovered_measures
-from app.instrument.fields import AroundPayload, Metrics, Named, Payload, Vocabulary
+from app.instrument.fields import AroundPayload, Metrics, NamedPosition, Payload, Vocabulary
 from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
@@ -19,16 +19,16 @@ from app.instrument.phases import phases
 from circuits.runs.run import Run
 
 DRAWN_SPLITS = ("train_inferred", "id_test", "ood_test")
-"""The splits between which one chooses on the first page."""
+"""The splits that can be chosen on the first page."""
 LENS_TARGETS = {
     "composition": ("bridge", "relation_2", "answer"),
     "comparison": ("value_1", "value_2", "answer"),
 }
-"""What the logit lens of a task looks for."""
+"""The names that the logit lens of a task looks for."""
 
 
 def timeline_payload(run: Run, datasets: Datasets) -> Payload:
-    """What every page's timeline needs: steps, accuracy and loss, phases, colours."""
+    """The timeline's part of every page: steps, accuracy and loss, phases, colours."""
     frame = run.metrics()
     return {
         "steps": list(run.steps),
@@ -111,14 +111,14 @@ def metric_curves(frame: pd.DataFrame) -> Metrics:
     return curves
 
 
-def described_positions(names: Sequence[str]) -> list[Named]:
-    """Name, label for sentences and short form of each token position."""
+def described_positions(names: Sequence[str]) -> list[NamedPosition]:
+    """Name, label for sentences, short form and symbol of each token position."""
     known = ((name, position_of(name)) for name in names)
-    return [{"name": n, "label": p.spoken, "short": p.words} for n, p in known]
+    return [{"name": n, "label": p.spoken, "short": p.words, "symbol": p.symbol} for n, p in known]
 
 
 def dump(payload: Payload | AroundPayload) -> bytes:
-    """Compact JSON; a value that is no number is refused rather than sent as text."""
+    """Compact JSON; NaN and infinity are refused, because JSON has no such numbers."""
     return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
 
 
