@@ -1,7 +1,8 @@
 """Analyses of a run, one file each, walked over every checkpoint and kept with named axes.
 
-Rooms: `questions` (what is asked), `readouts`, `interventions`, `circuits`, `over_training`, and
-`figures`, which draws what the others found. May import `circuits`; never `train` or `app`.
+Rooms: `questions` (what is asked), `readouts`, `interventions`, `circuits`, `over_training`,
+`certificate` (what follows from them), and `figures`, which draws what the others found. May import
+`circuits`; never `train` or `app`.
 
 >>> from analyses import CATALOG
 >>> "causal_tracing" in CATALOG
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analyses.catalog import CATALOG
+    from analyses.certificate.certify import certify
     from analyses.circuits.edge_questions import edge_questions
     from analyses.figures.export import export
     from analyses.figures.registry import figure
@@ -26,6 +28,7 @@ __all__ = [
     "CATALOG",
     "agreement_of_runs",
     "analyze",
+    "certify",
     "edge_questions",
     "export",
     "figure",
@@ -38,6 +41,7 @@ _HOME = {
     "CATALOG": "analyses.catalog",
     "agreement_of_runs": "analyses.over_training.seeds",
     "analyze": "analyses.walk",
+    "certify": "analyses.certificate.certify",
     "edge_questions": "analyses.circuits.edge_questions",
     "export": "analyses.figures.export",
     "figure": "analyses.figures.registry",

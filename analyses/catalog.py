@@ -234,6 +234,34 @@ _ENTRIES = (
         default_steps="last",
     ),
     Analysis(
+        "bridge_subspace",
+        "The subspace of the bridge",
+        "Learns a subspace of the state at relation 1 in which swaps give the answer for another "
+        "bridge, and tests it on other questions. Random and shuffled subspaces show what a swap "
+        "in any subspace does.",
+        "analyses.interventions.bridge_subspace",
+        splits=("id_test",),
+        default_steps="last",
+    ),
+    Analysis(
+        "transfer",
+        "Transfer to new facts",
+        "Learns new facts by a fine-tune, as atomic prompts beside kept examples, and asks two-hop "
+        "questions by which hop is new. Right answers with a new first hop show that the second "
+        "hop is computed from whatever bridge the first one gives.",
+        "analyses.interventions.transfer",
+        splits=("id_test",),
+        default_steps="last",
+    ),
+    Analysis(
+        "evidence",
+        "The certificate's evidence",
+        "Asks the same questions of the model, of every shortcut, of a lens, of swapped bridges "
+        "and of the two-hop route alone. `hopscope certify` judges it: does the run compose?",
+        "analyses.certificate.evidence",
+        default_steps="last",
+    ),
+    Analysis(
         "comparison_tracing",
         "Causal tracing of comparisons",
         "Overwrites one state with its value for a question whose attribute or entity was "

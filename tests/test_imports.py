@@ -39,12 +39,17 @@ ROOMS: dict[str, str] = {
     "circuits.circuit analyses analyses.questions analyses.options",
     "analyses.circuits": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit analyses analyses.questions analyses.options",
+    "analyses.certificate": "circuits circuits.circuit circuits.corpus circuits.model "
+    "circuits.patching circuits.runs analyses analyses.options analyses.questions "
+    "analyses.readouts analyses.interventions analyses.circuits",
     "analyses.over_training": "circuits circuits.runs analyses analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.over_training "
+    "analyses.certificate "
     "analyses.figures.specs analyses.figures.builders analyses.figures.renderers.matplotlib "
     "analyses.figures.renderers.plotly",
     "analyses.figures.specs": "",
-    "analyses.figures.builders": "circuits circuits.circuit analyses analyses.circuits "
+    "analyses.figures.builders": "circuits circuits.circuit circuits.corpus analyses "
+    "analyses.circuits analyses.certificate "
     "analyses.over_training analyses.figures analyses.figures.specs",
     "analyses.figures.renderers": "circuits analyses.figures analyses.figures.specs",
     "analyses.figures.renderers.matplotlib": "analyses.figures analyses.figures.specs "
@@ -53,14 +58,15 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.runs train analyses analyses.circuits analyses.over_training analyses.figures "
+    "circuits.runs train analyses analyses.certificate analyses.circuits analyses.over_training "
+    "analyses.figures "
     "analyses.figures.renderers",
     "app.instrument": "circuits.circuit circuits.runs analyses analyses.over_training "
     "analyses.figures "
     "analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
-    "circuits.runs analyses analyses.figures analyses.figures.specs analyses.figures.renderers "
-    "app.instrument",
+    "circuits.runs analyses analyses.certificate analyses.figures analyses.figures.specs "
+    "analyses.figures.renderers app.instrument",
     "app.shell": "circuits circuits.graph circuits.corpus circuits.runs analyses analyses.figures "
     "app.instrument app.logic",
     "app.background": "circuits circuits.runs analyses app.shell",

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from analyses.circuits.ablations import ablated_runs, ablation_variables
+from analyses.circuits.ablations import AblatedRuns, ablated_runs, ablation_variables
 from analyses.estimates import half_precision
 from analyses.options.circuits import RouteAblationOptions as Options
 from analyses.questions.examples import Examples
@@ -33,18 +33,22 @@ from circuits.patching.engine import PatchEngine
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
     """Accuracy and loss with only the route and without its bridge, for one checkpoint."""
-    engine = PatchEngine(model)
+    found = route_runs(PatchEngine(model), examples, options)
+    coords = {"ablation": list(ABLATIONS), "variant": list(VARIANTS)}
+    return half_precision(xr.Dataset(ablation_variables(found), coords))
+
+
+def route_runs(engine: PatchEngine, examples: Examples, options: Options) -> AblatedRuns:
+    """What the model answers with only the route and without its bridge, question by question."""
     positions = examples.queries.positions
-    edges = candidate_edges(model.depth, len(positions))
+    edges = candidate_edges(engine.depth, len(positions))
     if options.circuit:
         circuit = named_edges(options.circuit, edges, positions)
         kept = set(circuit), set(edges) - set(circuit)
     else:
         kept = set(edges) - set(shortcut_edges(edges)), set(edges) - set(bridge_edges(edges))
     clean = engine.trace(examples.queries.tokens.to(engine.device))
-    found = ablated_runs(engine, examples, clean, edges, *kept, options.seed)
-    coords = {"ablation": list(ABLATIONS), "variant": list(VARIANTS)}
-    return half_precision(xr.Dataset(ablation_variables(found), coords))
+    return ablated_runs(engine, examples, clean, edges, *kept, options.seed)
 
 
 def shortcut_edges(edges: Sequence[Edge]) -> list[Edge]:

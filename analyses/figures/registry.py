@@ -14,6 +14,7 @@ from analyses.figures.builders import (
     back_patching,
     bridge_patching,
     causal_tracing,
+    certificate,
     circuit,
     circuit_discovery,
     comparison_lens,
@@ -120,6 +121,9 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "gradient_cosines": weights.gradient_cosines,
     },
     "edit_propagation": {"edit_outcomes": edit_propagation.edit_outcomes},
+    "transfer": {"transfer_curve": edit_propagation.transfer_curve},
+    "bridge_subspace": {"subspace_swaps": bridge_patching.subspace_swaps},
+    "evidence": {"certificate": certificate.certificate},
 }
 """Builders by analysis and figure; the first figure of an analysis is its default."""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
 import xarray as xr
 
 from analyses.catalog import CATALOG
+from analyses.certificate.certify import stored_certificate
+from analyses.figures.builders.certificate import card
 from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_of
 from analyses.figures.registry import FIGURES, about_figures, figure
@@ -58,7 +60,20 @@ def run_figures(run: Run) -> dict[str, RunFigure]:
     made: dict[str, RunFigure] = {}
     for analysis, get in every.items():
         made |= _figures_of(run, analysis, cache(get))
+    if about := made.pop("evidence_certificate", None):
+        made["certificate"] = replace(about, name="certificate", make=partial(_card, run, read))
     return made
+
+
+def _card(run: Run, read: Reader, step: int | None) -> Spec:
+    """The certificate with what further analyses add to the evidence."""
+    found = stored_certificate(run, step, read=read)
+    if found is None:
+        raise HopscopeError(
+            f"{run.path} has no certificate at step {step}; run `hopscope certify {run.path} "
+            f"--step {step}` first."
+        )
+    return card(found)
 
 
 def analysis_figures(run: Run, analysis: str, ds: xr.Dataset) -> dict[str, RunFigure]:

@@ -65,7 +65,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
             "a bridge that exists."
         )
     donors = examples.once(("donors", options), lambda: draw_donors(examples, options))
-    outcome = _outcomes(PatchEngine(model), examples, donors)
+    outcome = swap_outcomes(PatchEngine(model), examples, donors)
     here = (donors.rows >= 0).T  # example, control
     dims = ("control", "layer", "position")
 
@@ -105,9 +105,10 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     )
 
 
-def _outcomes(
+def swap_outcomes(
     engine: PatchEngine, examples: Examples, donors: Donors
 ) -> Int[np.ndarray, "n control layer position"]:
+    """`SUCCESS`, `KEPT` or `OTHER` for each question, kind of donor and state that is swapped."""
     n_controls, n, n_pos = donors.tokens.shape
     device = engine.device
     base = engine.trace(examples.queries.tokens.to(device))
@@ -118,7 +119,7 @@ def _outcomes(
     found = np.empty((n, n_controls, engine.depth + 1, n_pos), np.int8)
     for p in range(n_pos):
         for layer, logits in _patched(engine, base, given, p).items():
-            found[:, :, layer, p] = _judged(logits.argmax(-1), answer, target).T.cpu().numpy()
+            found[:, :, layer, p] = judged(logits.argmax(-1), answer, target).T.cpu().numpy()
     return found
 
 
@@ -135,9 +136,10 @@ def _patched(
     return run_batch(engine, base, p, dict(enumerate(states)))
 
 
-def _judged(
+def judged(
     top: Int[Tensor, "control n"], answer: Int[Tensor, " n"], target: Int[Tensor, " n"]
 ) -> Int[Tensor, "control n"]:
+    """`SUCCESS`, `KEPT` or `OTHER` for each answer after a swap."""
     kept = torch.where(top == answer, KEPT, OTHER)
     return torch.where(top == target, SUCCESS, kept)
 
@@ -187,7 +189,7 @@ def _draw(
     other = its_at[options.bridge] != at[options.bridge]
     new = (leads_to >= 0) & (leads_to != ours.answer[:, None])
     real = only_by_bridge(leads_to) & other & new
-    chosen = _least(priority, real)
+    chosen = lowest(priority, real)
     target = np.where(chosen >= 0, leads_to[np.arange(len(leads_to)), chosen], NO_FACT)
     placebo = only_by_bridge(target[:, None])
     allowed = {
@@ -195,13 +197,14 @@ def _draw(
         "same_bridge": placebo & ~other,
         "random": placebo & other & (leads_to != target[:, None]),
     }
-    found = [_least(priority, allowed[control]) for control in options.controls]
+    found = [lowest(priority, allowed[control]) for control in options.controls]
     return np.where(chosen >= 0, np.stack(found), -1), target
 
 
-def _least(
+def lowest(
     priority: Integer[np.ndarray, "n donor"], allowed: Bool[np.ndarray, "n donor"]
 ) -> Int[np.ndarray, " n"]:
+    """The allowed donor of lowest priority for each question, -1 where none is allowed."""
     masked = np.where(allowed, priority, np.iinfo(np.uint64).max)
     first = masked.argmin(1)
     return np.where(allowed[np.arange(len(first)), first], first, -1)

@@ -19,7 +19,7 @@ composition only above the best shortcut of its split.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from jaxtyping import Int
@@ -54,19 +54,25 @@ def baselines(corpus: Corpus) -> dict[str, dict[str, float]]:
     """
     trained = corpus.splits[TRAIN]
     tests = {n: corpus.splits[n] for n in (TRAIN, *TEST_QUESTIONS) if n in corpus.splits}
-    rates = {
-        split: {
-            name: _rate(_looked_up(trained, queries, seen), queries)
-            for name, seen in _lookups(trained).items()
-        }
-        for split, queries in tests.items()
-        if len(queries)
+    rules = _rules(corpus)
+    return {
+        split: {name: _rate(given, asked) for name, given in _answers(trained, asked, rules)}
+        for split, asked in tests.items()
+        if len(asked)
     }
-    if trained.kind == "composition":
-        rules = RelationRules(corpus.graph, trained)
-        for split, row in rates.items():
-            row |= _rates_of_rules(rules, trained, tests[split])
-    return rates
+
+
+def shortcut_answers(corpus: Corpus, asked: Queries) -> dict[str, Int[np.ndarray, " n"]]:
+    """What each shortcut answers to these questions, as token ids.
+
+    >>> from circuits import open_run
+    >>> corpus = open_run("assets/demo").corpus
+    >>> asked = corpus.queries("ood_test")
+    >>> given = shortcut_answers(corpus, asked)["one_fact"]
+    >>> round(float((given == asked.answer_ids).mean()), 3)
+    0.213
+    """
+    return dict(_answers(corpus.splits[TRAIN], asked, _rules(corpus)))
 
 
 def best_shortcut(rates: Mapping[str, float]) -> tuple[str, float] | None:
@@ -105,15 +111,28 @@ def verdict(accuracy: float, n: int, rates: Mapping[str, float]) -> str:
     return f"{stands} the best shortcut, {SHORTCUT_WORDS.get(name, name)} ({shown})"
 
 
-def _rates_of_rules(rules: RelationRules, trained: Queries, asked: Queries) -> dict[str, float]:
+def _rules(corpus: Corpus) -> RelationRules | None:
+    """The answerers that look up facts, which only compositions have."""
+    trained = corpus.splits[TRAIN]
+    return RelationRules(corpus.graph, trained) if trained.kind == "composition" else None
+
+
+def _answers(
+    trained: Queries, asked: Queries, rules: RelationRules | None
+) -> Iterator[tuple[str, Int[np.ndarray, " n"]]]:
+    """Name and answers of each shortcut."""
+    for name, seen in _lookups(trained).items():
+        yield name, _looked_up(trained, asked, seen)
+    if rules is None:
+        return
     usual = _looked_up(trained, asked, ())
-    answers = {
-        "copy_subject": asked.token_ids[:, 0],
-        "inverse_r1": _copied_where_usual(trained, asked),
-        "same_fact": rules.same_fact(asked),
-        "one_fact": rules.one_fact(asked),
-    }
-    return {name: _rate(np.where(a < 0, usual, a), asked) for name, a in answers.items()}
+    for name, given in (
+        ("copy_subject", asked.token_ids[:, 0]),
+        ("inverse_r1", _copied_where_usual(trained, asked)),
+        ("same_fact", rules.same_fact(asked)),
+        ("one_fact", rules.one_fact(asked)),
+    ):
+        yield name, np.where(given < 0, usual, given)
 
 
 def _copied_where_usual(trained: Queries, asked: Queries) -> Int[np.ndarray, " n"]:

@@ -143,9 +143,12 @@ class TunedLens:
             raise HopscopeError("a lens learns from several states; give more prompts.")
         x, last = states[:-1].flatten(1, 2), states[-1].flatten(0, 1)
         readout = Readout.of(model)
+        start = _ridge(x, last, penalty)
+        if not adam_steps:  # making an optimizer takes seconds the first time
+            return cls(start[0].detach(), start[1].detach(), readout)
         final = readout(last).log_softmax(-1)
         with torch.enable_grad():
-            moving = [part.clone().requires_grad_() for part in _ridge(x, last, penalty)]
+            moving = [part.clone().requires_grad_() for part in start]
             optimizer = torch.optim.Adam(moving, lr=learning_rate)
             draw = torch.Generator().manual_seed(seed)
             size = min(batch, len(last))

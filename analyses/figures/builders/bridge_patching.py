@@ -7,7 +7,7 @@ import xarray as xr
 
 from analyses.figures.builders import pick
 from analyses.figures.builders.pieces import cell_map, place
-from analyses.figures.specs.charts import Lines, Panels, Series, Spec
+from analyses.figures.specs.charts import Bars, BarSeries, Lines, Panels, Series, Spec
 from analyses.figures.words import CONTROLS, words
 
 VALUE = "share following the donor's bridge"
@@ -110,3 +110,37 @@ def _state(ds: xr.Dataset, layer: int | None, position: str | None) -> tuple[int
 def donor(control: str) -> str:
     """What kind of donor a control is, in words."""
     return CONTROLS.get(control, words(control))
+
+
+SWAPPED = {
+    "whole": "whole state",
+    "subspace": "learned subspace",
+    "rest": "all but that",
+    "shuffled": "learned from shuffled targets",
+    "random": "random subspace",
+}
+
+
+def subspace_swaps(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """Share of answers that follow the donor's bridge when only a subspace is swapped."""
+    step = pick.chosen_step(ds, step)
+    split = pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split, kind=list(SWAPPED)).transpose("kind", "control", ...)
+    found = {c: pick.interval(now.sel(control=c), "success") for c in pick.names(ds, "control")}
+    rank, layer = int(now["state_rank"]), int(now["state_layer"])
+    return Bars(
+        name="subspace_swaps",
+        title="Which part of the state carries the bridge?",
+        subtitle=pick.subtitle(
+            words(split), pick.at_step(step), f"rank {rank} at {place(layer, 'relation_1')}",
+            pick.number_of_examples(now),
+        ),
+        categories=tuple(SWAPPED.values()),
+        series=tuple(
+            BarSeries(label=donor(c), values=f.value, low=f.low, high=f.high, colour=i)
+            for i, (c, f) in enumerate(found.items())
+        ),
+        y_label=VALUE,
+        y_limits=(0.0, 1.0),
+        provenance=pick.provenance(ds, "subspace_swaps", step=step, split=split),
+    )  # fmt: skip

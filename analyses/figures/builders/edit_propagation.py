@@ -1,11 +1,11 @@
-"""Figures of edit propagation: which answers follow a changed fact, and which stay."""
+"""Figures of fine-tunes: which answers follow a changed fact or a new one, and which stay."""
 
 from __future__ import annotations
 
 import xarray as xr
 
 from analyses.figures.builders import pick
-from analyses.figures.specs.charts import Bars, BarSeries, Panels, Spec
+from analyses.figures.specs.charts import Bars, BarSeries, Lines, Panels, Reference, Series, Spec
 from analyses.figures.words import capital, words
 
 GROUPS = {
@@ -26,6 +26,14 @@ GROUPS = {
         "second_hop_chance": "new answer\nbefore",
     },
 }
+
+NEW_HOPS = {
+    "none": "no hop new",
+    "first": "first hop new",
+    "second": "second hop new",
+    "both": "both hops new",
+}
+PROMPTS = {"new_facts": "the new facts themselves", "kept_facts": "kept facts"}
 
 
 def edit_outcomes(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
@@ -64,4 +72,38 @@ def _bars(ds: xr.Dataset, title: str, measures: dict[str, str]) -> Bars:
         series=tuple(series),
         y_label="share of answers",
         y_limits=(0.0, 1.0),
+    )
+
+
+def transfer_curve(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """Two-hop accuracy over a fine-tune on new facts, by which hop is new."""
+    step = pick.chosen_step(ds, step)
+    split = pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split).transpose("point", "kind", ...)
+    x = now["fine_step"].values.astype(float)
+    series = []
+    for i, (kind, label) in enumerate({**NEW_HOPS, **PROMPTS}.items()):
+        found = pick.interval(now.sel(kind=kind), "accuracy")
+        series.append(
+            Series(
+                label=label, x=x, y=found.value, low=found.low, high=found.high, colour=i,
+                dash="dot" if kind in PROMPTS else "solid",
+            )
+        )  # fmt: skip
+    kinds = list(NEW_HOPS)
+    n = int(now["accuracy_n"].sel(kind="first").max())
+    guessed = now["shortcut"].sel(kind=kinds).values.astype(float)
+    best = Reference(label="best shortcut, first hop new", value=float(guessed[1]), colour=1)
+    return Lines(
+        name="transfer_curve",
+        title="Do new facts enter compositions?",
+        subtitle=pick.subtitle(
+            f"fine-tuned from {pick.at_step(step)}", f"n = {n:,} questions by which hop is new"
+        ),
+        series=tuple(series),
+        x_label="fine-tuning step",
+        y_label="accuracy",
+        y_limits=(0.0, 1.0),
+        references=(best,),
+        provenance=pick.provenance(ds, "transfer_curve", step=step, split=split),
     )

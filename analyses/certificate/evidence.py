@@ -1,0 +1,135 @@
+"""The evidence behind a certificate: what each question shows, for one checkpoint and split.
+
+Nothing is judged here, and no state is chosen: the criteria (`analyses.certificate.criteria`) do
+so, on trained questions, from the table of single questions that this analysis stores.
+
+1. `right`: the model's answer is right; `shortcut_right`, `shortcut_same`: a shortcut's answer to
+   the same question (`circuits.corpus.shortcuts`) is right, or is the model's.
+2. `decoded`, `placebo_decoded`: the lens's top token at S[layer, position] is the bridge, or
+   another bridge (`analyses.certificate.decoding`).
+3. `swap`: what the answer becomes when S[layer, position] is taken from a donor with another
+   bridge, from one with the same, or from a random one. Donors are questions
+   (`analyses.interventions.bridge_patching`) or atomic prompts
+   (`analyses.interventions.atomic_donors`).
+4. `route`: the answer with only the two-hop route, and without the bridge, everything else being
+   ablated in two ways (`analyses.circuits.route_ablation`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from pydantic import Field
+
+from analyses.catalog import AnalysisOptions
+from analyses.certificate.decoding import decoded
+from analyses.circuits.ablations import AblatedRuns
+from analyses.circuits.route_ablation import Options as RouteOptions
+from analyses.circuits.route_ablation import route_runs
+from analyses.interventions.atomic_donors import draw_atomic_donors
+from analyses.interventions.bridge_patching import CONTROLS, draw_donors, swap_outcomes
+from analyses.interventions.bridge_patching import Options as SwapOptions
+from analyses.questions.examples import Examples
+from circuits.circuit.ablated_run import ABLATIONS, VARIANTS
+from circuits.corpus.shortcuts import shortcut_answers
+from circuits.errors import HopscopeError
+from circuits.model.hook_free import fast_logits
+from circuits.model.transformer import HookedTransformer
+from circuits.patching.engine import PatchEngine
+
+DONORS = ("question", "atomic")
+
+
+class Options(AnalysisOptions):
+    """Options of the evidence."""
+
+    examples: int = Field(default=1000, ge=5)
+    """Questions per split: enough for intervals of three hundredths to either side."""
+
+
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """What each question shows; 0 or 1, or -1 where it has no donor or placebo."""
+    hops = examples.queries.token_ids.shape[1] - 1
+    if hops != 2:
+        raise HopscopeError(
+            f"a certificate is about two-hop questions, but those of {examples.split!r} have "
+            f"{hops} hop{'' if hops == 1 else 's'}; use a run with splits.hops = 2."
+        )
+    names, behaviour = _behaviour(model, examples)
+    real, placebo, has_placebo = decoded(model, examples, options.seed)
+    places = ("example", "layer", "position")
+    engine = PatchEngine(model)
+    variables: dict[str, Any] = {
+        **behaviour,
+        "decoded_example": _flags(places, real, "the bridge is the lens's top token"),
+        "placebo_decoded_example": _flags(
+            places,
+            np.where(has_placebo[:, None, None], placebo, -1),
+            "another bridge is the lens's top token, -1: there is none",
+        ),
+        "swap_example": _flags(
+            ("example", "donor", "control", "layer", "position"),
+            _swaps(engine, examples, options.seed),
+            "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor",
+        ),
+        "route_example": _flags(
+            ("example", "ablation", "variant"),
+            _routes(engine, examples, options.seed).right,
+            "answered rightly with the ablated model",
+        ),
+    }
+    coords = {
+        "shortcut": names,
+        "donor": list(DONORS),
+        "control": list(CONTROLS),
+        "ablation": list(ABLATIONS),
+        "variant": list(VARIANTS),
+        "layer": np.arange(model.depth + 1),
+        "position": list(examples.queries.positions),
+    }
+    return xr.Dataset(variables, coords)
+
+
+def _flags(dims: tuple[str, ...], values: np.ndarray, text: str) -> tuple[Any, ...]:
+    return (dims, values.astype(np.int8), {"long_name": text})
+
+
+@torch.no_grad()
+def _behaviour(model: HookedTransformer, examples: Examples) -> tuple[list[str], dict[str, Any]]:
+    """Names of the shortcuts; what the model and they answer."""
+    queries = examples.queries
+    given = examples.once("shortcuts", lambda: shortcut_answers(examples.corpus, queries))
+    answers = np.stack(list(given.values()), 1)
+    top = fast_logits(model, queries.tokens.to(model.device)).argmax(-1).cpu().numpy()
+    answer = queries.answer_ids
+    dims = ("example", "shortcut")
+    same = answers == top[:, None]
+    return list(given), {
+        "right_example": _flags(("example",), top == answer, "the model is right"),
+        "shortcut_right_example": _flags(dims, answers == answer[:, None], "the shortcut is right"),
+        "shortcut_same_example": _flags(dims, same, "the shortcut answers as the model does"),
+    }
+
+
+def _swaps(engine: PatchEngine, examples: Examples, seed: int) -> np.ndarray:
+    """Outcomes [n, donor, control, layer, position]."""
+    kinds = examples.once(
+        ("all donors", seed),
+        lambda: (
+            draw_donors(examples, SwapOptions(seed=seed)),
+            draw_atomic_donors(examples, seed),
+        ),
+    )
+    found = []
+    for donors in kinds:
+        outcome = swap_outcomes(engine, examples, donors)
+        found.append(np.where((donors.rows >= 0).T[..., None, None], outcome, -1))
+    found[1][..., [0, 2]] = -1  # an atomic prompt has a state of its own at relation_1 only
+    return np.stack(found, 1)
+
+
+def _routes(engine: PatchEngine, examples: Examples, seed: int) -> AblatedRuns:
+    return route_runs(engine, examples, RouteOptions(seed=seed))

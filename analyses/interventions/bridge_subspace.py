@@ -1,0 +1,214 @@
+"""The subspace that carries the bridge, found by distributed alignment search (DAS).
+
+Swapping a whole state swaps all that it holds. DAS (Geiger et al., arXiv 2303.02536) swaps only the
+part of it in a learned subspace and leaves the rest, which is the finer test where a state carries
+more than the bridge.
+
+1. The state is S[layer, relation_1]; unless a layer is named, the usable one at which whole swaps
+   succeed most often on trained questions.
+2. Q (d_model x rank, orthonormal) is learned on trained questions B with donors A drawn as in
+   `analyses.interventions.bridge_patching`: S_B + Q Q^T (S_A - S_B) should lead to the answer for
+   A's bridge (cross-entropy, Adam).
+3. It is judged on the questions of the split, with their own donors and placebo donors.
+4. Controls: a `random` subspace of the same rank; a `shuffled` one, learned towards the targets of
+   other questions (a subspace that could be made to say anything, as in Makelov et al., arXiv
+   2311.17030, would succeed at that); and the `rest`, everything but the learned subspace, which
+   must not carry the bridge. `whole` is the swap of the whole state.
+
+By construction: rank = d_model is the whole state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from analyses.catalog import AnalysisOptions
+from analyses.estimates import with_interval
+from analyses.interventions.bridge_patching import (
+    CONTROLS,
+    KEPT,
+    NO_DONOR,
+    SUCCESS,
+    draw_donors,
+    judged,
+    swap_outcomes,
+)
+from analyses.interventions.bridge_patching import Options as SwapOptions
+from analyses.questions.examples import Examples, draw_examples
+from circuits.corpus.names import TRAIN
+from circuits.errors import HopscopeError
+from circuits.model.transformer import HookedTransformer
+from circuits.patching.engine import PatchEngine
+
+Kind = Literal["subspace", "random", "shuffled", "rest", "whole"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_BATCH = 128
+_POSITION = 1  # relation_1
+
+
+class Options(AnalysisOptions):
+    """How large the subspace is, and how it is learned."""
+
+    rank: int = Field(default=32, ge=1)
+    """Dimensions of the subspace, at most those of the model."""
+    layer: int | None = Field(default=None, ge=1)
+    """Layer of the state; None: where whole swaps work best on trained questions."""
+    train: int = Field(default=1000, ge=20)
+    """Trained questions that the subspace is learned from."""
+    steps: int = Field(default=150, ge=0)
+    """Optimizer steps."""
+    learning_rate: float = Field(default=0.02, gt=0)
+    """Learning rate of Adam."""
+
+
+@dataclass(frozen=True)
+class Swaps:
+    """Questions, their donors' states and what the swap should lead to."""
+
+    state: Float[Tensor, "n pos d_model"]
+    """S[layer, .] of the questions."""
+    donor: Float[Tensor, "control n d_model"]
+    """S[layer, relation_1] of the donors."""
+    answer: Int[Tensor, " n"]
+    target: Int[Tensor, " n"]
+    valid: Float[np.ndarray, "n control"]
+
+
+def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """Success of swaps within the learned subspace and of each control, for one checkpoint."""
+    trained = examples.once(
+        ("das", options),
+        lambda: draw_examples(examples.corpus, TRAIN, options.train, options.seed + 1),
+    )
+    engine = PatchEngine(model)
+    layer = _layer(engine, trained, options)
+    rank = min(options.rank, model.cfg.d_model)
+    learn, test = (_swaps(engine, some, layer, options.seed) for some in (trained, examples))
+    outcome = np.stack(
+        [
+            _outcome(model, layer, test, part)
+            for part in _subspaces(model, layer, learn, rank, options)
+        ],
+        1,
+    )
+    outcome = np.where(test.valid[:, None] > 0, outcome, NO_DONOR)
+    dims = ("kind", "control")
+    success = np.where(outcome == NO_DONOR, np.nan, outcome == SUCCESS)
+    kept = np.where(outcome == NO_DONOR, np.nan, outcome == KEPT)
+    about = {"long_name": "share of answers that become the donor bridge's", "units": "share"}
+    same = {"long_name": "share of answers that are the question's own", "units": "share"}
+    variables = {
+        **with_interval("success", dims, success, about, shares=True),
+        **with_interval("kept", dims, kept, same, shares=True),
+        "outcome_example": (
+            ("example", *dims),
+            outcome.astype(np.int8),
+            {"long_name": "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor"},
+        ),
+        "state_layer": ((), np.int16(layer), {"long_name": "layer of the state"}),
+        "state_rank": ((), np.int16(rank), {"long_name": "rank of the subspace"}),
+    }
+    return xr.Dataset(variables, {"kind": list(KINDS), "control": list(CONTROLS)})
+
+
+def _layer(engine: PatchEngine, trained: Examples, options: Options) -> int:
+    """The layer of the state: named, or the best one with a block behind it and before it."""
+    if engine.depth < 2 or (options.layer or 0) >= engine.depth:
+        raise HopscopeError(
+            f"layer {options.layer or 1} has no block behind it; this model has {engine.depth} "
+            "block" + ("s." if engine.depth > 1 else ", so it has no state between two hops.")
+        )
+    if options.layer is not None:
+        return options.layer
+    donors = draw_donors(trained, SwapOptions(seed=options.seed, controls=("bridge",)))
+    swapped = swap_outcomes(engine, trained, donors)[donors.rows[0] >= 0, 0]
+    return 1 + int((swapped[:, 1 : engine.depth, _POSITION] == SUCCESS).mean(0).argmax())
+
+
+def _swaps(engine: PatchEngine, examples: Examples, layer: int, seed: int) -> Swaps:
+    donors = examples.once(
+        ("das donors", seed), lambda: draw_donors(examples, SwapOptions(seed=seed))
+    )
+    queries = examples.queries
+    tokens = torch.from_numpy(donors.tokens.astype(np.int64)).flatten(0, 1).to(engine.device)
+    given = engine.trace(tokens).resid[layer, :, _POSITION]
+    return Swaps(
+        engine.trace(queries.tokens.to(engine.device)).resid[layer],
+        given.unflatten(0, (len(CONTROLS), -1)),
+        queries.answer.to(engine.device),
+        torch.from_numpy(donors.target.astype(np.int64)).to(engine.device),
+        (donors.rows >= 0).T.astype(float),
+    )
+
+
+def _subspaces(
+    model: HookedTransformer, layer: int, learn: Swaps, rank: int, options: Options
+) -> list[Float[Tensor, "d_model d_model"]]:
+    """The projection that each kind of swap replaces."""
+    rng = torch.Generator().manual_seed(options.seed)
+    start = torch.randn(model.cfg.d_model, rank, generator=rng).to(model.device)
+    rows = np.flatnonzero(learn.valid[:, 0])
+    order = torch.randperm(len(rows), generator=rng)
+    target = learn.target[rows]
+    subspace = _learned(model, layer, learn, rows, target, start, options)
+    shuffled = _learned(model, layer, learn, rows, target[order], start, options)
+    whole = torch.eye(model.cfg.d_model, device=model.device)
+    return [subspace, _projection(start), shuffled, whole - subspace, whole]
+
+
+def _learned(
+    model: HookedTransformer,
+    layer: int,
+    learn: Swaps,
+    rows: Int[np.ndarray, " k"],
+    target: Int[Tensor, " k"],
+    start: Float[Tensor, "d_model rank"],
+    options: Options,
+) -> Float[Tensor, "d_model d_model"]:
+    free = start.clone().requires_grad_()
+    optimizer = torch.optim.Adam([free], options.learning_rate)
+    draw = torch.Generator().manual_seed(options.seed)
+    for _ in range(options.steps if len(rows) else 0):
+        some = torch.randperm(len(rows), generator=draw)[:_BATCH]
+        at = torch.from_numpy(rows)[some]
+        with torch.enable_grad():
+            logits = _swapped(model, layer, learn.state[at], learn.donor[0, at], _projection(free))
+            loss = cross_entropy(logits, target[some])
+            (free.grad,) = torch.autograd.grad(loss, [free])
+        optimizer.step()
+    return _projection(free.detach())
+
+
+def _projection(free: Float[Tensor, "d_model rank"]) -> Float[Tensor, "d_model d_model"]:
+    basis = torch.linalg.qr(free).Q
+    return basis @ basis.T
+
+
+def _swapped(
+    model: HookedTransformer,
+    layer: int,
+    state: Float[Tensor, "n pos d_model"],
+    donor: Float[Tensor, "n d_model"],
+    projection: Float[Tensor, "d_model d_model"],
+) -> Float[Tensor, "n d_vocab"]:
+    own = state[:, _POSITION]
+    mixed = own + (donor - own) @ projection
+    patched = torch.cat([state[:, :_POSITION], mixed[:, None], state[:, _POSITION + 1 :]], 1)
+    return model(patched, start_at_layer=layer)[:, -1]
+
+
+@torch.no_grad()
+def _outcome(
+    model: HookedTransformer, layer: int, test: Swaps, projection: Float[Tensor, "d_model d_model"]
+) -> Int[np.ndarray, "n control"]:
+    top = [_swapped(model, layer, test.state, donor, projection).argmax(-1) for donor in test.donor]
+    return judged(torch.stack(top), test.answer, test.target).T.cpu().numpy()
