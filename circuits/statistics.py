@@ -124,8 +124,9 @@ def paired_difference(
 ) -> Interval:
     """Difference of two shares of the same examples, with Newcombe's interval for paired data.
 
-    (Statistics in Medicine 17, 1998, method 10: Wilson's intervals of both shares, combined with
-    the correlation of the pairs. It has width even where the two never differ.)
+    Wilson's intervals of both shares are combined with the correlation of the pairs (the hybrid
+    score interval; Newcombe, Statistics in Medicine 17, 2635, 1998). It has width even where the
+    two never differ.
 
     Args:
         one: 0 or 1 per example.
@@ -139,14 +140,16 @@ def paired_difference(
     """
     n = len(one)
     a, b = np.asarray(one, float), np.asarray(other, float)
-    p, q = (float(x.mean()) if n else np.nan for x in (a, b))
-    (p_low, p_high), (q_low, q_high) = (wilson(np.sum(x), np.array(n), confidence) for x in (a, b))
-    spread = np.sqrt(p * (1 - p) * q * (1 - q))
-    phi = ((a * b).mean() - p * q) / spread if n and spread > 0 else 0.0
-    down, up, other_down, other_up = p - p_low, p_high - p, q - q_low, q_high - q
-    low = p - q - np.sqrt(down**2 - 2 * phi * down * other_up + other_up**2)
-    high = p - q + np.sqrt(up**2 - 2 * phi * up * other_down + other_down**2)
-    return Interval(np.asarray(p - q), np.asarray(low), np.asarray(high), np.asarray(n))
+    right = np.array([a.sum(), b.sum()])
+    low, high = wilson(right, np.full(2, n), confidence)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p, q = right / n
+        phi = np.nan_to_num(((a * b).sum() / n - p * q) / np.sqrt(p * (1 - p) * q * (1 - q)))
+    down, up = (p, q) - low, high - (p, q)
+    below = np.sqrt(down[0] ** 2 - 2 * phi * down[0] * up[1] + up[1] ** 2)
+    above = np.sqrt(up[0] ** 2 - 2 * phi * up[0] * down[1] + down[1] ** 2)
+    gap = p - q
+    return Interval(*(np.asarray(x) for x in (gap, gap - below, gap + above, n)))
 
 
 def over_runs(values: Float[np.ndarray, "run ..."], confidence: float = 0.95) -> Interval:

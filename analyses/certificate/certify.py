@@ -114,11 +114,12 @@ def certify(
     _measure(run, EVIDENCE, at, _splits(split), progress)
     found = stored_certificate(run, at, split)
     assert found is not None
-    if found["generalizes"].status == "pass" and found["used"].status == "fail":
-        _measure(run, SUBSPACE, at, _own(split), progress)  # the whole state may be too coarse
+    coarse = found["generalizes"].status == "pass" and found["used"].status == "fail"
+    if coarse:  # the whole state may hold more than the bridge
+        _measure(run, SUBSPACE, at, _own(split), progress)
     if transfer:
         _measure(run, TRANSFER, at, _own(split), progress)
-    return stored_certificate(run, at, split) or found
+    return (stored_certificate(run, at, split) if coarse or transfer else None) or found
 
 
 def stored_certificate(

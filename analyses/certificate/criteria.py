@@ -121,7 +121,7 @@ def bridge_decoded(evidence: xr.Dataset, split: str) -> Criterion:
 
 def bridge_used(evidence: xr.Dataset, split: str) -> Criterion:
     """Swapping in another bridge changes the answer to what that bridge leads to."""
-    title = "The bridge is used"
+    title = "Answers follow the bridge"
     rule = (
         f"with another bridge swapped in at a usable state, at least {MOST:.0%} of the answers "
         "become that bridge's, from questions and from atomic prompts, and more than with placebo "
@@ -139,14 +139,16 @@ def bridge_used(evidence: xr.Dataset, split: str) -> Criterion:
     above = together(*(beats(hit[:, d, 0], hit[:, d, c]) for d in kinds for c in (1, 2)))
     shares = [question, atomic][: len(kinds)]
     place = _place(evidence, at)
-    worst = float(np.nanmax(placebo)) if np.isfinite(placebo).any() else float("nan")
+    worst = max((value for value in placebo if value == value), default=float("nan"))
+    part = "; it is used, though not for most answers" if _in_part(shares, above) else ""
     return Criterion(
         "used",
         title,
         rule,
         together(*(share.against(MOST) for share in shares), above),
         f"at {place} {percent(question.value)} of the answers follow a question's bridge, "
-        f"{percent(atomic.value)} an atomic prompt's, placebo donors at most {percent(worst)}",
+        f"{percent(atomic.value)} an atomic prompt's, placebo donors at most {percent(worst)}"
+        + part,
         min(shares, key=lambda share: share.low if share.n else -1.0),
         numbers={
             "state": place,
@@ -223,6 +225,10 @@ def _best(hits: np.ndarray, cells: np.ndarray) -> tuple[int, int]:
 
 def _hits(outcome: np.ndarray, kind: int) -> np.ndarray:
     return np.where(outcome < 0, -1, outcome == kind)
+
+
+def _in_part(shares: list[Share], above: Status) -> bool:
+    return above == "pass" and any(share.against(MOST) == "fail" for share in shares)
 
 
 def _place(evidence: xr.Dataset, at: tuple[int, int]) -> str:

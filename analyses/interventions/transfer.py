@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from pydantic import Field
 from torch.nn.functional import cross_entropy
 
@@ -90,14 +90,14 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
             f"{examples.queries.token_ids.shape[1] - 1} hops; use a run with splits.hops = 2."
         )
     new = examples.once(("new facts", options), lambda: draw_new_facts(examples.corpus, options))
-    asked = examples.once(("transfer", options), lambda: _questions(examples, new, options))
+    asked = examples.once(("transfer", options), lambda: new_questions(examples, new, options))
     points = fine_steps(options.steps)
     longest = max(len(queries) for queries in asked.values())
     right = np.full((longest, len(points), len(KINDS)), np.nan)
     tuned = _fine_tuned(model, examples.corpus, new, options, points)
     for i, after in enumerate(tuned):
         for k, kind in enumerate(KINDS):
-            right[: len(asked[kind]), i, k] = _right(after, asked[kind])
+            right[: len(asked[kind]), i, k] = right_answers(after, asked[kind])
     guessed = [_best_shortcut(examples.corpus, asked[kind]) for kind in KINDS]
     long_name = "share of right answers"
     about = {"long_name": "accuracy of the best shortcut", "units": "share", "per_step": False}
@@ -155,7 +155,7 @@ def draw_new_facts(corpus: Corpus, options: Options) -> NewFacts:
     return NewFacts(np.array(first), np.array(second))
 
 
-def _questions(examples: Examples, new: NewFacts, options: Options) -> dict[str, Queries]:
+def new_questions(examples: Examples, new: NewFacts, options: Options) -> dict[str, Queries]:
     """The questions of each kind."""
     rng = np.random.default_rng([options.seed, 9])
     corpus = examples.corpus
@@ -224,7 +224,8 @@ def _loss(model: HookedTransformer, kept: TrainingSet, rows: torch.Tensor) -> to
 
 
 @torch.no_grad()
-def _right(model: HookedTransformer, asked: Queries) -> np.ndarray:
+def right_answers(model: HookedTransformer, asked: Queries) -> Bool[np.ndarray, " n"]:
+    """Which questions the model answers right."""
     top = fast_logits(model, asked.tokens.to(model.device)).argmax(-1)
     return (top.cpu() == asked.answer).numpy()
 

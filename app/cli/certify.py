@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.terminal import say, terminal
-from circuits.printable import printable
+from app.cli.terminal import say
 
 if TYPE_CHECKING:
     from analyses.certificate.certify import Certificate
@@ -33,27 +32,20 @@ def certify_command(
         return
     _print(found)
     if not transfer and all(c.name != "transfers" for c in found.criteria):
-        say(f"Transfer to new facts was not measured: hopscope certify {run} --transfer")
+        say(f"\nTransfer to new facts was not measured: hopscope certify {run} --transfer")
 
 
 def _print(found: Certificate) -> None:
-    """The page: the verdict, the criteria as a table, and the rules they were judged by."""
-    from rich.table import Table
-
-    console = terminal()
-    console.print(printable(found.sentence))
+    """The page: the verdict, and each criterion with its outcome, numbers and rule."""
+    say(f"{found.run}: {found.verdict.upper()}\n")
+    say(found.sentence)
     if found.history:
-        console.print(found.history)
-    table = Table(title=f"Certificate of {printable(found.run)}", title_justify="left")
-    for column in ("criterion", "outcome", "found"):
-        table.add_column(column, overflow="fold")
-    for column in ("share [95% interval]", "n"):
-        table.add_column(column, justify="right")
+        say(found.history)
     for c in found.criteria:
-        numbers = f"{c.value:.3f} [{c.judged.low:.3f}, {c.judged.high:.3f}]" if c.n else "–"
-        outcome = c.status if c.decides else f"{c.status} (reported)"
-        table.add_row(c.title, outcome, printable(c.finding), numbers, f"{c.n:,}")
-    console.print(table)
-    console.print("Rules:")
-    for c in found.criteria:
-        console.print(printable(f"- {c.title}: {c.rule}."))
+        reported = "" if c.decides else " (reported, not part of the verdict)"
+        say(f"\n{c.title}: {c.status}{reported}")
+        say(f"  found: {c.finding}")
+        if c.n:
+            ends = f"[{c.judged.low:.3f}, {c.judged.high:.3f}]"
+            say(f"  judged: {c.value:.3f}, 95% interval {ends}, n = {c.n:,}")
+        say(f"  rule: {c.rule}")

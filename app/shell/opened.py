@@ -31,6 +31,8 @@ COMPARISON_ANALYSES = {"logit_lens": "comparison_lens", "causal_tracing": "compa
 """Their counterparts in a comparison run."""
 MORE_ANALYSES = ("circuit_discovery",)
 """Analyses that it also draws if there is a result."""
+CERTIFIED_BY = ("evidence", "bridge_subspace", "transfer")
+"""Analyses that a certificate rests on."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def stamp(folder: Path) -> Stamp:
     except OSError:
         open_run(folder)  # raises an error that says what is wrong
         raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
-    drawn = (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES)
+    drawn = (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES, *CERTIFIED_BY)
     changed = ((name, changed_at(folder, name)) for name in drawn)
     times = tuple((name, when) for name, when in changed if when is not None)
     return Stamp(str(folder), manifest, times)

@@ -1,4 +1,4 @@
-"""Formation: the circuit, accuracy, edge strengths and maps at one step of training."""
+"""Formation: the certificate, the circuit, accuracy, edge strengths and maps at one step."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import streamlit as st
 
 from analyses.figures.words import target_of
 from app.instrument.payload import LENS_TARGETS, formation_payload
+from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.shell import frame
-from app.shell.opened import Stamp, opened, results_of
+from app.shell.importing import MODELS, load
+from app.shell.opened import CERTIFIED_BY, Stamp, opened, results_of
 from app.shell.plain_text import as_text
 from app.shell.stage import show_instrument
 from circuits.runs.run import Run
@@ -33,6 +35,7 @@ def _formation(shown: frame.Shown) -> None:
     _, problems = results_of(shown.at)
     for problem in problems:
         st.warning(as_text(problem), icon=":material/query_stats:")
+    _certificate(shown)
     show_instrument(shown, "formation", _payload(shown.at))
 
 
@@ -40,3 +43,24 @@ def _formation(shown: frame.Shown) -> None:
 def _payload(at: Stamp) -> bytes:
     datasets, _ = results_of(at)
     return formation_payload(opened(at), datasets)
+
+
+def _certificate(shown: frame.Shown) -> None:
+    """The verdict on what the accuracy curve means, folded away beside it."""
+    if shown.run.corpus.task != "composition":
+        return
+    record = _record(shown.at, shown.step)
+    if record.sentence is None:
+        st.caption(as_text(record.missing))
+        return
+    with st.expander(as_text(record.heading), icon=":material/verified:"):
+        st.markdown(as_text(record.sentence))
+        st.dataframe(record.table, hide_index=True, width="stretch")
+        st.caption(as_text(record.note))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Stamp: str})
+def _record(at: Stamp, step: int) -> CertificateRecord:
+    if any(name in CERTIFIED_BY for name, _ in at.results):
+        load(MODELS)  # reading the results needs it
+    return certificate_record(opened(at), at.path, step)

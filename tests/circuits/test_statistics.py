@@ -7,7 +7,14 @@ import pytest
 from scipy.stats import binomtest, false_discovery_control
 
 from circuits.errors import HopscopeError
-from circuits.statistics import LEAST_EXAMPLES, benjamini_hochberg, bootstrap, holm, wilson
+from circuits.statistics import (
+    LEAST_EXAMPLES,
+    benjamini_hochberg,
+    bootstrap,
+    holm,
+    paired_difference,
+    wilson,
+)
 
 
 def test_the_interval_of_a_normal_mean_is_about_two_standard_errors_wide() -> None:
@@ -94,3 +101,29 @@ def test_an_interval_holds_its_mean_where_all_values_agree() -> None:
     found = bootstrap(np.full((300, 1), 0.1))
     assert found.low[0] <= found.mean[0] <= found.high[0]
     assert wilson(np.array([0, 300]), np.array([300, 300]))[0][0] == 0
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.3, 0.1, 0.1), (0.9, 0.06, 0.02, 0.02)])
+def test_a_paired_difference_covers_the_truth_in_95_of_100_draws(shares: tuple) -> None:
+    rng = np.random.default_rng(2)
+    one, other = np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])
+    truth = shares[1] - shares[2]
+    covered = []
+    for _ in range(500):
+        row = rng.choice(4, 80, p=shares)
+        found = paired_difference(one[row], other[row])
+        covered.append(found.low <= truth <= found.high)
+    assert 0.93 <= np.mean(covered) <= 0.99
+
+
+def test_pairs_that_agree_make_a_difference_narrower() -> None:
+    one, other = np.repeat([1, 0], [80, 20]), np.repeat([1, 0], [70, 30])
+    together, apart = paired_difference(one, other), paired_difference(one, other[::-1])
+    assert together.mean == apart.mean == pytest.approx(0.1)
+    assert together.high - together.low < 0.7 * (apart.high - apart.low)
+
+
+def test_two_shares_that_never_differ_have_a_difference_with_width() -> None:
+    found = paired_difference(np.ones(50), np.ones(50))
+    assert found.low < found.mean == 0 < found.high < 0.1
+    assert np.isnan(paired_difference(np.empty(0), np.empty(0)).mean)

@@ -80,7 +80,7 @@ def hand_wired(
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-        _wire(model, corpus.graph, [first_hop, *range(second_hop, second_hop + hops - 1)])
+        wire(model, corpus.graph, [first_hop, *range(second_hop, second_hop + hops - 1)])
     return HandWired(model, corpus, first_hop, second_hop)
 
 
@@ -159,7 +159,8 @@ def _accuracies(model: HookedTransformer, corpus: Corpus) -> dict[str, float]:
     return found
 
 
-def _wire(model: HookedTransformer, graph: KnowledgeGraph, blocks: list[int]) -> None:
+def wire(model: HookedTransformer, graph: KnowledgeGraph, blocks: list[int]) -> None:
+    """Put a hop into each of these blocks; dimensions beyond those it needs stay zero."""
     n, k, hops = len(graph.entities), len(graph.relations), len(blocks)
     token, n_pos = torch.arange(n + k), len(blocks) + 1
     read, relation = slice(0, n), slice(n, n + k)
@@ -174,23 +175,30 @@ def _wire(model: HookedTransformer, graph: KnowledgeGraph, blocks: list[int]) ->
         # the position of this relation attends to the one before; elsewhere nothing is in reach
         target = [0, *range(1, n_pos)] if hop == 0 else [0] * n_pos
         target[hop + 1] = hop
-        _attend(model, block, position, target, read, copied)
+        attend(model, block, position, target, read, copied)
         _look_up(model, block, graph, copied, relation, found)
         model.unembed.W_U[found, :n] = eye
         read = found
     model.unembed.W_U[relation, n:] = 0.5 * torch.eye(k)
 
 
-def _attend(
-    model: HookedTransformer, i: int, position: slice, target: list[int], read: slice, write: slice
+def attend(
+    model: HookedTransformer,
+    i: int,
+    position: slice,
+    target: list[int],
+    read: slice,
+    write: slice,
+    head: int = WORKING_HEAD,
 ) -> None:
+    """One head of block i: position p looks at position target[p] and copies a subspace of it."""
     attn = model.blocks[i].attn
     width, d_head = read.stop - read.start, model.cfg.d_head
     for p, q in enumerate(target):
-        attn.W_Q[WORKING_HEAD, position.start + p, q] = _SURE * d_head**0.5
-        attn.W_K[WORKING_HEAD, position.start + p, p] = 1.0
-    attn.W_V[WORKING_HEAD, read, :width] = torch.eye(width)
-    attn.W_O[WORKING_HEAD, :width, write] = torch.eye(width)
+        attn.W_Q[head, position.start + p, q] = _SURE * d_head**0.5
+        attn.W_K[head, position.start + p, p] = 1.0
+    attn.W_V[head, read, :width] = torch.eye(width)
+    attn.W_O[head, :width, write] = torch.eye(width)
 
 
 def _look_up(
