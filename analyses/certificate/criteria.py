@@ -40,6 +40,8 @@ HALF = 0.5
 NO_BETTER = 0.05
 """An accuracy is no better than a shortcut's if the difference is surely below this."""
 
+_NO_DONORS = "no question has a donor: its second relation applies to no other bridge"
+
 ASKED = {ID_TEST: "unseen ID questions", OOD_TEST: "OOD questions"}
 
 
@@ -139,6 +141,10 @@ def bridge_used(evidence: xr.Dataset, split: str) -> Criterion:
     above = together(*(beats(hit[:, d, 0], hit[:, d, c]) for d in kinds for c in (1, 2)))
     shares = [question, atomic][: len(kinds)]
     place = _place(evidence, at)
+    told = (
+        f"at {place} {percent(question.value)} of the answers follow a question's bridge, "
+        f"{percent(atomic.value)} an atomic prompt's"
+    )
     worst = max((value for value in placebo if value == value), default=float("nan"))
     part = "; it is used, though not for most answers" if _in_part(shares, above) else ""
     return Criterion(
@@ -146,9 +152,7 @@ def bridge_used(evidence: xr.Dataset, split: str) -> Criterion:
         title,
         rule,
         together(*(share.against(MOST) for share in shares), above),
-        f"at {place} {percent(question.value)} of the answers follow a question's bridge, "
-        f"{percent(atomic.value)} an atomic prompt's, placebo donors at most {percent(worst)}"
-        + part,
+        f"{told}, placebo donors at most {percent(worst)}{part}" if question.n else _NO_DONORS,
         min(shares, key=lambda share: share.low if share.n else -1.0),
         numbers={
             "state": place,

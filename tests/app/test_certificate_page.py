@@ -51,7 +51,7 @@ def test_a_certified_run_shows_its_verdict_and_criteria(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (card,) = shown(root, monkeypatch, "certified").expander
-    assert card.label.startswith("Step 10: composes through the bridge")
+    assert "composes through the bridge" in card.label
     table = card.dataframe[0].value
     assert len(table) == 6
     assert (table["outcome"].str.startswith("✓ pass")).all()
