@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from analyses.options import circuits, interventions, readouts
+from analyses.options import certificate, circuits, interventions, readouts
 from analyses.options.common import AnalysisOptions
 from circuits.errors import HopscopeError, unknown_name
 from circuits.recipes.schema import Task
@@ -240,6 +240,7 @@ _ENTRIES = (
         "bridge, and tests it on other questions. Random and shuffled subspaces show what a swap "
         "in any subspace does.",
         "analyses.interventions.bridge_subspace",
+        interventions.BridgeSubspaceOptions,
         splits=("id_test",),
         default_steps="last",
     ),
@@ -250,6 +251,7 @@ _ENTRIES = (
         "questions by which hop is new. Right answers with a new first hop show that the second "
         "hop is computed from whatever bridge the first one gives.",
         "analyses.interventions.transfer",
+        interventions.TransferOptions,
         splits=("id_test",),
         default_steps="last",
     ),
@@ -259,6 +261,7 @@ _ENTRIES = (
         "Asks the same questions of the model, of every shortcut, of a lens, of swapped bridges "
         "and of the two-hop route alone. `hopscope certify` judges it: does the run compose?",
         "analyses.certificate.evidence",
+        certificate.EvidenceOptions,
         default_steps="last",
     ),
     Analysis(

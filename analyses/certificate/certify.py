@@ -6,9 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from analyses.certificate.criteria import (
     bridge_decoded,
@@ -20,13 +18,14 @@ from analyses.certificate.criteria import (
 from analyses.certificate.further import subspace_used, transfers
 from analyses.certificate.judging import Criterion, percent
 from analyses.certificate.verdict import Verdict, verdict
-from analyses.stored import stored_result, usable_splits
-from analyses.walk import analyze
+from analyses.stored import Reader, reader, stored_result, usable_splits
 from circuits.corpus.names import ID_TEST, OOD_TEST, TRAIN
 from circuits.errors import HopscopeError, unknown_name
-from circuits.patching.cores import cores_for_jobs
 from circuits.runs.grok import GENERALIZED, MEMORIZED
 from circuits.runs.run import Run, open_run
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 EVIDENCE, SUBSPACE, TRANSFER = "evidence", "bridge_subspace", "transfer"
 """The analyses that a certificate rests on; the last two only if they were made."""
@@ -123,7 +122,7 @@ def certify(
 
 
 def stored_certificate(
-    run: Run, step: int | None = None, split: str = ID_TEST
+    run: Run, step: int | None = None, split: str = ID_TEST, read: Reader | None = None
 ) -> Certificate | None:
     """The certificate of what is stored, without measuring; None if there is none.
 
@@ -131,25 +130,26 @@ def stored_certificate(
         run: An opened run.
         step: Checkpoint; None: the last that has one.
         split: Split of the unseen questions.
+        read: Reader of the run's results (`analyses.stored.reader`); None: a new one.
     """
-    evidence = stored_result(run, EVIDENCE, splits=_splits(split))
-    if evidence is None or split not in evidence["split"].values:
+    read = reader(run) if read is None else read
+    steps = certified_steps(run, split, read)
+    at = steps[-1] if steps and step is None else step
+    if at is None or at not in steps:
         return None
-    steps = [int(s) for s in evidence["step"].values]
-    at = steps[-1] if step is None else step
-    if at not in steps:
-        return None
-    more = {name: _at(run, name, at, split) for name in (SUBSPACE, TRANSFER)}
-    criteria = judged(evidence.sel(step=at), split, more[SUBSPACE], more[TRANSFER])
+    evidence = _stored(run, read, EVIDENCE, _splits(split))
+    assert evidence is not None
+    more = [_at(_stored(run, read, name, _own(split)), at) for name in (SUBSPACE, TRANSFER)]
+    criteria = judged(evidence.sel(step=at), split, *more)
     record = json.loads(evidence.attrs.get("provenance", "{}"))
     return Certificate(
         run.path.resolve().name, at, split, verdict(criteria), criteria, history(run, at), record
     )
 
 
-def certified_steps(run: Run, split: str = ID_TEST) -> list[int]:
+def certified_steps(run: Run, split: str = ID_TEST, read: Reader | None = None) -> list[int]:
     """The steps that have evidence for this split, rising."""
-    evidence = stored_result(run, EVIDENCE, splits=_splits(split))
+    evidence = _stored(run, reader(run) if read is None else read, EVIDENCE, _splits(split))
     if evidence is None or split not in evidence["split"].values:
         return []
     return [int(step) for step in evidence["step"].values]
@@ -205,6 +205,9 @@ def _checked(run: Run, step: int | None, split: str) -> int:
 
 
 def _measure(run: Run, name: str, step: int, splits: Sequence[str] | None, progress: bool) -> None:
+    from analyses.walk import analyze
+    from circuits.patching.cores import cores_for_jobs
+
     with cores_for_jobs():  # small operations, which two threads only slow down
         analyze(run, name, steps=[step], splits=splits, progress=progress)
 
@@ -218,9 +221,11 @@ def _own(split: str) -> Sequence[str] | None:
     return None if split == ID_TEST else (split,)
 
 
-def _at(run: Run, name: str, step: int, split: str) -> xr.Dataset | None:
-    """One step of a stored result that has this split."""
-    found = stored_result(run, name, splits=_own(split))
-    if found is None or step not in found["step"].values:
-        return None
-    return found.sel(step=step)
+def _stored(run: Run, read: Reader, name: str, splits: Sequence[str] | None) -> xr.Dataset | None:
+    """A stored result with the usual splits, or with these."""
+    return read(name) if splits is None else stored_result(run, name, splits=splits)
+
+
+def _at(found: xr.Dataset | None, step: int) -> xr.Dataset | None:
+    """One step of a result, if it has it."""
+    return None if found is None or step not in found["step"].values else found.sel(step=step)

@@ -11,8 +11,9 @@ unseen questions.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import xarray as xr
 from jaxtyping import Bool
 
 from analyses.certificate.judging import (
@@ -25,11 +26,14 @@ from analyses.certificate.judging import (
     percent,
     together,
 )
-from analyses.interventions.bridge_patching import KEPT, SUCCESS
+from analyses.outcomes import KEPT, SUCCESS
 from analyses.readouts.usable import usable_states
 from circuits.corpus.names import ID_TEST, OOD_TEST, SHORTCUT_WORDS, TRAIN
 from circuits.runs.grok import MEMORIZED
 from circuits.statistics import LEAST_EXAMPLES
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 MOST = 0.8
 """The share of answers that must go through the bridge for a model to compose: four in five."""

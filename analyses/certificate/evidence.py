@@ -22,16 +22,15 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from pydantic import Field
 
-from analyses.catalog import AnalysisOptions
 from analyses.certificate.decoding import decoded
 from analyses.circuits.ablations import AblatedRuns
-from analyses.circuits.route_ablation import Options as RouteOptions
 from analyses.circuits.route_ablation import route_runs
 from analyses.interventions.atomic_donors import draw_atomic_donors
-from analyses.interventions.bridge_patching import CONTROLS, draw_donors, swap_outcomes
-from analyses.interventions.bridge_patching import Options as SwapOptions
+from analyses.interventions.bridge_patching import draw_donors, swap_outcomes
+from analyses.options.certificate import EvidenceOptions as Options
+from analyses.options.circuits import RouteAblationOptions
+from analyses.options.interventions import CONTROLS, BridgePatchingOptions
 from analyses.questions.examples import Examples
 from circuits.circuit.ablated_run import ABLATIONS, VARIANTS
 from circuits.corpus.shortcuts import shortcut_answers
@@ -41,13 +40,6 @@ from circuits.model.transformer import HookedTransformer
 from circuits.patching.engine import PatchEngine
 
 DONORS = ("question", "atomic")
-
-
-class Options(AnalysisOptions):
-    """Options of the evidence."""
-
-    examples: int = Field(default=1000, ge=5)
-    """Questions per split: enough for intervals of three hundredths to either side."""
 
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
@@ -119,7 +111,7 @@ def _swaps(engine: PatchEngine, examples: Examples, seed: int) -> np.ndarray:
     kinds = examples.once(
         ("all donors", seed),
         lambda: (
-            draw_donors(examples, SwapOptions(seed=seed)),
+            draw_donors(examples, BridgePatchingOptions(seed=seed)),
             draw_atomic_donors(examples, seed),
         ),
     )
@@ -132,4 +124,4 @@ def _swaps(engine: PatchEngine, examples: Examples, seed: int) -> np.ndarray:
 
 
 def _routes(engine: PatchEngine, examples: Examples, seed: int) -> AblatedRuns:
-    return route_runs(engine, examples, RouteOptions(seed=seed))
+    return route_runs(engine, examples, RouteAblationOptions(seed=seed))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import xarray as xr
 
 from analyses.certificate.criteria import HALF, MOST
 from analyses.certificate.judging import Criterion, Share, Status, beats, percent, together
-from analyses.interventions.bridge_patching import SUCCESS
+from analyses.outcomes import SUCCESS
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def subspace_used(ds: xr.Dataset, split: str) -> Criterion:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analyses.interventions.bridge_patching import CONTROLS, Donors, lowest
+from analyses.interventions.bridge_patching import Donors, lowest
+from analyses.options.interventions import CONTROLS
 from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
 from analyses.questions.examples import Examples
 from circuits.corpus.names import ATOMIC_ID

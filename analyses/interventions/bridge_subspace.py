@@ -27,22 +27,15 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import with_interval
-from analyses.interventions.bridge_patching import (
-    CONTROLS,
-    KEPT,
-    NO_DONOR,
-    SUCCESS,
-    draw_donors,
-    judged,
-    swap_outcomes,
-)
-from analyses.interventions.bridge_patching import Options as SwapOptions
+from analyses.interventions.bridge_patching import draw_donors, judged, swap_outcomes
+from analyses.options.interventions import CONTROLS
+from analyses.options.interventions import BridgePatchingOptions as SwapOptions
+from analyses.options.interventions import BridgeSubspaceOptions as Options
+from analyses.outcomes import KEPT, NO_DONOR, SUCCESS
 from analyses.questions.examples import Examples, draw_examples
 from circuits.corpus.names import TRAIN
 from circuits.errors import HopscopeError
@@ -53,21 +46,6 @@ Kind = Literal["subspace", "random", "shuffled", "rest", "whole"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _BATCH = 128
 _POSITION = 1  # relation_1
-
-
-class Options(AnalysisOptions):
-    """How large the subspace is, and how it is learned."""
-
-    rank: int = Field(default=32, ge=1)
-    """Dimensions of the subspace, at most those of the model."""
-    layer: int | None = Field(default=None, ge=1)
-    """Layer of the state; None: where whole swaps work best on trained questions."""
-    train: int = Field(default=1000, ge=20)
-    """Trained questions that the subspace is learned from."""
-    steps: int = Field(default=150, ge=0)
-    """Optimizer steps."""
-    learning_rate: float = Field(default=0.02, gt=0)
-    """Learning rate of Adam."""
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,10 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Int
-from pydantic import Field
 from torch.nn.functional import cross_entropy
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import estimated
+from analyses.options.interventions import TransferOptions as Options
 from analyses.questions.corruptions import NO_FACT, FactTable
 from analyses.questions.examples import Examples
 from circuits.corpus.corpus import Corpus, TrainingSet
@@ -50,21 +49,6 @@ from circuits.statistics import LEAST_EXAMPLES
 KINDS = ("none", "first", "second", "both", "new_facts", "kept_facts")
 NEW_SHARE = 0.2
 """Share of every batch that is new facts, as in the paper."""
-
-
-class Options(AnalysisOptions):
-    """How many facts are new, and how they are learned."""
-
-    pairs: int = Field(default=150, ge=LEAST_EXAMPLES)
-    """Pairs of new facts that form a chain; fewer where the graph has fewer unused slots."""
-    steps: int = Field(default=300, ge=1)
-    """Optimizer steps of the fine-tune."""
-    learning_rate: float = Field(default=3e-4, gt=0)
-    """Learning rate of the fine-tune."""
-    weight_decay: float = Field(default=0.1, ge=0)
-    """Weight decay of the fine-tune."""
-    batch: int = Field(default=512, ge=5)
-    """Examples per step."""
 
 
 @dataclass(frozen=True)

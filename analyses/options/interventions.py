@@ -32,6 +32,21 @@ class BridgePatchingOptions(AnalysisOptions):
     """Which bridge is swapped: 1 is the first; questions with more hops have later ones."""
 
 
+class BridgeSubspaceOptions(AnalysisOptions):
+    """How large the subspace is, and how it is learned."""
+
+    rank: int = Field(default=32, ge=1)
+    """Dimensions of the subspace, at most those of the model."""
+    layer: int | None = Field(default=None, ge=1)
+    """Layer of the state; None: where whole swaps work best on trained questions."""
+    train: int = Field(default=1000, ge=20)
+    """Trained questions that the subspace is learned from."""
+    steps: int = Field(default=150, ge=0)
+    """Optimizer steps."""
+    learning_rate: float = Field(default=0.02, gt=0)
+    """Learning rate of Adam."""
+
+
 class CausalTracingOptions(AnalysisOptions):
     """Options of causal tracing."""
 
@@ -95,3 +110,18 @@ class MixingOptions(AnalysisOptions):
     """Shares of the embedding in the mixture: 0 leaves the state as it is, 1 replaces it."""
     decode_layer: int | None = None
     """Layer of the state at which the bridge is decoded; None: the last one."""
+
+
+class TransferOptions(AnalysisOptions):
+    """How many facts are new, and how they are learned."""
+
+    pairs: int = Field(default=150, ge=LEAST_EXAMPLES)
+    """Pairs of new facts that form a chain; fewer where the graph has fewer unused slots."""
+    steps: int = Field(default=300, ge=1)
+    """Optimizer steps of the fine-tune."""
+    learning_rate: float = Field(default=3e-4, gt=0)
+    """Learning rate of the fine-tune."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """Weight decay of the fine-tune."""
+    batch: int = Field(default=512, ge=5)
+    """Examples per step."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from analyses.certificate.certify import Certificate, certified_steps, stored_certificate
+from analyses.stored import reader
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
-
-if TYPE_CHECKING:
-    from analyses.certificate.certify import Certificate
 
 OUTCOMES = {"pass": "✓ pass", "fail": "✗ fail", "cannot be told": "? cannot be told"}
 
@@ -31,14 +30,11 @@ class CertificateRecord:
 def certificate_record(run: Run, path: str, step: int) -> CertificateRecord:
     """The record of a run; a result that cannot be read becomes a sentence."""
     remedy = f"`hopscope certify {path}` says whether this run composes, or only looks like it."
-    if not (run.results_dir / "evidence.json").exists():
-        return CertificateRecord(missing=f"Not certified yet: {remedy}")
-    from analyses.certificate.certify import certified_steps, stored_certificate
-
+    read = reader(run)
     try:
-        steps = certified_steps(run)
-        nearest = min(steps, key=lambda s: abs(s - step)) if steps else None
-        found = stored_certificate(run, nearest) if steps else None
+        steps = certified_steps(run, read=read)
+        nearest = min(steps, key=lambda s: abs(s - step), default=None)
+        found = stored_certificate(run, nearest, read=read)
     except HopscopeError as error:
         return CertificateRecord(missing=f"The certificate cannot be shown: {error}")
     if found is None:

@@ -8,8 +8,7 @@ from analyses.figures.words import target_of
 from app.instrument.payload import LENS_TARGETS, formation_payload
 from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.shell import frame
-from app.shell.importing import MODELS, load
-from app.shell.opened import CERTIFIED_BY, Stamp, opened, results_of
+from app.shell.opened import Stamp, opened, results_of
 from app.shell.plain_text import as_text
 from app.shell.stage import show_instrument
 from circuits.runs.run import Run
@@ -61,6 +60,4 @@ def _certificate(shown: frame.Shown) -> None:
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Stamp: str})
 def _record(at: Stamp, step: int) -> CertificateRecord:
-    if any(name in CERTIFIED_BY for name, _ in at.results):
-        load(MODELS)  # reading the results needs it
     return certificate_record(opened(at), at.path, step)
