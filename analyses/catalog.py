@@ -259,7 +259,7 @@ _ENTRIES = (
         "evidence",
         "The certificate's evidence",
         "Asks the same questions of the model, of every shortcut, of a lens, of swapped bridges "
-        "and of the two-hop route alone. `hopscope certify` judges it: does the run compose?",
+        "and of the two-hop route alone. `hopscope certify` judges from it whether a run composes.",
         "analyses.certificate.evidence",
         certificate.EvidenceOptions,
         default_steps="last",

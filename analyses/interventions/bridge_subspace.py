@@ -155,7 +155,7 @@ def _learned(
     free = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([free], options.learning_rate)
     draw = torch.Generator().manual_seed(options.seed)
-    for _ in range(options.steps if len(rows) else 0):
+    for _ in range(options.learn_steps if len(rows) else 0):
         some = torch.randperm(len(rows), generator=draw)[:_BATCH]
         at = torch.from_numpy(rows)[some]
         with torch.enable_grad():

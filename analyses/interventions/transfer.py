@@ -75,7 +75,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         )
     new = examples.once(("new facts", options), lambda: draw_new_facts(examples.corpus, options))
     asked = examples.once(("transfer", options), lambda: new_questions(examples, new, options))
-    points = fine_steps(options.steps)
+    points = fine_steps(options.tune_steps)
     longest = max(len(queries) for queries in asked.values())
     right = np.full((longest, len(points), len(KINDS)), np.nan)
     tuned = _fine_tuned(model, examples.corpus, new, options, points)

@@ -41,7 +41,7 @@ class BridgeSubspaceOptions(AnalysisOptions):
     """Layer of the state; None: where whole swaps work best on trained questions."""
     train: int = Field(default=1000, ge=20)
     """Trained questions that the subspace is learned from."""
-    steps: int = Field(default=150, ge=0)
+    learn_steps: int = Field(default=150, ge=0)
     """Optimizer steps."""
     learning_rate: float = Field(default=0.02, gt=0)
     """Learning rate of Adam."""
@@ -117,7 +117,7 @@ class TransferOptions(AnalysisOptions):
 
     pairs: int = Field(default=150, ge=LEAST_EXAMPLES)
     """Pairs of new facts that form a chain; fewer where the graph has fewer unused slots."""
-    steps: int = Field(default=300, ge=1)
+    tune_steps: int = Field(default=300, ge=1)
     """Optimizer steps of the fine-tune."""
     learning_rate: float = Field(default=3e-4, gt=0)
     """Learning rate of the fine-tune."""

@@ -17,9 +17,9 @@ from analyses.walk import analyze
 
 QUICK = {
     "edit_propagation": {"n_edits": 5, "max_steps": 2},
-    "bridge_subspace": {"train": 50, "steps": 2},
+    "bridge_subspace": {"train": 50, "learn_steps": 2},
     "probes": {"n_train": 100},
-    "transfer": {"pairs": 5, "steps": 2},
+    "transfer": {"pairs": 5, "tune_steps": 2},
     "tuned_lens": {"n_train": 50, "adam_steps": 2},
 }
 PAIRS = [(task, name) for name, entry in CATALOG.items() for task in entry.tasks]

@@ -7,7 +7,8 @@ import torch
 from hand_wired import hand_wired
 
 from analyses.interventions.atomic_donors import draw_atomic_donors
-from analyses.interventions.bridge_patching import CONTROLS, SUCCESS, swap_outcomes
+from analyses.interventions.bridge_patching import SUCCESS, swap_outcomes
+from analyses.options.interventions import CONTROLS
 from analyses.questions.corruptions import FactTable
 from analyses.questions.examples import draw_examples
 from circuits.patching.engine import PatchEngine

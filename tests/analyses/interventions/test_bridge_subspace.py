@@ -15,7 +15,7 @@ WIRED = hand_wired(20, 8)
 
 def test_a_learned_subspace_carries_the_bridge_and_the_rest_does_not() -> None:
     examples = draw_examples(WIRED.corpus, "id_test", 100)
-    found = SUBSPACE.run(WIRED.model, examples, SUBSPACE.options({"rank": 24}))
+    found = SUBSPACE.run(WIRED.model, examples, SUBSPACE.options({"rank": 24, "learn_steps": 120}))
     success = found.success.sel(control="bridge")
     assert found.state_layer == 1
     assert success.sel(kind="whole") == 1
@@ -28,7 +28,7 @@ def test_a_learned_subspace_carries_the_bridge_and_the_rest_does_not() -> None:
 
 def test_a_subspace_as_large_as_the_state_is_the_whole_state() -> None:
     examples = draw_examples(WIRED.corpus, "id_test", 60)
-    options = SUBSPACE.options({"rank": 10_000, "steps": 0})
+    options = SUBSPACE.options({"rank": 10_000, "learn_steps": 0})
     found = SUBSPACE.run(WIRED.model, examples, options)
     assert found.state_rank == WIRED.model.cfg.d_model
     one, other = (found.outcome_example.sel(kind=kind).values for kind in ("subspace", "whole"))
@@ -38,7 +38,9 @@ def test_a_subspace_as_large_as_the_state_is_the_whole_state() -> None:
 def test_a_random_model_has_no_such_subspace() -> None:
     corpus = random_corpus(20, 8)
     examples = draw_examples(corpus, "id_test", 100)
-    found = SUBSPACE.run(random_model(corpus), examples, SUBSPACE.options({"rank": 8}))
+    found = SUBSPACE.run(
+        random_model(corpus), examples, SUBSPACE.options({"rank": 8, "learn_steps": 30})
+    )
     assert found.success.sel(kind="subspace", control="bridge") < 0.3
 
 

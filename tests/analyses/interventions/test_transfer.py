@@ -18,7 +18,7 @@ from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
 TRANSFER = CATALOG["transfer"]
-OPTIONS = TRANSFER.options({"pairs": 12, "steps": 6})
+OPTIONS = TRANSFER.options({"pairs": 12, "tune_steps": 6})
 CORPUS = random_corpus(20, 8)
 NEW = draw_new_facts(CORPUS, OPTIONS)
 EXAMPLES = draw_examples(CORPUS, "id_test", 30)
