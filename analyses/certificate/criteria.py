@@ -3,7 +3,7 @@
 States are chosen on trained questions and judged on the split of the certificate, so that choosing
 the best state flatters no number. Only *usable* states count: after at least one block, with a
 block still behind them, and not the subject's, which has not seen relation 1
-(`analyses.usable`).
+(`analyses.readouts.usable`).
 
 Each function takes the evidence (dims split, example, ...) without its step, and the split of
 unseen questions.
@@ -27,7 +27,7 @@ from analyses.certificate.judging import (
     together,
 )
 from analyses.outcomes import KEPT, SUCCESS
-from analyses.usable import usable_states
+from analyses.readouts.usable import usable_states
 from circuits.corpus.names import ID_TEST, OOD_TEST, SHORTCUT_WORDS, TRAIN
 from circuits.runs.grok import MEMORIZED
 from circuits.statistics import LEAST_EXAMPLES
@@ -55,7 +55,7 @@ def memorized(evidence: xr.Dataset) -> Criterion:
     status: Status = "pass" if share.value >= MEMORIZED else "fail"
     return Criterion(
         "memorized",
-        "Trained questions are known",
+        "Trained questions known",
         f"at least {MEMORIZED:.0%} of the drawn trained questions are right (the grok rule)",
         status if share.n >= LEAST_EXAMPLES else "cannot be told",
         f"{percent(share.value)} right",
@@ -67,7 +67,7 @@ def generalizes(evidence: xr.Dataset, split: str, decides: bool = True) -> Crite
     """Accuracy on a split beyond its best shortcut, on the same questions."""
     words = ASKED.get(split, f"questions of {split}")
     name = "generalizes" if decides else f"generalizes_{split}"
-    title = f"{words} are answered, beyond any shortcut"
+    title = f"{words[0].upper()}{words[1:]} beyond any shortcut"
     rule = "more are right than the best shortcut of the split gets right, paired"
     if split not in evidence["split"].values:
         finding = f"there are too few {words}"
@@ -80,7 +80,7 @@ def generalizes(evidence: xr.Dataset, split: str, decides: bool = True) -> Crite
         status = "pass" if gap.low > 0 else "fail"
     return Criterion(
         name,
-        title[0].upper() + title[1:],
+        title,
         rule,
         status,
         f"{percent(share.value)} right, the best shortcut ({shortcut.words}) {percent(rate)}",
@@ -100,7 +100,7 @@ def generalizes(evidence: xr.Dataset, split: str, decides: bool = True) -> Crite
 
 def bridge_decoded(evidence: xr.Dataset, split: str) -> Criterion:
     """The bridge is the lens's top token at a state that a later block can use."""
-    title = "The bridge can be read where it is usable"
+    title = "Bridge readable where usable"
     rule = (
         f"a lens reads the bridge of at least {HALF:.0%} of the questions at a state with a block "
         "still behind it, more often than another bridge of the same relation"
@@ -179,7 +179,7 @@ def second_hop(evidence: xr.Dataset, split: str) -> Criterion:
     told = " and ".join(f"{percent(share.value)} ({n} ablation)" for n, share in alone.items())
     return Criterion(
         "second_hop",
-        "The second hop is computed there",
+        "Second hop computed there",
         f"of the model's right answers at least {MOST:.0%} stay right when everything but the "
         "two-hop route is ablated, in two ways, and more than the best shortcut gets right",
         together(

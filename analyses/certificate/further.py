@@ -39,7 +39,7 @@ def subspace_used(ds: xr.Dataset, split: str) -> Criterion:
     told = ", ".join(f"{name} {percent(value)}" for name, value in shares.items())
     return Criterion(
         "used_subspace",
-        "Answers follow the bridge within a subspace",
+        "Answers follow its subspace",
         f"swapped within a learned subspace of the state alone, at least {MOST:.0%} of the answers "
         "follow the bridge, on questions it was not learned from, more than with any control",
         together(share.against(MOST), above),

@@ -140,7 +140,7 @@ def subspace_swaps(ds: xr.Dataset, *, step: int | None = None, split: str | None
             BarSeries(label=donor(c), values=f.value, low=f.low, high=f.high, colour=i)
             for i, (c, f) in enumerate(found.items())
         ),
-        y_label=VALUE,
+        y_label="share following",
         y_limits=(0.0, 1.0),
         provenance=pick.provenance(ds, "subspace_swaps", step=step, split=split),
     )  # fmt: skip

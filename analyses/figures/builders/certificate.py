@@ -1,4 +1,4 @@
-"""The certificate as a card: a row for each criterion, with its outcome, interval and finding."""
+"""The certificate as a card: a row for each criterion with its outcome and interval."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from analyses.figures.specs.facts import Cell, Table
 from analyses.figures.words import capital, words
 from circuits.corpus.names import ID_TEST
 
-COLUMNS = ("criterion", "outcome", "share", "low", "high", "n", "what was found")
+COLUMNS = ("criterion", "outcome", "share", "low", "high", "n")
 
 
 def certificate(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Table:
-    """Whether the model composes: each criterion with its outcome, 95% interval and finding."""
+    """Whether the model composes: each criterion with its outcome and 95% interval."""
     step = pick.chosen_step(ds, step)
     usual = ID_TEST if ID_TEST in ds["split"].values else None
     split = str(pick.chosen(ds, "split", usual if split is None else split))
@@ -43,12 +43,12 @@ def card(found: Certificate, provenance: dict | None = None) -> Table:
         provenance=provenance or {"analysis": "evidence", **found.to_json()},
         columns=COLUMNS,
         rows=tuple(_row(criterion) for criterion in found.criteria),
-        formats=("", "", ".2f", ".2f", ".2f", ",", ""),
+        formats=("", "", ".2f", ".2f", ".2f", ","),
     )
 
 
 def _row(criterion: Criterion) -> tuple[Cell, ...]:
     share = criterion.judged
     numbers = (None if math.isnan(x) else x for x in (share.value, share.low, share.high))
-    outcome = criterion.status if criterion.decides else f"{criterion.status} (reported only)"
-    return (criterion.title, outcome, *numbers, criterion.n, criterion.finding)
+    title = criterion.title if criterion.decides else f"{criterion.title} (reported)"
+    return (title, criterion.status, *numbers, criterion.n)
