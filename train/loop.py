@@ -1,20 +1,29 @@
 """`train`: the one entry, for a recipe to start and for a run to go on with.
 
-A start is `train/start.py` and a resume is `train/resume.py`; the steps of both are in
-`train/session.py`.
+A start, step by step (a resume is in `train/resume.py`, the steps of both in `train/session.py`):
+
+1. The recipe's data are built: graph, splits, questions.
+2. Model, optimizer and checkpoint plan are set up; what does not fit is refused before any file.
+3. The run folder is made, by the first of several processes.
+4. The session evaluates and keeps the untrained model, and trains to the end.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
+from circuits.corpus.build import build_corpus
+from circuits.corpus.diversity import few_bridges
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe
 from circuits.runs.run import Run, open_run
-from train.distributed import LostProcess
+from circuits.runs.writer import RunWriter
+from train.distributed import LostProcess, process_group
 from train.resume import resume_run
-from train.start import start_run
+from train.session import Session
 from train.state import how_to_go_on
+from train.trackers import check_trackers
 
 
 def train(
@@ -51,7 +60,22 @@ def train(
         elif recipe is None:
             raise HopscopeError("nothing to train: give a recipe, or resume=True with a run.")
         else:
-            start_run(recipe, path, show=progress)
+            _start(recipe, path, show=progress)
     except LostProcess as error:
         raise HopscopeError(f"{error} {how_to_go_on(path)}") from error
     return open_run(path)
+
+
+def _start(recipe: Recipe, out: Path, *, show: bool) -> None:
+    """Train a recipe into a folder that is new or empty."""
+    check_trackers(recipe)
+    with process_group(recipe.training.device) as group, group.own_randomness():
+        corpus = build_corpus(recipe)
+        session = Session(recipe, corpus, out, group)
+        trainer, warnings = session.trainer, few_bridges(corpus.report["diversity"])
+        facts = {"model": trainer.model.cfg.to_json(), **trainer.circumstances()}
+        with (
+            RunWriter.create(out, recipe, corpus, facts) if group.is_first else nullcontext()
+        ) as writer:
+            session.run(writer, *warnings, show=show)
+        group.barrier()

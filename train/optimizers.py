@@ -7,8 +7,11 @@ Embeddings and the unembedding are matrices too, but AdamW updates them, as Muon
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
 
 import torch
 from einops import rearrange
@@ -16,8 +19,11 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import TrainingSection
-from train.eager import eager
 from train.gradients import GrokfastEMA, project_orthogonally
+
+_O = TypeVar("_O", bound=torch.optim.Optimizer)
+
+_GUARDED = ("add_param_group", "state_dict", "load_state_dict")
 
 _EMBEDDINGS = ("W_E", "W_pos", "W_U")
 
@@ -198,3 +204,24 @@ def _adamw(
     lr = torch.tensor(training.lr, device=device) if capturable else training.lr
     kind = eager(torch.optim.AdamW)
     return kind(groups, lr=lr, betas=training.betas, fused=True, capturable=capturable)
+
+
+@cache
+def eager(kind: type[_O]) -> type[_O]:
+    """The optimizer class as PyTorch has it, minus the guards against its compiler.
+
+    Each of its methods is wrapped in `torch._dynamo.disable` or a graph break, so that a compiled
+    training step leaves them alone, and importing torch._dynamo takes 2 s of CPU, as long as
+    importing torch. No step here compiles its optimizer (`train.step` compiles the objective
+    alone), so the wrappers only cost. What is left is the same functions, hence the same bits. The
+    step takes no gradients.
+
+    >>> weight = torch.nn.Parameter(torch.ones(1))
+    >>> weight.grad = torch.ones(1)
+    >>> eager(torch.optim.SGD)([weight], lr=0.25).step()
+    >>> weight.item()
+    0.75
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in _GUARDED}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), {**methods, "step": step})

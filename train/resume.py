@@ -16,15 +16,13 @@ from typing import Any
 
 from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
-from circuits.model.plain import PlainTransformer
+from circuits.model.hook_free import Precision
 from circuits.recipes.schema import Recipe
 from circuits.runs.reading import MANIFEST
 from circuits.runs.run import RECIPE, RESUME, Run, open_run
 from circuits.runs.writer import RunWriter
 from train.distributed import Group, process_group
-from train.precision import resolve_precision
 from train.session import Session
-from train.start import circumstances
 from train.state import ResumeState, forget_after, no_state, usable_states
 from train.trackers import check_trackers
 from train.trainer import Trainer
@@ -37,11 +35,10 @@ def resume_run(path: Path, recipe: Recipe | None, *, show: bool) -> None:
     check_trackers(run.recipe)
     with process_group(run.recipe.training.device) as group, group.own_randomness():
         with RunWriter.reopen(run) if group.is_first else nullcontext() as writer:
-            trainer = _trainer_as_before(run, group)
-            session = Session(run.recipe, run.corpus, trainer, path)
+            session = Session(run.recipe, run.corpus, path, group, _precision_before(run, group))
             notes = _load_newest(session, run, writer)
             group.barrier()
-            session.run(writer, *notes, *_what_differs(run.manifest, trainer), show=show)
+            session.run(writer, *notes, *_what_differs(run.manifest, session.trainer), show=show)
         group.barrier()
 
 
@@ -83,21 +80,14 @@ def _why_finished(run: Run) -> str:
     return f"it reached evaluation.stop_at_id_accuracy = {goal:g} at step {last:,}"
 
 
-def _trainer_as_before(run: Run, group: Group) -> Trainer:
-    """Set up in the precision of before, unless the device is of another kind."""
-    precision = run.manifest["precision"] if run.manifest["device"] == group.device.type else None
-    return Trainer(
-        run.recipe,
-        run.corpus,
-        PlainTransformer(ModelConfig.from_json(run.manifest["model"])),
-        precision or resolve_precision(run.recipe.training.precision, group.device),
-        group,
-    )
+def _precision_before(run: Run, group: Group) -> Precision | None:
+    """The precision of before; None on a device of another kind."""
+    return run.manifest["precision"] if run.manifest["device"] == group.device.type else None
 
 
 def _what_differs(manifest: dict[str, Any], trainer: Trainer) -> list[str]:
     """Where the run goes on in other circumstances than those in which it was started."""
-    now = circumstances(trainer)
+    now = trainer.circumstances()
     return [
         f"Resumed with {name} = {now[name]} after {name} = {manifest[name]}: rounding differs "
         "from here on, so later numbers may drift from those of an uninterrupted run."

@@ -13,21 +13,23 @@ import torch
 
 from circuits.corpus.corpus import Corpus
 from circuits.errors import CannotWrite, HopscopeError
+from circuits.model.config import ModelConfig
+from circuits.model.hook_free import Precision
+from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import Recipe
 from circuits.runs.checkpoints import checkpoint_bytes
 from circuits.runs.grok import ID_SPLIT, grok_summary_of_rows
 from circuits.runs.run import RESUME
 from circuits.runs.writer import RunWriter
-from train.distributed import tells_of_a_lost_process
-from train.evaluation import Evaluator
+from train.distributed import Group, tells_of_a_lost_process
+from train.evaluation import Evaluator, gradient_weight_cosine, weight_norms
 from train.interrupts import StopRequest, stop_requests
-from train.measures import gradient_weight_cosine, weight_norms
-from train.memory import is_out_of_memory, largest_fitting, out_of_memory
+from train.memory import fitting_model, is_out_of_memory, largest_fitting, out_of_memory
 from train.progress import TrainingProgress
 from train.schedule import CheckpointPlan
 from train.state import ResumeState, how_to_go_on, remove_states, save_state
 from train.trackers import Report, trackers
-from train.trainer import CHECK_EVERY, NonFiniteLoss, Trainer
+from train.trainer import CHECK_EVERY, NonFiniteLoss, Trainer, resolve_precision
 
 AGREE_EVERY = 10
 """Steps between the moments at which several processes ask each other whether to stop."""
@@ -40,21 +42,31 @@ class Session:
         self,
         recipe: Recipe,
         corpus: Corpus,
-        trainer: Trainer,
         path: Path,
+        group: Group,
+        precision: Precision | None = None,
     ) -> None:
-        """Bring the parts together; nothing is written before `run`.
+        """Set up model, optimizer and checkpoint plan; nothing is written before `run`.
 
         Args:
             recipe: The run's recipe.
             corpus: What is trained and tested.
-            trainer: Does the steps.
             path: The run folder.
+            group: This process and those that train with it.
+            precision: What to compute in; None: what the recipe says for the device.
+
+        Raises:
+            HopscopeError: if the model does not fit into memory, or a setting not to the others.
         """
-        self.recipe, self.path, self.trainer = recipe, path, trainer
+        self.recipe, self.path = recipe, path
         self.writer: RunWriter | None = None
-        torch.manual_seed(recipe.seed + trainer.group.rank)  # of dropout, unless a state is loaded
-        self.evaluator = Evaluator(recipe, corpus, trainer.model.cfg, trainer.group.device)
+        config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
+        precision = precision or resolve_precision(recipe.training.precision, group.device)
+        with fitting_model(config.n_matrix_weights):
+            trainer = Trainer(recipe, corpus, PlainTransformer(config), precision, group)
+            self.evaluator = Evaluator(recipe, corpus, config, group.device)
+        self.trainer = trainer
+        torch.manual_seed(recipe.seed + group.rank)  # of dropout, unless a state is loaded
         size = checkpoint_bytes(trainer.model.state_dict(), recipe.checkpoints.dtype)
         self.plan = CheckpointPlan(recipe.checkpoints, recipe.training.steps, size)
         self._progress: TrainingProgress | None = None

@@ -1,4 +1,4 @@
-"""One optimizer step: forward, backward, gradient filters, optimizer.
+"""One optimizer step: forward, loss on the answers, backward, gradient filters, optimizer.
 
 On a GPU the objective is compiled, and after a few ordinary steps the whole step is captured into
 one CUDA graph and replayed. [Neither has run on a GPU yet. The same code is tested on a CPU as far
@@ -7,9 +7,11 @@ as possible: compiled, without any wait of the host, and on PyTorch's meta devic
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils._triton import has_triton
@@ -19,11 +21,36 @@ from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import TrainingSection
 from train.batches import Batch
 from train.distributed import Group
-from train.losses import LOSSES, SampleLoss
 from train.optimizers import Optimizer
+
+LossName = Literal["cross_entropy", "stablemax"]
+SampleLoss = Callable[[Tensor, Tensor], Tensor]
 
 EAGER_STEPS = 3
 """Ordinary steps before a CUDA graph is captured; they compile the code and make all buffers."""
+
+
+def cross_entropy(
+    logits: Float[Tensor, "n d_vocab"], answer: Int[Tensor, " n"]
+) -> Float[Tensor, " n"]:
+    """Minus the log-probability of the answer, in nats, computed in fp32."""
+    return F.cross_entropy(logits.float(), answer, reduction="none")
+
+
+def stablemax(logits: Float[Tensor, "n d_vocab"], answer: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Cross entropy with StableMax in place of softmax (Prieto et al., 2501.04697, section 3.2).
+
+    Probabilities are s(x) / sum s(x), with s(x) = x + 1 for x >= 0 and 1 / (1 - x) below. Growth is
+    linear instead of exponential, so that large logits do not end in rounding errors.
+    """
+    x = logits.float()
+    # `where` evaluates both branches; clamping keeps the unused one finite in the backward pass
+    scores = torch.where(x >= 0, x.clamp(min=0) + 1, 1 / (1 - x.clamp(max=0)))
+    picked = scores.gather(-1, answer[:, None])[:, 0]
+    return scores.sum(-1).log() - picked.log()
+
+
+LOSSES: dict[LossName, SampleLoss] = {"cross_entropy": cross_entropy, "stablemax": stablemax}
 
 
 class Objective(nn.Module):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
-from circuits.model.hook_free import Precision
+from circuits.model.config import ModelConfig
+from circuits.model.cpu.compiled_ops import CompiledOps, ops_for
+from circuits.model.hook_free import DTYPES, Precision
 from circuits.model.plain import PlainTransformer
-from circuits.recipes.schema import Recipe
+from circuits.recipes.schema import Recipe, TrainingSection
 from train.batches import Batch, Batches
 from train.distributed import Group
-from train.learning_rates import learning_rate
-from train.losses import LOSSES
-from train.step import TrainingStep
+from train.step import LOSSES, TrainingStep
 
 CHECK_EVERY = 25
 """Steps between checks that the losses are finite; each check waits for the device."""
@@ -101,6 +102,18 @@ class Trainer:
             tensors["random/cuda"] = torch.cuda.get_rng_state(self.group.device)
         return tensors, {"step": self.step, "losses_count": self._count}
 
+    def circumstances(self) -> dict[str, Any]:
+        """What rounding depends on besides the recipe, as kept in the manifest."""
+        device = self.group.device
+        return {
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "device": device.type,
+            "precision": self.precision,
+            "kernels": kernels_in_use(self.model.cfg, self.precision, device),
+            "threads": torch.get_num_threads(),
+            "processes": self.group.world,
+        }
+
     def load_state(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Restore what `state` returned."""
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "batches": {}}
@@ -133,3 +146,45 @@ class NonFiniteLoss(HopscopeError):
         if training.precision != "fp32":
             remedies.append('set training.precision = "fp32"')
         super().__init__(f"the loss became {loss} at step {step}; {', or '.join(remedies)}.")
+
+
+def learning_rate(training: TrainingSection, step: int) -> float:
+    """Learning rate of optimizer step `step`, counted from 1.
+
+    The warm-up rises linearly and reaches `lr` at step `warmup`. The cosine and linear schedules
+    then fall to 0, which they would reach one step after the last, so that the last step still
+    changes the weights. Over the last `cooldown` steps every schedule is also multiplied by a
+    factor that falls linearly in the same way.
+    """
+    left = (training.steps + 1 - step) / training.cooldown if training.cooldown else 1.0
+    return _scheduled(training, step) * min(1.0, left)
+
+
+def _scheduled(training: TrainingSection, step: int) -> float:
+    if step <= training.warmup:
+        return training.lr * step / training.warmup
+    if training.schedule == "constant":
+        return training.lr
+    rest = (step - training.warmup) / max(1, training.steps + 1 - training.warmup)
+    if training.schedule == "cosine":
+        return training.lr * 0.5 * (1 + math.cos(math.pi * rest))
+    return training.lr * (1 - rest)
+
+
+def resolve_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
+    """`auto` means bf16 if the device has instructions for it, and fp32 otherwise."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "fp32"
+
+
+def kernels_in_use(
+    cfg: ModelConfig, precision: Precision, device: torch.device
+) -> Literal["compiled", "pytorch"]:
+    """What computes everything but the matrix products of a step; the two round differently."""
+    by_hand = device.type == "cpu" and cfg.dropout == 0
+    compiled = by_hand and isinstance(ops_for(cfg, DTYPES[precision]), CompiledOps)
+    return "compiled" if compiled else "pytorch"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from import_graph import ROOT
 
-from train.eager import eager
+from train.optimizers import eager
 
 KINDS = {
     "AdamW": (torch.optim.AdamW, {"lr": 0.1, "weight_decay": 0.5, "fused": True}),

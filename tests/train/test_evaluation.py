@@ -9,7 +9,7 @@ from hand_wired import random_corpus, random_model
 from circuits.corpus.names import ATOMIC_ID, ID_TEST
 from circuits.recipes.schema import parse_recipe
 from train.evaluation import Evaluator, macro_average
-from train.losses import cross_entropy
+from train.step import cross_entropy
 
 
 def test_a_frequent_bridge_counts_as_much_as_a_rare_one():

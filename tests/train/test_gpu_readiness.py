@@ -20,8 +20,7 @@ from circuits.recipes.schema import TrainingSection
 from train.batches import Batch
 from train.distributed import Group
 from train.gradients import GrokfastEMA, project_orthogonally
-from train.losses import LOSSES, LossName
-from train.step import Objective, TrainingStep
+from train.step import LOSSES, LossName, Objective, TrainingStep
 from train.trainer import Trainer
 
 META = torch.device("meta")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from train.measures import component_of, gradient_weight_cosine, weight_norms, zero_loss_share
+from train.evaluation import component_of, gradient_weight_cosine, weight_norms, zero_loss_share
 
 
 def test_only_exact_zeros_are_collapsed() -> None:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from circuits.recipes.schema import TrainingSection
 from train.gradients import GrokfastEMA, project_orthogonally
-from train.learning_rates import learning_rate
-from train.losses import cross_entropy, stablemax
 from train.optimizers import MatrixView, Optimizer, is_hidden_matrix, is_matrix
+from train.step import cross_entropy, stablemax
+from train.trainer import learning_rate
 
 
 def parameter(values: list[float]) -> nn.Parameter:

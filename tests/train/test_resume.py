@@ -213,7 +213,7 @@ def test_going_on_in_other_circumstances_is_said(
 ) -> None:
     begun = open_run(stopped).manifest["kernels"]
     other = {"compiled": "pytorch", "pytorch": "compiled"}[begun]
-    monkeypatch.setattr("train.start.kernels_in_use", lambda *given: other)
+    monkeypatch.setattr("train.trainer.kernels_in_use", lambda *given: other)
     train(None, stopped, resume=True)
     assert f"Resumed with kernels = {other} after kernels = {begun}" in capsys.readouterr().err
 

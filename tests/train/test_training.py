@@ -24,10 +24,9 @@ from train.batches import Batch, Batches
 from train.distributed import Group
 from train.evaluation import Evaluator
 from train.loop import train
-from train.losses import cross_entropy
 from train.memory import largest_fitting
-from train.precision import resolve_precision
-from train.trainer import Trainer
+from train.step import cross_entropy
+from train.trainer import Trainer, resolve_precision
 
 
 def test_equal_recipes_give_equal_runs(tmp_path: Path) -> None:
