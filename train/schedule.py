@@ -119,8 +119,21 @@ class CheckpointPlan:
         """Whether this step is kept, whatever the accuracies are."""
         return step in self.steps
 
-    def moved(self, accuracies: Mapping[str, float]) -> bool:
-        """Adaptive only: whether an accuracy moved by adaptive_delta since the last kept step."""
+    def keeps(self, step: int, accuracies: Mapping[str, float], *, anyway: bool = False) -> bool:
+        """Whether this step is kept; the plan counts on it from then on.
+
+        Args:
+            step: Optimizer steps done.
+            accuracies: At this step. The adaptive schedule keeps a step at which one of them has
+                moved by adaptive_delta since the last kept one.
+            anyway: Keep it in any case.
+        """
+        keep = anyway or self.due(step) or self._moved(accuracies)
+        if keep:
+            self._kept_accuracies = dict(accuracies)
+        return keep
+
+    def _moved(self, accuracies: Mapping[str, float]) -> bool:
         if not self._adaptive or not self._kept_accuracies:
             return False
         far = any(
@@ -136,10 +149,6 @@ class CheckpointPlan:
                 return False
             self._extra_room -= 1
         return far
-
-    def kept(self, accuracies: Mapping[str, float]) -> None:
-        """Tell the plan that a checkpoint with these accuracies was kept."""
-        self._kept_accuracies = dict(accuracies)
 
     def state(self) -> dict[str, Any]:
         """What a resumed plan must know, as JSON values."""

@@ -29,7 +29,7 @@ from train.progress import TrainingProgress
 from train.schedule import CheckpointPlan
 from train.state import ResumeState, how_to_go_on, remove_states, save_state
 from train.trackers import Report, trackers
-from train.trainer import CHECK_EVERY, NonFiniteLoss, Trainer, resolve_precision
+from train.trainer import CHECK_EVERY, NonFiniteLoss, Trainer
 
 AGREE_EVERY = 10
 """Steps between the moments at which several processes ask each other whether to stop."""
@@ -61,7 +61,6 @@ class Session:
         self.recipe, self.path = recipe, path
         self.writer: RunWriter | None = None
         config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
-        precision = precision or resolve_precision(recipe.training.precision, group.device)
         with fitting_model(config.n_matrix_weights):
             trainer = Trainer(recipe, corpus, PlainTransformer(config), precision, group)
             self.evaluator = Evaluator(recipe, corpus, config, group.device)
@@ -169,13 +168,12 @@ class Session:
 
     def _record(self) -> None:
         """Evaluate, write, keep what is due."""
-        self.trainer.check_finite()
         row = self._measure()
         step = row["step"]
         accuracies = {k: v for k, v in row.items() if k.startswith("accuracy/")}
         goal = self.recipe.evaluation.stop_at_id_accuracy
         self._reached_goal = goal is not None and row.get(f"accuracy/{ID_SPLIT}", 0.0) >= goal
-        keep = self.plan.due(step) or self._reached_goal or self.plan.moved(accuracies)
+        keep = self.plan.keeps(step, accuracies, anyway=self._reached_goal)
         if self.plan.note is not None and self.plan.note != self._noted:
             self._noted = self.plan.note
             self._say(self.plan.note)
@@ -185,17 +183,15 @@ class Session:
             self._report(row)
         if self._progress is not None:
             self._progress.evaluated(row)
-        if keep:
-            self.plan.kept(accuracies)
         if self.writer is not None:
             self._write(self.writer, step, keep)
         self._since = (time.perf_counter(), step)
 
     def _measure(self) -> dict[str, Any]:
         trainer = self.trainer
+        mean = trainer.take_mean_loss()  # waits for the device, so the time is taken after it
         elapsed, steps = time.perf_counter() - self._since[0], trainer.step - self._since[1]
         row: dict[str, Any] = {"step": trainer.step}
-        mean = trainer.take_mean_loss()
         if mean is not None:
             row["train_loss"] = mean
         found = self.evaluator(trainer.model, trainer.sample_loss)

@@ -31,15 +31,17 @@ class Trainer:
         recipe: Recipe,
         corpus: Corpus,
         model: PlainTransformer,
-        precision: Precision,
+        precision: Precision | None,
         group: Group,
     ) -> None:
+        """Set up data order and optimizer; the precision is the recipe's if None is given."""
         self.training = recipe.training
         self.model = model.to(group.device).train()
         self.group = group
         self._seed = recipe.seed + group.rank
         self.sample_loss = LOSSES[recipe.training.loss]
-        self.precision: Precision = precision
+        wanted = recipe.training.precision
+        self.precision: Precision = precision or resolve_precision(wanted, group.device)
         data = corpus.training_set()
         columns = (c.to(group.device) for c in (data.tokens, data.predict_at, data.answer))
         self.batches = Batches(
@@ -49,7 +51,7 @@ class Trainer:
             rank=group.rank,
             world=group.world,
         )
-        self._step = TrainingStep(model, recipe.training, precision, group)
+        self._step = TrainingStep(model, recipe.training, self.precision, group)
         self.optimizer = self._step.optimizer
         self._losses = torch.zeros(recipe.evaluation.every, device=group.device)
         self._count = 0
@@ -72,19 +74,23 @@ class Trainer:
 
         Every process must call this: one that stopped alone would leave the others waiting.
         """
+        self._finite_losses()
+
+    def _finite_losses(self) -> Tensor:
         seen = self.group.mean(self._losses[: self._count])
         bad = (~seen.isfinite()).nonzero()
         if len(bad):
             row = int(bad[0, 0])
             raise NonFiniteLoss(self.step - self._count + 1 + row, float(seen[row]), self.training)
+        return seen
 
     def take_mean_loss(self) -> float | None:
-        """Mean loss of the steps since the last call; None if there were none."""
+        """Mean loss of the steps since the last call, all finite; None if there were none."""
         if not self._count:
             return None
-        mean = self.group.mean(self._losses[: self._count])
+        seen = self._finite_losses()
         self._count = 0
-        return float(mean.double().mean())
+        return float(seen.double().mean())
 
     def share_losses(self) -> None:
         """Replace losses by their mean over processes, for `state`; every process must call it."""

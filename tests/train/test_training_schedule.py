@@ -61,16 +61,19 @@ def test_a_budget_for_less_than_two_is_refused() -> None:
         CheckpointPlan(section, 50, checkpoint_bytes=1_000_000)
 
 
-def test_adaptive_keeps_what_moved() -> None:
+def test_adaptive_keeps_what_moved_since_the_last_kept_step() -> None:
     section = CheckpointsSection(schedule="adaptive", every=100, adaptive_delta=0.1)
     plan = CheckpointPlan(section, 1000, checkpoint_bytes=1)
-    plan.kept({"accuracy/id_test": 0.2})
-    assert not plan.moved({"accuracy/id_test": 0.29})
-    assert plan.moved({"accuracy/id_test": 0.31})
-    assert plan.moved({"accuracy/id_test": 0.09})
+    assert plan.keeps(0, {"accuracy/id_test": 0.2})
+    assert not plan.keeps(10, {"accuracy/id_test": 0.29})
+    assert plan.keeps(20, {"accuracy/id_test": 0.31})
+    assert not plan.keeps(30, {"accuracy/id_test": 0.22})
+    assert plan.keeps(40, {"accuracy/id_test": 0.2})
+    assert plan.keeps(50, {"accuracy/id_test": 0.25}, anyway=True)
+    assert not plan.keeps(60, {"accuracy/id_test": 0.31})
     fixed = CheckpointPlan(CheckpointsSection(schedule="every"), 1000, checkpoint_bytes=1)
-    fixed.kept({"accuracy/id_test": 0.0})
-    assert not fixed.moved({"accuracy/id_test": 1.0})
+    assert fixed.keeps(0, {"accuracy/id_test": 0.0})
+    assert not fixed.keeps(10, {"accuracy/id_test": 1.0})
 
 
 def test_adaptive_stops_at_the_budget_and_says_so() -> None:
@@ -78,12 +81,12 @@ def test_adaptive_stops_at_the_budget_and_says_so() -> None:
         schedule="adaptive", every=50, adaptive_delta=0.1, budget_mb=4
     )  # 0, 50, 100 and one more
     plan = CheckpointPlan(section, 100, checkpoint_bytes=1_000_000)
-    plan.kept({"a": 0.0})
-    assert plan.moved({"a": 0.5})
+    assert plan.keeps(0, {"a": 0.0})
+    assert plan.keeps(10, {"a": 0.5})
     state = plan.state()
     assert plan.note is None
-    assert not plan.moved({"a": 0.5})
+    assert not plan.keeps(20, {"a": 0.9})
     assert plan.note is not None
     resumed = CheckpointPlan(section, 100, checkpoint_bytes=1_000_000)
     resumed.load_state(state)
-    assert not resumed.moved({"a": 0.5})
+    assert not resumed.keeps(20, {"a": 0.9})
