@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analyses.catalog import CATALOG
     from analyses.circuits.edge_questions import edge_questions
+    from analyses.circuits.stored_circuit import stored_circuit
     from analyses.figures.export import export
     from analyses.figures.registry import figure
     from analyses.over_training.seeds import agreement_of_runs, seed_spread
@@ -30,6 +31,7 @@ __all__ = [
     "export",
     "figure",
     "seed_spread",
+    "stored_circuit",
     "stored_result",
 ]
 
@@ -42,6 +44,7 @@ _HOME = {
     "export": "analyses.figures.export",
     "figure": "analyses.figures.registry",
     "seed_spread": "analyses.over_training.seeds",
+    "stored_circuit": "analyses.circuits.stored_circuit",
     "stored_result": "analyses.stored",
 }
 

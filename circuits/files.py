@@ -14,6 +14,9 @@ from pathlib import Path
 
 from circuits.errors import CannotWrite
 
+WRITTEN_BY_EXPORT = "hopscope export"
+"""What the JSON beside an exported figure has as "written_by"; other readers name it by that."""
+
 _PARTIAL = re.compile(r"\.(manifest|recipe|corpus|metrics|step_\d+|state_\d+)\.[a-z]+\.\w{8}")
 
 

@@ -38,7 +38,7 @@ ROOMS: dict[str, str] = {
     "analyses.interventions": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit analyses analyses.questions analyses.options",
     "analyses.circuits": "circuits circuits.corpus circuits.model circuits.patching "
-    "circuits.circuit analyses analyses.questions analyses.options",
+    "circuits.circuit circuits.runs analyses analyses.questions analyses.options",
     "analyses.over_training": "circuits circuits.runs analyses analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.over_training "
     "analyses.figures.specs analyses.figures.builders analyses.figures.renderers.matplotlib "

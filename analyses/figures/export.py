@@ -15,9 +15,7 @@ from typing import Any
 
 from analyses.figures.specs.charts import Spec
 from circuits.errors import CannotWrite, HopscopeError
-from circuits.files import write_together
-
-WRITTEN_BY = "hopscope export"
+from circuits.files import WRITTEN_BY_EXPORT, write_together
 
 
 def _print(file_format: str) -> Callable[[Spec, str | float, str, bool], bytes]:
@@ -98,7 +96,7 @@ def export(
 
 def _record(spec: Spec, files: dict[str, str]) -> bytes:
     record = {
-        "written_by": WRITTEN_BY,
+        "written_by": WRITTEN_BY_EXPORT,
         "figure": spec.name,
         "kind": type(spec).__name__,
         "title": spec.title,
@@ -113,15 +111,16 @@ def _written_before(record_path: Path) -> dict[str, str]:
     """File names and hashes of an earlier export; refuses a JSON file that is not ours."""
     if not record_path.exists():
         return {}
+    what = "was not written by export"
     try:
         record = json.loads(record_path.read_text(encoding="utf-8"))
-        if record["written_by"] == WRITTEN_BY:
+        if record.get("written_by") == WRITTEN_BY_EXPORT:
             return {str(name): str(sha) for name, sha in record["files"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        if isinstance(record.get("format"), str):  # a saved circuit, say
+            what += f' (it is a "{record["format"]}")'
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass  # not a record written by export: refused below
-    raise HopscopeError(
-        f"{record_path} exists and was not written by export; move it away or choose another name."
-    )
+    raise HopscopeError(f"{record_path} exists and {what}; move it away or choose another name.")
 
 
 def _refuse_others_files(paths: list[Path], written: dict[str, str]) -> None:

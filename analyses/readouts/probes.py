@@ -233,10 +233,11 @@ def _cosines(
     rows, unit = _unit(weight), _unit(here)
     own = torch.einsum("lnpd,nd->nlp", unit, rows[queries.bridge.to(rows.device)])
     total = torch.einsum("lnpd,d->nlp", unit, rows.sum(0))
-    other, words = (total - own) / (len(rows) - 1), f"cosine of the state to the bridge's {name}"
+    other = (total - own) / (len(rows) - 1)
+    about, others = f"cosine of the state to the bridge's {name}", "mean over all other entities"
     at, name = ("layer", "position"), f"cosine_{name}"
-    return estimated(name, own.cpu().numpy(), at, words) | estimated(
-        f"{name}_other", other.cpu().numpy(), at, words + _suffix("_other"), keep=False
+    return estimated(name, own.cpu().numpy(), at, about) | estimated(
+        f"{name}_other", other.cpu().numpy(), at, f"{about}; {others}", keep=False
     )
 
 

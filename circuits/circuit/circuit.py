@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict, TypeAdapter
@@ -22,6 +23,7 @@ from circuits.circuit.faithfulness import Faithfulness, faithfulness
 from circuits.circuit.json_records import json_object, record
 from circuits.circuit.nodes_and_edges import Edge, candidate_edges, n_candidate_edges
 from circuits.errors import HopscopeError
+from circuits.files import write_atomically
 from circuits.model.transformer import HookedTransformer
 
 Method = Literal["exact", "eap", "eap_ig"]
@@ -212,6 +214,39 @@ class Circuit:
                 "read it with the Hopscope that wrote it."
             )
         return record(_RECORD, table, "a circuit")
+
+    def save(self, path: str | Path) -> None:
+        """Write the circuit as a JSON file, for `load`.
+
+        Raises:
+            HopscopeError: if the path holds anything but a circuit, e.g. the record that `export`
+                writes beside a figure of the same name, which is left as it is.
+            CannotWrite: if the folder cannot be written.
+        """
+        path = Path(path)
+        if path.exists():
+            try:
+                Circuit.load(path)
+            except HopscopeError as error:
+                raise HopscopeError(f"{error} Choose another name, or move it away.") from None
+        write_atomically(path, f"{self.to_json()}\n".encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Circuit:
+        """Inverse of `save`.
+
+        Raises:
+            HopscopeError: if the file is missing, or is not a circuit of this version; it says
+                what it is instead, if that is known.
+        """
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise HopscopeError(f"{path} cannot be read ({error.strerror}).") from None
+        try:
+            return cls.from_json(content)
+        except HopscopeError as error:
+            raise HopscopeError(f"{path}: {error}") from None
 
     def __repr__(self) -> str:
         names = [edge.name for edge in self.edges]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from circuits.errors import HopscopeError
+from circuits.files import WRITTEN_BY_EXPORT
 
 T = TypeVar("T")
 
@@ -25,6 +26,11 @@ def json_object(text: str | bytes, what: str) -> dict[str, Any]:
         raise HopscopeError(f"this is not {what}: it is not JSON ({error}).") from None
     if not isinstance(table, dict):
         raise HopscopeError(f"this is not {what}: it is not a JSON object.")
+    if table.get("written_by") == WRITTEN_BY_EXPORT:
+        raise HopscopeError(
+            f"this is not {what}: it is the record that export wrote beside the figure "
+            f"{table.get('figure')!r}, with its files and where its numbers come from."
+        )
     return table
 
 

@@ -14,4 +14,5 @@ def test_numbers_beyond_the_range_of_halves_stay_finite() -> None:
     assert found.loss.dtype == np.float32
     assert found.share.dtype == np.float16
     np.testing.assert_array_equal(found.loss, values)
-    assert np.isfinite(coarse(np.array([1e5, 2e5, 4e5]))).all()
+    large = np.array([1e5, 2e5, 4e5])
+    np.testing.assert_allclose(coarse(large), large, atol=large.std() / 2)

@@ -112,7 +112,9 @@ def test_a_result_of_another_version_is_computed_anew_when_that_is_asked_for(run
     assert str(refused.exception).endswith("logit_lens --again`.")
     assert CliRunner().invoke(cli, [*command, "--again"]).exit_code == 0
     assert json.loads(marker.read_text())["settings"]["version"] == 1
-    assert stored_result(run, "logit_lens") is not None
+    stored = stored_result(run, "logit_lens")
+    assert stored is not None
+    assert stored.step.values.tolist() == run.steps
 
 
 def test_computing_anew_computes_every_step(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,18 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from analyses.figures import to_matplotlib, to_plotly
+from analyses.figures.renderers.circuit_layout import line_width, strokes
+from analyses.figures.renderers.plotly.circuit import UNIT
 from analyses.figures.specs.base import Spec
-from analyses.figures.specs.charts import Bars, HeatMap, Lines, Panels, Scatter, StackedArea
+from analyses.figures.specs.charts import (
+    Bars,
+    CircuitDiagram,
+    HeatMap,
+    Lines,
+    Panels,
+    Scatter,
+    StackedArea,
+)
 
 
 def numbers_of(spec: Spec) -> np.ndarray:
@@ -45,7 +56,10 @@ def _in_matplotlib(figure: Figure) -> np.ndarray:
 
 
 def assert_both_renderers_draw(spec: Spec) -> None:
-    """Every number of the spec stands in the picture and on the page."""
+    """Every number of the spec stands in the picture and on the page; those of edges are widths."""
+    if isinstance(spec, CircuitDiagram):
+        _assert_both_draw_its_edges(spec)
+        return
     wanted = numbers_of(spec)
     on_page = [np.ravel(np.asarray(values, float)) for trace in to_plotly(spec).data
                for values in (trace["z"] if trace.type == "heatmap" else trace["y"],)
@@ -54,6 +68,18 @@ def assert_both_renderers_draw(spec: Spec) -> None:
     assert np.isin(wanted, page).all()
     if not _stacked(spec):  # stacked areas are drawn on top of each other
         assert np.isin(wanted, _in_matplotlib(to_matplotlib(spec, "page"))).all()
+
+
+def _assert_both_draw_its_edges(spec: CircuitDiagram) -> None:
+    """One line for each shown edge, as wide as it is strong."""
+    assert len(strokes(spec)) >= sum(edge.shown for edge in spec.edges)
+    strengths = [stroke.edge.strength for stroke in strokes(spec)]
+    lines = [line for axes in to_matplotlib(spec, "page").axes for line in axes.get_lines()]
+    printed = Counter(line.get_linewidth() for line in lines if len(line.get_xdata()) > 1)
+    assert Counter(line_width(strength) for strength in strengths) <= printed
+    traces = [trace for trace in to_plotly(spec).data if trace.mode == "lines" and trace.hoverinfo]
+    shown = Counter(trace.line.width for trace in traces)
+    assert Counter(line_width(strength, UNIT) for strength in strengths) <= shown
 
 
 def _stacked(spec: Spec) -> bool:

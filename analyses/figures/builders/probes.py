@@ -21,6 +21,13 @@ GEOMETRY = {
     "cosine_embedding": "embedding of the bridge",
     "cosine_unembedding": "unembedding of the bridge",
 }
+OTHERS = {
+    "cohesion": "other bridges",
+    "alignment": "other bridges",
+    "cosine_embedding": "all other entities",
+    "cosine_unembedding": "all other entities",
+}
+"""What the `_other` baseline of each is the mean over."""
 SHARE = "held-out accuracy"
 
 
@@ -103,7 +110,7 @@ def geometry_over_training(
     layer: int | None = None,
     position: str = "relation_1",
 ) -> Spec:
-    """The same cosines at one state over training, dashed: to other bridges."""
+    """The same cosines at one state over training, dashed: to others than the bridge."""
     split = pick.chosen(ds, "split", split)
     position = pick.chosen(ds, "position", position)
     layers = ds["layer"].values
@@ -113,7 +120,7 @@ def geometry_over_training(
     labels: dict[str, str] = {}
     for variable, to in GEOMETRY.items():
         labels[variable] = to
-        labels[f"{variable}_other"] = f"{to}: other bridges"
+        labels[f"{variable}_other"] = f"{to}: {OTHERS[variable]}"
     return curves(
         one,
         labels,

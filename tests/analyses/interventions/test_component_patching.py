@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from drawn_numbers import assert_both_renderers_draw, numbers_of
 from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
-from analyses.figures import figure, to_matplotlib, to_plotly
+from analyses.figures import figure
 from analyses.joining import joined_splits
 from analyses.questions.contrasts import draw_contrasts
 from analyses.questions.examples import Examples, draw_examples
@@ -153,6 +154,5 @@ def test_every_figure_can_be_drawn_by_both_renderers(analysis: str, name: str) -
     one = run(analysis)
     ds = joined_splits({"train_inferred": (one, EXAMPLES)}, 5, {"analysis": analysis})
     spec = figure(ds, name)
-    assert len(spec.frame())
-    assert to_matplotlib(spec).get_axes()
-    assert to_plotly(spec).data
+    assert len(numbers_of(spec)) > 0 or any(edge.shown for edge in spec.edges)
+    assert_both_renderers_draw(spec)

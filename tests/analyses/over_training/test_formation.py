@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from drawn_numbers import assert_both_renderers_draw
 from hand_wired import hand_wired, random_model, save_as_run
 
 from analyses.catalog import CATALOG
@@ -131,7 +132,8 @@ def test_a_run_whose_circuit_is_there_from_step_200_on_forms_it_at_step_200(tmp_
     assert np.isfinite(ds.appears.values).sum() == 7
     assert set(ds.appears.values[np.isfinite(ds.appears.values)]) == {200}
     assert np.isnan(ds.vanishes).all()
-    assert to_matplotlib(figure(ds)).get_axes()
+    assert_both_renderers_draw(figure(ds))
+    assert_both_renderers_draw(figure(ds, "edge_steps"))
 
 
 def test_a_run_that_forms_no_circuit_has_no_dates_and_figures_that_say_so(tmp_path: Path) -> None:
@@ -143,9 +145,9 @@ def test_a_run_that_forms_no_circuit_has_no_dates_and_figures_that_say_so(tmp_pa
         assert np.isnan(ds[name]).all(), name
     spec = figure(ds, "edge_steps")
     assert spec.rows == ("no edge appears",)
-    for draw in (to_matplotlib, to_plotly):
-        assert draw(spec) is not None
-        assert draw(figure(ds)) is not None
+    labels = [text.get_text() for text in to_matplotlib(spec).axes[0].get_yticklabels()]
+    assert labels == list(to_plotly(spec).layout.yaxis.ticktext) == ["no edge appears"]
+    assert_both_renderers_draw(figure(ds))
 
 
 def test_a_run_without_circuits_says_what_to_run(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hand_wired import hand_wired
+from torch.nn.functional import cosine_similarity
 
 from analyses.catalog import CATALOG
 from analyses.questions.examples import draw_examples
@@ -53,6 +55,21 @@ def test_cosines_to_embedding_and_unembedding_are_those_of_the_wiring(found) -> 
     at = {"position": "relation_1", "layer": 2}
     assert found.cosine_unembedding.sel(at).item() == pytest.approx(0.5 / 2**0.5, abs=1e-5)
     assert found.cosine_embedding.sel(at).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_the_baseline_of_a_cosine_is_the_mean_over_all_other_entities_and_says_so(found) -> None:
+    queries, model = EXAMPLES.queries, WIRED.model
+    n_entities = queries.vocab.first_relation
+    state = states(model, queries.tokens)[2, :, 1]
+    for name, weight in (("embedding", model.W_E), ("unembedding", model.W_U.T)):
+        cosines = cosine_similarity(state[:, None], weight[:n_entities].detach()[None], dim=-1)
+        bridge = torch.nn.functional.one_hot(queries.bridge, n_entities).bool()
+        expected = float(cosines[~bridge].mean())
+        stored = found[f"cosine_{name}_other"].sel(position="relation_1", layer=2)
+        assert stored.item() == pytest.approx(expected, abs=1e-5)
+        assert stored.long_name.endswith("mean over all other entities")
+    for name in ("cohesion", "alignment"):
+        assert found[f"{name}_other"].long_name.endswith("mean over other bridges")
 
 
 def test_no_example_is_judged_by_a_probe_that_saw_its_first_hop() -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from drawn_numbers import assert_both_renderers_draw
 from hand_wired import hand_wired, random_corpus, random_model
 
-from analyses import figure
-from analyses.figures import to_matplotlib, to_plotly
+from analyses import export, figure
 from analyses.figures.specs.charts import CircuitDiagram
 from circuits import Circuit, HopscopeError, find_circuit
 from circuits.circuit.circuit import ScoredEdge
+from circuits.circuit.mib import MibGraph
 
 WIRED = hand_wired(n_layers=3, first_hop=0, second_hop=2)
 QUERIES = WIRED.corpus.splits["train_inferred"]
@@ -173,8 +175,7 @@ def test_its_figure_has_exactly_its_edges() -> None:
     labels = {(node.layer, node.position): node.label for node in spec.nodes if node.label}
     assert labels[5, 2] == "attention 2"
     assert len(labels) == 7
-    assert to_matplotlib(spec).get_axes()
-    assert to_plotly(spec).data
+    assert_both_renderers_draw(spec)
     with pytest.raises(HopscopeError, match="a circuit has one figure"):
         figure(CIRCUIT, step=3)
 
@@ -184,3 +185,32 @@ def test_an_edge_that_speaks_against_the_answer_is_drawn_with_its_sign() -> None
     spec = figure(replace(CIRCUIT, candidates=(edge, *CIRCUIT.candidates[1:]), total=4.0))
     first = spec.edges[0]
     assert (first.sign, first.strength, first.low, first.high) == (-1, 0.5, 0.25, 0.75)
+
+
+def test_a_saved_circuit_is_loaded_as_it_was_and_may_be_saved_again(tmp_path: Path) -> None:
+    path = tmp_path / "found.json"
+    CIRCUIT.save(path)
+    assert Circuit.load(path) == CIRCUIT
+    replace(CIRCUIT, n=1).save(path)
+    assert Circuit.load(path).n == 1
+    with pytest.raises(HopscopeError, match=r"gone\.json cannot be read"):
+        Circuit.load(tmp_path / "gone.json")
+
+
+def test_a_circuit_and_a_figure_of_the_same_name_do_not_overwrite_each_other(
+    tmp_path: Path,
+) -> None:
+    export(figure(CIRCUIT), tmp_path / "circuit.csv")
+    record = (tmp_path / "circuit.json").read_bytes()
+    said = "circuit.json: this is not a circuit: it is the record that export wrote beside the fig"
+    with pytest.raises(HopscopeError, match=said):
+        Circuit.load(tmp_path / "circuit.json")
+    with pytest.raises(HopscopeError, match=f"{said}.*Choose another name"):
+        CIRCUIT.save(tmp_path / "circuit.json")
+    with pytest.raises(HopscopeError, match="not a circuit of the MIB benchmark: it is the record"):
+        MibGraph.from_json(record)
+    assert (tmp_path / "circuit.json").read_bytes() == record
+    CIRCUIT.save(tmp_path / "other.json")
+    with pytest.raises(HopscopeError, match='it is a "hopscope circuit"'):
+        export(figure(CIRCUIT), tmp_path / "other.csv")
+    assert Circuit.load(tmp_path / "other.json") == CIRCUIT
