@@ -59,6 +59,12 @@ class Named(TypedDict):
     short: str
 
 
+class NamedPosition(Named):
+    """A token position, with the symbol that stands for it where there is little room."""
+
+    symbol: str
+
+
 class Vocabulary(TypedDict):
     """Names of splits and of shortcuts."""
 
@@ -273,7 +279,7 @@ class Payload(TypedDict):
     colours: dict[str, str]
     measures: dict[str, SplitMeasures]
     unit: NotRequired[str]
-    positions: NotRequired[list[Named]]
+    positions: NotRequired[list[NamedPosition]]
     layers: NotRequired[int]
     usable: NotRequired[list[list[bool]]]
     targets: NotRequired[list[Named]]

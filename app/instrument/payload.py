@@ -11,7 +11,7 @@ import xarray as xr
 from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from analyses.usable import usable_states
 from app.instrument.discovered import discovered, discovered_measures
-from app.instrument.fields import AroundPayload, Metrics, Named, Payload, Vocabulary
+from app.instrument.fields import AroundPayload, Metrics, NamedPosition, Payload, Vocabulary
 from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
@@ -111,10 +111,10 @@ def metric_curves(frame: pd.DataFrame) -> Metrics:
     return curves
 
 
-def described_positions(names: Sequence[str]) -> list[Named]:
-    """Name, label for sentences and short form of each token position."""
+def described_positions(names: Sequence[str]) -> list[NamedPosition]:
+    """Name, label for sentences, short form and symbol of each token position."""
     known = ((name, position_of(name)) for name in names)
-    return [{"name": n, "label": p.spoken, "short": p.words} for n, p in known]
+    return [{"name": n, "label": p.spoken, "short": p.words, "symbol": p.symbol} for n, p in known]
 
 
 def dump(payload: Payload | AroundPayload) -> bytes:

@@ -11,7 +11,7 @@ import { verdicts } from "../../app/instrument/js/examples.js";
 import { shortcutLines } from "../../app/instrument/js/formation_series.js";
 import * as layout from "../../app/instrument/js/layout.js";
 import { unpack } from "../../app/instrument/js/main.js";
-import { fit } from "../../app/instrument/js/names.js";
+import { fit, namesOrSymbols } from "../../app/instrument/js/names.js";
 import * as numbers from "../../app/instrument/js/numbers.js";
 import { Bits, Grid, Measure, SingleEffects } from "../../app/instrument/js/packed.js";
 import { lensInWords, questionInWords } from "../../app/instrument/js/question_words.js";
@@ -184,6 +184,14 @@ test("a name that looks like markup stays text", () => {
   assert.deepEqual([element.textContent, element.set.title], [name, name]);
   assert.equal("innerHTML" in element, false);
   delete globalThis.document;
+});
+
+test("columns are named in full or, where one name lacks room, all by symbols", () => {
+  const names = ["subject", "relation 1"],
+    width = (text) => text.length;
+  assert.deepEqual(namesOrSymbols(names, ["h", "r1"], 10, width), names);
+  assert.deepEqual(namesOrSymbols(names, ["h", "r1"], 9, width), ["h", "r1"]);
+  assert.deepEqual(namesOrSymbols(names, undefined, 9, width), names);
 });
 
 test("only the shortcuts that are right now and then are drawn", () => {

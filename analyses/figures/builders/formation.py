@@ -41,6 +41,8 @@ COLOURS = {
 }
 """Accuracy is drawn in the colour of its split."""
 INTERVALS = "bands and brackets: 95% intervals over questions"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+"""So that no line of a label breaks within an interval."""
 DASHES = {"trained_accuracy": "dot", "without_bridge": "dash", "norm": "dot"}
 
 
@@ -99,7 +101,8 @@ def edge_steps(ds: xr.Dataset, *, step: int | None = None) -> Spec:
 
 
 def _date(ds: xr.Dataset, edge: int) -> str:
-    return spoken(*(float(ds[f"appears{end}"][edge]) for end in ("", "_low", "_high")))
+    date = spoken(*(float(ds[f"appears{end}"][edge]) for end in ("", "_low", "_high")))
+    return date.replace(", ", f",{NO_BREAK}")
 
 
 def _band(curve: xr.Dataset) -> dict[str, np.ndarray]:

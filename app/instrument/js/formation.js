@@ -73,7 +73,8 @@ export class Formation {
   makeMaps() {
     const { data, context } = this;
     const rows = Array.from({ length: data.layers }, (_, l) => String(l));
-    const columns = data.positions.map((p) => p.short);
+    const columns = data.positions.map((p) => p.short),
+      symbols = data.positions.map((p) => p.symbol);
     /**
      * @param {string} title
      * @param {string} colour
@@ -87,6 +88,7 @@ export class Formation {
         colour,
         rows,
         columns,
+        symbols,
         height: highOn(112),
         read: (index, l, p) => this.split?.[kind]?.at(index, ...first, l, p) ?? null,
         words: (index, l, p) => {

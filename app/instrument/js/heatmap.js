@@ -3,8 +3,10 @@
 
 import { panel, setAttributes, svg } from "./elements.js";
 import { hatching } from "./hatch.js";
-import { shortened } from "./names.js";
+import { namesOrSymbols, shortened, widthOf } from "./names.js";
 import { clamp, short } from "./numbers.js";
+
+const NAME = "11px"; // as .tick has it
 
 /** @import { Context } from "./context.js" */
 
@@ -16,6 +18,7 @@ import { clamp, short } from "./numbers.js";
  * @property {string | ((index: number, row: number, column: number) => string)} colour
  * @property {string[]} rows Their names, from below.
  * @property {string[]} columns
+ * @property {string[]} [symbols] Of the columns, where there is no room for all their names.
  * @property {(index: number, row: number, column: number) => number | null} read A share.
  * @property {(index: number, row: number, column: number) => string} words For hovering.
  * @property {(index: number, row: number, column: number) => string} [label] In the cell.
@@ -46,7 +49,7 @@ export class HeatMap {
   /** @param {number} width */
   build(width) {
     const { palette, tooltip } = this.context,
-      { rows, columns, words, pick, hatched } = this.options;
+      { rows, columns, symbols, words, pick, hatched } = this.options;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     const hatch = hatched ? hatching(this.canvas, palette) : "none";
@@ -90,7 +93,9 @@ export class HeatMap {
         this.cells.push({ box, text, r, c });
       });
     });
-    columns.forEach((column, c) => {
+    const room = cellWidth - 6,
+      wide = (/** @type {string} */ name) => widthOf(name, NAME);
+    namesOrSymbols(columns, symbols, room, wide).forEach((column, c) => {
       svg(
         "text",
         {
@@ -99,7 +104,7 @@ export class HeatMap {
           "text-anchor": "middle",
           class: "tick",
           fill: palette.grey(0.85),
-          text: shortened(column, cellWidth - 6, "11px"),
+          text: shortened(column, room, NAME),
         },
         this.canvas,
       );

@@ -70,3 +70,15 @@ export function fit(name, width, widthOf) {
   }
   return kept(least);
 }
+
+/**
+ * The names if there is room for each, else the symbols that stand for them.
+ * @param {string[]} names
+ * @param {string[] | undefined} symbols
+ * @param {number} width
+ * @param {(text: string) => number} widthOf
+ */
+export function namesOrSymbols(names, symbols, width, widthOf) {
+  const roomy = names.every((name) => widthOf(name) <= width);
+  return roomy || !symbols ? names : symbols;
+}

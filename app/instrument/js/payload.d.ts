@@ -40,6 +40,14 @@ export interface Named {
   short: string;
 }
 
+/** A token position, with the symbol that stands for it where there is little room. */
+export interface NamedPosition {
+  name: string;
+  label: string;
+  short: string;
+  symbol: string;
+}
+
 /** Names of splits and of shortcuts. */
 export interface Vocabulary {
   splits: Record<string, string>;
@@ -233,7 +241,7 @@ export interface Payload {
   colours: Record<string, string>;
   measures: Record<string, SplitMeasures>;
   unit?: string;
-  positions?: Named[];
+  positions?: NamedPosition[];
   layers?: number;
   usable?: boolean[][];
   targets?: Named[];
