@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from import_graph import FILES, MODULES, PACKAGES, ROOT, circles, imported_modules, room_of
 
-MODULES_PER_ROOM = 24
+MODULES_PER_ROOM = 20
 
 # Every room, and the rooms whose modules it may import beside its own. `circuits` as a room is
 # errors, files and statistics; `analyses` the catalog, the walk, and what all analyses share.
@@ -18,9 +18,12 @@ ROOMS: dict[str, str] = {
     "circuits": "",
     "circuits.recipes": "circuits",
     "circuits.graph": "circuits circuits.recipes",
-    "circuits.graph.sources": "circuits circuits.graph",
+    "circuits.graph.sources": "circuits circuits.graph circuits.graph.sources.formats",
+    "circuits.graph.sources.formats": "circuits circuits.graph",
+    "circuits.graph.sources.two_wiki": "circuits circuits.graph circuits.graph.sources "
+    "circuits.graph.sources.formats",
     "circuits.corpus": "circuits circuits.recipes circuits.graph circuits.graph.sources "
-    "circuits.corpus.augmentation",
+    "circuits.graph.sources.two_wiki circuits.corpus.augmentation",
     "circuits.corpus.augmentation": "circuits circuits.recipes circuits.graph circuits.corpus",
     "circuits.model": "circuits circuits.recipes circuits.model.cpu",
     "circuits.model.cpu": "circuits circuits.model",

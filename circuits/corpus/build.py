@@ -22,7 +22,7 @@ from circuits.corpus.queries import Queries
 from circuits.corpus.vocab import Vocab
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.graph.sources import load_source
-from circuits.graph.sources.two_wiki import two_wiki_questions
+from circuits.graph.sources.two_wiki.reader import two_wiki_questions
 from circuits.recipes.schema import Recipe, SourceSection, Task
 
 ITSELF = "itself"

@@ -1,4 +1,4 @@
-"""Figures of head scores, and of single heads' attention over training."""
+"""Figures of what heads attend to, at one step and over training, and of what they write."""
 
 from __future__ import annotations
 
@@ -12,6 +12,52 @@ from analyses.figures.builders.pick import interval, names
 from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
 from analyses.figures.words import READ_AT, words
 from analyses.usable import CANNOT_REACH
+
+
+def attention_paid(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """How much every head attends to each position, by the attending position."""
+    step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
+    now = ds.sel(step=step, split=split)
+    heads = [f"{b}.{h}" for b in pick.names(ds, "layer") for h in pick.names(ds, "head")]
+    panels = []
+    for query in pick.names(ds, "query")[1:]:  # the first position sees only itself
+        one = now.sel(query=query).transpose("layer", "head", "key", ...)
+        found = pick.interval(one, "pattern")
+        flat = (len(heads), ds.sizes["key"])
+        panels.append(
+            HeatMap(
+                name=query,
+                title=f"From {words(query)}",
+                values=found.value.reshape(flat),
+                low=None if found.low is None else found.low.reshape(flat),
+                high=None if found.high is None else found.high.reshape(flat),
+                rows=tuple(heads),
+                columns=pick.in_words(pick.names(ds, "key")),
+                row_label="block.head",
+                column_label="to",
+                value_label="attention paid",
+                **_unread_heads(one),
+            )
+        )
+    return Panels(
+        name="attention_paid",
+        title="What the heads look at",
+        subtitle=pick.subtitle(
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now)
+        ),
+        panels=tuple(panels),
+        columns=len(panels),
+        provenance=pick.provenance(ds, "attention_paid", step=step, split=split),
+    )
+
+
+def _unread_heads(ds: xr.Dataset) -> dict[str, Any]:
+    """Fields of a map of heads that set apart those whose output cannot reach the answer."""
+    if "usable" not in ds.coords:
+        return {}
+    usable = np.repeat(ds["usable"].values, ds.sizes["head"])
+    apart = np.repeat(~usable[:, None], ds.sizes["key"], 1)
+    return {"hatched": apart, "hatched_label": CANNOT_REACH}
 
 
 def head_scores(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
@@ -47,11 +93,11 @@ def _scores(ds: xr.Dataset, target: str, end: float) -> HeatMap:
         value_label="logits",
         limits=(-end, end),
         diverging=True,
-        **_unread(ds, target),
+        **_unread_target(ds, target),
     )
 
 
-def _unread(ds: xr.Dataset, target: str) -> dict[str, Any]:
+def _unread_target(ds: xr.Dataset, target: str) -> dict[str, Any]:
     """Fields that set apart heads whose output, where the target is written, reaches no answer."""
     if "usable" not in ds.coords or target not in READ_AT:
         return {}

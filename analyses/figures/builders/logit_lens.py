@@ -1,4 +1,4 @@
-"""Figures of the logit lens: what can be read where, and from which step on."""
+"""Figures of the logit lens, of both tasks: what can be read where, and from which step on."""
 
 from __future__ import annotations
 
@@ -140,6 +140,22 @@ def mrr_map_over_training(
 def by_construction(ds: xr.Dataset) -> str:
     """What a reader must know of every lens on a causal model (`analyses.usable`)."""
     return f"up to {words(pick.names(ds, 'position')[1])}: as in the atomic prompt"
+
+
+def comparison_mrr(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None, target: str | None = None
+) -> Spec:
+    """MRR of both values and of the label at every state, at one step."""
+    spec = mrr(ds, step=step, split=split, target=target)
+    return dataclasses.replace(spec, title="Where the two values and the label can be read")
+
+
+def comparison_mrr_over_training(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None
+) -> Spec:
+    """MRR of each at its own position over training, one curve per layer."""
+    spec = mrr_over_training(ds, step=step, split=split)
+    return dataclasses.replace(spec, title="When the two values and the label become readable")
 
 
 def read_at(ds: xr.Dataset, target: str) -> str:

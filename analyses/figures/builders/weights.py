@@ -1,4 +1,4 @@
-"""Figures of the weights' ranks and of the angle between gradient and weights, over training."""
+"""Figures over training: norms and ranks of the weights, and their angle to the gradient."""
 
 from __future__ import annotations
 
@@ -9,6 +9,32 @@ from analyses.figures.builders.pick import interval, names
 from analyses.figures.specs.charts import Lines, Panels, Series, Spec
 
 MAIN = ("all", "embed.W_E", "unembed.W_U")
+
+
+def weight_norms(
+    ds: xr.Dataset, *, step: int | None = None, parameters: tuple[str, ...] | None = None
+) -> Spec:
+    """Norms of the weights over training: all of them, the embedding and the unembedding."""
+    present = pick.names(ds, "parameter")
+    wanted = parameters or tuple(p for p in MAIN if p in present)
+    one = ds.isel(split=0)
+    series = tuple(
+        Series(
+            label="all weights" if p == "all" else p,
+            x=ds["step"].values.astype(float),
+            y=one["norm"].sel(parameter=pick.chosen(ds, "parameter", p)).values.astype(float),
+            colour=i,
+        )
+        for i, p in enumerate(wanted)
+    )
+    return Lines(
+        name="weight_norms",
+        title="Norm of the weights over training",
+        series=series,
+        y_label="Frobenius norm",
+        cursor=None if step is None else float(pick.chosen_step(ds, step)),
+        provenance=pick.provenance(ds, "weight_norms", step=step, parameters=parameters),
+    )
 
 
 def effective_ranks(ds: xr.Dataset, *, step: int | None = None) -> Spec:

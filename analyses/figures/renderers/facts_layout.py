@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from analyses.figures.renderers.fonts import text_width
-from analyses.figures.renderers.wrapping import widest_piece, wrap
+from analyses.figures.renderers.text import text_width, widest_piece, wrap
 from analyses.figures.specs.facts import Neighbourhood, Table
 
 NARROWEST = 0.3

@@ -2,7 +2,7 @@
 
 `load_source` is the only entry point. It takes the name of a source, or a path whose ending and
 first bytes tell which source reads it. Every source validates its own options; unknown ones are
-refused.
+refused. `formats` reads the kinds of files; the source `two_wiki` has a room of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from circuits.errors import HopscopeError, unknown_name
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
-from circuits.graph.sources.grokked_layout import refuse_grokked_folder
+from circuits.graph.sources.formats.grokked_layout import refuse_grokked_folder
 from circuits.graph.sources.options import SourceOptions
 from circuits.graph.sources.registry import HUB_NAMES, SOURCES, Source, source_of_file
 from circuits.settings import validated

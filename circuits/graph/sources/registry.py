@@ -11,7 +11,7 @@ from typing import Any
 
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
-from circuits.graph.sources.files import FORMATS_BY_ENDING, ending, opened
+from circuits.graph.sources.formats.files import FORMATS_BY_ENDING, ending, opened
 from circuits.graph.sources.options import SourceOptions
 
 Reader = Callable[[Any, Any, MultiValued], KnowledgeGraph]
@@ -54,7 +54,7 @@ SOURCES: dict[str, Source] = {
         Source(
             "two_wiki",
             "2WikiMultiHopQA: JSON, JSONL or parquet by path, or a hub name as the path.",
-            "circuits.graph.sources.two_wiki",
+            "circuits.graph.sources.two_wiki.reader",
             reads_file=True,
         ),
         Source(

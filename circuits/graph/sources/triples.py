@@ -15,12 +15,12 @@ from pydantic import field_validator
 
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
-from circuits.graph.sources.columns import ROLES, Columns, role_of
-from circuits.graph.sources.delimited import delimited_rows
-from circuits.graph.sources.files import FORMATS_BY_ENDING, Format, ending, stem
+from circuits.graph.sources.formats.columns import ROLES, Columns, role_of
+from circuits.graph.sources.formats.delimited import delimited_rows
+from circuits.graph.sources.formats.files import FORMATS_BY_ENDING, Format, ending, stem
+from circuits.graph.sources.formats.reading import Reading, Row
+from circuits.graph.sources.formats.records import json_rows, parquet_rows
 from circuits.graph.sources.options import SourceOptions, existing_file
-from circuits.graph.sources.reading import Reading, Row
-from circuits.graph.sources.records import json_rows, parquet_rows
 
 
 class TriplesOptions(SourceOptions):
@@ -112,7 +112,7 @@ def _rows(reading: Reading, options: TriplesOptions) -> Iterable[Row]:
         return json_rows(reading, columns)
     if kind == "parquet":
         return parquet_rows(reading, columns)
-    from circuits.graph.sources.rdf import rdf_rows
+    from circuits.graph.sources.formats.rdf import rdf_rows
 
     return rdf_rows(reading, kind, short_names=options.short_names, literals=options.literals)
 

@@ -12,8 +12,8 @@ import pytest
 from circuits.errors import HopscopeError
 from circuits.graph.paths import n_two_hop_paths, phi
 from circuits.graph.sources import load_source
-from circuits.graph.sources.two_wiki import two_wiki_questions
-from circuits.graph.sources.two_wiki_names import normalised
+from circuits.graph.sources.two_wiki.names import normalised
+from circuits.graph.sources.two_wiki.reader import two_wiki_questions
 
 SAMPLE = Path(__file__).parents[4] / "shared" / "2wiki" / "sample_1000.json"
 needs_sample = pytest.mark.skipif(

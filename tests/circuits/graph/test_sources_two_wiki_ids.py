@@ -8,7 +8,7 @@ import random
 
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.graph.sources import load_source
-from circuits.graph.sources.two_wiki_ids import aligned_ids, identified
+from circuits.graph.sources.two_wiki.ids import aligned_ids, identified
 
 ND, RM, NORLAND, SUDIA = "Q101", "Q102", "Q1", "Q2"
 COUNTRIES = [

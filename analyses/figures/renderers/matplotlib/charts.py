@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from analyses.figures.renderers.matplotlib.fit import category_labels
 from analyses.figures.renderers.matplotlib.heatmap import set_names
-from analyses.figures.renderers.matplotlib.legend import Drawn, Entry
+from analyses.figures.renderers.matplotlib.page import Drawn, Entry
 from analyses.figures.renderers.style import Theme, category, series_colour
 from analyses.figures.specs.charts import Bars, Lines, Reference, Scatter, StackedArea
 

@@ -22,9 +22,9 @@ from analyses.figures.renderers.circuit_layout import (
     node_fill,
     strokes,
 )
-from analyses.figures.renderers.matplotlib.legend import Drawn, Entry
+from analyses.figures.renderers.matplotlib.page import Drawn, Entry
 from analyses.figures.renderers.style import Theme, category, ink_on, mix
-from analyses.figures.renderers.wrapping import wrap
+from analyses.figures.renderers.text import wrap
 from analyses.figures.specs.charts import CircuitDiagram, DrawnNode
 from analyses.figures.words import words
 

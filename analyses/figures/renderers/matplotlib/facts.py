@@ -10,9 +10,9 @@ from analyses.figures.renderers.facts_layout import (
     fact_texts,
     table_layout,
 )
-from analyses.figures.renderers.matplotlib.legend import Drawn
+from analyses.figures.renderers.matplotlib.page import Drawn
 from analyses.figures.renderers.style import Theme, category
-from analyses.figures.renderers.wrapping import wrap
+from analyses.figures.renderers.text import wrap
 from analyses.figures.specs.facts import Neighbourhood, Table
 
 SIZE = 6.5

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyses.figures.renderers.fonts import text_width
-from analyses.figures.renderers.wrapping import widest_piece, wrap
+from analyses.figures.renderers.text import text_width, widest_piece, wrap
 from analyses.figures.specs.charts import Bars, HeatMap
 
 VALUE, TICK = 5.5, 6.5

@@ -11,7 +11,6 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analyses.figures.renderers.fonts import text_width
 from analyses.figures.renderers.matplotlib.fit import (
     ANGLE,
     MOST_ANNOTATED,
@@ -24,7 +23,7 @@ from analyses.figures.renderers.matplotlib.fit import (
     row_names,
     value_text,
 )
-from analyses.figures.renderers.matplotlib.legend import Drawn
+from analyses.figures.renderers.matplotlib.page import Drawn
 from analyses.figures.renderers.style import (
     VEILED,
     Theme,
@@ -34,8 +33,8 @@ from analyses.figures.renderers.style import (
     sequential,
     stop_at,
 )
-from analyses.figures.renderers.wrapping import wrap
-from analyses.figures.specs.charts import HeatMap
+from analyses.figures.renderers.text import text_width, wrap
+from analyses.figures.specs.charts import HeatMap, Spec
 
 
 def tick_places(names: Sequence[str], most: int) -> list[int]:
@@ -133,6 +132,21 @@ def drop_values_that_overflow(ax: Axes, spec: HeatMap) -> None:
     if any(text.get_window_extent().width > cell for text in ax.texts):
         for text in list(ax.texts):
             text.remove()
+
+
+def colour_bars(
+    figure: Figure, panels: Sequence[Spec], drawn: Sequence[tuple[Axes, Drawn]], theme: Theme
+) -> None:
+    """One colour bar if all heat maps share a scale, else one for each."""
+    maps = [
+        (panel, ax, found.mesh)
+        for panel, (ax, found) in zip(panels, drawn, strict=True)
+        if isinstance(panel, HeatMap) and found.mesh is not None
+    ]
+    shared = len({(p.limits, p.value_label, p.diverging) for p, _, _ in maps}) == 1
+    for group in [maps] if shared else [[m] for m in maps]:
+        spec, _, mesh = group[0]
+        colour_bar(figure, spec, mesh, [ax for _, ax, _ in group], theme)
 
 
 def colour_bar(

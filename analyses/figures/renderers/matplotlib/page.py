@@ -1,24 +1,105 @@
-"""The surroundings of a figure's axes: header and colour bars."""
+"""The surroundings of a figure's axes: header above, legend below.
+
+The legend is made from what the panels say they have drawn. matplotlib's own legends are made from
+the labels of artists and leave out those that begin with an underscore; names of facts may begin
+with anything.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from analyses.figures.renderers.matplotlib.heatmap import colour_bar
-from analyses.figures.renderers.matplotlib.legend import SUBTITLE, Drawn
 from analyses.figures.renderers.style import Theme
-from analyses.figures.renderers.wrapping import wrap
-from analyses.figures.specs.charts import HeatMap, Spec
+from analyses.figures.renderers.text import text_width, wrap
+from analyses.figures.specs.charts import Bars, CircuitDiagram, Lines, Scatter, Spec, StackedArea
 
 TITLE, LABEL = 8.5, 7.0
 """Font sizes, points."""
+SUBTITLE = 6.5
+"""Font size of subtitles, ticks and legends, points."""
+SIGN = 0.27
+"""Inches of an entry's line sample and of the gap after it."""
 
 HeaderLine = tuple[str, float, str]
 """Wrapped text, size in points, weight."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the legend."""
+
+    label: str
+    handle: Any
+    """The artist, or the container of artists, that it explains."""
+    look: tuple[Any, ...]
+    """What distinguishes it from another entry with that label: colour, dash."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a panel has drawn and what the legend must explain."""
+
+    entries: tuple[Entry, ...] = ()
+    mesh: QuadMesh | None = None
+    """The cells of a heat map, for the colour bar."""
+
+
+def different(drawn: Sequence[Drawn]) -> list[Entry]:
+    """The entries of all panels; entries with equal label and look appear once."""
+    found: dict[tuple[Any, ...], Entry] = {}
+    for panel in drawn:
+        for entry in panel.entries:
+            found.setdefault((entry.label, *entry.look), entry)
+    return list(found.values())
+
+
+def _columns(labels: Sequence[str], inches: float) -> int:
+    """Entries side by side below a figure."""
+    widest = max(text_width(label, SUBTITLE) for label in labels) + SIGN
+    return max(1, min(len(labels), int((inches - 0.1) / widest)))
+
+
+def labels_of(panels: Sequence[Spec]) -> list[str]:
+    """The legend's labels, before anything is drawn, because its height is needed first."""
+    found: dict[str, None] = {}
+    for spec in panels:
+        if isinstance(spec, Lines | Bars):
+            found |= dict.fromkeys(part.label for part in (*spec.series, *spec.references))
+        elif isinstance(spec, Scatter):
+            found |= dict.fromkeys(group.label for group in spec.groups)
+        elif isinstance(spec, StackedArea):
+            found |= dict.fromkeys(spec.labels)
+        elif isinstance(spec, CircuitDiagram):
+            found |= dict.fromkeys(meaning for _, meaning in spec.legend)
+    return list(found)
+
+
+def legend_rows(labels: Sequence[str], inches: float) -> int:
+    """Number of lines of a legend with these labels; a single series needs none."""
+    return -(-len(labels) // _columns(labels, inches)) if len(labels) > 1 else 0
+
+
+def legend(figure: Figure, drawn: Sequence[Drawn]) -> None:
+    """A legend below the figure, outside the data; none for a single series."""
+    entries = different(drawn)
+    if len(entries) < 2:
+        return
+    labels = [entry.label for entry in entries]
+    figure.legend(
+        [entry.handle for entry in entries],
+        labels,
+        loc="outside lower center",
+        ncols=_columns(labels, figure.get_figwidth()),
+        columnspacing=0.9,
+        handlelength=1.6,
+        handletextpad=0.5,
+    )
 
 
 def header_lines(spec: Spec, inches: float) -> list[HeaderLine]:
@@ -49,18 +130,3 @@ def place_header(figure: Figure, header: Sequence[HeaderLine], theme: Theme) -> 
     assert isinstance(engine, ConstrainedLayoutEngine)
     taken = (header_height(header) + 0.04 if header else 0) / height
     engine.set(rect=(0, 0, 1, 1 - taken), w_pad=0.03, h_pad=0.03)
-
-
-def colour_bars(
-    figure: Figure, panels: Sequence[Spec], drawn: Sequence[tuple[Axes, Drawn]], theme: Theme
-) -> None:
-    """One colour bar if all heat maps share a scale, else one for each."""
-    maps = [
-        (panel, ax, found.mesh)
-        for panel, (ax, found) in zip(panels, drawn, strict=True)
-        if isinstance(panel, HeatMap) and found.mesh is not None
-    ]
-    shared = len({(p.limits, p.value_label, p.diverging) for p, _, _ in maps}) == 1
-    for group in [maps] if shared else [[m] for m in maps]:
-        spec, _, mesh = group[0]
-        colour_bar(figure, spec, mesh, [ax for _, ax, _ in group], theme)

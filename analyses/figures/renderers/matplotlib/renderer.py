@@ -16,7 +16,6 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.figures.renderers.fonts import families_for
 from analyses.figures.renderers.matplotlib import charts
 from analyses.figures.renderers.matplotlib.circuit import draw_circuit
 from analyses.figures.renderers.matplotlib.facts import draw_neighbourhood, draw_table, facts_height
@@ -28,23 +27,24 @@ from analyses.figures.renderers.matplotlib.fit import (
     map_width,
     row_height,
 )
-from analyses.figures.renderers.matplotlib.heatmap import draw_heat_map, drop_values_that_overflow
-from analyses.figures.renderers.matplotlib.legend import (
-    SUBTITLE,
-    Drawn,
-    labels_of,
-    legend,
-    legend_rows,
+from analyses.figures.renderers.matplotlib.heatmap import (
+    colour_bars,
+    draw_heat_map,
+    drop_values_that_overflow,
 )
 from analyses.figures.renderers.matplotlib.page import (
     LABEL,
-    colour_bars,
+    SUBTITLE,
+    Drawn,
     header_height,
     header_lines,
+    labels_of,
+    legend,
+    legend_rows,
     place_header,
 )
 from analyses.figures.renderers.style import Theme, theme_of, width_in_inches
-from analyses.figures.renderers.wrapping import wrap
+from analyses.figures.renderers.text import families_for, wrap
 from analyses.figures.specs.charts import (
     Bars,
     CircuitDiagram,

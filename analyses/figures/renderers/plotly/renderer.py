@@ -16,7 +16,7 @@ from analyses.figures.renderers.plotly.facts import draw_neighbourhood, draw_tab
 from analyses.figures.renderers.plotly.heatmap import draw_heat_map
 from analyses.figures.renderers.plotly.markup import plain
 from analyses.figures.renderers.style import Theme, theme_of
-from analyses.figures.renderers.wrapping import wrap
+from analyses.figures.renderers.text import wrap
 from analyses.figures.specs.charts import (
     Bars,
     CircuitDiagram,

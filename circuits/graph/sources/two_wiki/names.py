@@ -23,8 +23,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from circuits.graph.sources.broken import Broken
-from circuits.graph.sources.files import opened, text_lines
+from circuits.graph.sources.formats.broken import Broken
+from circuits.graph.sources.formats.files import opened, text_lines
 
 Merge = Literal["exact", "normalised", "ids"]
 Mention = tuple[str, str | None]

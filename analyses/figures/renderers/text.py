@@ -1,14 +1,20 @@
-"""Fonts for names in any script: DejaVu Sans, then any installed font that has the character.
+"""Text in any script: its fonts, its measured width, and where its lines break.
+
+A character is drawn in DejaVu Sans, or else in any installed font that has it.
 
 Real entity names are Unicode. DejaVu Sans comes with matplotlib, so that a figure has the same
 bytes on every machine; only characters that it lacks (Chinese, Japanese, Korean, ...) are drawn
 with the machine's fonts. A catch-all font, which draws one placeholder for whole scripts, is
 ignored. A character that no font has is drawn as a box.
+
+Lines break at spaces, between wide characters (Chinese, Japanese and Korean have no spaces), and
+inside a word only where it is wider than a line. Nothing is ever left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 
@@ -17,6 +23,7 @@ from matplotlib.font_manager import FontEntry
 from matplotlib.ft2font import FT2Font, LoadFlags
 
 BASE = "DejaVu Sans"
+JOINER = "\u200d"
 LEAST_SHARE_OF_GLYPHS = 0.2
 """Glyphs per character below which a font is a catch-all; real fonts share few of theirs."""
 POINTS_PER_INCH = 72
@@ -115,3 +122,65 @@ def _font(path: str) -> FT2Font | None:
     except (RuntimeError, OSError):
         return None
     return font
+
+
+def wrap(text: str, inches: float, size: float, *, bold: bool = False) -> str:
+    """`text` broken into lines that are at most `inches` wide at `size` points.
+
+    >>> wrap("two words", 0.5, 8)
+    'two\\nwords'
+    """
+
+    def fits(line: str) -> bool:
+        return text_width(line, size, bold=bold) <= inches
+
+    lines = [""]
+    for piece in _pieces(text):
+        if fits((lines[-1] + piece).rstrip()):
+            lines[-1] += piece
+        elif fits(piece.strip()):
+            lines.append(piece.lstrip())
+        else:
+            _broken(piece.lstrip() if not lines[-1] else piece, lines, fits)
+    return "\n".join(line.strip() for line in lines if line.strip())
+
+
+def widest_piece(text: str, size: float, *, bold: bool = False) -> float:
+    """Inches of the widest part of `text` that is broken only if it must be."""
+    return max((text_width(p.strip(), size, bold=bold) for p in _pieces(text)), default=0.0)
+
+
+def _broken(piece: str, lines: list[str], fits: Callable[[str], bool]) -> None:
+    """A word that is wider than a line, split over as many lines as needed."""
+    for cluster in _clusters(piece):
+        if lines[-1] and not fits(lines[-1] + cluster):
+            lines.append("")
+        lines[-1] += cluster
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Words with the space before them; wide characters one by one."""
+    piece = ""
+    for cluster in _clusters(text):
+        wide = unicodedata.east_asian_width(cluster[0]) in "WF"
+        space = cluster.isspace() and cluster != "\N{NO-BREAK SPACE}"
+        after_wide = bool(piece) and unicodedata.east_asian_width(piece[-1]) in "WF"
+        if piece and not piece.isspace() and (wide or space or after_wide):
+            yield piece
+            piece = ""
+        piece += " " if space else cluster
+    if piece:
+        yield piece
+
+
+def _clusters(text: str) -> Iterator[str]:
+    """Characters together with the marks that belong to them."""
+    cluster = ""
+    for c in text:
+        joined = unicodedata.category(c).startswith("M") or c == JOINER or cluster.endswith(JOINER)
+        if cluster and not joined:
+            yield cluster
+            cluster = ""
+        cluster += c
+    if cluster:
+        yield cluster

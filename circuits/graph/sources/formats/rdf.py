@@ -21,8 +21,8 @@ from urllib.parse import unquote
 
 from circuits.errors import HopscopeError
 from circuits.graph.names import UNWRITABLE, name_fault
-from circuits.graph.sources.files import opened
-from circuits.graph.sources.reading import Reading, Row
+from circuits.graph.sources.formats.files import opened
+from circuits.graph.sources.formats.reading import Reading, Row
 
 if TYPE_CHECKING:
     from pyoxigraph import Quad

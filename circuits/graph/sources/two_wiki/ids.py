@@ -23,7 +23,7 @@ from functools import cached_property
 from itertools import permutations
 from typing import Any
 
-from circuits.graph.sources.two_wiki_names import normalised, wikidata_id
+from circuits.graph.sources.two_wiki.names import normalised, wikidata_id
 
 _MOST_ROWS = 6  # 720 orders; questions have two to five evidences
 _EXAMPLES = 10

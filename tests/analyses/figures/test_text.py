@@ -13,9 +13,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
 from analyses.figures import to_matplotlib
-from analyses.figures.renderers import fonts
-from analyses.figures.renderers.fonts import BASE, families_for, is_catch_all, text_width
-from analyses.figures.renderers.wrapping import wrap
+from analyses.figures.renderers import text
+from analyses.figures.renderers.text import BASE, families_for, is_catch_all, text_width, wrap
 from analyses.figures.specs.charts import HeatMap
 from analyses.figures.specs.facts import Table
 
@@ -52,7 +51,7 @@ def runes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(font_manager.fontManager, "ttflist", known)
     installed = [str(tmp_path / name) for name in ("all.ttf", "runes.ttf")]
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda *_: installed)
-    caches = [fonts._installed, fonts._fonts_for, fonts._advance]
+    caches = [text._installed, text._fonts_for, text._advance]
     for cache in caches:
         cache.cache_clear()
     yield "Zz Runes"

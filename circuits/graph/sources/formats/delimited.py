@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import methodcaller
 
 from circuits.errors import HopscopeError
-from circuits.graph.sources.columns import (
+from circuits.graph.sources.formats.columns import (
     EXPECTED,
     IN_ORDER,
     ROLES,
@@ -17,8 +17,8 @@ from circuits.graph.sources.columns import (
     described,
     half_a_header,
 )
-from circuits.graph.sources.files import opened, text_lines
-from circuits.graph.sources.reading import Reading, Row
+from circuits.graph.sources.formats.files import opened, text_lines
+from circuits.graph.sources.formats.reading import Reading, Row
 
 Split = Callable[[str], list[str]]
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from circuits.errors import HopscopeError
-from circuits.graph.sources.broken import Broken
+from circuits.graph.sources.formats.broken import Broken
 
 _CHUNK = 1 << 20
 _SPACE = " \t\r\n"

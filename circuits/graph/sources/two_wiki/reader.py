@@ -21,12 +21,12 @@ from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
 from circuits.graph.names import Names
 from circuits.graph.paths import n_two_hop_paths
-from circuits.graph.sources.broken import Broken
-from circuits.graph.sources.json_shapes import keys_of
+from circuits.graph.sources.formats.broken import Broken
+from circuits.graph.sources.formats.json_shapes import keys_of
 from circuits.graph.sources.options import SourceOptions, existing_file
-from circuits.graph.sources.two_wiki_files import hub_files, records, rows
-from circuits.graph.sources.two_wiki_ids import Identified, IdReport, IdRow, aligned_ids, identified
-from circuits.graph.sources.two_wiki_names import (
+from circuits.graph.sources.two_wiki.files import hub_files, records, rows
+from circuits.graph.sources.two_wiki.ids import Identified, IdReport, IdRow, aligned_ids, identified
+from circuits.graph.sources.two_wiki.names import (
     Mention,
     Merge,
     Naming,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from circuits.errors import HopscopeError
-from circuits.graph.sources.json_values import Value
+from circuits.graph.sources.formats.json_values import Value
 
 Known = Callable[[Iterable[str]], bool]
 """Whether these keys are the fields of a record."""

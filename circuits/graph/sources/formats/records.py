@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from circuits.errors import HopscopeError
-from circuits.graph.sources.columns import (
+from circuits.graph.sources.formats.columns import (
     EXPECTED,
     IN_ORDER,
     Columns,
     columns_named,
     described,
 )
-from circuits.graph.sources.files import opened
-from circuits.graph.sources.grokked_layout import refuse_grokked
-from circuits.graph.sources.json_shapes import json_records, keys_of
-from circuits.graph.sources.json_values import json_values
-from circuits.graph.sources.reading import Reading, Row
+from circuits.graph.sources.formats.files import opened
+from circuits.graph.sources.formats.grokked_layout import refuse_grokked
+from circuits.graph.sources.formats.json_shapes import json_records, keys_of
+from circuits.graph.sources.formats.json_values import json_values
+from circuits.graph.sources.formats.reading import Reading, Row
 
 _BATCH = 65536  # rows of a parquet file in memory
 

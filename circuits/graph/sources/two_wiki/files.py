@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from circuits.errors import HopscopeError
-from circuits.graph.sources.broken import Broken
-from circuits.graph.sources.files import opened
-from circuits.graph.sources.grokked_layout import refuse_grokked
-from circuits.graph.sources.json_shapes import json_records
-from circuits.graph.sources.json_values import json_values
+from circuits.graph.sources.formats.broken import Broken
+from circuits.graph.sources.formats.files import opened
+from circuits.graph.sources.formats.grokked_layout import refuse_grokked
+from circuits.graph.sources.formats.json_shapes import json_records
+from circuits.graph.sources.formats.json_values import json_values
 from circuits.graph.sources.options import existing_file
 from circuits.graph.sources.registry import HUB_NAMES
 

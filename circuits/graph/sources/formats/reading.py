@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from circuits.graph.names import Names
-from circuits.graph.sources.broken import Broken
-from circuits.graph.sources.columns import ROLES
+from circuits.graph.sources.formats.broken import Broken
+from circuits.graph.sources.formats.columns import ROLES
 
 Row = tuple[str, str, str]
 
