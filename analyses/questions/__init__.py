@@ -1,4 +1,4 @@
-"""What is asked: the questions an analysis looks at, their corruptions and their contrasts.
+"""The questions that analyses ask, their corruptions and their contrasts.
 
 Nothing here runs a model.
 """

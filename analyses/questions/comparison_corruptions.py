@@ -19,7 +19,7 @@ from circuits.errors import HopscopeError
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """What the compared attributes say, by graph index."""
+    """Values of the compared attributes, by graph index."""
 
     table: Int[np.ndarray, "entity relation"]
     """Value of every entity and attribute, negative where it has not exactly one."""
@@ -27,7 +27,7 @@ class Values:
     """ID facts."""
     attributes: Int[np.ndarray, " a"]
     neighbours: dict[int, dict[int, list[int]]]
-    """By attribute and value: the values that a changed entity may have where v1 = v2."""
+    """By attribute and value: the values that a replaced entity may have if v1 = v2."""
 
     def entities_with(self, attribute: int, values: list[int]) -> Int[np.ndarray, " k"]:
         """ID entities whose value is one of these."""
@@ -40,8 +40,8 @@ def corruptions(
 ) -> tuple[Int[Tensor, "position k n pos"], Bool[np.ndarray, "position k n"]]:
     """k corrupted questions per example and position, and which of them exist.
 
-    Where there are fewer than k candidates some repeat; without any the original question stands
-    and is not valid.
+    With fewer than k candidates, some repeat; with none, the original question stays in place and
+    is not valid.
     """
     queries = examples.queries
     if queries.kind != "comparison":
@@ -66,7 +66,7 @@ def corruptions(
 def _candidates(
     values: Values, attribute: int, entity_1: int, entity_2: int
 ) -> list[Int[np.ndarray, " k"]]:
-    """What may stand at each position instead, as graph indices; never an entity beside itself."""
+    """Replacements at each position, as graph indices; never the other entity of the question."""
     table = values.table
     v1, v2 = int(table[entity_1, attribute]), int(table[entity_2, attribute])
     others = values.attributes[values.attributes != attribute]

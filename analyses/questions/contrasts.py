@@ -5,7 +5,7 @@ For each position of a question:
 - the *corrupted* question of causal tracing (`analyses.questions.corruptions`): another token,
   whose own answer t' exists and differs from t;
 - its *placebo*: another token that leads to the same answer t. Writing an activation of the placebo
-  does everything that patching does except changing what the answer depends on.
+  does everything that patching does, except changing what the answer depends on.
 
 Not every question has both; `valid` and `placebo_valid` of a `Contrast` say which do.
 """

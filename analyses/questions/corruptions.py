@@ -6,14 +6,14 @@ replaced, and the replacement is drawn uniformly from (*Grokked Transformers*, s
 - for the subject: the subjects of ID facts,
 - for relation j: the relations of ID facts of the entity that relation j is applied to,
 
-leaving out replacements that lead to t as well. The reference rules keep replacements that lead
-nowhere (a fact is missing on the way); otherwise only those are drawn whose own answer exists and
-differs from t. Keys (subject, relation) with several objects lead to no single answer and are
-never drawn.
+leaving out replacements that also lead to t. The reference rules keep replacements that lead
+nowhere (a fact on the way is missing); otherwise a replacement is drawn only if its own answer
+exists and differs from t. Keys (subject, relation) with several objects have no single answer and
+are never drawn.
 
-Every candidate gets a pseudo-random priority from a hash of (seed, question, position, candidate)
-and the smallest win, so a draw depends on the question alone: not on the other examples, nor on
-the checkpoint, nor on the order of anything.
+Every candidate gets a pseudo-random priority from a hash of (seed, question, position, candidate),
+and the smallest priorities win. A draw therefore depends on the question alone, not on the other
+examples, the checkpoint or any order.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class FactTable:
     def follow(
         self, start: Int[np.ndarray, "*_"], relations: list[Int[np.ndarray, "*_"]]
     ) -> Int[np.ndarray, "*_"]:
-        """Where a chain of relations leads; `NO_FACT` or `AMBIGUOUS` as soon as a step does."""
+        """The entity at the end of a chain of relations; `NO_FACT` or `AMBIGUOUS` if a step is."""
         at = start
         for relation in relations:
             step = self.object[np.maximum(at, 0), relation]
@@ -68,7 +68,7 @@ class Corruptions:
     tokens: Int[np.ndarray, "draw n"]
     """Token ids; the question's own where `valid` is false."""
     valid: Bool[np.ndarray, "draw n"]
-    """False where a question has not that many replacements."""
+    """False where a question has fewer replacements."""
     answer: Int[np.ndarray, "draw n"]
     """The corrupted question's own answer, `NO_FACT` where there is none."""
 
@@ -113,7 +113,7 @@ class Chains:
 
     @classmethod
     def of(cls, queries: Queries) -> Chains:
-        """Those of composition questions, of any number of hops."""
+        """The chains of composition questions, with any number of hops."""
         tokens = queries.token_ids
         return cls(
             np.column_stack([tokens[:, 0], queries.bridge_ids]),
@@ -122,7 +122,7 @@ class Chains:
         )
 
     def rows(self, which: slice) -> Chains:
-        """Some of them."""
+        """A slice of the questions."""
         return Chains(self.stops[which], self.relations[which], self.answer[which])
 
 

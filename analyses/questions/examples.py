@@ -1,4 +1,4 @@
-"""The questions an analysis looks at: drawn once per split, the same for every checkpoint."""
+"""The questions of an analysis: drawn once per split, the same for every checkpoint."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Examples:
         return len(self.rows)
 
     def once(self, key: Any, make: Callable[[], T]) -> T:
-        """What does not depend on the checkpoint is made once and kept with the examples."""
+        """Make what does not depend on the checkpoint once, and keep it with the examples."""
         if key not in self._memo:
             self._memo[key] = make()
         return self._memo[key]

@@ -57,20 +57,14 @@ def analyze_command(
     from circuits.runs.run import open_run
 
     opened = open_run(run)
-    wanted = _steps(steps, opened.steps)
-    chosen_splits = [s.strip() for s in splits.split(",")] if splits else None
+    wanted, chosen_splits = _steps(steps, opened.steps), split_names(splits)
     options = dict(map(parse_option, set_ or []))
     chosen = _checked(opened, names, chosen_splits, options)
     for request in chosen.values():
         request.check(again, wanted is not None)
-    how: dict[str, Any] = {
-        "steps": wanted,
-        "splits": chosen_splits,
-        "n_jobs": jobs,
-        "follow": follow,
-    }
+    how: dict[str, Any] = {"steps": wanted, "n_jobs": jobs, "follow": follow, "again": again}
     for name in chosen:
-        _tell(name, analyze(opened, name, **how, again=again, **options))
+        _tell(name, analyze(opened, name, splits=chosen_splits, **how, **options))
         if set_ or splits:
             say(f"figures: hopscope export {run} {name}{_as_typed(set_ or [], splits)}")
 
@@ -128,6 +122,11 @@ def _explain(names: list[str]) -> None:
             say(f"    --set {key}={field.default!r}: {about}".removesuffix(": "))
     if not names:
         say("hopscope analyze --list NAME explains the options of an analysis.")
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """Names as typed after --splits; None if it was not given."""
+    return [name.strip() for name in text.split(",")] if text else None
 
 
 def parse_option(text: str) -> tuple[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.analyze import parse_option
+from app.cli.analyze import parse_option, split_names
 from app.cli.terminal import say
 from circuits.errors import HopscopeError, unknown_name
 
@@ -59,8 +59,7 @@ def export_command(
     opened = open_run(run)
     available, missing = _available(opened, figures or [], set_ or [], splits)
     if list_:
-        for found in available.values():
-            say(f"{found.name}\n    {found.about}")
+        say("\n".join(f"{found.name}\n    {found.about}" for found in available.values()))
         return
     folder = out or opened.figures_dir / ("other-settings" if set_ or splits else "")
     for found in chosen_figures(available, figures or ()):
@@ -96,8 +95,8 @@ def _with_settings(
 
     if len(names) != 1 or names[0] not in CATALOG:
         raise HopscopeError("--set and --splits apply to the figures of one analysis; name it.")
-    chosen = [s.strip() for s in splits.split(",")] if splits else None
-    found = stored_result(run, names[0], chosen, **dict(map(parse_option, options)))
+    how = dict(map(parse_option, options))
+    found = stored_result(run, names[0], split_names(splits), **how)
     if found is None:
         raise _not_run(run, names[0], "like that ")
     return analysis_figures(run, names[0], found)

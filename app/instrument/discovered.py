@@ -1,7 +1,7 @@
 """The discovered circuit as the instrument draws it: its components in a grid, and its edges.
 
-Attention and MLP of every block are rows of their own, heads of one layer one place. Only edges
-that are in the circuit of some checkpoint and split are sent.
+Attention and MLP of every block have rows of their own; the heads of one layer share a place. Only
+edges that belong to the circuit of some checkpoint and split are sent.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from app.instrument.packing import pack, pack_bits, pack_integers, pack_measure
 from circuits.circuit.nodes_and_edges import parsed_edge
 
 LISTED = 20
-"""Questions sent of either end."""
+"""Number of questions sent from each end."""
 ROW_OF_KIND = {"attn": 1, "head": 1, "mlp": 2}
 
 
 def discovered(ds: xr.Dataset) -> Discovered:
-    """What is the same at all steps: rows of the grid, symbols of the tokens, the edges.
+    """The parts that do not change with the step: rows of the grid, token symbols, edges.
 
     An edge has `source` and `target` as [row, position], the target None for the answer, and the
     `name` of the result.
@@ -76,11 +76,11 @@ def discovered_measures(ds: xr.Dataset, split: str, steps: Sequence[int]) -> Dis
 def _singles(now: xr.Dataset, sent: Int[np.ndarray, " edge"]) -> Singles:
     """The questions on which each pair of edge and token does most and least, and how much.
 
-    `most` and `least` are [step, pair, rank], the most (in the direction of the mean) and the least
-    of all first: all questions would be a multiple of the rest of the page. Of `n` questions no
-    more than the n best have a meaning. `question` is a place among those asked; `code` the effect
-    as a byte, of which 127 stands for the `largest` of its pair, in nats. A pair is an index into
-    the sent edges and one into the tokens.
+    `most` and `least` are [step, pair, rank]: the strongest effects in the direction of the mean
+    first, and the weakest first. Sending all questions would multiply the size of the page. With
+    `n` questions, only the first n ranks have a meaning. `question` is an index into the asked
+    questions; `code` is the effect as a byte, where 127 stands for the `largest` of its pair, in
+    nats. A pair is an index into the sent edges and one into the tokens.
     """
     edge, token = (now[f"pair_{of}"].transpose("step", "pair").values for of in ("edge", "token"))
     used = int((edge >= 0).sum(1).max(initial=0))

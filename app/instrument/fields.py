@@ -94,7 +94,7 @@ class Edge(TypedDict):
 
 
 class Discovered(TypedDict):
-    """What of the discovered circuit is the same at all steps."""
+    """The parts of the discovered circuit that do not change with the step."""
 
     rows: list[str]
     symbols: list[str]
@@ -136,7 +136,7 @@ class DiscoveredMeasures(TypedDict):
 
 
 class SplitMeasures(TypedDict, total=False):
-    """What was measured on one split, at every step."""
+    """Measurements on one split, at every step."""
 
     lens: PackedMeasure
     added: PackedMeasure
@@ -174,7 +174,7 @@ class AnswerCurve(TypedDict):
 
 
 class Watched(TypedDict):
-    """A token looked for in the states: what it is, where it is read, its ranks."""
+    """A token that is sought in the states: its name, where it is read, its ranks."""
 
     token: int
     position: int
@@ -268,7 +268,7 @@ class Compared(TypedDict):
 
 
 class Payload(TypedDict):
-    """What a page's instrument is sent: what the timeline needs, then the page's own part."""
+    """The payload of a page: what the timeline needs, then the page's own part."""
 
     steps: list[int]
     metrics: Metrics

@@ -1,13 +1,13 @@
 """From stored results to what the instrument draws, per split.
 
-Widths of edges are `changed` of causal tracing, the share of questions whose top answer is another
-one after the state was swapped. (The paper's `strength`, the share whose top answer is no longer
-the right one, is near 1 by itself while the model knows little.)
+The width of an edge is `changed` of causal tracing: the share of questions whose top answer changes
+when the state is swapped. (The paper's `strength`, the share whose top answer is no longer right,
+is close to 1 anyway while the model knows little.)
 
-`moved` is ours, for the slanted edges of the circuit: what a position loses of it in a block,
-changed(l, p) - changed(l+1, p). What a position loses a later one has taken over, since the answer
-is read at the last one; it is negative where a position gains hold. Its interval combines the two
-as if they were independent, which is wider than that of the paired difference.
+`moved` is our own measure, for the slanted edges of the circuit: how much of `changed` a position
+loses in a block, changed(l, p) - changed(l+1, p). A later position has taken over what it loses,
+because the answer is read at the last one; `moved` is negative where a position gains. Its interval
+treats the two numbers as independent, which makes it wider than that of the paired difference.
 """
 
 from __future__ import annotations

@@ -18,4 +18,4 @@ COLOURS = {
     "cursor": CATEGORIES[VERMILION],
     **{f"run_{i}": colour for i, colour in enumerate(CATEGORIES)},
 }
-"""Colour-blind safe (Okabe and Ito); greys for what is no category."""
+"""Colour-blind safe (Okabe and Ito); greys for everything that is not a category."""

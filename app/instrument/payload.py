@@ -19,16 +19,16 @@ from app.instrument.phases import phases
 from circuits.runs.run import Run
 
 DRAWN_SPLITS = ("train_inferred", "id_test", "ood_test")
-"""The splits between which one chooses on the first page."""
+"""The splits that can be chosen on the first page."""
 LENS_TARGETS = {
     "composition": ("bridge", "relation_2", "answer"),
     "comparison": ("value_1", "value_2", "answer"),
 }
-"""What the logit lens of a task looks for."""
+"""The names that the logit lens of a task looks for."""
 
 
 def timeline_payload(run: Run, datasets: Datasets) -> Payload:
-    """What every page's timeline needs: steps, accuracy and loss, phases, colours."""
+    """The timeline's part of every page: steps, accuracy and loss, phases, colours."""
     frame = run.metrics()
     return {
         "steps": list(run.steps),
@@ -118,7 +118,7 @@ def described_positions(names: Sequence[str]) -> list[NamedPosition]:
 
 
 def dump(payload: Payload | AroundPayload) -> bytes:
-    """Compact JSON; a value that is no number is refused rather than sent as text."""
+    """Compact JSON; NaN and infinity are refused, because JSON has no such numbers."""
     return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
 
 

@@ -36,7 +36,7 @@ def phases(
     metrics: pd.DataFrame | None = None,
     n_evaluated: int = 0,
 ) -> list[Phase]:
-    """What is marked, rising in step: `step` to jump to, `span` of steps or None, words.
+    """The marks in order of step: the `step` to jump to, the `span` of steps or None, words.
 
     Args:
         grok: The run's grok record.

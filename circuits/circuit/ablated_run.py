@@ -31,15 +31,15 @@ Variant = Literal["restricted", "excluded"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 Told = Mapping[Part | None, Sequence[Node]]
-"""Senders whose edges are kept, by the input of the receiver that sees them."""
+"""Senders of kept edges, by the receiver's input that sees them."""
 
 
 class AblatedRun:
     """The run whose activations stand wherever nothing is kept.
 
     Args:
-        engine: Of the model.
-        reference: Runs of other prompts.
+        engine: Runs the model.
+        reference: The run of other prompts.
         ablation: "mean": every prompt gets the mean over the reference at each position;
             "interchange": prompt i gets what stands in row i of the reference.
         n: Number of prompts that are ablated.
@@ -73,12 +73,12 @@ def kept_logits(
 ) -> Float[Tensor, "n d_vocab"]:
     """Logits at the last position when only the edges in `kept` carry the clean run.
 
-    A component none of whose inputs is kept writes what it writes in the ablated run. (With means,
-    heads do not write what attention with mean queries, keys and values would: these would not add
-    up to the mean residual stream.)
+    A component without a kept input writes what it writes in the ablated run. (With means, this is
+    the head's mean output and not the output of attention with mean queries, keys and values,
+    because those outputs would not add up to the mean residual stream.)
 
     Args:
-        engine: Of the model.
+        engine: Runs the model.
         clean: The run of the prompts.
         ablated: What stands in for everything that is not kept.
         edges: All candidates.

@@ -79,7 +79,7 @@ class Circuit:
     __pydantic_config__ = _STRICT
 
     candidates: tuple[ScoredEdge, ...]
-    """Every edge that was asked about, in the order of `candidate_edges`."""
+    """Every candidate edge, in the order of `candidate_edges`."""
     positions: tuple[str, ...]
     """Names of the prompt's positions."""
     depth: int
@@ -94,9 +94,9 @@ class Circuit:
     """How effects were found: "exact", "eap", "eap_ig", or where they were read from."""
     metric: Metric = "logit_difference"
     ablation: Ablation = "mean"
-    """What stands in for everything else when the circuit is run."""
+    """What replaces everything else when the circuit is run."""
     n: int = 0
-    """Prompts that it was found on; 0: not known."""
+    """Number of prompts that it was found on; 0: unknown."""
     total: float | None = None
     """Mean fall of the metric when the prompt as a whole is corrupted, nats."""
     stability: float | None = None
@@ -170,7 +170,7 @@ class Circuit:
         """How much of what the model does between these prompts the circuit alone does.
 
         Args:
-            model: Of the circuit's shape, in eval mode.
+            model: A model of the circuit's shape, in eval mode.
             clean: Token ids [n, pos].
             corrupted: Token ids of the same shape; what is not kept is ablated to their mean, or
                 row by row to them, as `ablation` says.
@@ -193,7 +193,7 @@ class Circuit:
         return runs
 
     def to_json(self) -> str:
-        """As JSON, for `from_json`."""
+        """The circuit as JSON text, for `from_json`."""
         table = json.loads(_RECORD.dump_json(self))
         return json.dumps({"format": FORMAT, "version": VERSION, **table})
 

@@ -1,10 +1,10 @@
 """The clean run of some prompts beside their corrupted and placebo runs.
 
-A circuit is looked for between pairs of prompts: a clean one, with answer t, and a corrupted one,
-whose own answer t' is another. A *placebo* differs from the clean prompt as well but leads to the
-same answer: writing an activation of it does all that patching does, except changing what the
-answer depends on. Whatever is measured between them needs the model, all these runs and what is
-read from their logits; `ContrastRuns` is these together.
+A circuit is found by comparing pairs of prompts: a clean one with answer t, and a corrupted one
+with another answer t'. A *placebo* also differs from the clean prompt but has the same answer:
+writing its activations does everything that patching does, except changing what the answer depends
+on. `ContrastRuns` holds what every measurement between them needs: the model, all these runs, and
+the metric that is read from their logits.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Contrast:
     other: Int[np.ndarray, " n"]
     """Token t', the corrupted prompt's own answer; t itself where not valid."""
     valid: Bool[np.ndarray, " n"]
-    """Which prompts have a corrupted one."""
+    """Which prompts have a corrupted version."""
     placebo: Int[np.ndarray, "n pos"]
     """Prompts with the same answer."""
     placebo_valid: Bool[np.ndarray, " n"]
@@ -80,10 +80,11 @@ class ContrastRuns:
     """Token t of each clean prompt, on the model's device."""
     clean: Trace
     corrupted: tuple[Trace, ...]
-    """One per contrast, as are placebos."""
+    """One run per contrast."""
     placebo: tuple[Trace, ...]
     metric: Metric = "logit_difference"
-    """What falls: the logit of t minus that of t', or the log-probability of t; in nats."""
+    """What is read from logits, in nats: the logit of t minus that of t', or the log-probability
+    of t."""
 
     @classmethod
     def of(

@@ -1,11 +1,11 @@
 """How faithful a circuit is at every size: the curves of the MIB benchmark.
 
-Edges are kept from the strongest score on, at shares of all candidates from .1 % to 100 %, and the
-faithfulness of each such circuit is measured (`circuits.circuit.faithfulness`). From the curve f
+The strongest edges are kept, from .1 % to 100 % of all candidates, and the faithfulness of each
+such circuit is measured (`circuits.circuit.faithfulness`). From the curve f
 over the share k of edges (Mueller et al., arXiv 2504.13151, section 3.1):
 
 - *CPR* (integrated circuit performance ratio), the area below f: how early the strongest edges do
-  all that the model does, the more the better;
+  all that the model does; larger is better;
 - *CMD* (integrated circuit-model distance), the area between f and 1: 0 where even few edges do
   exactly what the model does.
 
@@ -36,7 +36,7 @@ class SizeCurve:
     """Faithfulness by size, with the areas that sum it up."""
 
     shares: tuple[float, ...]
-    """Of all candidate edges."""
+    """Shares of all candidate edges."""
     n_edges: tuple[int, ...]
     faithfulness: tuple[Estimate, ...]
     """1: as the whole model; 0: as the ablated run."""
@@ -58,7 +58,7 @@ def size_curve(
     Args:
         circuit: Its scores rank the edges, by size and whatever their sign; which edges it keeps
             does not matter. Edges without a score come last.
-        model: Of the circuit's shape.
+        model: A model of the circuit's shape.
         clean: Prompts [n, pos].
         corrupted: Prompts that everything else is ablated to, as the circuit's `ablation` says.
         answer: As in `circuits.find_circuit`, as is `other`.

@@ -1,8 +1,8 @@
 """Edge attribution patching: every edge's effect to first order, from a few backward passes.
 
-Exact path patching runs the rest of the model once per edge, and edges grow with the square of the
-depth. To first order, what an edge does is the gradient of the metric by the receiver's own input
-times what the sender would change of it:
+Exact path patching runs the rest of the model once per edge, and the number of edges grows with the
+square of the depth. To first order, the effect of an edge is the gradient of the metric with
+respect to the receiver's own input, times the change that the sender would make to it:
 
 - *EAP* takes the gradient at the clean prompt (Syed et al., arXiv 2310.10348): one backward pass
   per contrast for all edges together.
@@ -10,9 +10,9 @@ times what the sender would change of it:
   equal steps, at midpoints (Hanna et al., arXiv 2403.17806, section 3), which helps where the clean
   gradient is flat.
 
-Gradients are carried back block by block. What each attention layer (or head) at each position
-passes on to each position that it reads is kept, by its inputs q, k and v, before it is added to
-the rest: that is the gradient by the input that this receiver alone sees.
+Gradients are carried back block by block. The gradient that an attention layer (or head) passes to
+each position it reads is stored, separately for its inputs q, k and v, before it is added to the
+rest: it is the gradient with respect to the input that this receiver alone sees.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from circuits.model.components import plain_norm
 from circuits.patching.engine import Trace
 
 Gradients = dict[tuple[Node, Part | None], Float[Tensor, "n seen d_model"]]
-"""By receiver and input. q, MLPs and the output see one position, their own; k and v, and all three
-inputs together (None), every position up to the receiver's."""
+"""By receiver and input. q, MLPs and the output read only their own position; k and v, and all
+three inputs together (None), read every position up to the receiver's."""
 
 
 @torch.no_grad()
@@ -49,7 +49,7 @@ def predicted_effects(
         edges: Candidates; whole, or with the inputs of attention told apart.
         steps: 0 takes the gradient at the clean prompt (EAP); more average it over so many prompts
             between clean and corrupted (EAP-IG; the paper takes 5).
-        placebo: Of the placebos instead of the corrupted prompts.
+        placebo: Predict the effects of the placebos instead of the corrupted prompts.
 
     Returns:
         NaN for prompts without such a token, and for edges whose sender it does not reach.
@@ -89,9 +89,9 @@ def input_gradients(runs: ContrastRuns, contrast: int, trace: Trace, heads: bool
     """Gradient of the metric by what each receiver reads, and by nothing else.
 
     Args:
-        runs: Of the model.
-        contrast: Index of the contrast that the metric is of.
-        trace: Where the gradient is taken.
+        runs: Prompts and their contrasts.
+        contrast: Index of the contrast whose metric is differentiated.
+        trace: The run at which the gradient is taken.
         heads: Tell heads apart, instead of whole attention layers.
     """
     model, last = runs.model, trace.pos - 1
@@ -126,7 +126,7 @@ def _into_attention(
     gradient: Float[Tensor, "n d_model"],
     heads: bool,
 ) -> Gradients:
-    """Of attention (or each head) of block i at the last of the positions that it sees."""
+    """Gradients by the inputs of attention (or of each head) in block i, at x's last position."""
     attn, p = block.attn, x.shape[1] - 1
     n_heads = attn.W_O.shape[0]
     by_z = torch.einsum("nm,hdm->hnd", gradient, attn.W_O)
@@ -153,7 +153,7 @@ def _z(
     x_k: Float[Tensor, "*head n seen d_model"],
     x_v: Float[Tensor, "*head n seen d_model"],
 ) -> Float[Tensor, "n_heads n d_head"]:
-    """What the heads collect at the last position; each reads its own states, or all the same."""
+    """The heads' z at the last position; each head reads its own states, or all read the same."""
     attn = block.attn
     q, k, v = (
         _per_head(plain_norm(block.ln1, x), weight, bias)
@@ -165,7 +165,7 @@ def _z(
 
 
 def _per_head(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As one product per head, since a product per head and prompt is much slower."""
+    """One product per head: one per head and prompt would be much slower."""
     flat = x.flatten(1, 2) @ weight + bias[:, None]
     return flat.unflatten(1, x.shape[1:3])
 

@@ -33,8 +33,8 @@ from circuits.statistics import (
 )
 
 LEAST_SHARE = 0.05
-"""With .1 the demo's circuit (16 edges) alone is right on .93 of 700 held-out questions, with this
-(20) on .95; without any bound (25) on .97, as is the whole model."""
+"""With .1, the demo's circuit (16 edges) alone answers .93 of 700 held-out questions rightly; with
+this value (20 edges), .95; without a bound (25 edges), .97, like the whole model."""
 
 _CORRECT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "benjamini_hochberg": benjamini_hochberg,
@@ -49,7 +49,7 @@ class Rules:
     rate: float
     """False discovery rate (Benjamini-Hochberg) or family-wise error rate (Holm)."""
     least_share: float | Float[np.ndarray, " edge"]
-    """Of the whole effect of a contrast; for all edges, or for each."""
+    """Least share of a contrast's whole effect: one number for all edges, or one per edge."""
     correction: Correction
 
     @classmethod
@@ -61,10 +61,10 @@ class Rules:
         correction: Correction,
         least_share: float | None = None,
     ) -> Rules:
-        """Rules for these candidates of a model with so many heads.
+        """Rules for these candidates in a model with `n_heads` heads per layer.
 
-        least_share None is `LEAST_SHARE`, for heads, among which a layer's work is divided, over
-        their number, at either end of an edge.
+        If `least_share` is None, it is `LEAST_SHARE`, divided by `n_heads` for each end of the edge
+        that is a head, because heads divide the work of a layer among them.
         """
         if least_share is not None:
             return cls(rate, least_share, correction)
@@ -80,7 +80,7 @@ class Effects:
     placebo: Float[np.ndarray, "n token edge"]
     total: Float[np.ndarray, "n token"]
     untested: int = 0
-    """Pairs of contrast and edge that were left out before, by what these very prompts say."""
+    """Pairs of contrast and edge that a screen on the same prompts left out."""
 
 
 @dataclass(frozen=True)

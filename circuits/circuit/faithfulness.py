@@ -1,4 +1,4 @@
-"""How much of what the model does a circuit alone does, and what is left without it.
+"""How much of the model's behaviour a circuit reproduces alone, and how much is left without it.
 
 Between the ablated run (0) and the whole model (1), on the metric's mean over prompts:
 
@@ -39,7 +39,8 @@ class Faithfulness:
     """A circuit held against the whole model on some prompts."""
 
     restricted: Estimate
-    """Share of the metric that the circuit alone keeps: 1 as the whole model, 0 as the ablated."""
+    """Share of the metric that the circuit alone keeps: 1 like the whole model, 0 like the ablated
+    one."""
     excluded: Estimate
     """Share of the metric that is left without the circuit: 0 if the circuit is complete."""
     restricted_accuracy: Estimate
@@ -53,7 +54,7 @@ class Faithfulness:
 def faithfulness(
     runs: ContrastRuns, edges: Sequence[Edge], kept: Collection[Edge], ablation: Ablation
 ) -> Faithfulness:
-    """Judge the edges in `kept` on runs with one contrast; their corrupted prompts ablate."""
+    """Judge the edges in `kept` on runs with one contrast, ablating with its corrupted prompts."""
     run = ablated_by_corrupted(runs, edges, ablation)
     left = set(edges) - set(kept)
     alone, without, full = run(kept), run(left), runs.clean_logits
@@ -76,7 +77,7 @@ def faithfulness(
 def ablated_by_corrupted(
     runs: ContrastRuns, edges: Sequence[Edge], ablation: Ablation
 ) -> Callable[[Collection[Edge]], Float[Tensor, "n d_vocab"]]:
-    """From kept edges to logits, everything else as in the corrupted prompts."""
+    """A function from kept edges to logits; everything else is as in the corrupted prompts."""
     ablated = AblatedRun(runs.engine, runs.corrupted[0], ablation, len(runs))
     return lambda kept: kept_logits(runs.engine, runs.clean, ablated, edges, kept)
 
@@ -92,11 +93,11 @@ def normalized(
     rows: Bool[np.ndarray, " n"],
     reduce: Callable[[np.ndarray], np.ndarray] = lambda share: share,
 ) -> tuple[Estimate, ...]:
-    """Mean scores as shares between those of no edge and of all edges, with intervals.
+    """Mean scores on a scale from no edge (0) to all edges (1), with intervals.
 
     Args:
-        scores: Of k sets of kept edges.
-        ends: Of no edge and of all edges.
+        scores: The metric with each of k sets of edges kept.
+        ends: The metric with no edge and with all edges kept.
         rows: Prompts that count.
         reduce: From the shares [resample, k] to the numbers wanted [resample, *].
     """

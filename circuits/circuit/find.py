@@ -1,8 +1,8 @@
 """Finding a circuit: which edges carry the answer, by path patching against a placebo.
 
 1. Candidate edges join every component to every later one that sees it
-   (`circuits.circuit.nodes_and_edges`); a contrast's corrupted prompt has another answer t', and
-   `effect` is how far the metric falls when the edge alone is patched.
+   (`circuits.circuit.nodes_and_edges`). A corrupted prompt has another answer t', and `effect` is
+   how far the metric falls when the edge alone is patched with its activations.
 2. Edges grow with the square of the depth. All are screened by their effect to first order
    (`circuits.circuit.screen`), and at most `per_component` times as many as there are components
    are measured exactly, for corrupted prompts and for placebos (`circuits.circuit.path_patching`).
@@ -40,12 +40,12 @@ from circuits.patching.prompts import position_names
 from circuits.statistics import LEAST_EXAMPLES, Correction, bootstrap
 
 IG_STEPS = 5
-"""As in the MIB benchmark's EAP-IG."""
+"""The number that the MIB benchmark's EAP-IG takes."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was measured of every candidate edge, and what was kept."""
+    """Measurements of every candidate edge, and which edges were kept."""
 
     screen: Screen
     effects: Effects
@@ -72,7 +72,7 @@ def find_edges(
         per_component: Most edges measured exactly, as a multiple of the number of components;
             None: all.
         resamples: Bootstrap resamples of the prompts.
-        seed: Of resamples and of the screen's sample.
+        seed: Seed of the resamples and of the screen's sample.
     """
     at_most = len(edges)
     if per_component is not None:
@@ -103,10 +103,10 @@ def find_circuit(
     resamples: int = 200,
     seed: int = 0,
 ) -> Circuit:
-    """The circuit by which a model answers clean prompts otherwise than corrupted ones.
+    """The circuit through which a model answers clean prompts differently from corrupted ones.
 
-    The answer is read at the last position. Each prompt counts once, so give prompts that are
-    drawn independently of each other.
+    The answer is read at the last position. Intervals and tests treat prompts as independent, so
+    give prompts that were drawn independently.
 
     Args:
         model: In eval mode, without added hooks.
@@ -119,8 +119,8 @@ def find_circuit(
         metric: What must fall: "logit_difference" of t and t', or the "log_probability" of t; nats.
         method: "exact" patches every edge, "eap" and "eap_ig" predict what patching would do
             (`circuits.circuit.eap`): faster, and for screening only.
-        ablation: What the circuit's own runs put in the place of everything else: the "mean" over
-            other prompts, or row by row their activations ("interchange").
+        ablation: What replaces everything else when the circuit is run: the "mean" over other
+            prompts, or row by row their activations ("interchange").
         heads: Tell attention heads apart: more and weaker edges, which take more prompts to find.
         parts: Tell the inputs q, k and v of attention apart.
         positions: A name for each position, e.g. ("subject", "relation"); None: those of the
@@ -133,7 +133,7 @@ def find_circuit(
             others being screened out by EAP; None: all.
         steps: Prompts between corrupted and clean at which EAP-IG takes gradients.
         resamples: Bootstrap resamples of the prompts, for stability.
-        seed: Of whatever is random.
+        seed: Seed of everything random.
 
     Raises:
         HopscopeError: for prompts that do not pair up or do not fit the model, fewer than 5, and
@@ -153,12 +153,7 @@ def find_circuit(
     >>> circuit.faithfulness(model, clean, corrupted).restricted.value > 0.5
     True
     """
-    for kind, given, allowed in (
-        ("method", method, METHODS),
-        ("ablation", ablation, ABLATIONS),
-    ):
-        if given not in allowed:
-            raise unknown_name(kind, str(given), allowed)
+    _check_names(method, ablation)
     runs = ContrastRuns.between(
         model, clean, corrupted, placebo, answer=answer, other=other, metric=metric
     )
@@ -168,19 +163,13 @@ def find_circuit(
     edges = bounded_candidate_edges(
         model.depth, len(names), n_heads if heads else None, parts=parts
     )
-    n = int(runs.contrasts[0].valid.sum())
-    if n < LEAST_EXAMPLES:
-        raise HopscopeError(
-            f"{n} pairs of prompts with different answers are too few to tell an edge from chance; "
-            f"give at least {LEAST_EXAMPLES}, better hundreds."
-        )
+    n = _enough_pairs(runs)
     rules = Rules.for_edges(edges, n_heads, rate, correction, least_share)
+    drawn: dict[str, int] = {"resamples": resamples, "seed": seed}
     if method == "exact":
-        found = find_edges(
-            runs, edges, rules, per_component=per_component, resamples=resamples, seed=seed
-        )
+        found = find_edges(runs, edges, rules, per_component=per_component, **drawn)
     else:
-        found = _predicted(runs, edges, rules, steps if method == "eap_ig" else 0, resamples, seed)
+        found = _predicted(runs, edges, rules, steps if method == "eap_ig" else 0, **drawn)
     return Circuit(
         candidates=_scored(found, [edge.name(names) for edge in edges]),
         positions=names,
@@ -198,10 +187,27 @@ def find_circuit(
     )
 
 
+def _check_names(method: str, ablation: str) -> None:
+    for kind, given, allowed in (("method", method, METHODS), ("ablation", ablation, ABLATIONS)):
+        if given not in allowed:
+            raise unknown_name(kind, str(given), allowed)
+
+
+def _enough_pairs(runs: ContrastRuns) -> int:
+    """Number of prompts that count, refused if an interval over them would mean nothing."""
+    n = int(runs.contrasts[0].valid.sum())
+    if n < LEAST_EXAMPLES:
+        raise HopscopeError(
+            f"{n} pairs of prompts with different answers are too few to tell an edge from chance; "
+            f"give at least {LEAST_EXAMPLES}, better hundreds."
+        )
+    return n
+
+
 def _predicted(
     runs: ContrastRuns, edges: Sequence[Edge], rules: Rules, steps: int, resamples: int, seed: int
 ) -> Finding:
-    """As `find_edges`, with predicted effects in the place of measured ones."""
+    """Like `find_edges`, with predicted effects instead of measured ones."""
     real, placebo = (
         predicted_effects(runs, edges, steps=steps, placebo=which) for which in (False, True)
     )

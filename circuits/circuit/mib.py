@@ -8,7 +8,7 @@ Format (Mueller et al., arXiv 2504.13151; `Graph.to_json` of hannamw/EAP-IG):
 
 Nodes are "input", "a{block}.h{head}", "m{block}" and "logits"; an edge into a head says which of
 its inputs it is. A score is how far the metric falls when the edge alone is corrupted, so its sign
-is that of our effects. `score` of a node is there where nodes were scored themselves.
+is that of our effects. A node has a `score` only if nodes were scored themselves.
 
 The benchmark does not tell positions apart, as we do. An edge written there has the sum of the
 effects at all positions, as in the benchmark's own scores, and is in the graph if it is kept at one
@@ -79,7 +79,7 @@ class MibGraph:
         """A circuit whose heads and inputs are told apart, positions taken together.
 
         Raises:
-            HopscopeError: for circuits of whole attention layers, which the benchmark has not.
+            HopscopeError: for circuits of whole attention layers, which the benchmark lacks.
         """
         if not (circuit.heads and circuit.parts):
             raise HopscopeError(
@@ -100,7 +100,7 @@ class MibGraph:
         return cls(MibConfig(circuit.depth, circuit.n_heads, circuit.d_model), nodes, edges)
 
     def circuit(self, positions: Sequence[str]) -> Circuit:
-        """As a circuit of prompts with these positions: each edge at all of them, scores divided.
+        """The circuit for these positions: each edge at all of them, its score divided among them.
 
         Raises:
             HopscopeError: for edges that a model of this shape does not have, for parallel
@@ -139,13 +139,13 @@ class MibGraph:
         )
 
     def to_json(self) -> str:
-        """The file's text; edges without a score have 0 there, since readers ask for one."""
+        """The file's text; an edge without a score is written with 0, since readers need a number."""
         scored = {name: replace(edge, score=edge.score or 0.0) for name, edge in self.edges.items()}
         return _GRAPH.dump_json(replace(self, edges=scored), exclude_none=True).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> MibGraph:
-        """Inverse of `to_json`; scores that are NaN, as of nodes that were not scored, are None.
+        """Inverse of `to_json`; a score of NaN, as nodes without one have it, becomes None.
 
         Raises:
             HopscopeError: for anything else, and for scores of single neurons.

@@ -42,7 +42,7 @@ class Node:
         return 2 * self.layer + (self.kind in ("mlp", "embed"))
 
     def name(self, positions: Sequence[str]) -> str:
-        """As in results."""
+        """The name used in stored results."""
         if self.kind == "output":
             return "output"
         block = "" if self.kind == "embed" else f".{self.layer}"
@@ -57,10 +57,10 @@ class Edge:
     sender: Node
     receiver: Node
     part: Part | None = None
-    """Input of an attention layer that sees the sender; None: all that there are."""
+    """The input of an attention layer that sees the sender; None: all its inputs."""
 
     def name(self, positions: Sequence[str]) -> str:
-        """As in results."""
+        """The name used in stored results."""
         part = f".{self.part}" if self.part else ""
         return f"{self.sender.name(positions)}>{self.receiver.name(positions)}{part}"
 

@@ -1,4 +1,4 @@
-"""Path patching in batches: what one component tells one other, and nothing else.
+"""Path patching in batches: the effect of one component on one other alone.
 
 For an edge sender -> receiver (Wang et al., arXiv 2211.00593, section 3.1):
 
@@ -34,7 +34,7 @@ Read = Callable[[Float[Tensor, "cells n d_vocab"], list[int]], Float[Tensor, "ce
 
 @dataclass(frozen=True)
 class PathPatch:
-    """One edge along which one corrupted run is let through."""
+    """One edge, and the corrupted run that is let through it."""
 
     edge: Edge
     source: int
@@ -42,7 +42,7 @@ class PathPatch:
 
 
 class PathPatcher:
-    """The clean run of some prompts, and what other runs would send along its edges."""
+    """The clean run of some prompts, and what other runs send along its edges."""
 
     def __init__(self, engine: PatchEngine, clean: Trace, sources: Sequence[Trace]) -> None:
         self.engine, self.clean, self.sources = engine, clean, tuple(sources)
@@ -148,7 +148,7 @@ def written(trace: Trace, node: Node) -> Float[Tensor, "n d_model"]:
 
 
 def edges_in_use(edges: Sequence[Edge], changed: Collection[int]) -> list[int]:
-    """Indices of the edges whose sender changed tokens at these positions reach."""
+    """Indices of the edges whose sender depends on the tokens at these positions."""
     first = min(changed)
     return [
         i

@@ -1,9 +1,9 @@
 """The effect of every edge on every prompt, by path patching.
 
-For each edge and each contrast the sender's corrupted output reaches this receiver only
-(`circuits.circuit.path_engine`), and the same is done with the placebo. `effect` is how far the
-metric falls; `probability` is that of the answer after patching; `flipped` says whether the top
-token is another than in the clean run.
+For each edge and each contrast, the sender's corrupted output reaches this receiver only
+(`circuits.circuit.path_engine`); the same is done with the placebo. `effect` is how far the metric
+falls, `probability` is that of the answer after patching, and `flipped` says whether the top token
+differs from that of the clean run.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def path_outcomes(
 
 
 def _groups(valid: Sequence[Bool[np.ndarray, " n"]]) -> list[tuple[np.ndarray, list[int]]]:
-    """Runs that have the same prompts, which are patched together, with these prompts.
+    """Runs with the same prompts, which are patched together, and these prompts.
 
     Few prompts have a placebo, and nothing is run for the others.
     """

@@ -1,4 +1,4 @@
-"""Which edges are worth patching exactly: those of largest predicted effect, and a sample.
+"""Which edges are patched exactly: those with the largest predicted effect, and a sample.
 
 All edges are predicted to first order (`circuits.circuit.eap`). Those with the largest predicted
 share of a contrast's effect pass, where that effect is above zero, and some of the others, drawn at
@@ -35,7 +35,7 @@ def screened(
     at_most: int,
     seed: int,
 ) -> Screen:
-    """At most so many edges: the most promising ones, and a sample of the others."""
+    """Choose at most so many edges: the most promising ones and a sample of the others."""
     drawn = np.zeros(predicted.shape[-1], bool)
     if len(drawn) <= at_most:
         return Screen(predicted, total, ~drawn, drawn)
@@ -53,7 +53,7 @@ def screened(
 def _lowered(total: Float[np.ndarray, "n corrupted"]) -> Float[np.ndarray, " corrupted"]:
     """Mean effect of each token; infinite where it is not above zero by two standard errors.
 
-    No edge is kept for such a token, and shares of nearly nothing would come before all others.
+    No edge is kept for such a token, and shares of nearly nothing would rank above all others.
     """
     here = np.isfinite(total)
     n = np.maximum(here.sum(0), 1)

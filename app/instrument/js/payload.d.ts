@@ -73,7 +73,7 @@ export interface Edge {
   target: number[] | null;
 }
 
-/** What of the discovered circuit is the same at all steps. */
+/** The parts of the discovered circuit that do not change with the step. */
 export interface Discovered {
   rows: string[];
   symbols: string[];
@@ -111,7 +111,7 @@ export interface DiscoveredMeasures {
   singles?: Singles;
 }
 
-/** What was measured on one split, at every step. */
+/** Measurements on one split, at every step. */
 export interface SplitMeasures {
   lens?: PackedMeasure;
   added?: PackedMeasure;
@@ -145,7 +145,7 @@ export interface AnswerCurve {
   share: Packed;
 }
 
-/** A token looked for in the states: what it is, where it is read, its ranks. */
+/** A token that is sought in the states: its name, where it is read, its ranks. */
 export interface Watched {
   token: number;
   position: number;
@@ -230,7 +230,7 @@ export interface Compared {
   phases: Diagram[];
 }
 
-/** What a page's instrument is sent: what the timeline needs, then the page's own part. */
+/** The payload of a page: what the timeline needs, then the page's own part. */
 export interface Payload {
   steps: number[];
   metrics: Metrics;
