@@ -139,7 +139,7 @@ class MibGraph:
         )
 
     def to_json(self) -> str:
-        """The file's text; an edge without a score is written with 0, since readers need a number."""
+        """The file's text; an edge without a score is written as 0, since readers need a number."""
         scored = {name: replace(edge, score=edge.score or 0.0) for name, edge in self.edges.items()}
         return _GRAPH.dump_json(replace(self, edges=scored), exclude_none=True).decode()
 
