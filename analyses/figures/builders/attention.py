@@ -36,7 +36,7 @@ def attention_paid(ds: xr.Dataset, *, step: int | None = None, split: str | None
                 row_label="block.head",
                 column_label="to",
                 value_label="attention paid",
-                **_unread_rows(one),
+                **_unread_heads(one),
             )
         )
     return Panels(
@@ -51,7 +51,7 @@ def attention_paid(ds: xr.Dataset, *, step: int | None = None, split: str | None
     )
 
 
-def _unread_rows(ds: xr.Dataset) -> dict[str, Any]:
+def _unread_heads(ds: xr.Dataset) -> dict[str, Any]:
     """Fields of a map of heads that set apart those whose output cannot reach the answer."""
     if "usable" not in ds.coords:
         return {}
@@ -93,11 +93,11 @@ def _scores(ds: xr.Dataset, target: str, end: float) -> HeatMap:
         value_label="logits",
         limits=(-end, end),
         diverging=True,
-        **_unread(ds, target),
+        **_unread_target(ds, target),
     )
 
 
-def _unread(ds: xr.Dataset, target: str) -> dict[str, Any]:
+def _unread_target(ds: xr.Dataset, target: str) -> dict[str, Any]:
     """Fields that set apart heads whose output, where the target is written, reaches no answer."""
     if "usable" not in ds.coords or target not in READ_AT:
         return {}
