@@ -1,4 +1,4 @@
-"""The available runs: those in the runs folder, and the demo that comes with the checkout."""
+"""The available runs: those in the runs folder, and the two that come with the checkout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from circuits.runs.reading import MANIFEST
 ENVIRONMENT = "HOPSCOPE_RUNS"
 """Environment variable for the runs folder, which an argument after `--` can also give."""
 
-DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+DEMOS = (ASSETS / "textbook", ASSETS / "demo")
 DEEPEST = 2
 """A sweep keeps its runs one level deeper."""
 
@@ -32,7 +33,7 @@ def runs_folder() -> Path:
 
 
 def is_chosen() -> bool:
-    """Whether the user named the runs folder (then the demo is only shown beside it)."""
+    """Whether the user named the runs folder (then the demos are only shown beside it)."""
     return _given() is not None
 
 
@@ -44,7 +45,7 @@ def _given() -> str | None:
 
 
 def find_runs() -> RunFolders:
-    """All run folders, newest first, the demo last; if the folder is itself a run, only that."""
+    """All run folders, newest first, the demos last; if the folder is itself a run, no other."""
     root = runs_folder()
     problems: list[str] = []
     found: list[tuple[str, Path]] = []
@@ -55,8 +56,9 @@ def find_runs() -> RunFolders:
     elif is_chosen():
         problems.append(f"The runs folder {root} does not exist; give another one.")
     found.sort(key=lambda item: _modified(item[1]), reverse=True)
-    if (DEMO / MANIFEST).is_file() and all(path.resolve() != DEMO for _, path in found):
-        found.append(("demo", DEMO))
+    for demo in DEMOS:
+        if (demo / MANIFEST).is_file() and all(path.resolve() != demo for _, path in found):
+            found.append((demo.name, demo))
     return RunFolders(dict(found), problems)
 
 

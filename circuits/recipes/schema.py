@@ -240,9 +240,19 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
 
 def parse_recipe(table: dict[str, Any], where: str, overrides: Iterable[str] = ()) -> Recipe:
-    """Apply overrides to a nested table and validate it; `where` names its origin in errors."""
-    for override in overrides:
+    """Apply overrides to a nested table and validate it; `where` names its origin in errors.
+
+    An override that names another source drops the recipe's path, options and relations to leave
+    out, which belong to the source that it names itself.
+    """
+    overrides = list(overrides)
+    for override in sorted(overrides, key=lambda text: not text.startswith("source.name=")):
+        source = table.get("source")
+        before = source.get("name") if isinstance(source, dict) else None
         _apply_override(table, override)
+        if before is not None and table["source"]["name"] != before:
+            kept = ("name", "multi_valued")
+            table["source"] = {k: v for k, v in table["source"].items() if k in kept}
     return validated(Recipe, table, where, "recipe key")
 
 

@@ -39,7 +39,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shown(root: Path, monkeypatch: pytest.MonkeyPatch, run: str) -> AppTest:
     st.cache_resource.clear()
     monkeypatch.setenv(folders.ENVIRONMENT, str(root))
-    monkeypatch.setattr(folders, "DEMO", root / "no demo")
+    monkeypatch.setattr(folders, "DEMOS", ())
     app = AppTest.from_string("from app.views.formation import page\npage()", default_timeout=60)
     app.query_params["run"] = run
     app.run()

@@ -19,7 +19,7 @@ from circuits.errors import HopscopeError
 def test_runs_are_found_one_folder_down_and_never_through_links(
     tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    monkeypatch.setattr(folders, "DEMOS", ())
     root = tmp_path / "runs"
     for name in ("one", "sweep/two", "a/b/too_deep"):
         (root / name).mkdir(parents=True)

@@ -46,7 +46,7 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(page: str, marked: Path, monkeypatch: pytest.MonkeyPatch, **address: str) -> AppTest:
     st.cache_resource.clear()
     monkeypatch.setenv(folders.ENVIRONMENT, str(marked))
-    monkeypatch.setattr(folders, "DEMO", marked / "no demo")
+    monkeypatch.setattr(folders, "DEMOS", ())
     app = AppTest.from_string(f"from app.views.{page} import page\npage()", default_timeout=60)
     for key, value in address.items():
         app.query_params[key] = value

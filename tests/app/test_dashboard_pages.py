@@ -32,7 +32,7 @@ def runs(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "runs"
     shutil.copytree(source, root)
     monkeypatch.setenv(folders.ENVIRONMENT, str(root))
-    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    monkeypatch.setattr(folders, "DEMOS", ())
     return root
 
 
@@ -76,7 +76,7 @@ def test_without_runs_a_page_says_how_to_get_one(
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.setenv(folders.ENVIRONMENT, str(empty))
-    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    monkeypatch.setattr(folders, "DEMOS", ())
     app = opened(page)
     assert errors(app) == []
     words = "hopscope train" if page != "training" else "Start a training"
@@ -280,7 +280,7 @@ def test_a_page_opens_on_a_run_of_the_comparison_task(
 ) -> None:
     st.cache_resource.clear()
     monkeypatch.setenv(folders.ENVIRONMENT, str(comparisons))
-    monkeypatch.setattr(folders, "DEMO", tmp_path / "no demo")
+    monkeypatch.setattr(folders, "DEMOS", ())
     app = opened(page, run="compared")
     assert errors(app) == []
     assert not app.warning

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from circuits.errors import HopscopeError
-from circuits.recipes.schema import parse_recipe
+from circuits.recipes.schema import load_recipe, parse_recipe
 from circuits.settings import parse_setting
 
 
@@ -42,3 +43,22 @@ def test_what_has_no_key_is_refused_with_an_example(text: str) -> None:
 def test_a_wrong_table_names_where_key_and_remedy(table: dict[str, Any], said: str) -> None:
     with pytest.raises(HopscopeError, match=said):
         parse_recipe(table, "mine")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_naming_another_source_drops_what_belongs_to_the_recipes_own(
+    tmp_path: Path, reverse: bool
+) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        '[source]\nname = "geonames"\nmulti_valued = "mark"\n'
+        'options = { n_countries = 9 }\nleave_out_relations = ["capital"]\n'
+    )
+    overrides = ["source.name=triples", "source.path=facts.tsv"]
+    source = load_recipe(recipe, overrides[::-1] if reverse else overrides).source
+    assert (source.name, source.path, source.multi_valued) == ("triples", "facts.tsv", "mark")
+    assert not source.options
+    assert not source.leave_out_relations
+    same = load_recipe(recipe, ["source.name=geonames"]).source
+    assert same.options == {"n_countries": 9}
+    assert same.leave_out_relations == ("capital",)
