@@ -3,7 +3,7 @@
 States are chosen on trained questions and judged on the split of the certificate, so that choosing
 the best state flatters no number. Only *usable* states count: after at least one block, with a
 block still behind them, and not the subject's, which has not seen relation 1
-(`analyses.readouts.usable`).
+(`analyses.usable`).
 
 Each function takes the evidence (dims split, example, ...) without its step, and the split of
 unseen questions.
@@ -27,7 +27,7 @@ from analyses.certificate.judging import (
     together,
 )
 from analyses.outcomes import KEPT, SUCCESS
-from analyses.readouts.usable import usable_states
+from analyses.usable import usable_states
 from circuits.corpus.names import ID_TEST, OOD_TEST, SHORTCUT_WORDS, TRAIN
 from circuits.runs.grok import MEMORIZED
 from circuits.statistics import LEAST_EXAMPLES
