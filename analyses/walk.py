@@ -75,12 +75,12 @@ def analyze(
             interval, or the stored result is of another version (`again` replaces it).
 
     >>> from circuits import open_run
-    >>> tracing = analyze(open_run("assets/demo"), "causal_tracing", steps=[0, 4500])
+    >>> tracing = analyze(open_run("assets/demo"), "causal_tracing", steps=[0, 6000])
     >>> tracing.strength.dims
     ('step', 'split', 'layer', 'position')
-    >>> formed = tracing.strength.sel(split="id_test", layer=1, position="relation_1")
-    >>> [round(float(strength), 2) for strength in formed]  # at step 0 and step 4,500
-    [1.0, 0.93]
+    >>> last = tracing.strength.sel(split="id_test", step=6000, position="relation_1")
+    >>> [round(float(strength), 2) for strength in last]  # nothing reads the last layer there
+    [1.0, 1.0, 0.02]
     """
     run = run if isinstance(run, Run) else open_run(run)
     request = Request.make(run, name, splits, options)

@@ -106,7 +106,7 @@ def certify(
     'composes through the bridge in part'
     >>> used = certificate["used"]
     >>> used.status, round(used.value, 2), used.n
-    ('fail', 0.33, 1000)
+    ('fail', 0.56, 1000)
     """
     run = run if isinstance(run, Run) else open_run(run)
     at = _checked(run, step, split)

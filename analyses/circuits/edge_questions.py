@@ -75,7 +75,7 @@ def edge_questions(
     >>> from analyses import stored_result
     >>> from circuits import open_run
     >>> ds = stored_result(open_run("assets/demo"), "circuit_discovery")
-    >>> edge = str(ds["edge"].values[int(ds["pair_edge"].sel(split="id_test", step=4500)[0])])
+    >>> edge = str(ds["edge"].values[int(ds["pair_edge"].sel(split="id_test", step=6000)[0])])
     >>> edge_questions(ds, edge, split="id_test").columns.tolist()
     ['row', 'effect']
     """

@@ -50,11 +50,11 @@ def stored_circuit(
     >>> run = open_run("assets/demo")
     >>> circuit = stored_circuit(run, split="id_test")
     >>> len(circuit.edges), circuit.edges[0].name
-    (7, 'embed[subject]>attn.0[relation_1]')
+    (19, 'embed[subject]>attn.0[relation_1]')
     >>> questions = run.queries("id_test")
     >>> answers = circuit.restricted(run.model())(questions.tokens).argmax(-1)
     >>> round(float((answers == questions.answer).float().mean()), 2)  # the circuit alone is right
-    0.97
+    0.94
     """
     found = stored_result(run, ANALYSIS, splits, **options)
     if found is None:

@@ -112,7 +112,7 @@ def formation(
 
     >>> from circuits import open_run
     >>> formation(open_run("assets/demo"))["lag"].item()  # accuracy follows the circuit by steps
-    200.0
+    700.0
     """
     read = reader(run) if read is None else read
     found = read("circuit_discovery")

@@ -71,7 +71,7 @@ def seed_spread(
     >>> from circuits import open_run
     >>> runs = {"seed 0": open_run("assets/demo"), "again": open_run("assets/demo")}
     >>> seed_spread(runs)["value"].sel(measure="edges").values
-    array([20., 20.])
+    array([19., 19.])
     """
     if len(runs) < 2:
         raise HopscopeError(f"{len(runs)} run cannot be compared; name at least two runs.")

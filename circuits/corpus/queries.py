@@ -37,7 +37,7 @@ class Query:
     >>> from circuits import open_run
     >>> query = open_run("assets/demo").queries("id_test")[0]
     >>> query.question
-    'Abuja · country · capital'
+    'Abuja · farthest city · next city east'
     """
 
     kind: QueryKind
@@ -83,7 +83,7 @@ class Queries(Sequence[Query]):
     >>> from circuits import open_run
     >>> queries = open_run("assets/demo").queries("ood_test")
     >>> queries.tokens.shape, queries.positions
-    (torch.Size([169, 3]), ('subject', 'relation_1', 'relation_2'))
+    (torch.Size([156, 3]), ('subject', 'relation_1', 'relation_2'))
     """
 
     kind: QueryKind

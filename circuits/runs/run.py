@@ -70,12 +70,12 @@ class Run:
 
     >>> run = open_run("assets/demo")
     >>> run.steps[:3], run.state
-    ([0, 50, 100], 'finished')
+    ([0, 100, 200], 'finished')
     >>> run.queries("id_test")[0].text
-    'Abuja -country-> Nigeria -capital-> Abuja'
+    'Abuja -farthest city-> Yokohama -next city east-> Tokyo'
     >>> run.model(step=100).cfg.n_layers
     2
-    >>> float(run.metrics().set_index("step")["accuracy/id_test"].loc[4500]) > 0.95
+    >>> float(run.metrics().set_index("step")["accuracy/id_test"].loc[6000]) > 0.95
     True
     """
 
@@ -280,7 +280,7 @@ def open_run(path: str | Path) -> Run:
             a newer format.
 
     >>> open_run("assets/demo")
-    Run('assets/demo': 61 checkpoints, finished)
+    Run('assets/demo': 25 checkpoints, finished)
     """
     folder = Path(path)
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""Pictures of the dashboard on the demo run for the README, taken in chromium.
+"""Pictures of the dashboard on the textbook run for the README, taken in chromium.
 
     python tests/benchmarks/record_pictures.py [FOLDER]      (default: assets)
 
@@ -30,12 +30,12 @@ WIDTH = 960
 def main() -> None:
     """Take all pictures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "assets"
-    run = open_run(ROOT / "assets" / "demo")
+    run = open_run(ROOT / "assets" / "textbook")
     memorized = run.grok.get("memorization_step") or run.steps[len(run.steps) // 2]
     before = max(step for step in run.steps if step <= memorized / 4)
     named = {"before": before, "memorized": memorized, "generalized": run.steps[-1]}
     with dashboard(run.path) as (url, _), browser_page() as (page, problems):
-        page.goto(f"{url}/?run=demo&step=0")
+        page.goto(f"{url}/?run=textbook&step=0")
         ready(page, "formation")
         page.mouse.move(640, 700)
         frames = []
