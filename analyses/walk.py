@@ -79,7 +79,7 @@ def analyze(
     >>> tracing.strength.dims
     ('step', 'split', 'layer', 'position')
     >>> last = tracing.strength.sel(split="id_test", step=6000, position="relation_1")
-    >>> [round(float(strength), 2) for strength in last]  # nothing reads the last layer there
+    >>> [round(float(strength), 2) for strength in last]  # unread after the last block
     [1.0, 1.0, 0.02]
     """
     run = run if isinstance(run, Run) else open_run(run)

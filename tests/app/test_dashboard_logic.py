@@ -107,7 +107,7 @@ def test_the_timeline_has_the_phases_of_the_formation_analysis() -> None:
         dated[f"phase_{name}"].sel(phase="circuit_formation") for name in ("start", "end")
     )
     # the very phase, and the very reason why it has no date
-    assert (int(start), int(end)) == (found["circuit forms"]["step"], 250)
+    assert (int(start), int(end)) == (found["circuit forms"]["step"], 1500)
     why = dated["phase_why"].sel(phase="circuit_formation").item()
     assert not found["circuit forms"]["dated"]
     assert why in found["circuit forms"]["text"]

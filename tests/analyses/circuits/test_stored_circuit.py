@@ -18,7 +18,7 @@ STORED = 1e-3
 """Numbers are stored in half precision."""
 
 
-@pytest.mark.parametrize("step", [1000, 4500])
+@pytest.mark.parametrize("step", [1200, 6000])
 @pytest.mark.parametrize("split", ["train_inferred", "id_test"])
 def test_the_circuit_alone_is_right_as_often_as_discovery_stored(step: int, split: str) -> None:
     now = RESULT.sel(step=step, split=split)
@@ -34,7 +34,7 @@ def test_the_circuit_alone_is_right_as_often_as_discovery_stored(step: int, spli
 
 
 def test_ablated_by_interchange_it_is_right_as_often_as_discovery_stored() -> None:
-    now = RESULT.sel(step=4500, split="id_test")
+    now = RESULT.sel(step=6000, split="id_test")
     circuit = stored_circuit(DEMO, split="id_test", ablation="interchange")
     questions = DEMO.queries("id_test").take(now.example_row.values)
     donors = questions.tokens[torch.from_numpy(draw_donors(questions, seed=0))]
@@ -45,7 +45,7 @@ def test_ablated_by_interchange_it_is_right_as_often_as_discovery_stored() -> No
 
 
 def test_its_edges_have_the_stored_numbers_of_the_token_they_carry_most_of() -> None:
-    now, circuit = RESULT.sel(step=4500, split="id_test"), stored_circuit(DEMO, 4500, "id_test")
+    now, circuit = RESULT.sel(step=6000, split="id_test"), stored_circuit(DEMO, 6000, "id_test")
     assert [edge.name for edge in circuit.candidates] == now.edge.values.tolist()
     assert [edge.kept for edge in circuit.candidates] == (now.in_circuit.values == 1).tolist()
     assert [edge.share for edge in circuit.candidates] == now.strength.values.tolist()
@@ -64,7 +64,7 @@ def test_it_is_drawn_and_comes_back_from_json() -> None:
     circuit = stored_circuit(DEMO)
     assert Circuit.from_json(circuit.to_json()) == circuit
     shown = sum(edge.shown for edge in figure(circuit).edges)
-    assert shown == len(circuit.edges) == int(RESULT.n_edges.sel(step=4500)[0])
+    assert shown == len(circuit.edges) == int(RESULT.n_edges.sel(step=6000)[0])
 
 
 @pytest.fixture(scope="module")
