@@ -67,6 +67,7 @@ def transfers(ds: xr.Dataset, split: str) -> Criterion:
     if end["new_facts"].against(MOST) == "pass":
         status = end["first"].against(HALF)
     told = {"first": "first hop new", "second": "second hop new", "both": "both", "none": "neither"}
+    guessed = float(one["shortcut"].sel(kind="first"))
     said = ", ".join(f"{words} {percent(end[kind].value)}" for kind, words in told.items())
     return Criterion(
         "transfers",
@@ -75,8 +76,8 @@ def transfers(ds: xr.Dataset, split: str) -> Criterion:
         "new are right",
         status,
         f"after {int(one['fine_step'])} steps {percent(end['new_facts'].value)} of the new facts "
-        f"are known; right with {said}",
+        f"are known; right with {said}; the best shortcut with first hop new {percent(guessed)}",
         end["first"],
         False,
-        {kind: share.value for kind, share in end.items()},
+        {**{kind: share.value for kind, share in end.items()}, "shortcut": guessed},
     )

@@ -96,10 +96,11 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 def fine_steps(last: int) -> list[int]:
     """Steps at which the questions are asked: 0, then denser at the start, to the last.
 
-    >>> fine_steps(300)
-    [0, 5, 10, 20, 40, 70, 100, 150, 200, 300]
+    >>> fine_steps(1000)
+    [0, 5, 20, 60, 130, 200, 300, 400, 500, 600, 700, 800, 900, 1000]
     """
-    return [s for s in (0, 5, 10, 20, 40, 70, 100, 150, 200, 300) if s < last] + [last]
+    shares = (0.005, 0.02, 0.06, 0.13, *(tenths / 10 for tenths in range(2, 11)))
+    return sorted({0, *(max(1, round(share * last)) for share in shares)})
 
 
 def draw_new_facts(corpus: Corpus, options: Options) -> NewFacts:

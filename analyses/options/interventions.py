@@ -117,11 +117,12 @@ class TransferOptions(AnalysisOptions):
 
     pairs: int = Field(default=150, ge=LEAST_EXAMPLES)
     """Pairs of new facts that form a chain; fewer where the graph has fewer unused slots."""
-    tune_steps: int = Field(default=300, ge=1)
-    """Optimizer steps of the fine-tune."""
-    learning_rate: float = Field(default=3e-4, gt=0)
+    tune_steps: int = Field(default=1500, ge=1)
+    """Optimizer steps of the fine-tune. The facts are known after a hundred; whether they move to
+    where questions can use them shows later, if weight decay drives it."""
+    learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate of the fine-tune."""
-    weight_decay: float = Field(default=0.1, ge=0)
+    weight_decay: float = Field(default=0.5, ge=0)
     """Weight decay of the fine-tune."""
-    batch: int = Field(default=512, ge=5)
+    batch: int = Field(default=256, ge=5)
     """Examples per step."""
