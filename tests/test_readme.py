@@ -33,7 +33,7 @@ def run(*command: str, cwd: Path) -> str:
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "assets" / "demo", tmp_path / "assets" / "demo")
     out = run(sys.executable, "-c", block("python"), cwd=tmp_path)
-    assert out.startswith("Abuja -country-> Nigeria -capital-> Abuja\n")
+    assert out.startswith("Abuja -farthest city-> Yokohama -next city east-> Tokyo\n")
     for suffix in ("pdf", "csv", "json"):
         assert (tmp_path / f"tracing.{suffix}").stat().st_size > 0
 
@@ -46,9 +46,9 @@ def test_the_commands_of_the_readme_run_on_a_short_training(tmp_path: Path) -> N
 def test_the_walk_through_of_the_guide_runs_on_a_short_training(tmp_path: Path) -> None:
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     run(sys.executable, "-c", block("python", GUIDE), cwd=tmp_path)
-    assert len((tmp_path / "facts.tsv").read_text(encoding="utf-8").splitlines()) == 555
+    assert len((tmp_path / "facts.tsv").read_text(encoding="utf-8").splitlines()) == 810
     run_commands(GUIDE, tmp_path)
-    assert open_run(tmp_path / "runs" / "facts").graph.count("real") == 555
+    assert open_run(tmp_path / "runs" / "facts").graph.count("real") == 810
     assert list((tmp_path / "figures").glob("*.pdf"))
 
 

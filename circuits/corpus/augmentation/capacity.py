@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
 from circuits.corpus.comparison import compared_attributes, comparison_id_mask
@@ -92,7 +93,10 @@ def capacity(graph: KnowledgeGraph, splits: SplitsSection, seed: int) -> Capacit
         return _comparison_capacity(graph, splits, seed)
     mask = in_distribution(graph, splits, seed)
     usable = mask & ~graph.multi_valued
-    return Capacity(int(mask.sum()), count_chains(graph, usable, splits.hops))
+    chains = count_chains(graph, usable, splits.hops)
+    if not splits.returning:
+        chains -= count_returning(graph, usable, splits.hops)
+    return Capacity(int(mask.sum()), chains)
 
 
 def in_distribution(
@@ -114,6 +118,17 @@ def count_chains(graph: KnowledgeGraph, usable: Bool[np.ndarray, " n_facts"], ho
     for _ in range(hops):
         ways = np.bincount(subject, weights=ways[obj], minlength=len(graph.entities))
     return round(float(ways.sum()))
+
+
+def count_returning(graph: KnowledgeGraph, usable: Bool[np.ndarray, " n_facts"], hops: int) -> int:
+    """Number of chains of `hops` usable facts that end at their own subject."""
+    subject, _, obj = graph.facts[usable].T
+    n = len(graph.entities)
+    steps = sp.csr_array((np.ones(len(subject), np.int64), (subject, obj)), shape=(n, n))
+    ways = steps
+    for _ in range(hops - 2):
+        ways = ways @ steps
+    return int(ways.multiply(steps.T).sum())
 
 
 def _comparison_capacity(graph: KnowledgeGraph, splits: SplitsSection, seed: int) -> Capacity:

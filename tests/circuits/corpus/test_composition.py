@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from random_graphs import random_graph
 
+from circuits.corpus.augmentation.capacity import capacity
 from circuits.corpus.composition import (
     Partition,
     RealQuestions,
@@ -84,6 +85,7 @@ def test_every_split_holds_the_chains_of_its_definition(hops: int, returning: bo
     assert not trained & held
     assert len(held) == 10
     assert partition.counts["returning"] == left_out
+    assert capacity(graph, section, seed=3).inferred == len(expected["II"])
     assert (left_out > 0) == (not returning)
 
 
