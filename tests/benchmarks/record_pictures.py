@@ -31,7 +31,8 @@ def main() -> None:
     """Take all pictures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "assets"
     run = open_run(ROOT / "assets" / "textbook")
-    memorized = run.grok.get("memorization_step") or run.steps[len(run.steps) // 2]
+    known = run.grok.get("memorization_step") or run.steps[len(run.steps) // 2]
+    memorized = min(step for step in run.steps if step >= known)
     before = max(step for step in run.steps if step <= memorized / 4)
     named = {"before": before, "memorized": memorized, "generalized": run.steps[-1]}
     with dashboard(run.path) as (url, _), browser_page() as (page, problems):
