@@ -46,4 +46,4 @@ def pack_integers(values: Integer[np.ndarray, "*axes"]) -> PackedBytes:
 
 def curve(values: Any) -> list[float | None]:
     """A short list of floats for JSON, null where there is none."""
-    return [round(float(v), 5) if np.isfinite(v) else None for v in np.asarray(values, dtype=float)]
+    return [float(f"{v:.5g}") if np.isfinite(v) else None for v in np.asarray(values, dtype=float)]
