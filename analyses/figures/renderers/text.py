@@ -14,9 +14,10 @@ inside a word only where it is wider than a line. Nothing is ever left out.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 from matplotlib import font_manager
 from matplotlib.font_manager import FontEntry
@@ -32,12 +33,23 @@ _UNSCALED = 1000
 _REGULAR = ("400", "normal", "regular", "book")
 
 
-def families_for(texts: Iterable[str]) -> list[str]:
-    """Font families that together cover `texts`: the base family, then as few others as
-    possible."""
-    wanted = {ord(c) for text in texts for c in text if c.isprintable()}
+def families_for(texts: Any) -> list[str]:
+    """The base family, then as few others as possible that together cover some texts.
+
+    Args:
+        texts: Strings, in lists and as values of dicts as deep as they may be: a spec's JSON.
+    """
+    wanted = {ord(c) for text in _strings(texts) for c in text if c.isprintable()}
     missing = frozenset(c for c in wanted if not has(_base_path(), c))
     return [BASE, *(entry.name for entry in _fonts_for(missing))]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
 
 
 @cache

@@ -1,5 +1,5 @@
-"""How much room the text of maps takes, so that values stay in their cells and titles do not
-overlap.
+"""How much room each picture and its text take, so that values stay in their cells and titles do
+not overlap.
 
 The paper fixes a figure's width; only the number of maps side by side and the lines of their names
 can vary.
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analyses.figures.renderers.matplotlib.facts import facts_height
 from analyses.figures.renderers.text import text_width, widest_piece, wrap
-from analyses.figures.specs.charts import Bars, HeatMap
+from analyses.figures.specs.charts import Bars, CircuitDiagram, HeatMap, Panels, Spec
+from analyses.figures.specs.facts import Neighbourhood, Table
 
 VALUE, TICK = 5.5, 6.5
 """Font sizes of a cell's value and of row and column names, points."""
@@ -42,6 +44,38 @@ MOST_NAMED = 12
 
 MOST_FOR_NAMES = 0.47
 """Share of a figure's width that row names may take before they are broken into lines."""
+
+
+def panel_columns(spec: Spec, inches: float) -> int:
+    """Number of panels side by side at this width."""
+    if not isinstance(spec, Panels):
+        return 1
+    maps = [p for p in spec.panels if isinstance(p, HeatMap)]
+    if len(maps) == len(spec.panels):
+        return map_columns(maps, spec.columns, inches)
+    return max(1, min(spec.columns, len(spec.panels), int(inches / 1.9)))
+
+
+def panel_height(spec: Spec, figure_inches: float, n_columns: int) -> float:
+    """Height of one of `n_columns` pictures side by side, without header and legend, inches."""
+    inches = figure_inches / n_columns
+    if isinstance(spec, HeatMap):
+        rows = row_height(spec, figure_inches) * len(spec.rows)
+        names = column_labels(spec, figure_inches, n_columns).height
+        return 0.75 - LINE + names + max(1.1, rows)  # room for the label of the colour bar
+    if isinstance(spec, CircuitDiagram):
+        return 0.45 + (0.42 if inches < 4.5 else 0.56) * (spec.depth + 2.2)
+    if isinstance(spec, Table | Neighbourhood):
+        return facts_height(spec, inches)
+    below = category_labels(spec, inches).height - LINE if isinstance(spec, Bars) else 0.0
+    return min(max(0.58 * inches, 1.75), 2.6) + below
+
+
+def title_width(spec: Spec, figure_inches: float, n_columns: int) -> float:
+    """Inches above a panel that are reserved for its title."""
+    if isinstance(spec, HeatMap):
+        return 1.06 * map_width(spec, figure_inches, n_columns)
+    return 0.85 * figure_inches / n_columns
 
 
 def value_text(value: float, spec: HeatMap) -> str:

@@ -18,15 +18,8 @@ from matplotlib.figure import Figure
 
 from analyses.figures.renderers.matplotlib import charts
 from analyses.figures.renderers.matplotlib.circuit import draw_circuit
-from analyses.figures.renderers.matplotlib.facts import draw_neighbourhood, draw_table, facts_height
-from analyses.figures.renderers.matplotlib.fit import (
-    LINE,
-    category_labels,
-    column_labels,
-    map_columns,
-    map_width,
-    row_height,
-)
+from analyses.figures.renderers.matplotlib.facts import draw_neighbourhood, draw_table
+from analyses.figures.renderers.matplotlib.fit import panel_columns, panel_height, title_width
 from analyses.figures.renderers.matplotlib.heatmap import (
     colour_bars,
     draw_heat_map,
@@ -134,14 +127,13 @@ def to_matplotlib(
     """
     page = theme_of(theme)
     inches = width_in_inches(width)
-    with settings(page, families_for(_texts(spec.to_json()))):
+    with settings(page, families_for(spec.to_json())):
         panels = spec.panels if isinstance(spec, Panels) else (spec,)
-        n_columns = _columns(spec, inches)
+        n_columns = panel_columns(spec, inches)
         n_rows = -(-len(panels) // n_columns)
+        height = n_rows * max(panel_height(p, inches, n_columns) for p in panels)
         header = header_lines(spec, inches) if title else []
-        height = n_rows * max(_height(p, inches, n_columns) for p in panels)
-        height += header_height(header)
-        height += 0.14 * legend_rows(labels_of(panels), inches)
+        height += header_height(header) + 0.14 * legend_rows(labels_of(panels), inches)
         figure = Figure(figsize=(inches, height), layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey=_same_rows(panels))
         drawn = _draw_panels(axes, panels, page, captions=isinstance(spec, Panels))
@@ -165,47 +157,10 @@ def to_bytes(
 ) -> bytes:
     """The figure as a "pdf", "svg" or "png" file; the same bytes for the same spec."""
     out = io.BytesIO()
-    with settings(theme_of(theme), families_for(_texts(spec.to_json()))):
+    with settings(theme_of(theme), families_for(spec.to_json())):
         figure = to_matplotlib(spec, width, theme=theme, title=title)
         figure.savefig(out, format=file_format, dpi=PNG_DPI, metadata=METADATA[file_format])
     return out.getvalue()
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every string in a spec's JSON form, and the characters that renderers add."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-
-
-def _columns(spec: Spec, inches: float) -> int:
-    """Number of panels side by side at this width."""
-    if not isinstance(spec, Panels):
-        return 1
-    maps = [p for p in spec.panels if isinstance(p, HeatMap)]
-    if len(maps) == len(spec.panels):
-        return map_columns(maps, spec.columns, inches)
-    return max(1, min(spec.columns, len(spec.panels), int(inches / 1.9)))
-
-
-def _height(spec: Spec, figure_inches: float, n_columns: int) -> float:
-    """Height of one of `n_columns` pictures side by side, without header and legend, inches."""
-    inches = figure_inches / n_columns
-    if isinstance(spec, HeatMap):
-        rows = row_height(spec, figure_inches) * len(spec.rows)
-        names = column_labels(spec, figure_inches, n_columns).height
-        return 0.75 - LINE + names + max(1.1, rows)  # room for the label of the colour bar
-    if isinstance(spec, CircuitDiagram):
-        return 0.45 + (0.42 if inches < 4.5 else 0.56) * (spec.depth + 2.2)
-    if isinstance(spec, Table | Neighbourhood):
-        return facts_height(spec, inches)
-    below = category_labels(spec, inches).height - LINE if isinstance(spec, Bars) else 0.0
-    return min(max(0.58 * inches, 1.75), 2.6) + below
 
 
 def _same_rows(panels: Sequence[Spec]) -> bool:
@@ -215,13 +170,6 @@ def _same_rows(panels: Sequence[Spec]) -> bool:
     if all(isinstance(p, Lines) and p.y_limits for p in panels):
         return len({p.y_limits for p in panels if isinstance(p, Lines)}) == 1
     return False
-
-
-def _title_room(spec: Spec, figure_inches: float, n_columns: int) -> float:
-    """Inches above a panel that are reserved for its title."""
-    if isinstance(spec, HeatMap):
-        return 1.06 * map_width(spec, figure_inches, n_columns)
-    return 0.85 * figure_inches / n_columns
 
 
 def _draw_panels(
@@ -236,12 +184,12 @@ def _draw_panels(
             continue
         drawn.append((ax, DRAW[type(panels[i])](ax, panels[i], theme)))
         if captions:
-            room = _title_room(panels[i], figure_inches, n_columns)
+            room = title_width(panels[i], figure_inches, n_columns)
             ax.set_title(wrap(panels[i].title, room, LABEL), loc="left")
         if i % n_columns and _same_rows(panels):
             ax.set_ylabel("")
         ax.set_ylabel(
-            wrap(ax.get_ylabel(), _height(panels[i], figure_inches, n_columns) - 0.55, LABEL)
+            wrap(ax.get_ylabel(), panel_height(panels[i], figure_inches, n_columns) - 0.55, LABEL)
         )
         below = i + n_columns < len(panels)
         if below and isinstance(panels[i], Lines):
