@@ -137,6 +137,15 @@ _ENTRIES = (
         tasks=("composition", "comparison"),
     ),
     Analysis(
+        "attention_knockout",
+        "Attention knockout",
+        "Keeps one position from reading another, in some blocks or in all of them, and counts the "
+        "right answers that are lost. A model that composes needs the edge from relation 1, where "
+        "the bridge is looked up, to the last position.",
+        "analyses.interventions.attention_knockout",
+        tasks=("composition", "comparison"),
+    ),
+    Analysis(
         "mixing",
         "Mixing the bridge back in",
         "Adds the embedding of the decoded bridge to the state at relation 1 and asks for the "

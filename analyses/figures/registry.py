@@ -11,6 +11,7 @@ import xarray as xr
 from analyses.figures.builders import (
     any_circuit,
     attention,
+    attention_knockout,
     back_patching,
     bridge_patching,
     causal_tracing,
@@ -104,6 +105,10 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "state_map_mds": probes.state_map_mds,
     },
     "back_patching": {"mended": back_patching.mended, "broken": back_patching.broken},
+    "attention_knockout": {
+        "answers_lost": attention_knockout.answers_lost,
+        "accuracy_over_training": attention_knockout.accuracy_over_training,
+    },
     "mixing": {
         "mixed_accuracy": mixing.mixed_accuracy,
         "gain_over_training": mixing.gain_over_training,
