@@ -20,6 +20,7 @@ from analyses.figures.builders import (
     circuit_discovery,
     component_patching,
     edit_propagation,
+    first_usable,
     formation,
     logit_lens,
     mixing,
@@ -81,6 +82,10 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "path_patching": {"strongest_paths": component_patching.strongest_paths},
     "attribution": {"agreement": component_patching.agreement},
     "formation": {"curves": formation.curves, "edge_steps": formation.edge_steps},
+    "first_usable": {
+        "order": first_usable.order,
+        "first_layers": first_usable.first_layers,
+    },
     "circuit_agreement": {
         "pairs": seeds.pairs,
         "shared_edges": seeds.shared_edges,

@@ -16,6 +16,7 @@ from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_of
 from analyses.figures.registry import FIGURES, about_figures, figure
 from analyses.figures.specs.charts import Spec
+from analyses.over_training.first_usable import first_usable
 from analyses.over_training.formation import formation
 from analyses.stored import Reader, reader, stored_steps, usable_splits
 from circuits.errors import HopscopeError, unknown_name
@@ -55,6 +56,8 @@ def run_figures(run: Run) -> dict[str, RunFigure]:
         )
     if _can_date(run, steps.get("circuit_discovery", [])):
         every["formation"] = partial(formation, run, read=read)
+    if run.corpus.task == "composition" and "logit_lens" in steps:
+        every["first_usable"] = lambda: first_usable(_present(read, "logit_lens"))
     # An analysis may be newer than its figures.
     every |= {name: partial(_present, read, name) for name in steps if name in FIGURES}
     made: dict[str, RunFigure] = {}
