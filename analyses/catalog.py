@@ -107,6 +107,15 @@ _ENTRIES = (
         splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test"),
     ),
     Analysis(
+        "coverage",
+        "Coverage by trained questions",
+        "Counts, from the training data alone, the contexts that show a question's parts to act "
+        "like those of trained questions, and gives accuracy by that count. Questions answered "
+        "although no first hop covers them were reached by composition or by a shortcut.",
+        "analyses.readouts.coverage",
+        splits=("id_test", "io_test", "oi_test", "ood_test"),
+    ),
+    Analysis(
         "probes",
         "Probes and geometry of the bridge",
         "Trains a linear probe for the bridge at every state and tests it on first hops it has "

@@ -19,6 +19,7 @@ from analyses.figures.builders import (
     circuit,
     circuit_discovery,
     component_patching,
+    coverage,
     edit_propagation,
     first_usable,
     formation,
@@ -100,6 +101,10 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "trace_classes": {
         "class_shares": trace_classes.class_shares,
         "recovery": trace_classes.recovery,
+    },
+    "coverage": {
+        "accuracy_by_k": coverage.accuracy_by_k,
+        "accuracy_by_k_over_training": coverage.accuracy_by_k_over_training,
     },
     "probes": {
         "probe_accuracy": probes.probe_accuracy,

@@ -17,9 +17,9 @@ By default the fragment is the first hop (subject, relation_1), whose equivalenc
 `every_fragment` gives all parts of a question; real graphs have other equivalences (duplicate
 relations, inverses), through which a question can be covered without its bridge.
 
-By construction a question with an OOD hop has k-cutoff 0 under the first hop: its first hop, or its
-last hop after any first hop, occurs in no trained question. Trained atomic facts share no context
-with questions and do not count.
+By construction a question with an OOD first hop has k-cutoff 0 under the first hop, which occurs in
+no trained question. With an OOD last hop it is covered only by first hops that lead elsewhere and
+happen to agree. Trained atomic facts share no context with questions and do not count.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def k_cutoff(
     >>> corpus = open_run("assets/demo").corpus
     >>> cutoffs = k_cutoff(corpus.queries("train_inferred"), corpus.queries("id_test"))
     >>> cutoffs.min(), np.median(cutoffs)
-    (0, 0)
+    (np.int16(0), np.float64(6.0))
     """
     tokens = np.concatenate([trained.token_ids, asked.token_ids]).astype(np.int64)
     answer = np.concatenate([trained.answer_ids, asked.answer_ids])

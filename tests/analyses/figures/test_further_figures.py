@@ -17,6 +17,7 @@ QUICK = (
     "attention_knockout",
     "weights",
     "back_patching",
+    "coverage",
     "mixing",
 )
 

@@ -72,11 +72,11 @@ def test_a_literal_reading_of_the_definitions_gives_the_same(fragments, seed: in
     assert found.tolist() == _literally(trained, asked, fragments)
 
 
-def test_questions_with_an_ood_hop_are_never_covered() -> None:
+def test_questions_with_an_ood_first_hop_are_never_covered_by_first_hops() -> None:
     corpus = random_corpus(16, 6)
     trained = corpus.queries("train_inferred")
-    for split in ("io_test", "oi_test", "ood_test"):
-        assert k_cutoff(trained, corpus.queries(split)).max(initial=0) == 0, split
+    for split in ("oi_test", "ood_test"):
+        assert k_cutoff(trained, corpus.queries(split)).tolist() == [0] * len(corpus.queries(split))
     assert k_cutoff(trained, corpus.queries("id_test")).max() >= 2
     assert set(k_cutoff(trained, trained).tolist()) == {EVERY}
 
