@@ -19,9 +19,7 @@ from analyses.figures.builders import (
     circuit,
     circuit_discovery,
     component_patching,
-    coverage,
     edit_propagation,
-    first_usable,
     formation,
     logit_lens,
     mixing,
@@ -31,6 +29,12 @@ from analyses.figures.builders import (
     training,
     tuned_lens,
     weights,
+)
+from analyses.figures.builders.over_training import (
+    coverage,
+    crosscoder,
+    first_usable,
+    learning_coefficient,
 )
 from analyses.figures.specs.charts import Spec
 from circuits.errors import HopscopeError, unknown_name
@@ -106,6 +110,11 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "accuracy_by_k": coverage.accuracy_by_k,
         "accuracy_by_k_over_training": coverage.accuracy_by_k_over_training,
     },
+    "crosscoder": {
+        "features_and_probe": crosscoder.features_and_probe,
+        "births": crosscoder.births,
+        "bridge_features": crosscoder.bridge_features,
+    },
     "probes": {
         "probe_accuracy": probes.probe_accuracy,
         "probe_accuracy_over_training": probes.probe_accuracy_over_training,
@@ -132,6 +141,11 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "weight_norms": weights.weight_norms,
         "effective_ranks": weights.effective_ranks,
         "gradient_cosines": weights.gradient_cosines,
+    },
+    "learning_coefficient": {
+        "coefficients": learning_coefficient.coefficients,
+        "coefficient_over_training": learning_coefficient.coefficient_over_training,
+        "chains": learning_coefficient.chains,
     },
     "edit_propagation": {"edit_outcomes": edit_propagation.edit_outcomes},
     "transfer": {"transfer_curve": edit_propagation.transfer_curve},

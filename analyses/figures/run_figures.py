@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from analyses.catalog import CATALOG
+from analyses.catalog import CATALOG, usual_analyses
 from analyses.certificate.certify import stored_certificate
 from analyses.figures.builders.certificate import card
 from analyses.figures.builders.circuit import circuit_dataset
@@ -37,8 +37,8 @@ class RunFigure:
 
 
 def results_to_come(run: Run) -> list[str]:
-    """The analyses that fit the run and have not been run with their default options."""
-    return [name for name in _fitting(run) if not stored_steps(run, name)]
+    """The usual analyses of the run that have not been run with their default options."""
+    return [name for name in usual_analyses(run.corpus.task) if not stored_steps(run, name)]
 
 
 def run_figures(run: Run) -> dict[str, RunFigure]:

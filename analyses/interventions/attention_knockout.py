@@ -12,7 +12,7 @@ An edge is a pair of positions: `from` is read, `to` reads. A window is a row of
    that turn into others. `probability_change` is the paper's measure, (p' - p) / p for the right
    token, over the answers that were right.
 4. Zero by construction (`usable` = 0): a cut in the last block changes S[depth, to], which nothing
-   reads unless `to` is the last position (`analyses.readouts.usable`). Edges from a later to an
+   reads unless `to` is the last position (`analyses.usable`). Edges from a later to an
    earlier position do not exist (NaN).
 
 Attention is causal, so an edge into relation_1 is also an edge of the atomic question (h, r1): its
@@ -28,13 +28,12 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from pydantic import Field
 from torch import Tensor
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
+from analyses.options.interventions import AttentionKnockoutOptions as Options
 from analyses.questions.examples import Examples
-from analyses.readouts.usable import usable_states
+from analyses.usable import usable_states
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.batched_runs import run_batch
 from circuits.patching.engine import PatchEngine, Trace
@@ -42,13 +41,6 @@ from circuits.patching.engine import PatchEngine, Trace
 OUTCOMES = ("stays right", "lost", "gained", "stays wrong", "wrong in another way")
 """What a cut can do to an answer; `outcome_example` is an index into it, -1 where no edge is."""
 DIMS = ("window", "from", "to")
-
-
-class Options(AnalysisOptions):
-    """Which blocks are cut together."""
-
-    width: int = Field(default=1, ge=1)
-    """Blocks in a window, beside the window of all blocks."""
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ same of `tuned_lens`.
 2. The bridge is looked for at the position that completes its hop and at all later ones, in states
    with at least one block behind them, l < depth. S[depth, p] is left out: nothing reads it, and at
    relation_1 it decodes the bridge in every model that knows the atomic fact
-   (`analyses.readouts.usable`). The answer is looked for at the last position, up to l = depth.
+   (`analyses.usable`). The answer is looked for at the last position, up to l = depth.
 3. The first usable layer of a question is the least such l, -1 if there is none. Layer 0 is the
    token itself: bridges that are tokens of the question, with tied embeddings.
 4. Each question has an order: bridge first, both in the same layer, answer first, only one of them,
@@ -27,7 +27,7 @@ import xarray as xr
 from jaxtyping import Bool, Int
 
 from analyses.estimates import Variables, estimated
-from analyses.readouts.usable import usable_states
+from analyses.usable import usable_states
 from circuits.errors import HopscopeError
 
 ORDERS = ("bridge_first", "same_layer", "answer_first", "bridge_only", "answer_only", "neither")
@@ -55,8 +55,9 @@ def first_usable(lens: xr.Dataset, top_k: int = 1) -> xr.Dataset:
     >>> from analyses import stored_result
     >>> from circuits import open_run
     >>> found = first_usable(stored_result(open_run("assets/demo"), "logit_lens"))
-    >>> found.decoded.sel(step=4500, split="id_test", name="bridge").item()  # of questions
-    0.29...
+    >>> shares = found.decoded.sel(step=4500, split="id_test")
+    >>> {name: round(float(shares.sel(name=name)), 2) for name in ("bridge", "answer")}
+    {'bridge': 0.29, 'answer': 0.99}
     """
     names = [str(t) for t in lens["target"].values] if "target" in lens.coords else []
     if "bridge" not in names or "rank_example" not in lens:

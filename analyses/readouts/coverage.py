@@ -19,10 +19,9 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Int
-from pydantic import Field
 
-from analyses.catalog import AnalysisOptions
 from analyses.estimates import Variables, estimated
+from analyses.options.readouts import CoverageOptions as Options
 from analyses.questions.examples import Examples
 from circuits.corpus.coverage import FIRST_HOP, every_fragment, k_cutoff
 from circuits.model.hook_free import fast_logits
@@ -31,13 +30,6 @@ from circuits.model.transformer import HookedTransformer
 FRAGMENTS = ("first_hop", "every")
 LEVELS = {**{str(k): (k, k) for k in range(9)}, "9-16": (9, 16), "17+": (17, np.inf)}
 """Groups of k-cutoffs, with both ends."""
-
-
-class Options(AnalysisOptions):
-    """More examples than elsewhere, for each k-cutoff needs its own."""
-
-    examples: int = Field(default=1000, ge=5)
-    """Examples per split."""
 
 
 @torch.no_grad()

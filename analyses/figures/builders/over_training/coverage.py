@@ -18,8 +18,8 @@ FRAGMENTS = {
 K = "k-cutoff: contexts in which training shows it"
 SPLITS = ("id_test", "ood_test")
 """Splits of the bars, if the result has them."""
-LEAST_FOR_CURVE = 20
-"""A curve of fewer questions would be noise."""
+LEAST_SHARE = 0.02
+"""A curve of a smaller share of the questions would be noise."""
 
 
 def accuracy_by_k(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
@@ -48,15 +48,16 @@ def accuracy_by_k_over_training(
     """Accuracy over training, one curve per k-cutoff, from light (none) to dark."""
     split = pick.chosen(ds, "split", split)
     one = ds.sel(split=split)
+    least = max(LEAST_EXAMPLES, round(LEAST_SHARE * int(one["n"])))
     return Panels(
         name="accuracy_by_k_over_training",
         title="Do questions that are covered more come first?",
         subtitle=pick.subtitle(
             words(split), pick.number_of_examples(one),
-            f"k-cutoffs of at least {LEAST_FOR_CURVE} questions",
+            f"k-cutoffs of at least {least} questions",
             "bands: 95% intervals over examples",
         ),
-        panels=tuple(_lines(one.sel(fragments=f), f, step) for f in names(ds, "fragments")),
+        panels=tuple(_lines(one.sel(fragments=f), f, least, step) for f in names(ds, "fragments")),
         columns=2,
         provenance=pick.provenance(ds, "accuracy_by_k_over_training", split=split),
     )  # fmt: skip
@@ -96,10 +97,10 @@ def _bars(ds: xr.Dataset, fragments: str, splits: tuple[str, ...]) -> Bars:
     )
 
 
-def _lines(ds: xr.Dataset, fragments: str, step: int | None) -> Lines:
+def _lines(ds: xr.Dataset, fragments: str, least: int, step: int | None) -> Lines:
     every = names(ds, "k")
     series = []
-    for k in _levels(ds, LEAST_FOR_CURVE):
+    for k in _levels(ds, least):
         one = ds.sel(k=k).transpose("step", ...)
         found = interval(one, "accuracy")
         series.append(
