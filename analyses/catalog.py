@@ -7,6 +7,10 @@ An analysis is a module with two names:
   split. The dataset has no dims `step` and `split`, which the walk adds. Per-example variables have
   the dim `example` first and a name that ends in `_example`.
 
+A *joint* analysis looks at several checkpoints at once. Its `run(run, steps, options)` returns the
+dataset with `step` (and `split`, `n`), and its `steps(run, options)` says which checkpoints it
+takes unless some are named.
+
 To add an analysis, add its file and an entry here. Options that are defined in `analyses.options`
 and named in the entry are known without importing the analysis, which needs PyTorch.
 """
@@ -18,19 +22,20 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from analyses.options import certificate, circuits, interventions, readouts
+from analyses.options import certificate, circuits, interventions, over_training, readouts
 from analyses.options.common import AnalysisOptions
 from circuits.errors import HopscopeError, unknown_name
 from circuits.recipes.schema import Task
 from circuits.settings import validated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
 
     from analyses.questions.examples import Examples
     from circuits.model.transformer import HookedTransformer
+    from circuits.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,23 @@ class Analysis:
     default_steps: Literal["all", "last"] = "all"
     """Checkpoints that are analyzed unless others are named; "last" if all would cost too much."""
 
+    joint: bool = False
+    """Whether it looks at several checkpoints at once."""
+    on_request: bool = False
+    """Whether it is run only if it is named, for its cost or for a package that it needs."""
+
     @property
     def run(self) -> Callable[[HookedTransformer, Examples, Any], xr.Dataset]:
         """The function for one checkpoint and one split."""
         return import_module(self.module).run
+
+    def run_jointly(self, run: Run, steps: Sequence[int], options: Any) -> xr.Dataset:
+        """The result of a joint analysis for these checkpoints."""
+        return import_module(self.module).run(run, steps, options)
+
+    def joint_steps(self, run: Run, options: Any) -> list[int]:
+        """The checkpoints that a joint analysis takes by itself."""
+        return import_module(self.module).steps(run, options)
 
     @property
     def options_type(self) -> type[AnalysisOptions]:
@@ -107,6 +125,16 @@ _ENTRIES = (
         splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test"),
     ),
     Analysis(
+        "coverage",
+        "Coverage by trained questions",
+        "Counts, from the training data alone, the contexts that show a question's parts to act "
+        "like those of trained questions, and gives accuracy by that count. Questions answered "
+        "although no first hop covers them were reached by composition or by a shortcut.",
+        "analyses.readouts.coverage",
+        readouts.CoverageOptions,
+        splits=("id_test", "io_test", "oi_test", "ood_test"),
+    ),
+    Analysis(
         "probes",
         "Probes and geometry of the bridge",
         "Trains a linear probe for the bridge at every state and tests it on first hops it has "
@@ -134,6 +162,16 @@ _ENTRIES = (
         "too late.",
         "analyses.interventions.back_patching",
         AnalysisOptions,
+        tasks=("composition", "comparison"),
+    ),
+    Analysis(
+        "attention_knockout",
+        "Attention knockout",
+        "Keeps one position from reading another, in some blocks or in all of them, and counts the "
+        "right answers that are lost. A model that composes needs the edge from relation 1, where "
+        "the bridge is looked up, to the last position.",
+        "analyses.interventions.attention_knockout",
+        interventions.AttentionKnockoutOptions,
         tasks=("composition", "comparison"),
     ),
     Analysis(
@@ -166,6 +204,19 @@ _ENTRIES = (
         version=2,
         tasks=("composition", "comparison"),
         splits=("train_inferred",),
+    ),
+    Analysis(
+        "learning_coefficient",
+        "Local learning coefficient",
+        "Samples weights around a checkpoint and measures how fast the training loss rises, for "
+        "all weights and for each head. A lower coefficient at equal loss is a simpler solution; "
+        "compare checkpoints only at equal options.",
+        "analyses.readouts.learning_coefficient",
+        readouts.LearningCoefficientOptions,
+        tasks=("composition", "comparison"),
+        splits=("train_inferred",),
+        default_steps="last",
+        on_request=True,
     ),
     Analysis(
         "component_patching",
@@ -265,6 +316,18 @@ _ENTRIES = (
         default_steps="last",
     ),
     Analysis(
+        "crosscoder",
+        "Crosscoder over checkpoints",
+        "Fits one sparse code to the states of several checkpoints, so that every feature has a "
+        "strength at each of them and a step of birth. How well single features name the known "
+        "bridge, beside a probe, says whether sparse features find what is there.",
+        "analyses.over_training.crosscoder",
+        over_training.CrosscoderOptions,
+        splits=("train_inferred",),
+        joint=True,
+        on_request=True,
+    ),
+    Analysis(
         "comparison_tracing",
         "Causal tracing of comparisons",
         "Overwrites one state with its value for a question whose attribute or entity was "
@@ -286,6 +349,15 @@ _ENTRIES = (
 )
 
 CATALOG: dict[str, Analysis] = {entry.name: entry for entry in _ENTRIES}
+
+
+def usual_analyses(task: Task) -> list[str]:
+    """The analyses of a task that are run unless some are named.
+
+    >>> "causal_tracing" in usual_analyses("composition"), usual_analyses("comparison")[0]
+    (True, 'back_patching')
+    """
+    return [n for n, entry in CATALOG.items() if task in entry.tasks and not entry.on_request]
 
 
 def catalog_entry(name: str, task: Task) -> Analysis:

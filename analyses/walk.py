@@ -7,6 +7,9 @@
 3. Finished steps are written every few seconds and whenever the walk ends, so an interrupted walk
    continues where it stopped. Results come back in order of step.
 
+A joint analysis is one task: its result is stored as a whole, and replaced if other checkpoints are
+asked for.
+
 Tasks go through joblib: local processes by default, any other backend (Ray, say) inside
 `joblib.parallel_config(backend=...)`.
 """
@@ -84,6 +87,8 @@ def analyze(
     """
     run = run if isinstance(run, Run) else open_run(run)
     request = Request.make(run, name, splits, options)
+    if request.entry.joint:
+        return _jointly(request, steps, again)
     request.check(again, steps is not None)
     if steps is None and request.entry.default_steps == "last":
         steps = run.steps[-1:]
@@ -100,6 +105,23 @@ def analyze(
         time.sleep(_POLL_SECONDS)
         run = run.refreshed()
         wanted = sorted({*wanted, *(run.steps if steps is None else [])})
+    return request.load(wanted)
+
+
+def _jointly(request: Request, steps: Sequence[int] | None, again: bool) -> xr.Dataset:
+    """The result of an analysis that looks at several checkpoints at once."""
+    run, entry, store = request.run, request.entry, request.store
+    _checked_steps(run, None)
+    wanted = (
+        entry.joint_steps(run, request.options) if steps is None else _checked_steps(run, steps)
+    )
+    if again or store.is_stale() or store.steps() != wanted:
+        result = entry.run_jointly(run, wanted, request.options)
+        options = request.options.model_dump_json()
+        attrs = {"analysis": entry.name, "options": options, "provenance": request.provenance}
+        result = result.assign_attrs(attrs)
+        store.delete()
+        store.append(result)
     return request.load(wanted)
 
 

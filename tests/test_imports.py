@@ -45,14 +45,18 @@ ROOMS: dict[str, str] = {
     "analyses.certificate": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit circuits.runs analyses analyses.options analyses.questions "
     "analyses.readouts analyses.interventions analyses.circuits",
-    "analyses.over_training": "circuits circuits.runs analyses analyses.circuits",
+    "analyses.over_training": "circuits circuits.corpus circuits.model circuits.patching "
+    "circuits.runs analyses analyses.options analyses.readouts analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.certificate "
     "analyses.over_training analyses.figures.specs analyses.figures.builders "
-    "analyses.figures.renderers.matplotlib analyses.figures.renderers.plotly",
+    "analyses.figures.builders.over_training analyses.figures.renderers.matplotlib "
+    "analyses.figures.renderers.plotly",
     "analyses.figures.specs": "",
     "analyses.figures.builders": "circuits circuits.corpus circuits.circuit analyses "
     "analyses.circuits analyses.certificate analyses.over_training analyses.figures "
     "analyses.figures.specs",
+    "analyses.figures.builders.over_training": "circuits analyses.figures analyses.figures.specs "
+    "analyses.figures.builders",
     "analyses.figures.renderers": "circuits analyses.figures analyses.figures.specs",
     "analyses.figures.renderers.matplotlib": "analyses.figures analyses.figures.specs "
     "analyses.figures.renderers",
@@ -62,7 +66,7 @@ ROOMS: dict[str, str] = {
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
     "circuits.runs train analyses analyses.circuits analyses.certificate analyses.over_training "
     "analyses.figures analyses.figures.renderers",
-    "app.instrument": "circuits.circuit circuits.runs analyses analyses.over_training "
+    "app.instrument": "circuits circuits.circuit circuits.runs analyses analyses.over_training "
     "analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
     "circuits.runs analyses analyses.certificate analyses.figures analyses.figures.specs "

@@ -11,6 +11,7 @@ import xarray as xr
 from analyses.figures.builders import (
     any_circuit,
     attention,
+    attention_knockout,
     back_patching,
     bridge_patching,
     causal_tracing,
@@ -28,6 +29,12 @@ from analyses.figures.builders import (
     training,
     tuned_lens,
     weights,
+)
+from analyses.figures.builders.over_training import (
+    coverage,
+    crosscoder,
+    first_usable,
+    learning_coefficient,
 )
 from analyses.figures.specs.charts import Spec
 from circuits.errors import HopscopeError, unknown_name
@@ -80,6 +87,10 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "path_patching": {"strongest_paths": component_patching.strongest_paths},
     "attribution": {"agreement": component_patching.agreement},
     "formation": {"curves": formation.curves, "edge_steps": formation.edge_steps},
+    "first_usable": {
+        "order": first_usable.order,
+        "first_layers": first_usable.first_layers,
+    },
     "circuit_agreement": {
         "pairs": seeds.pairs,
         "shared_edges": seeds.shared_edges,
@@ -95,6 +106,15 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "class_shares": trace_classes.class_shares,
         "recovery": trace_classes.recovery,
     },
+    "coverage": {
+        "accuracy_by_k": coverage.accuracy_by_k,
+        "accuracy_by_k_over_training": coverage.accuracy_by_k_over_training,
+    },
+    "crosscoder": {
+        "features_and_probe": crosscoder.features_and_probe,
+        "births": crosscoder.births,
+        "bridge_features": crosscoder.bridge_features,
+    },
     "probes": {
         "probe_accuracy": probes.probe_accuracy,
         "probe_accuracy_over_training": probes.probe_accuracy_over_training,
@@ -104,6 +124,10 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "state_map_mds": probes.state_map_mds,
     },
     "back_patching": {"mended": back_patching.mended, "broken": back_patching.broken},
+    "attention_knockout": {
+        "answers_lost": attention_knockout.answers_lost,
+        "accuracy_over_training": attention_knockout.accuracy_over_training,
+    },
     "mixing": {
         "mixed_accuracy": mixing.mixed_accuracy,
         "gain_over_training": mixing.gain_over_training,
@@ -117,6 +141,11 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "weight_norms": weights.weight_norms,
         "effective_ranks": weights.effective_ranks,
         "gradient_cosines": weights.gradient_cosines,
+    },
+    "learning_coefficient": {
+        "coefficients": learning_coefficient.coefficients,
+        "coefficient_over_training": learning_coefficient.coefficient_over_training,
+        "chains": learning_coefficient.chains,
     },
     "edit_propagation": {"edit_outcomes": edit_propagation.edit_outcomes},
     "transfer": {"transfer_curve": edit_propagation.transfer_curve},

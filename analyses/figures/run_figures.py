@@ -9,13 +9,14 @@ from typing import Any
 
 import xarray as xr
 
-from analyses.catalog import CATALOG
+from analyses.catalog import CATALOG, usual_analyses
 from analyses.certificate.certify import stored_certificate
 from analyses.figures.builders.certificate import card
 from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_of
 from analyses.figures.registry import FIGURES, about_figures, figure
 from analyses.figures.specs.charts import Spec
+from analyses.over_training.first_usable import first_usable
 from analyses.over_training.formation import formation
 from analyses.stored import Reader, reader, stored_steps, usable_splits
 from circuits.errors import HopscopeError, unknown_name
@@ -36,8 +37,8 @@ class RunFigure:
 
 
 def results_to_come(run: Run) -> list[str]:
-    """The analyses that fit the run and have not been run with their default options."""
-    return [name for name in _fitting(run) if not stored_steps(run, name)]
+    """The usual analyses of the run that have not been run with their default options."""
+    return [name for name in usual_analyses(run.corpus.task) if not stored_steps(run, name)]
 
 
 def run_figures(run: Run) -> dict[str, RunFigure]:
@@ -55,6 +56,8 @@ def run_figures(run: Run) -> dict[str, RunFigure]:
         )
     if _can_date(run, steps.get("circuit_discovery", [])):
         every["formation"] = partial(formation, run, read=read)
+    if run.corpus.task == "composition" and "logit_lens" in steps:
+        every["first_usable"] = lambda: first_usable(_present(read, "logit_lens"))
     # An analysis may be newer than its figures.
     every |= {name: partial(_present, read, name) for name in steps if name in FIGURES}
     made: dict[str, RunFigure] = {}

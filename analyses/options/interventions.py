@@ -14,6 +14,13 @@ Control = Literal["bridge", "same_bridge", "random"]
 CONTROLS: tuple[Control, ...] = ("bridge", "same_bridge", "random")
 
 
+class AttentionKnockoutOptions(AnalysisOptions):
+    """Which blocks are cut together."""
+
+    width: int = Field(default=1, ge=1)
+    """Blocks in a window, beside the window of all blocks."""
+
+
 class AttributionOptions(AnalysisOptions):
     """Options of attribution patching."""
 

@@ -16,6 +16,34 @@ class AttentionOptions(AnalysisOptions):
     """Store the pattern of every example, not only the mean."""
 
 
+class CoverageOptions(AnalysisOptions):
+    """More examples than elsewhere, for each k-cutoff needs its own."""
+
+    examples: int = Field(default=1000, ge=5)
+    """Examples per split."""
+
+
+class LearningCoefficientOptions(AnalysisOptions):
+    """How the posterior is sampled."""
+
+    lr: float = Field(default=1e-6, gt=0)
+    """Step size of SGLD (its epsilon)."""
+    n_beta: float | None = Field(default=None, gt=0)
+    """Inverse temperature times the number of examples; None: n / log n of the training set."""
+    localization: float = Field(default=1e5, ge=0)
+    """Strength of the pull to the checkpoint."""
+    chains: int = Field(default=3, ge=1)
+    """Independent chains."""
+    burn_in: int = Field(default=100, ge=0)
+    """Steps of a chain that are thrown away."""
+    draws: int = Field(default=100, ge=2)
+    """Steps of a chain that count."""
+    batch: int = Field(default=512, ge=2)
+    """Training examples per step."""
+    heads: bool = True
+    """Whether each head has a coefficient of its own."""
+
+
 class ProbeOptions(AnalysisOptions):
     """What the probes are, and which state is mapped."""
 

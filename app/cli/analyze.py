@@ -91,11 +91,11 @@ def _checked(
     options: dict[str, Any],
 ) -> dict[str, Request]:
     """The analyses to run, by name; refuses before any of them has run."""
-    from analyses.catalog import CATALOG, catalog_entry
+    from analyses.catalog import catalog_entry, usual_analyses
     from analyses.stored import Request
 
     task = run.corpus.task
-    chosen = names or [name for name, entry in CATALOG.items() if task in entry.tasks]
+    chosen = names or usual_analyses(task)
     if options and len(chosen) != 1:
         raise HopscopeError(f"--set is for one analysis at a time; name one of {_listed(chosen)}.")
     for name in chosen:

@@ -135,6 +135,26 @@ class DiscoveredMeasures(TypedDict):
     singles: NotRequired[Singles]
 
 
+class ComparedSeries(TypedDict):
+    """A curve with its band: of a run, of a group of runs, or of one measure."""
+
+    name: str
+    colour: str
+    dash: str | None
+    steps: list[int]
+    values: Curve
+    low: NotRequired[Curve]
+    high: NotRequired[Curve]
+
+
+class ComparedPanel(TypedDict):
+    """Curves of one kind."""
+
+    title: str
+    hint: str
+    series: list[ComparedSeries]
+
+
 class SplitMeasures(TypedDict, total=False):
     """Measurements on one split, at every step."""
 
@@ -149,6 +169,7 @@ class SplitMeasures(TypedDict, total=False):
     right: PackedBytes
     examples: list[str]
     discovered: DiscoveredMeasures
+    further: list[ComparedPanel]
 
 
 class Ranked(TypedDict):
@@ -227,26 +248,6 @@ class Lab(TypedDict):
     target: str
     before: list[LabAnswer]
     after: list[LabAnswer]
-
-
-class ComparedSeries(TypedDict):
-    """One run, or the mean over a group with its band."""
-
-    name: str
-    colour: str
-    dash: str | None
-    steps: list[int]
-    values: Curve
-    low: NotRequired[Curve]
-    high: NotRequired[Curve]
-
-
-class ComparedPanel(TypedDict):
-    """One quantity of all runs."""
-
-    title: str
-    hint: str
-    series: list[ComparedSeries]
 
 
 class Diagram(TypedDict):

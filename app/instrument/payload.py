@@ -12,6 +12,7 @@ from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from analyses.usable import usable_states
 from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.fields import AroundPayload, Metrics, NamedPosition, Payload, Vocabulary
+from app.instrument.further import further_panels, further_results
 from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
@@ -69,12 +70,14 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
     circuit = datasets.get("circuit_discovery")
     if circuit is not None:
         payload["discovered"] = discovered(circuit)
+    derived = further_results(datasets)
     for split in payload["splits"]:
         measures = split_measures(datasets, split["name"], run.steps)
         if circuit is not None and split["name"] in circuit.coords["split"].values:
             measures["discovered"] = discovered_measures(circuit, split["name"], run.steps)
             measures["discovered"]["examples"] = _texts(run, circuit, split["name"])
         measures["examples"] = _texts(run, datasets.get("causal_tracing"), split["name"])
+        measures["further"] = further_panels(derived, split["name"])
         payload["measures"][split["name"]] = measures
     return dump(payload)
 

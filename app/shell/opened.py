@@ -29,7 +29,9 @@ CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
 """The analyses that the instrument draws of a composition run."""
 COMPARISON_ANALYSES = {"logit_lens": "comparison_lens", "causal_tracing": "comparison_tracing"}
 """Their counterparts in a comparison run."""
-MORE_ANALYSES = ("circuit_discovery",)
+MORE_ANALYSES = (
+    "circuit_discovery", "attention_knockout", "coverage", "crosscoder", "learning_coefficient",
+)  # fmt: skip
 """Analyses that it also draws if there is a result."""
 CERTIFIED_BY = ("evidence", "bridge_subspace", "transfer")
 """Analyses that a certificate rests on."""

@@ -91,6 +91,7 @@ function splitOf(packed) {
     drawn: drawn ? new Bits(drawn) : null,
     right: right ? new Bits(right) : null,
     discovered: discovered ? discoveredOf(discovered) : null,
+    further: packed.further ?? [],
   };
 }
 

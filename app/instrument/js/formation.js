@@ -42,6 +42,8 @@ export class Formation {
     this.state = new Curves(side, context, { ...small, ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
     this.heatMaps = this.makeMaps();
+    this.furtherRow = html("div", { class: "further" }, root);
+    this.further = this.makeFurther();
     this.drawer = new Examples(root, context, [this.accuracy.parts.box, this.state.parts.box]);
     context.playhead.follow((index) => this.draw(index));
   }
@@ -124,6 +126,21 @@ export class Formation {
     ];
   }
 
+  // One panel for each further measure that some split has.
+  makeFurther() {
+    const titles = Object.values(this.data.bySplit).flatMap((s) => s.further.map((p) => p.title));
+    return [...new Set(titles)].map((title) => {
+      const shown = { className: "small", height: highOn(116), ...this.furtherSeries(title) };
+      return new Curves(this.furtherRow, this.context, shown);
+    });
+  }
+
+  /** @param {string} title */
+  furtherSeries(title) {
+    const found = this.split?.further.find((panel) => panel.title === title);
+    return found ?? { title, hint: "not measured for this split", series: [] };
+  }
+
   /** @param {Chosen} chosen */
   select(chosen) {
     this.context.chosen = chosen;
@@ -136,6 +153,9 @@ export class Formation {
     this.accuracy.replace(this.accuracySeries());
     this.loss.replace(this.lossSeries());
     this.state.replace(this.stateSeries());
+    for (const panel of this.further) {
+      panel.replace(this.furtherSeries(panel.parts.heading.textContent ?? ""));
+    }
     this.drawer.refresh();
   }
 
@@ -153,6 +173,8 @@ export class Formation {
     this.state.build(Math.ceil((right - gap) / 2) - pad);
     const each = Math.floor((width - gap * (this.heatMaps.length - 1)) / this.heatMaps.length);
     for (const map of this.heatMaps) map.build(each - pad);
+    const third = Math.floor((width - 2 * gap) / 3);
+    for (const panel of this.further) panel.build(third - pad);
     this.draw(this.context.playhead.index);
   }
 

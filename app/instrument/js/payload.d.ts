@@ -111,6 +111,24 @@ export interface DiscoveredMeasures {
   singles?: Singles;
 }
 
+/** A curve with its band: of a run, of a group of runs, or of one measure. */
+export interface ComparedSeries {
+  name: string;
+  colour: string;
+  dash: string | null;
+  steps: number[];
+  values: (number | null)[];
+  low?: (number | null)[];
+  high?: (number | null)[];
+}
+
+/** Curves of one kind. */
+export interface ComparedPanel {
+  title: string;
+  hint: string;
+  series: ComparedSeries[];
+}
+
 /** Measurements on one split, at every step. */
 export interface SplitMeasures {
   lens?: PackedMeasure;
@@ -124,6 +142,7 @@ export interface SplitMeasures {
   right?: PackedBytes;
   examples?: string[];
   discovered?: DiscoveredMeasures;
+  further?: ComparedPanel[];
 }
 
 /** The most likely tokens by step and rank, and their probabilities. */
@@ -194,24 +213,6 @@ export interface Lab {
   target: string;
   before: LabAnswer[];
   after: LabAnswer[];
-}
-
-/** One run, or the mean over a group with its band. */
-export interface ComparedSeries {
-  name: string;
-  colour: string;
-  dash: string | null;
-  steps: number[];
-  values: (number | null)[];
-  low?: (number | null)[];
-  high?: (number | null)[];
-}
-
-/** One quantity of all runs. */
-export interface ComparedPanel {
-  title: string;
-  hint: string;
-  series: ComparedSeries[];
 }
 
 /** A setting by training; one table (level x place) for each kind. */

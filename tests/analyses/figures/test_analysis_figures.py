@@ -22,6 +22,8 @@ QUICK = {
     "probes": {"n_train": 100},
     "transfer": {"pairs": 5, "tune_steps": 2},
     "tuned_lens": {"n_train": 50, "adam_steps": 2},
+    "crosscoder": {"features": 16, "active": 2, "fit_steps": 3},
+    "learning_coefficient": {"burn_in": 1, "draws": 2, "lr": 1e-9, "heads": False},
 }
 EMPTY = {"broken", "edges_over_training", "stability"}
 """A random model may have no right answer that could be broken, and has no circuit."""
@@ -42,6 +44,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 
 def result(runs: dict, task: str, name: str) -> xr.Dataset:
+    if name == "learning_coefficient":
+        pytest.importorskip("devinterp", reason="devinterp is an optional package")
     return analyze(runs[task], name, progress=False, n_jobs=1, **QUICK.get(name, {}), examples=40)
 
 

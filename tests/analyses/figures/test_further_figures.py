@@ -11,7 +11,15 @@ from hand_wired import hand_wired, save_as_run
 from analyses import CATALOG, analyze
 from analyses.figures import FIGURES, figure, figures
 
-QUICK = ("trace_classes", "attention", "weights", "back_patching", "mixing")
+QUICK = (
+    "trace_classes",
+    "attention",
+    "attention_knockout",
+    "weights",
+    "back_patching",
+    "coverage",
+    "mixing",
+)
 
 
 @pytest.fixture(scope="module")
