@@ -64,7 +64,7 @@ def transfers(ds: xr.Dataset, split: str) -> Criterion:
         for kind in one["kind"].values
     }
     status: Status = "cannot be told"
-    if end["new_facts"].against(MOST) == "pass":
+    if together(end["new_facts"].against(MOST), end["none"].against(MOST)) == "pass":
         status = end["first"].against(HALF)
     told = {"first": "first hop new", "second": "second hop new", "both": "both", "none": "neither"}
     guessed = float(one["shortcut"].sel(kind="first"))
@@ -73,7 +73,7 @@ def transfers(ds: xr.Dataset, split: str) -> Criterion:
         "transfers",
         "New facts enter compositions",
         f"after a fine-tune on new facts, at least {HALF:.0%} of the questions whose first hop is "
-        "new are right",
+        "new are right; not told if the new facts were not learned or old ones were forgotten",
         status,
         f"after {int(one['fine_step'])} steps {percent(end['new_facts'].value)} of the new facts "
         f"are known; right with {said}; the best shortcut with first hop new {percent(guessed)}",

@@ -131,5 +131,5 @@ class TransferOptions(AnalysisOptions):
     """Learning rate of the fine-tune."""
     weight_decay: float = Field(default=0.5, ge=0)
     """Weight decay of the fine-tune."""
-    batch: int = Field(default=256, ge=5)
+    batch: int = Field(default=512, ge=5)
     """Examples per step."""
