@@ -1,90 +1,19 @@
 """The catalog of analyses, read by the command line, the walk and the export of figures.
 
-An analysis is a module with two names:
-
-- `Options`, a subclass of `analyses.options.common.AnalysisOptions`;
-- `run(model, examples, options) -> xarray.Dataset`, a pure function for one checkpoint and one
-  split. The dataset has no dims `step` and `split`, which the walk adds. Per-example variables have
-  the dim `example` first and a name that ends in `_example`.
-
-A *joint* analysis looks at several checkpoints at once. Its `run(run, steps, options)` returns the
-dataset with `step` (and `split`, `n`), and its `steps(run, options)` says which checkpoints it
-takes unless some are named.
-
-To add an analysis, add its file and an entry here. Options that are defined in `analyses.options`
-and named in the entry are known without importing the analysis, which needs PyTorch.
+To add an analysis (`analyses.analysis` says what it is), add its file and an entry here. Options
+that are defined in `analyses.options` and named in the entry are known without importing the
+analysis, which needs PyTorch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
-
+from analyses.analysis import Analysis
 from analyses.options import certificate, circuits, interventions, over_training, readouts
 from analyses.options.common import AnalysisOptions
 from circuits.errors import HopscopeError, unknown_name
 from circuits.recipes.schema import Task
-from circuits.settings import validated
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import xarray as xr
-
-    from analyses.questions.examples import Examples
-    from circuits.model.transformer import HookedTransformer
-    from circuits.runs.run import Run
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """An entry of the catalog; its module is imported on first use."""
-
-    name: str
-    title: str
-    about: str
-    """Two sentences: what the analysis measures, and how to read it."""
-    module: str
-    own_options: type[AnalysisOptions] | None = None
-    """The class of its options; None: `Options` of the module, imported on first use."""
-    tasks: tuple[Task, ...] = ("composition",)
-    version: int = 1
-    """Increased whenever the same options would give other numbers, so that old results are never
-    mixed with new ones."""
-    splits: tuple[str, ...] = ("train_inferred", "id_test", "ood_test")
-    """Splits that are analyzed unless others are named."""
-    default_steps: Literal["all", "last"] = "all"
-    """Checkpoints that are analyzed unless others are named; "last" if all would cost too much."""
-
-    joint: bool = False
-    """Whether it looks at several checkpoints at once."""
-    on_request: bool = False
-    """Whether it is run only if it is named, for its cost or for a package that it needs."""
-
-    @property
-    def run(self) -> Callable[[HookedTransformer, Examples, Any], xr.Dataset]:
-        """The function for one checkpoint and one split."""
-        return import_module(self.module).run
-
-    def run_jointly(self, run: Run, steps: Sequence[int], options: Any) -> xr.Dataset:
-        """The result of a joint analysis for these checkpoints."""
-        return import_module(self.module).run(run, steps, options)
-
-    def joint_steps(self, run: Run, options: Any) -> list[int]:
-        """The checkpoints that a joint analysis takes by itself."""
-        return import_module(self.module).steps(run, options)
-
-    @property
-    def options_type(self) -> type[AnalysisOptions]:
-        """The class of its options."""
-        return self.own_options or import_module(self.module).Options
-
-    def options(self, given: Mapping[str, Any]) -> AnalysisOptions:
-        """Validate options; an unknown name or a bad value raises `HopscopeError`."""
-        return validated(self.options_type, given, self.name, f"option of {self.name}")
-
+__all__ = ["CATALOG", "Analysis", "AnalysisOptions", "catalog_entry", "usual_analyses"]
 
 _ENTRIES = (
     Analysis(

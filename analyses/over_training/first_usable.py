@@ -55,9 +55,9 @@ def first_usable(lens: xr.Dataset, top_k: int = 1) -> xr.Dataset:
     >>> from analyses import stored_result
     >>> from circuits import open_run
     >>> found = first_usable(stored_result(open_run("assets/demo"), "logit_lens"))
-    >>> shares = found.decoded.sel(step=4500, split="id_test")
+    >>> shares = found.decoded.sel(step=6000, split="id_test")
     >>> {name: round(float(shares.sel(name=name)), 2) for name in ("bridge", "answer")}
-    {'bridge': 0.29, 'answer': 0.99}
+    {'bridge': 0.31, 'answer': 0.98}
     """
     names = [str(t) for t in lens["target"].values] if "target" in lens.coords else []
     if "bridge" not in names or "rank_example" not in lens:

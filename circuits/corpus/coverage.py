@@ -65,7 +65,7 @@ def k_cutoff(
     >>> corpus = open_run("assets/demo").corpus
     >>> cutoffs = k_cutoff(corpus.queries("train_inferred"), corpus.queries("id_test"))
     >>> cutoffs.min(), np.median(cutoffs)
-    (np.int16(0), np.float64(6.0))
+    (np.int16(1), np.float64(6.0))
     """
     tokens = np.concatenate([trained.token_ids, asked.token_ids]).astype(np.int64)
     answer = np.concatenate([trained.answer_ids, asked.answer_ids])
