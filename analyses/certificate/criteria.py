@@ -150,7 +150,11 @@ def bridge_used(evidence: xr.Dataset, split: str) -> Criterion:
         f"{percent(atomic.value)} an atomic prompt's"
     )
     worst = max((value for value in placebo if value == value), default=float("nan"))
-    part = "; it is used, though not for most answers" if _in_part(shares, above) else ""
+    part = (
+        f"; it is used, but by fewer than {MOST:.0%} of the answers"
+        if _in_part(shares, above)
+        else ""
+    )
     return Criterion(
         "used",
         title,

@@ -6,7 +6,7 @@
    bridge at work, accuracy cannot tell composition from the shortcut, and neither can we.
 2. It is shown: the model *composes* if swaps (of the whole state, or within a subspace) and the
    route alone pass and the bridge is decoded; it composes *in part* if swapped bridges change
-   answers more often than placebos do, but not most; otherwise *the bridge is not shown to be
+   answers more often than placebos do, but too few; otherwise *the bridge is not shown to be
    used*.
 3. Wherever a criterion that would decide cannot be told, neither can the verdict.
 """

@@ -50,9 +50,10 @@ from circuits.statistics import LEAST_EXAMPLES
 KINDS = ("none", "first", "second", "both", "new_facts", "kept_facts")
 NEW_SHARE = 0.2
 """Share of every batch that is new facts, as in the paper."""
-BETAS, COOL_DOWN = (0.9, 0.95), 0.2
-"""AdamW's betas, and the last part of the fine-tune, in which the learning rate falls to zero. With
-a longer memory of squared gradients, near-zero losses spike and old facts are lost for a while."""
+COOL_DOWN = 0.2
+"""The last part of the fine-tune, in which the learning rate falls to zero."""
+LARGEST_GRADIENT = 1.0
+"""Norm to which gradients are clipped: unclipped, near-zero losses spike and old facts are lost."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def _fine_tuned(
     facts = _atomic(corpus, np.concatenate([new.first, new.second]))
     kept = corpus.training_set()
     optimizer = torch.optim.AdamW(
-        tuned.parameters(), options.learning_rate, BETAS, weight_decay=options.weight_decay
+        tuned.parameters(), options.learning_rate, weight_decay=options.weight_decay
     )
     cooling = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: min(1.0, (points[-1] - done) / (COOL_DOWN * points[-1]))
@@ -204,7 +205,7 @@ def _fine_tuned(
             ) + (1 - NEW_SHARE) * _loss(tuned, kept, others)
             optimizer.zero_grad()
             loss.backward()
-            clip_grad_norm_(tuned.parameters(), 1.0)
+            clip_grad_norm_(tuned.parameters(), LARGEST_GRADIENT)
             optimizer.step()
             cooling.step()
         if step in points:

@@ -127,9 +127,9 @@ class TransferOptions(AnalysisOptions):
     tune_steps: int = Field(default=1500, ge=1)
     """Optimizer steps of the fine-tune. The facts are known after a hundred; whether they move to
     where questions can use them shows later, if weight decay drives it."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=5e-4, gt=0)
     """Learning rate of the fine-tune."""
-    weight_decay: float = Field(default=0.5, ge=0)
+    weight_decay: float = Field(default=1.0, ge=0)
     """Weight decay of the fine-tune."""
     batch: int = Field(default=512, ge=5)
     """Examples per step."""
