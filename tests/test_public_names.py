@@ -37,7 +37,7 @@ REVEALED = (
     "torch._tensor.Tensor",
     "circuits.recipes.schema.Recipe",
     "xarray.core.dataset.Dataset",
-    "analyses.catalog.Analysis",
+    "analyses.analysis.Analysis",
 )
 
 

@@ -69,7 +69,7 @@ def test_compared_curves_are_exported_as_measured_and_sent_rounded() -> None:
     (figure,) = record.figures(step=10)
     assert figure.frame()["share"].tolist() == [share, 1.0]
     sent = json.loads(record.payload())["compared"]["panels"][0]["series"][0]
-    assert sent["values"] == [0.00042, 1.0]
+    assert sent["values"] == [0.00042033, 1.0]
 
 
 def swept(phi: float, seed: int) -> Run:

@@ -98,11 +98,12 @@ def test_phases_that_do_not_occur_need_no_reason() -> None:
     assert found.phase_why.values.tolist() == ["", "", ""]
 
 
-def test_the_demo_s_circuit_and_clean_up_have_no_date_and_its_figure_says_why() -> None:
-    found = formation(open_run("assets/demo"))
-    assert [bool(why) for why in found.phase_why.values] == [False, True, True]
-    subtitle = figure(found).subtitle
-    assert "memorization: step 0 to 800 [650, 1,150]" in subtitle
-    assert "circuit forms: cannot be dated (it is there by step 50, the first" in subtitle
-    assert "clean-up: cannot be dated (the interval of step 4,000 [850, ...] is open)" in subtitle
-    assert "counted from the first checkpoint that could show the circuit" in subtitle
+def test_a_figure_dates_the_circuit_of_one_run_and_says_why_it_cannot_date_the_others() -> None:
+    textbook = formation(open_run("assets/textbook"))
+    assert [bool(why) for why in textbook.phase_why.values] == [True, False, True]
+    assert "circuit forms: step 200 [200, 300] to 4,800 [4,800, 5,200]" in figure(textbook).subtitle
+    demo = formation(open_run("assets/demo"))
+    assert all(demo.phase_why.values)
+    subtitle = figure(demo).subtitle
+    assert "circuit forms: cannot be dated (it is there by step 100, the first" in subtitle
+    assert "clean-up: cannot be dated (step 1,200 [900, 1,500] is known no better" in subtitle

