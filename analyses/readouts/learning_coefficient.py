@@ -14,7 +14,9 @@ The coefficient of a point w* of weight space is estimated from a posterior that
 4. Each chain is reported; the interval is Student's over chains, for noise of sampling alone.
 
 With the default pull weights move by about 0.003 each, and the demo's loss stays near 0.01. With a
-tenth of it the chains leave for losses as high as chance, and measure that.
+tenth of it the chains leave for losses as high as chance, and measure that. A head has few
+weights, and moved so little they change nothing (0.01 each): give heads a weaker pull in a run of
+their own, and look at `drift`.
 
 The number depends on `lr`, `n_beta`, `localization` and the length of the chains: compare it
 between checkpoints at equal options, never with another paper's. It is meant for points where
