@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def analyze_command(
     run: Annotated[Path | None, typer.Argument(help="Run folder, e.g. runs/demo.")] = None,
     names: Annotated[
-        list[str] | None, typer.Argument(help="Analyses; the whole catalog if none is named.")
+        list[str] | None,
+        typer.Argument(help="Analyses; all but those on request if none is named."),
     ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="Explain every analysis, or those named, with options.")
