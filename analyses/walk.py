@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,7 @@ def analyze(
     progress: bool = True,
     follow: bool = False,
     again: bool = False,
+    settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> xr.Dataset:
     """Result of an analysis for these checkpoints; missing steps are computed and stored.
@@ -68,6 +69,8 @@ def analyze(
         follow: If the run is still training, go on until it ends.
         again: Compute these steps anew. A result of another version is replaced as a whole, which
             needs `steps` to be None.
+        settings: Options of the analysis, also those that are named like an argument of this
+            function (`steps` of attribution).
         options: Options of the analysis.
 
     Returns:
@@ -86,7 +89,7 @@ def analyze(
     [1.0, 1.0, 0.02]
     """
     run = run if isinstance(run, Run) else open_run(run)
-    request = Request.make(run, name, splits, options)
+    request = Request.make(run, name, splits, {**(settings or {}), **options})
     if request.entry.joint:
         return _jointly(request, steps, again)
     request.check(again, steps is not None)

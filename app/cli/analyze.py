@@ -65,7 +65,7 @@ def analyze_command(
         request.check(again, wanted is not None)
     how: dict[str, Any] = {"steps": wanted, "n_jobs": jobs, "follow": follow, "again": again}
     for name in chosen:
-        _tell(name, analyze(opened, name, splits=chosen_splits, **how, **options))
+        _tell(name, analyze(opened, name, splits=chosen_splits, settings=options, **how))
         if set_ or splits:
             say(f"figures: hopscope export {run} {name}{_as_typed(set_ or [], splits)}")
 

@@ -279,3 +279,12 @@ def test_the_command_refuses_before_it_computes(run: Run) -> None:
     refused = CliRunner().invoke(cli, ["analyze", str(run.path), "logit_lens", "tracing"])
     assert isinstance(refused.exception, HopscopeError)
     assert not run.results_dir.exists()
+
+
+def test_an_option_that_is_named_like_an_argument_is_set_from_the_command_line(run: Run) -> None:
+    words = ["analyze", str(run.path), "attribution", "--set", "steps=2", "--set", "examples=20"]
+    told = CliRunner().invoke(cli, [*words, "--jobs", "1"])
+    assert told.exit_code == 0, told.output
+    found = stored_result(run, "attribution", steps=2, examples=20)
+    assert found is not None
+    assert json.loads(found.attrs["options"])["steps"] == 2
