@@ -76,6 +76,8 @@ ROOMS: dict[str, str] = {
     "app.background": "circuits circuits.runs analyses app.shell",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "
     "train.recipes analyses.figures app.instrument app.logic app.shell app.background",
+    "app.results": "circuits circuits.corpus circuits.runs train train.recipes analyses "
+    "analyses.certificate",
 }
 DRAWING = {"plotly", "matplotlib", "streamlit"}
 

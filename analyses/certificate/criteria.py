@@ -136,7 +136,7 @@ def bridge_used(evidence: xr.Dataset, split: str) -> Criterion:
     cells = usable_cells(evidence)
     if not cells.any():
         return _impossible("used", title, rule)
-    at = _best(_hits(rows(evidence, TRAIN, "swap_example")[:, 0, 0], SUCCESS), cells)
+    at = best_swap_state(evidence)
     outcome = rows(evidence, split, "swap_example")[..., *at]  # example, donor, control
     hit = _hits(outcome, SUCCESS)
     question, atomic = Share.of(hit[:, 0, 0]), Share.of(hit[:, 1, 0])
@@ -171,6 +171,12 @@ def bridge_used(evidence: xr.Dataset, split: str) -> Criterion:
             "kept_with_same_bridge": Share.of(_hits(outcome[:, 0, 1], KEPT)).value,
         },
     )
+
+
+def best_swap_state(evidence: xr.Dataset) -> tuple[int, int]:
+    """(layer, position) of the usable state whose swaps turn most trained questions' answers."""
+    hits = _hits(rows(evidence, TRAIN, "swap_example")[:, 0, 0], SUCCESS)
+    return _best(hits, usable_cells(evidence))
 
 
 def second_hop(evidence: xr.Dataset, split: str) -> Criterion:

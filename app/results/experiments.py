@@ -1,0 +1,101 @@
+"""What is trained for docs/results.md, and which rows its tables have.
+
+An arm is a recipe with settings; arms with the same recipe and settings are the same runs. All
+arms of an experiment get the same seeds, and a seed also draws the split of the facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import train.recipes
+
+SEEDS = 3
+"""The fewest that give an interval over runs."""
+
+DATES = ("memorized_step", "id_at_memorization", "generalized_step")
+ACCURACY = ("id", "id_shortcut", "ood", "ood_shortcut")
+CIRCUIT = ("decoded", "swap", "swap_placebo", "route_mean", "route_interchange")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One setting, trained with every seed."""
+
+    label: str
+    """As the table names it."""
+    recipe: str
+    """Name of a recipe in train/recipes."""
+    settings: tuple[str, ...] = ()
+    """section.key=value, as for `hopscope train --set`."""
+
+    @property
+    def recipe_file(self) -> Path:
+        """The recipe's file."""
+        return Path(next(iter(train.recipes.__path__))) / f"{self.recipe}.toml"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Arms that differ in what the experiment is about."""
+
+    name: str
+    """Also the marker of its table in the page."""
+    varied: str
+    """What differs between the arms: the heading of the first column."""
+    arms: tuple[Arm, ...]
+    measures: tuple[str, ...]
+    """Keys of `measure.MEASURES`."""
+
+
+DEMO = Arm("nothing", "demo")
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    Experiment(
+        "phi",
+        "phi",
+        (
+            Arm("2", "demo", ("augmentation.phi=2",)),
+            Arm("4", "demo", ("augmentation.phi=4",)),
+            Arm("6.2", DEMO.recipe),
+        ),
+        ("bridges", *DATES, *ACCURACY, *CIRCUIT),
+    ),
+    Experiment(
+        "true_facts",
+        "share of true additions",
+        tuple(
+            Arm(share, "correct-share", (f"augmentation.correct_share={share}",))
+            for share in ("0", "0.5", "1")
+        ),
+        ("bridges", *DATES, *ACCURACY, *CIRCUIT),
+    ),
+    Experiment(
+        "ood",
+        "added to training",
+        (
+            DEMO,
+            Arm("identity examples", "demo", ("splits.identity_examples=true",)),
+            *(
+                Arm(
+                    f"{k} composition{'s' * (k > 1)} per OOD fact and hop",
+                    "demo",
+                    ("splits.inject_ood=both_hops", f"splits.inject_per_fact={k}"),
+                )
+                for k in (1, 3)
+            ),
+        ),
+        ("id", "ood", "ood_shortcut", "io", "oi", "ood_decoded", "ood_swap", "ood_route"),
+    ),
+    Experiment(
+        "delay",
+        "weight decay",
+        tuple(
+            Arm(decay, "textbook", () if decay == "0.45" else (f"training.weight_decay={decay}",))
+            for decay in ("0.3", "0.45", "0.6")
+        ),
+        (*DATES, "id", *CIRCUIT),
+    ),
+)
+"""In the order of the page."""

@@ -1,0 +1,107 @@
+"""The numbers of one certified run, by name, as the tables and the CSV have them.
+
+Accuracy, decoding, swaps and routes are those of the certificate: on up to 1,000 questions of the
+split at the last step, at the state that is best on trained questions. Dates are those of the
+evaluations during training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analyses.certificate.certify import Certificate, certify
+from circuits.corpus.names import ID_TEST, IO_TEST, OI_TEST, OOD_TEST
+from circuits.runs.run import Run
+
+NONE = float("nan")
+
+MEASURES: dict[str, str] = {
+    "bridges": "bridges of ID test, effective number",
+    "memorized_step": "memorized at step",
+    "id_at_memorization": "ID there",
+    "generalized_step": "ID >= .95 at step",
+    "id": "ID",
+    "id_shortcut": "best shortcut",
+    "ood": "OOD",
+    "ood_shortcut": "best shortcut on OOD",
+    "io": "first hop ID, second OOD",
+    "oi": "first hop OOD, second ID",
+    "decoded": "bridge decoded",
+    "swap": "answers that follow a swapped bridge",
+    "swap_placebo": "placebo donors",
+    "route_mean": "route alone, mean",
+    "route_interchange": "route alone, interchange",
+    "ood_decoded": "OOD: bridge decoded",
+    "ood_swap": "OOD: follow a swapped bridge",
+    "ood_route": "OOD: route alone, mean",
+    "verdict": "verdict",
+}
+"""Every measure in words."""
+
+STEPS = ("memorized_step", "generalized_step", "bridges")
+"""Measures that are not shares."""
+
+
+def measured(run: Run) -> dict[str, Any]:
+    """All measures of a finished run; NaN for what it does not have (an event, a split)."""
+    found = certify(run, progress=False)
+    rows = run.rows()
+    return {
+        "bridges": run.diversity[ID_TEST]["bridges"]["effective"],
+        **dates(run.grok, rows),
+        **_behaviour(found, "id"),
+        **_inside(found, ""),
+        **_ood(run),
+        "io": rows[-1].get(f"accuracy/{IO_TEST}", NONE),
+        "oi": rows[-1].get(f"accuracy/{OI_TEST}", NONE),
+        "verdict": found.verdict,
+    }
+
+
+def dates(grok: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, float]:
+    """When the run memorized and generalized, and how much it had generalized by then.
+
+    >>> rows = [{"step": 0, "accuracy/id_test": 0.0}, {"step": 100, "accuracy/id_test": 0.25}]
+    >>> dates({"memorization_step": 100, "grok_step": None}, rows)
+    {'memorized_step': 100.0, 'id_at_memorization': 0.25, 'generalized_step': nan}
+    """
+    memorized, generalized = grok.get("memorization_step"), grok.get("grok_step")
+    there = [row[f"accuracy/{ID_TEST}"] for row in rows if row["step"] == memorized]
+    return {
+        "memorized_step": NONE if memorized is None else float(memorized),
+        "id_at_memorization": there[0] if there else NONE,
+        "generalized_step": NONE if generalized is None else float(generalized),
+    }
+
+
+def _ood(run: Run) -> dict[str, Any]:
+    if OOD_TEST not in run.corpus.splits:
+        return {}
+    found = certify(run, split=OOD_TEST, progress=False)
+    inside = _inside(found, "ood_")
+    return {
+        **_behaviour(found, "ood"),
+        "ood_decoded": inside["ood_decoded"],
+        "ood_swap": inside["ood_swap"],
+        "ood_route": inside["ood_route_mean"],
+    }
+
+
+def _behaviour(found: Certificate, name: str) -> dict[str, Any]:
+    numbers = found["generalizes"].numbers
+    return {
+        name: numbers.get("accuracy", NONE),
+        f"{name}_shortcut": numbers.get("shortcut_accuracy", NONE),
+    }
+
+
+def _inside(found: Certificate, prefix: str) -> dict[str, Any]:
+    swap, route = found["used"].numbers, found["second_hop"].numbers
+    return {
+        f"{prefix}decoded": found["decoded"].value,
+        f"{prefix}swap": swap.get("question_donors", NONE),
+        f"{prefix}swap_placebo": swap.get("placebo", NONE),
+        f"{prefix}route_mean": route.get("alone_mean", NONE),
+        f"{prefix}route_interchange": route.get("alone_interchange", NONE),
+    }

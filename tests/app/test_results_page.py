@@ -1,0 +1,88 @@
+"""docs/results.md: its tables are what runs measure, and nothing else of it is changed."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.results import __main__ as command
+from app.results.experiments import EXPERIMENTS, Arm, Experiment
+from app.results.measure import MEASURES, measured
+from app.results.routes import WAYS, by_relation
+from app.results.tables import experiment_table, replaced
+from circuits.errors import HopscopeError
+from circuits.recipes.schema import load_recipe
+from circuits.runs.run import open_run
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "results.md"
+
+
+def test_every_arm_is_a_valid_recipe_and_every_row_a_measure() -> None:
+    for experiment in EXPERIMENTS:
+        assert set(experiment.measures) <= set(MEASURES)
+        recipes = [load_recipe(arm.recipe_file, arm.settings) for arm in experiment.arms]
+        assert all(recipes.count(recipe) == 1 for recipe in recipes)
+
+
+def test_the_page_has_a_place_for_every_result() -> None:
+    places = re.findall(r"<!-- table (\w+) -->", PAGE.read_text(encoding="utf-8"))
+    assert places == [*(e.name for e in EXPERIMENTS), command.ROUTES]
+
+
+def test_a_run_is_measured_as_it_is_certified() -> None:
+    run = open_run(ROOT / "assets" / "demo")
+    found, last = measured(run), run.rows()[-1]
+    assert found["id"] == last["accuracy/id_test"] == 0.978
+    assert (found["memorized_step"], found["generalized_step"]) == (600, 5500)
+    assert found["io"] == last["accuracy/io_test"]
+    assert found["verdict"] == "composes through the bridge in part"
+
+
+def test_ways_of_all_relations_add_up_and_count_every_right_answer() -> None:
+    run = open_run(ROOT / "assets" / "demo")
+    table = by_relation([run])
+    assert table.loc["all", "n"] == table["n"].iloc[:-1].sum() == 978
+    assert table[list(WAYS)].sum(axis=1).to_numpy() == pytest.approx(1)
+    follow = table.loc["all", WAYS[0]] + table.loc["all", WAYS[1]]
+    assert follow == pytest.approx(0.556, abs=0.02)  # of the right ones; certify asks all
+
+
+def test_a_table_shows_the_mean_over_seeds_and_each_verdict() -> None:
+    arms = {"a": [{"id": v, "verdict": "memorizes"} for v in (0.1, 0.2, 0.3)]}
+    experiment = Experiment("x", "what", (Arm("a", "demo"),), ("id", "ood"))
+    assert experiment_table(experiment, arms).splitlines() == [
+        "| what | a |",
+        "| --- | --- |",
+        "| ID | .20 [.00, .45] |",
+        "| OOD | – |",
+        "| verdicts | 3 memorizes |",
+    ]
+
+
+def test_a_page_without_the_place_is_refused_and_kept(tmp_path: Path) -> None:
+    with pytest.raises(HopscopeError, match="no <!-- table phi -->"):
+        replaced("# Results", "phi", "| a |")
+
+
+def test_the_command_rewrites_one_table_and_leaves_the_sentences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the demo as its only seed: a finished run is not trained again."""
+    shutil.copytree(ROOT / "assets" / "demo", tmp_path / "runs" / "demo" / "seed=0")
+    page = tmp_path / "results.md"
+    page.write_text("before\n<!-- table routes -->\n<!-- end -->\nafter\n", encoding="utf-8")
+    import typer
+
+    app = typer.Typer()
+    app.command()(command.results)
+    arguments = ["routes", "--runs", str(tmp_path / "runs"), "--page", str(page), "--seeds", "1"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!-- table routes -->\n| second relation | answers |")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert json.loads((tmp_path / "runs/demo/seed=0/manifest.json").read_text())["seed"] == 0
