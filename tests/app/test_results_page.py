@@ -1,12 +1,10 @@
 """docs/results.md: its tables are what runs measure, and nothing else of it is changed."""
 
-import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from app.results import __main__ as command
 from app.results.experiments import EXPERIMENTS, Arm, Experiment
@@ -68,21 +66,17 @@ def test_a_page_without_the_place_is_refused_and_kept(tmp_path: Path) -> None:
         replaced("# Results", "phi", "| a |")
 
 
-def test_the_command_rewrites_one_table_and_leaves_the_sentences(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_rewrites_one_table_and_leaves_the_sentences(tmp_path: Path) -> None:
     """With the demo as its only seed: a finished run is not trained again."""
     shutil.copytree(ROOT / "assets" / "demo", tmp_path / "runs" / "demo" / "seed=0")
     page = tmp_path / "results.md"
     page.write_text("before\n<!-- table routes -->\n<!-- end -->\nafter\n", encoding="utf-8")
-    import typer
-
-    app = typer.Typer()
-    app.command()(command.results)
-    arguments = ["routes", "--runs", str(tmp_path / "runs"), "--page", str(page), "--seeds", "1"]
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0, done.output
+    command.results(["routes"], runs=tmp_path / "runs", page=page, seeds=1, jobs=1)
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n<!-- table routes -->\n| second relation | answers |")
     assert text.endswith("<!-- end -->\nafter\n")
-    assert json.loads((tmp_path / "runs/demo/seed=0/manifest.json").read_text())["seed"] == 0
+
+
+def test_an_unknown_result_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(HopscopeError, match="phi"):
+        command.results(["phy"], runs=tmp_path, page=PAGE)
