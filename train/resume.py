@@ -24,6 +24,7 @@ from circuits.runs.writer import RunWriter
 from train.distributed import Group, process_group
 from train.session import Session
 from train.state import ResumeState, forget_after, no_state, usable_states
+from train.threads import recorded_threads
 from train.trackers import check_trackers
 from train.trainer import Trainer
 
@@ -33,7 +34,11 @@ def resume_run(path: Path, recipe: Recipe | None, *, show: bool) -> None:
     run = open_run(path)
     _refuse(run, recipe)
     check_trackers(run.recipe)
-    with process_group(run.recipe.training.device) as group, group.own_randomness():
+    with (
+        process_group(run.recipe.training.device) as group,
+        group.own_randomness(),
+        recorded_threads(run.manifest.get("threads")),
+    ):
         with RunWriter.reopen(run) if group.is_first else nullcontext() as writer:
             session = Session(run.recipe, run.corpus, path, group, _precision_before(run, group))
             notes = _load_newest(session, run, writer)

@@ -26,6 +26,7 @@ from circuits.files import write_atomically
 from circuits.recipes.schema import Recipe, load_recipe
 from circuits.runs.reading import MANIFEST
 from circuits.runs.run import Run, open_run
+from train.threads import is_set_by_user
 
 Backend = Literal["loky", "ray"]
 TABLE = "sweep.csv"
@@ -75,7 +76,7 @@ def sweep(
     out = out.absolute()
     runs = plan_sweep(recipe, grid, out=out, seeds=seeds, overrides=list(overrides))
     jobs = n_jobs or _default_jobs(runs[0].recipe)
-    threads = max(1, joblib.cpu_count() // jobs)
+    threads = None if is_set_by_user() else max(1, joblib.cpu_count() // jobs)
     name = uuid4().hex
     if backend == "ray":
         _register_ray()
@@ -158,11 +159,11 @@ _stopped: set[str] = set()
 """Sweeps that this process was told to stop; one process may serve several."""
 
 
-def _train_one(run: SweepRun, threads: int, sweep_name: str) -> dict[str, Any]:
+def _train_one(run: SweepRun, threads: int | None, sweep_name: str) -> dict[str, Any]:
     import torch
 
     before = torch.get_num_threads()  # of this process, which may be the caller's own
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads or before)
     try:
         return _trained(run, sweep_name)
     finally:
