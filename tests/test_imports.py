@@ -32,7 +32,7 @@ ROOMS: dict[str, str] = {
     "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model",
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
-    "train.recipes": "",
+    "train.recipes": "circuits",
     "analyses": "circuits circuits.recipes circuits.runs analyses.options analyses.questions",
     "analyses.options": "circuits circuits.patching",
     "analyses.questions": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit",
@@ -64,8 +64,8 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.runs train analyses analyses.circuits analyses.certificate analyses.over_training "
-    "analyses.figures analyses.figures.renderers",
+    "circuits.runs train train.recipes analyses analyses.circuits analyses.certificate "
+    "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.instrument": "circuits circuits.circuit circuits.runs analyses analyses.over_training "
     "analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "

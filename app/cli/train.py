@@ -24,7 +24,8 @@ SHOWN_OF_SWEEPS = ("accuracy/train_inferred", "accuracy/id_test", "accuracy/ood_
 
 def train_command(
     recipe: Annotated[
-        Path | None, typer.Argument(help="A recipe, e.g. train/recipes/demo.toml.")
+        Path | None,
+        typer.Argument(help="A recipe file, or the name of one that ships, e.g. demo."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="New run folder; runs/<recipe>-<time> if not given.")
@@ -41,6 +42,7 @@ def train_command(
         )
     from circuits.recipes.schema import load_recipe
     from train.loop import train
+    from train.recipes import recipe_file
 
     if resume is not None:
         if out is not None or settings:
@@ -48,6 +50,7 @@ def train_command(
         run = train(None, resume, resume=True)
     else:
         assert recipe is not None
+        recipe = recipe_file(recipe)
         resolved = load_recipe(recipe, settings or ())
         if out is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise HopscopeError("under torchrun give --out, so that all processes agree on it.")
@@ -59,7 +62,7 @@ def train_command(
 
 
 def sweep_command(
-    recipe: Annotated[Path, typer.Argument(help="The recipe to vary.")],
+    recipe: Annotated[Path, typer.Argument(help="The recipe to vary: a file or a name.")],
     grid: Annotated[
         list[str] | None, typer.Option(help="section.key=a,b,c, may be repeated.")
     ] = None,
@@ -72,8 +75,10 @@ def sweep_command(
     jobs: Annotated[int | None, typer.Option(help="Processes at once.")] = None,
 ) -> None:
     """Train a recipe over a grid of values and several seeds."""
+    from train.recipes import recipe_file
     from train.sweeps import TABLE, sweep
 
+    recipe = recipe_file(recipe)
     if backend not in ("loky", "ray"):
         raise unknown_name("backend", backend, ["loky", "ray"])
     folder = out or RUNS / f"sweep-{recipe.stem}"
