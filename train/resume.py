@@ -57,7 +57,8 @@ def _refuse(run: Run, recipe: Recipe | None) -> None:
     if run.state == "finished":
         raise HopscopeError(
             f"{run.path} is finished ({_why_finished(run)}); there is nothing to resume. To train "
-            "longer or otherwise, train a recipe into a new folder."
+            f"longer: hopscope train --resume {run.path} --set training.steps=N; otherwise train a "
+            "recipe into a new folder."
         )
     if run.recipe_changed:
         raise HopscopeError(

@@ -33,7 +33,10 @@ def train_command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="section.key=value, may be repeated.")
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="A stopped run to resume.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="A stopped run to resume; with --set training.steps=N, also a finished."),
+    ] = None,
 ) -> None:
     """Train a recipe into a run folder, or resume a stopped run."""
     if (recipe is None) == (resume is None):
@@ -41,12 +44,15 @@ def train_command(
             "give either a recipe (hopscope train RECIPE) or a run (hopscope train --resume RUN)."
         )
     from circuits.recipes.schema import load_recipe
+    from train.longer import lengthen
     from train.loop import train
     from train.recipes import recipe_file
 
     if resume is not None:
-        if out is not None or settings:
-            raise HopscopeError("--resume continues a run unchanged; leave out --out and --set.")
+        if out is not None:
+            raise HopscopeError("--resume goes on in the run's own folder; leave out --out.")
+        if settings and (told := lengthen(resume, settings)):
+            say(told, err=True)
         run = train(None, resume, resume=True)
     else:
         assert recipe is not None
