@@ -79,6 +79,9 @@ def sweep_command(
     ] = None,
     backend: Annotated[str, typer.Option(help="loky (this machine) or ray (a cluster).")] = "loky",
     jobs: Annotated[int | None, typer.Option(help="Processes at once.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster; else RAY_ADDRESS, or this machine's.")
+    ] = None,
 ) -> None:
     """Train a recipe over a grid of values and several seeds."""
     from train.recipes import recipe_file
@@ -97,6 +100,7 @@ def sweep_command(
             overrides=settings or (),
             backend=backend,  # type: ignore[arg-type]  # checked above
             n_jobs=jobs,
+            address=address,
         )
     except KeyboardInterrupt:
         say(f"Stopped; the same command continues with what is in {folder}.", err=True)
