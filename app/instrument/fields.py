@@ -36,11 +36,17 @@ class PackedMeasure(TypedDict):
 
 
 class Metrics(TypedDict):
-    """Accuracy and loss by split over the evaluated steps."""
+    """Accuracy and loss by split over the evaluated steps.
+
+    `low` and `high` are the ends of the accuracies' 95% intervals, `n` the questions behind each.
+    """
 
     step: list[int]
     accuracy: dict[str, Curve]
     loss: dict[str, Curve]
+    low: NotRequired[dict[str, Curve]]
+    high: NotRequired[dict[str, Curve]]
+    n: NotRequired[dict[str, int]]
 
 
 class SplitName(TypedDict):
@@ -136,7 +142,10 @@ class DiscoveredMeasures(TypedDict):
 
 
 class ComparedSeries(TypedDict):
-    """A curve with its band: of a run, of a group of runs, or of one measure."""
+    """A curve with its band: of a run, of a group of runs, or of one measure.
+
+    `alone` has the runs of a group that go on where another one has ended.
+    """
 
     name: str
     colour: str
@@ -145,13 +154,15 @@ class ComparedSeries(TypedDict):
     values: Curve
     low: NotRequired[Curve]
     high: NotRequired[Curve]
+    alone: NotRequired[list[Curve]]
 
 
 class ComparedPanel(TypedDict):
-    """Curves of one kind."""
+    """Curves of one kind; `unit` is "share" or "MRR"."""
 
     title: str
     hint: str
+    unit: NotRequired[str]
     series: list[ComparedSeries]
 
 
@@ -251,9 +262,13 @@ class Lab(TypedDict):
 
 
 class Diagram(TypedDict):
-    """A setting by training; one table (level x place) for each kind."""
+    """A setting by training; one table (level x place) for each kind.
+
+    `held` has the other settings in which the compared runs differ.
+    """
 
     setting: str
+    held: str
     levels: list[str]
     n_runs: list[int]
     kinds: list[str]

@@ -13,7 +13,7 @@ import { pointsOf } from "./layout.js";
  * @param {number[]} xs Places of its steps.
  * @param {(value: number) => number} y
  */
-export function drawSeries(canvas, { values, low, high, strong, dash }, colour, xs, y) {
+export function drawSeries(canvas, { values, low, high, strong, dash, alone }, colour, xs, y) {
   /** @param {(number | null)[]} some */
   const ys = (some) => some.map((value) => (value === null ? null : y(value)));
   if (low && high) {
@@ -27,4 +27,8 @@ export function drawSeries(canvas, { values, low, high, strong, dash }, colour, 
   const points = pointsOf(xs, ys(values)).join(" ");
   const line = { points, fill: "none", stroke: colour, "stroke-linejoin": "round" };
   svg("polyline", { ...line, ...style }, canvas);
+  for (const one of alone ?? []) {
+    const rest = { ...line, points: pointsOf(xs, ys(one)).join(" "), "stroke-width": 1 };
+    svg("polyline", { ...rest, "stroke-dasharray": "1.5 3" }, canvas);
+  }
 }

@@ -37,7 +37,7 @@ export class Formation {
       small = { className: "small", height: highOn(116) };
     const wide = { className: "wide", height: highOn(118) };
     this.accuracy = new Curves(side, context, { ...wide, ...this.accuracySeries() });
-    const loss = { title: "Loss per split", hint: "log scale", scale: "log" };
+    const loss = { title: "Loss per split", hint: "nats, log scale", scale: "log" };
     this.loss = new Curves(side, context, { ...small, ...loss, ...this.lossSeries() });
     this.state = new Curves(side, context, { ...small, ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
@@ -58,14 +58,14 @@ export class Formation {
       { split } = this.context;
     return {
       title: "Accuracy per split",
-      hint: `shortcuts: on ${data.splitLabel(split)}`,
-      series: splitSeries(data, data.metrics.accuracy, split),
+      hint: `share right, bands 95%; shortcuts: on ${data.splitLabel(split)}`,
+      series: splitSeries(data, "accuracy", split),
       references: shortcutLines(data, split),
     };
   }
 
   lossSeries() {
-    return { series: splitSeries(this.data, this.data.metrics.loss, this.context.split) };
+    return { series: splitSeries(this.data, "loss", this.context.split) };
   }
 
   stateSeries() {

@@ -17,26 +17,35 @@ import { percent } from "./numbers.js";
  * @property {(number | null)[] | null} [high]
  * @property {string | null} [dash]
  * @property {boolean} [strong]
+ * @property {string} [unit] "MRR"; otherwise a share.
+ * @property {number} [n] Questions behind each value.
+ * @property {(number | null)[][]} [alone] Runs of a group that go on where another has ended.
  */
 /** @typedef {{ value: number, colour: string, name: string, words: string, dots: boolean }}
  *   Reference */
 /** @typedef {{ kind: string, l: number, p: number, edge?: number, token?: number }} Chosen */
 
 /**
- * A curve for every split that can be chosen and was evaluated.
+ * A curve for every split that can be chosen and was evaluated; accuracies with their intervals.
  * @param {RunData} data
- * @param {Record<string, (number | null)[]>} values
+ * @param {"accuracy" | "loss"} kind
  * @param {string} chosen
  * @returns {Series[]}
  */
-export function splitSeries(data, values, chosen) {
+export function splitSeries(data, kind, chosen) {
+  const { metrics } = data,
+    values = metrics[kind],
+    banded = kind === "accuracy";
   return data.splits
     .filter(({ name }) => values[name])
     .map(({ name, label }) => ({
       name: label,
       colour: name,
-      steps: data.metrics.step,
+      steps: metrics.step,
       values: values[name],
+      low: banded ? metrics.low?.[name] : null,
+      high: banded ? metrics.high?.[name] : null,
+      n: metrics.n?.[name],
       strong: name === chosen,
     }));
 }
@@ -117,6 +126,7 @@ export function chosenSeries(data, splitName, { l, p, kind, edge }) {
   data.targets.forEach(({ short, name }, i) => {
     if (!lens) return;
     const read = overTraining(`lens ${short}`, name, data.steps, lens, [i, layer, p]);
+    read.unit = "MRR";
     if (read.values.some((value) => value !== null && value >= 0.1)) series.push(read);
   });
   return { title: `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`, hint: "", series };

@@ -19,11 +19,17 @@ export interface PackedMeasure {
   high?: Packed;
 }
 
-/** Accuracy and loss by split over the evaluated steps. */
+/** Accuracy and loss by split over the evaluated steps.
+
+    `low` and `high` are the ends of the accuracies' 95% intervals, `n` the questions behind each.
+     */
 export interface Metrics {
   step: number[];
   accuracy: Record<string, (number | null)[]>;
   loss: Record<string, (number | null)[]>;
+  low?: Record<string, (number | null)[]>;
+  high?: Record<string, (number | null)[]>;
+  n?: Record<string, number>;
 }
 
 /** A split that can be chosen. */
@@ -111,7 +117,10 @@ export interface DiscoveredMeasures {
   singles?: Singles;
 }
 
-/** A curve with its band: of a run, of a group of runs, or of one measure. */
+/** A curve with its band: of a run, of a group of runs, or of one measure.
+
+    `alone` has the runs of a group that go on where another one has ended.
+     */
 export interface ComparedSeries {
   name: string;
   colour: string;
@@ -120,12 +129,14 @@ export interface ComparedSeries {
   values: (number | null)[];
   low?: (number | null)[];
   high?: (number | null)[];
+  alone?: ((number | null)[])[];
 }
 
-/** Curves of one kind. */
+/** Curves of one kind; `unit` is "share" or "MRR". */
 export interface ComparedPanel {
   title: string;
   hint: string;
+  unit?: string;
   series: ComparedSeries[];
 }
 
@@ -215,9 +226,13 @@ export interface Lab {
   after: LabAnswer[];
 }
 
-/** A setting by training; one table (level x place) for each kind. */
+/** A setting by training; one table (level x place) for each kind.
+
+    `held` has the other settings in which the compared runs differ.
+     */
 export interface Diagram {
   setting: string;
+  held: string;
   levels: string[];
   n_runs: number[];
   kinds: string[];
