@@ -74,6 +74,9 @@ SPLITS = {
 }  # fmt: skip
 """In the order in which they are listed."""
 
+FIRST_SPLIT = "id_test"
+"""The split that a figure of one split is about if none is chosen, as on the dashboard's pages."""
+
 POSITIONS = {
     "subject": Position("subject", "subject", "h"),
     "relation_1": Position("relation 1", "first relation", "r1"),
