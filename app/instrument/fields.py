@@ -216,11 +216,15 @@ class Watched(TypedDict):
 
 
 class Donor(TypedDict):
-    """The question whose states are swapped in."""
+    """The question whose states are swapped in.
+
+    `fact` has, by step, the answer to the fact that the swapped bridge needs.
+    """
 
     what: str
     value: int | None
     swapped: int | None
+    fact: list[int] | None
 
 
 class Question(TypedDict):
@@ -256,7 +260,9 @@ class Lab(TypedDict):
     effect: Packed
     rows: list[str]
     positions: list[str]
-    target: str
+    measured: str
+    about: str
+    limits: list[float]
     before: list[LabAnswer]
     after: list[LabAnswer]
 

@@ -26,6 +26,10 @@ class ComparisonBook(QuestionBook):
         ("the second entity's value", "its position"),
     )
 
+    def needed_fact(self, asked: Asked, donor: Asked) -> tuple[int, int] | None:
+        """None: no fact gives the answer to a comparison."""
+        return None
+
     @cached_property
     def _alike(self) -> bool:
         """Whether the questions ask "same or not" rather than "more or less"."""

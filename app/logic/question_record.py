@@ -60,6 +60,7 @@ class QuestionRecord:
                 "what": self.book.lent,
                 "value": self.donor.values[0],
                 "swapped": self.swapped,
+                "fact": None if trace.second_fact is None else trace.second_fact.tolist(),
             }
         usable = self._usable().tolist()
         return dump({**timeline, "question": question, "usable": usable})

@@ -243,7 +243,7 @@ def test_what_a_page_shows_is_exported_with_its_numbers(
 
 
 def test_the_split_that_is_shown_is_the_one_that_is_exported(runs: Path) -> None:
-    app = opened("formation", split="ood_test", step="20")
+    app = opened("formation", split="train_inferred", step="20")
     app.toggle(key="export_open").set_value(True).run()
     app.selectbox(key="export_figure").set_value("causal_tracing_strength_over_training")
     app.selectbox(key="export_format").set_value("csv")
@@ -251,7 +251,7 @@ def test_the_split_that_is_shown_is_the_one_that_is_exported(runs: Path) -> None
     assert errors(app) == []
     _, files = app.session_state["exported"]
     record = json.loads(files["causal_tracing_strength_over_training.json"])
-    assert record["provenance"]["selection"]["split"] == "ood_test"
+    assert record["provenance"]["selection"]["split"] == "train_inferred"
 
 
 def test_recipes_in_the_runs_folder_are_offered_beside_those_of_hopscope(runs: Path) -> None:

@@ -184,11 +184,15 @@ export interface Watched {
   rank: number[][][];
 }
 
-/** The question whose states are swapped in. */
+/** The question whose states are swapped in.
+
+    `fact` has, by step, the answer to the fact that the swapped bridge needs.
+     */
 export interface Donor {
   what: string;
   value: number | null;
   swapped: number | null;
+  fact: number[] | null;
 }
 
 /** The Question page. */
@@ -221,7 +225,9 @@ export interface Lab {
   effect: Packed;
   rows: string[];
   positions: string[];
-  target: string;
+  measured: string;
+  about: string;
+  limits: number[];
   before: LabAnswer[];
   after: LabAnswer[];
 }
