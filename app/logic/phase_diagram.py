@@ -132,6 +132,7 @@ def phase_figures(
             values=table,
             rows=tuple(f"{level:.15g}" for level in diagram.levels),
             columns=tuple(f"{at:,}" for at in axis),
+            places=np.array(axis, float),
             row_label=diagram.name,
             column_label="training step" if by_step else "ID accuracy reached (%)",
             value_label=kind.partition(" (")[0],

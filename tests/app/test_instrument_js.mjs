@@ -138,6 +138,8 @@ test("values that are missing leave no point, and a zero does", () => {
 test("only edges that pass by another component bow out", () => {
   assert.equal(layout.edgePath([0, 90], [0, 60], 1, 0), "M0,90C0,80 0,70 0,60");
   assert.equal(layout.edgePath([0, 90], [0, 60], 3, 0), "M0,90C71,80 71,70 0,60");
+  assert.equal(layout.edgePath([0, 90], [0, 60], 24, 2, 50), "M0,90C50,80 50,70 0,60");
+  assert.equal(layout.roomFor(300, { left: 50, right: 50 }, 8, 60), 520);
   assert.equal(layout.edgePath([0, 90], [30, 60], 3, 1), "M0,90C8,80 38,70 30,60");
 });
 

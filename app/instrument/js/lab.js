@@ -26,7 +26,7 @@ export class LabView {
       title: lab.measured,
       hint: `with the donor's ${lab.component} written at one cell; click to choose cells`,
       height: highOn(300),
-      colour: "swap",
+      colour: (_, l, p) => ((this.effect.at(l, p) ?? 0) < 0 ? "negative" : "swap"),
       rows: this.lab.rows,
       columns: this.lab.positions,
       read: (_, l, p) => shareOf(this.effect.at(l, p), lab.limits),
@@ -70,7 +70,8 @@ export class LabView {
  * @param {number[]} limits
  */
 function shareOf(value, [low, high]) {
-  return value === null ? null : (value - low) / (high - low);
+  if (value === null) return null;
+  return low < 0 ? Math.abs(value) / high : (value - low) / (high - low);
 }
 
 class LabAnswers {

@@ -96,7 +96,7 @@ export class QuestionView {
     return new HeatMap(parent, this.context, {
       title,
       hint,
-      height: highOn(206),
+      height: Math.max(highOn(206), 18 * share.shape[1] + 20),
       words,
       columns: this.asked.tokens.map((t) => nameOf(this.asked, t)),
       rows: Array.from({ length: share.shape[1] }, (_, l) => String(l)),
