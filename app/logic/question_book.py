@@ -155,6 +155,22 @@ class QuestionBook:
         """Token ids of a question by its row in a split."""
         return tuple(self.corpus.queries(split).token_ids[row].tolist())
 
+    def question_with(self, subject: int, relation: int) -> tuple[int, ...] | None:
+        """A question that begins with a fact, or else goes on with it; None if there is none.
+
+        Args:
+            subject: Token id of the fact's subject.
+            relation: Token id of its relation.
+        """
+        for place in (0, 1):
+            for split in (name for name in SEARCHED if name in self.corpus.splits):
+                queries = self.corpus.queries(split)
+                stops = queries.token_ids[:, 0] if place == 0 else queries.bridge_ids[:, 0]
+                fits = (stops == subject) & (queries.token_ids[:, place + 1] == relation)
+                if fits.any():
+                    return self.tokens_at(split, int(fits.argmax()))
+        return None
+
     def asked(self, tokens: Sequence[int]) -> Asked:
         """The question with the graph's bridge and answer, None if it has none."""
         bridge = self.fact.get((tokens[0], tokens[1]))

@@ -42,6 +42,14 @@ def write(**values: Any) -> None:
     st.session_state["address_written"] = dict(state)
 
 
+def go_to(page: str, **values: Any) -> None:
+    """Show another page (a name of `app.views`) with these parameters."""
+    write(**values)
+    pages = st.session_state.get("pages") or {}
+    if page in pages:
+        st.switch_page(pages[page])
+
+
 def moved() -> int:
     """How often the user changed the URL: the timeline jumps when this number changes."""
     return int(st.session_state.get("address_moved", 0))

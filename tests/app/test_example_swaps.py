@@ -73,3 +73,12 @@ def test_every_question_is_searched_and_those_about_the_words_come_first() -> No
     assert book.count("tokyo") == sum("tokyo" in hit.text.casefold() for hit in book.hits) > 60
     assert book.search("sao paulo")[0].text.startswith("São Paulo")
     assert book.count("") == len(book.hits)
+
+
+def test_a_row_of_the_facts_leads_to_a_question_that_uses_its_fact() -> None:
+    book = QuestionBook(open_run("assets/textbook").corpus)
+    subject, relation, _ = book.corpus.graph.facts[0].tolist()
+    question = book.question_with(subject, relation + book.vocab.first_relation)
+    assert question is not None
+    assert question[:2] == (subject, relation + book.vocab.first_relation)
+    assert book.question_with(subject, 10**6) is None
