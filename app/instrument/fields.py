@@ -50,11 +50,12 @@ class Metrics(TypedDict):
 
 
 class SplitName(TypedDict):
-    """A split that can be chosen."""
+    """A split that can be chosen; `dash` is that of its lines, "" for none."""
 
     name: str
     label: str
     about: str
+    dash: str
 
 
 class Named(TypedDict):
@@ -203,6 +204,7 @@ class AnswerCurve(TypedDict):
 
     token: int
     share: Packed
+    colour: str
 
 
 class Watched(TypedDict):

@@ -20,6 +20,8 @@ from app.instrument.palette import COLOURS
 from app.instrument.phases import phases
 from circuits.runs.run import Run
 
+DASHES = {"solid": "", "dash": "9 3", "dot": "2 3"}
+"""Dashes of lines in pixels."""
 TRAINED = "train_inferred"
 DRAWN_SPLITS = (TRAINED, "id_test", "ood_test")
 """The splits that can be chosen on the first page."""
@@ -37,7 +39,12 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
         "steps": list(run.steps),
         "metrics": metric_curves(run, frame),
         "splits": [
-            {"name": name, "label": split_of(name).short, "about": split_of(name).about}
+            {
+                "name": name,
+                "label": split_of(name).short,
+                "about": split_of(name).about,
+                "dash": DASHES[split_of(name).dash],
+            }
             for name in DRAWN_SPLITS
             if name in run.corpus.splits
         ],

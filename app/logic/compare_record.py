@@ -139,7 +139,9 @@ class CompareRecord:
             "steps": axis,
             "unit": "ID accuracy %" if self.aligned == "accuracy" else "step",
             "metrics": {"step": axis, "accuracy": accuracy, "loss": {}},
-            "splits": [{"name": "id_test", "label": split_of("id_test").short, "about": ""}],
+            "splits": [
+                {"name": "id_test", "label": split_of("id_test").short, "about": "", "dash": ""}
+            ],
             "vocabulary": spoken_names(),
             "baselines": {},
             "phases": [],

@@ -21,7 +21,8 @@ export function drawSeries(canvas, { values, low, high, strong, dash, alone }, c
     const up = pointsOf(known, ys(values.map((value, i) => high[i] ?? value)));
     const down = pointsOf(known, ys(values.map((value, i) => low[i] ?? value))).reverse();
     const points = [...up, ...down].join(" ");
-    svg("polygon", { points, fill: colour, opacity: 0.18 }, canvas);
+    // of splits, only the band of the one that is looked at stands out
+    svg("polygon", { points, fill: colour, opacity: strong === false ? 0.06 : 0.18 }, canvas);
   }
   const style = { "stroke-width": strong ? 2.6 : 1.8, "stroke-dasharray": dash || null };
   const points = pointsOf(xs, ys(values)).join(" ");

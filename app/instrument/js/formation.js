@@ -34,7 +34,9 @@ export class Formation {
     const main = html("div", { class: "formation-main" }, root);
     const found = data.discovered;
     const needed = [LAYER_HIGH * data.layers, ROW_HIGH * (found?.rows.length ?? 0)];
-    const high = Math.max(highOn(118) + highOn(116) + 112, ...needed.map((rows) => rows + 106));
+    const usual = highOn(118) + highOn(116) + 112;
+    const high = Math.max(usual, ...needed.map((rows) => rows + 106));
+    main.classList.toggle("deep", high > usual);
     this.circuit = new Circuit(main, context, high);
     this.discovered = found ? new Discovered(this.circuit, context, found) : null;
     const side = html("div", { class: "formation-side" }, main),

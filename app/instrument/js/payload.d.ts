@@ -32,11 +32,12 @@ export interface Metrics {
   n?: Record<string, number>;
 }
 
-/** A split that can be chosen. */
+/** A split that can be chosen; `dash` is that of its lines, "" for none. */
 export interface SplitName {
   name: string;
   label: string;
   about: string;
+  dash: string;
 }
 
 /** A token position or a target of the lens: its name, in sentences, and short. */
@@ -173,6 +174,7 @@ export interface States {
 export interface AnswerCurve {
   token: number;
   share: Packed;
+  colour: string;
 }
 
 /** A token that is sought in the states: its name, where it is read, its ranks. */

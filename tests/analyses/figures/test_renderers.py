@@ -230,6 +230,17 @@ def test_a_map_over_uneven_steps_gives_each_step_its_length() -> None:
     assert [shape.x0 for shape in page.layout.shapes] == [100]
 
 
+def test_a_long_subtitle_does_not_stand_over_the_plot() -> None:
+    short, long = (
+        HeatMap(name="m", title="m", subtitle=text, values=np.ones((1, 1)), rows=("0",),
+                columns=("a",))
+        for text in ("n = 300", "a sentence that goes on and on " * 16)
+    )  # fmt: skip
+    tops = [to_plotly(spec).layout.margin.t for spec in (short, long)]
+    heights = [to_plotly(spec).layout.height for spec in (short, long)]
+    assert tops[1] - tops[0] == heights[1] - heights[0] >= 3 * 16
+
+
 def test_many_charts_at_column_width_fit_a_page() -> None:
     chart = Lines(name="c", title="c", series=(Series(label="a", x=np.arange(2.0), y=np.ones(2)),))
     spec = Panels(name="p", title="p", panels=(chart,) * 9, columns=3)

@@ -132,7 +132,7 @@ def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str], theme: Theme) -> No
             if spec.hatched is not None and spec.hatched[row, column]:
                 ground = mix(ground, theme.paper, VEILED)
             colour = ink_on(ground)
-            drawn = ax.text(spec.centres[column], row + 0.5, text, size=VALUE, color=colour)
+            drawn = ax.text(float(spec.centres[column]), row + 0.5, text, size=VALUE, color=colour)
             drawn.set(ha="center", va="center_baseline")
 
 
