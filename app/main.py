@@ -99,5 +99,6 @@ PAGES = [
 ICON = Path(__file__).parent / "instrument" / "icon.svg"
 st.set_page_config(page_title="Hopscope", page_icon=str(ICON), layout="wide")
 st.html(TIGHTER)
+st.session_state["pages"] = dict(zip(VIEWS, PAGES, strict=True))
 st.navigation(PAGES, position="top").run()
 _import_the_rest_meanwhile()

@@ -36,6 +36,7 @@ from analyses.figures.builders.over_training import (
     first_usable,
     learning_coefficient,
 )
+from analyses.figures.nothing import said_if_empty
 from analyses.figures.specs.charts import Spec
 from circuits.errors import HopscopeError, unknown_name
 
@@ -201,7 +202,12 @@ def figure(
     for key in sel:
         if key not in allowed:
             raise unknown_name(f"selection for the figure {name!r}", key, allowed)
-    return build(ds, step=step, **sel)
+    return said_if_empty(build(ds, step=step, **sel), ds, sel.get("split"))
+
+
+def takes_split(name: str, ds: xr.Dataset) -> bool:
+    """Whether a figure of this result is drawn of one split at a time, or can be."""
+    return "split" in inspect.signature(_builders(ds)[name]).parameters
 
 
 def frames(ds: xr.Dataset, name: str | None = None, **sel: Any) -> list[Spec]:

@@ -14,8 +14,10 @@ from analyses.certificate.certify import stored_certificate
 from analyses.figures.builders.certificate import card
 from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_of
-from analyses.figures.registry import FIGURES, about_figures, figure
+from analyses.figures.nothing import replace_by_sentence
+from analyses.figures.registry import FIGURES, about_figures, figure, takes_split
 from analyses.figures.specs.charts import Spec
+from analyses.figures.words import words
 from analyses.over_training.first_usable import first_usable
 from analyses.over_training.formation import formation
 from analyses.stored import Reader, reader, stored_steps, usable_splits
@@ -32,8 +34,9 @@ class RunFigure:
     analysis: str
     about: str
     """What it shows, in one sentence."""
-    make: Callable[[int | None], Spec]
-    """The spec at a step; None: the last one."""
+    make: Callable[..., Spec]
+    """The spec at a step (None: the last one) and, as `split`, of one split (None: as it is drawn
+    by default)."""
 
 
 def results_to_come(run: Run) -> list[str]:
@@ -68,8 +71,8 @@ def run_figures(run: Run) -> dict[str, RunFigure]:
     return made
 
 
-def _card(run: Run, read: Reader, step: int | None) -> Spec:
-    """The certificate with what further analyses add to the evidence."""
+def _card(run: Run, read: Reader, step: int | None, split: str | None = None) -> Spec:
+    """The certificate, which is about all splits, with what further analyses add to it."""
     found = stored_certificate(run, step, read=read)
     if found is None:
         raise HopscopeError(
@@ -110,11 +113,25 @@ def _figures_of(run: Run, analysis: str, get: Callable[[], xr.Dataset]) -> dict[
     return made
 
 
-def _make(run: Run, name: str, get: Callable[[], xr.Dataset], step: int | None) -> Spec:
+def _make(
+    run: Run, name: str, get: Callable[[], xr.Dataset], step: int | None, split: str | None = None
+) -> Spec:
     ds = get()
     options = _start_of_grokking(run, ds) if name == "strength_change" else {}
+    if split is not None and takes_split(name, ds):
+        if split not in ds["split"].values:
+            return _not_of(ds, name, step, split)
+        options["split"] = split
     # A figure over training has a cursor only if a step was requested.
     return figure(ds, name, step, **options)
+
+
+def _not_of(ds: xr.Dataset, name: str, step: int | None, split: str) -> Spec:
+    """A sentence in the place of a figure whose result does not cover the split."""
+    there = ", ".join(words(str(s)) for s in ds["split"].values)
+    sentence = f"This analysis was run on {there}; {words(split)} is not among them."
+    plain = replace_by_sentence(figure(ds, name, step), sentence)
+    return replace(plain, subtitle=words(split))
 
 
 def _start_of_grokking(run: Run, ds: xr.Dataset) -> dict[str, Any]:

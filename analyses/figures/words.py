@@ -8,7 +8,7 @@ that the same thing has the same name and colour wherever it is shown. Colours a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from circuits.corpus.names import SHORTCUT_WORDS
 
@@ -26,6 +26,8 @@ class Split:
     colour: int
     about: str = ""
     """What it contains, for a first-time reader."""
+    dash: Literal["solid", "dash", "dot"] = "solid"
+    """So that splits stay apart without colour."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +63,21 @@ SPLITS = {
     ),
     "ood_test": Split(
         "OOD test", "OOD test", VERMILION,
-        "compositions of two facts that never occur in trained ones",
+        "compositions of two facts that never occur in trained ones", "dash",
     ),
     "io_test": Split("IO test (first hop ID, second OOD)", "IO test", PINK),
     "oi_test": Split("OI test (first hop OOD, second ID)", "OI test", BROWN),
-    "atomic_id": Split("ID facts", "ID facts", GREEN),
-    "atomic_ood": Split("OOD facts", "OOD facts", ORANGE),
+    "atomic_id": Split("ID facts", "ID facts", GREEN, dash="dot"),
+    "atomic_ood": Split("OOD facts", "OOD facts", ORANGE, dash="dot"),
     "identity": Split("identity examples", "Identity", ORANGE),
     "injected": Split("injected compositions", "Injected", PINK),
     "heldout_real": Split("held-out real questions", "Held-out real", GREEN),
     "heldout_derived": Split("held-out derived compositions", "Held-out derived", BROWN),
 }  # fmt: skip
 """In the order in which they are listed."""
+
+FIRST_SPLIT = "id_test"
+"""The split that a figure of one split is about if none is chosen, as on the dashboard's pages."""
 
 POSITIONS = {
     "subject": Position("subject", "subject", "h"),

@@ -32,6 +32,10 @@ def export_command(
     step: Annotated[
         int | None, typer.Option(help="Checkpoint to show; the last one if not given.")
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Draw every figure of this split, e.g. ood_test; see --list."),
+    ] = None,
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     title: Annotated[bool, typer.Option(help="Title and subtitle in the picture.")] = True,
     list_: Annotated[bool, typer.Option("--list", help="Name the run's figures.")] = False,
@@ -57,14 +61,17 @@ def export_command(
     width_in_inches(width)
     theme_of(theme)
     opened = open_run(run)
+    if split is not None and split not in opened.corpus.splits:
+        raise unknown_name("split", split, opened.corpus.splits)
     available, missing = _available(opened, figures or [], set_ or [], splits)
     if list_:
         say("\n".join(f"{found.name}\n    {found.about}" for found in available.values()))
+        say(f"splits: {', '.join(opened.corpus.splits)}")
         return
     folder = out or opened.figures_dir / ("other-settings" if set_ or splits else "")
     for found in chosen_figures(available, figures or ()):
         path = folder / f"{found.name}.{file_format}"
-        export(found.make(step), path, width, theme=theme, title=title)
+        export(found.make(step, split), path, width, theme=theme, title=title)
         say(str(path))
     if missing and not figures:
         say(f"not analyzed yet, so without figures: {', '.join(missing)}", err=True)

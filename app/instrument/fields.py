@@ -36,19 +36,26 @@ class PackedMeasure(TypedDict):
 
 
 class Metrics(TypedDict):
-    """Accuracy and loss by split over the evaluated steps."""
+    """Accuracy and loss by split over the evaluated steps.
+
+    `low` and `high` are the ends of the accuracies' 95% intervals, `n` the questions behind each.
+    """
 
     step: list[int]
     accuracy: dict[str, Curve]
     loss: dict[str, Curve]
+    low: NotRequired[dict[str, Curve]]
+    high: NotRequired[dict[str, Curve]]
+    n: NotRequired[dict[str, int]]
 
 
 class SplitName(TypedDict):
-    """A split that can be chosen."""
+    """A split that can be chosen; `dash` is that of its lines, "" for none."""
 
     name: str
     label: str
     about: str
+    dash: str
 
 
 class Named(TypedDict):
@@ -136,7 +143,10 @@ class DiscoveredMeasures(TypedDict):
 
 
 class ComparedSeries(TypedDict):
-    """A curve with its band: of a run, of a group of runs, or of one measure."""
+    """A curve with its band: of a run, of a group of runs, or of one measure.
+
+    `alone` has the runs of a group that go on where another one has ended.
+    """
 
     name: str
     colour: str
@@ -145,13 +155,15 @@ class ComparedSeries(TypedDict):
     values: Curve
     low: NotRequired[Curve]
     high: NotRequired[Curve]
+    alone: NotRequired[list[Curve]]
 
 
 class ComparedPanel(TypedDict):
-    """Curves of one kind."""
+    """Curves of one kind; `unit` is "share" or "MRR"."""
 
     title: str
     hint: str
+    unit: NotRequired[str]
     series: list[ComparedSeries]
 
 
@@ -192,6 +204,7 @@ class AnswerCurve(TypedDict):
 
     token: int
     share: Packed
+    colour: str
 
 
 class Watched(TypedDict):
@@ -205,11 +218,15 @@ class Watched(TypedDict):
 
 
 class Donor(TypedDict):
-    """The question whose states are swapped in."""
+    """The question whose states are swapped in.
+
+    `fact` has, by step, the answer to the fact that the swapped bridge needs.
+    """
 
     what: str
     value: int | None
     swapped: int | None
+    fact: list[int] | None
 
 
 class Question(TypedDict):
@@ -245,15 +262,21 @@ class Lab(TypedDict):
     effect: Packed
     rows: list[str]
     positions: list[str]
-    target: str
+    measured: str
+    about: str
+    limits: list[float]
     before: list[LabAnswer]
     after: list[LabAnswer]
 
 
 class Diagram(TypedDict):
-    """A setting by training; one table (level x place) for each kind."""
+    """A setting by training; one table (level x place) for each kind.
+
+    `held` has the other settings in which the compared runs differ.
+    """
 
     setting: str
+    held: str
     levels: list[str]
     n_runs: list[int]
     kinds: list[str]

@@ -10,6 +10,7 @@ import xarray as xr
 
 from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from analyses.usable import usable_states
+from app.instrument.accuracies import evaluated, with_interval
 from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.fields import AroundPayload, Metrics, NamedPosition, Payload, Vocabulary
 from app.instrument.further import further_panels, further_results
@@ -19,7 +20,10 @@ from app.instrument.palette import COLOURS
 from app.instrument.phases import phases
 from circuits.runs.run import Run
 
-DRAWN_SPLITS = ("train_inferred", "id_test", "ood_test")
+DASHES = {"solid": "", "dash": "9 3", "dot": "2 3"}
+"""Dashes of lines in pixels."""
+TRAINED = "train_inferred"
+DRAWN_SPLITS = (TRAINED, "id_test", "ood_test")
 """The splits that can be chosen on the first page."""
 LENS_TARGETS = {
     "composition": ("bridge", "relation_2", "answer"),
@@ -33,15 +37,20 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
     frame = run.metrics()
     return {
         "steps": list(run.steps),
-        "metrics": metric_curves(frame),
+        "metrics": metric_curves(run, frame),
         "splits": [
-            {"name": name, "label": split_of(name).short, "about": split_of(name).about}
+            {
+                "name": name,
+                "label": split_of(name).short,
+                "about": split_of(name).about,
+                "dash": DASHES[split_of(name).dash],
+            }
             for name in DRAWN_SPLITS
             if name in run.corpus.splits
         ],
         "vocabulary": spoken_names(),
         "baselines": run.baselines,
-        "phases": phases(run.grok, datasets, frame, _evaluated(run)),
+        "phases": phases(run.grok, datasets, frame, evaluated(run, TRAINED)),
         "colours": COLOURS,
         "measures": {},
     }
@@ -82,11 +91,6 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
     return dump(payload)
 
 
-def _evaluated(run: Run) -> int:
-    """Trained questions behind each accuracy of the run."""
-    return min(run.recipe.evaluation.items, len(run.corpus.splits["train_inferred"]))
-
-
 def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:
     """The questions of a result, in the order of its packed examples."""
     queries = run.queries(split)
@@ -99,16 +103,19 @@ def spoken_names() -> Vocabulary:
     return {"splits": names["splits"], "shortcuts": names["shortcuts"]}
 
 
-def metric_curves(frame: pd.DataFrame) -> Metrics:
-    """Accuracy and loss per split over the evaluated steps."""
-    curves: Metrics = {"step": [], "accuracy": {}, "loss": {}}
+def metric_curves(run: Run, frame: pd.DataFrame) -> Metrics:
+    """Accuracy and loss per split over the evaluated steps, accuracies with n and intervals."""
+    curves: Metrics = {"step": [], "accuracy": {}, "loss": {}, "low": {}, "high": {}, "n": {}}
     if frame.empty:
         return curves
     curves["step"] = [int(step) for step in frame["step"]]
     for column in frame.columns:
         kind, _, split = str(column).partition("/")
         if kind == "accuracy" and split:
-            curves["accuracy"][split] = curve(frame[column])
+            n = evaluated(run, split)
+            found = with_interval(frame[column].to_numpy(float), n)
+            curves["accuracy"][split], curves["n"][split] = curve(found.share), n
+            curves["low"][split], curves["high"][split] = curve(found.low), curve(found.high)
         elif kind == "loss" and split:
             curves["loss"][split] = curve(frame[column])
     return curves

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,14 +11,16 @@ from jaxtyping import Float
 
 from analyses.figures.renderers.style import CATEGORIES, shade
 from analyses.figures.specs.charts import Lines, Series, Spec
+from analyses.figures.specs.facts import Table
 from analyses.figures.words import split_of
 from app.instrument.fields import ComparedSeries, Payload
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.payload import dump, spoken_names
 from app.logic.phase_diagram import PhaseDiagram, file_name, phase_figures, phase_payload
-from app.logic.run_curves import Alignment, banded, between
+from app.logic.run_curves import Alignment, banded, between, tails, unit_of
 
+PlacedInterval = tuple[Float[np.ndarray, " place"], Float[np.ndarray, " place"]]
 PlacedCurves = Mapping[str, Float[np.ndarray, " place"]]
 """Quantity -> values at the points of the common axis."""
 
@@ -35,6 +37,9 @@ class ComparedLine:
     values: Float[np.ndarray, " place"]
     low: Float[np.ndarray, " place"] | None
     high: Float[np.ndarray, " place"] | None
+
+    alone: tuple[Float[np.ndarray, " place"], ...] = ()
+    """Runs of the group that go on where another one has ended."""
 
     @property
     def dashed(self) -> bool:
@@ -70,6 +75,12 @@ class CompareRecord:
     axis: Sequence[int]
     aligned: Alignment
     phases: Sequence[PhaseDiagram]
+    recipes: Table
+    """In what the groups differ."""
+    intervals: Mapping[str, Mapping[str, PlacedInterval]] = field(default_factory=dict)
+    """Ends of the 95% intervals over questions, by run and quantity."""
+    n_questions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Questions behind each run's values of a quantity."""
 
     @cached_property
     def panels(self) -> list[ComparedPanel]:
@@ -80,40 +91,57 @@ class CompareRecord:
         return [ComparedPanel(k, self._hint(k), tuple(self._lines(k))) for k in kinds]
 
     def _hint(self, kind: str) -> str:
-        """How many runs each mean of a panel is over."""
-        if max(map(len, self.grouped.values())) == 1:
-            return ""
+        """What the bands of a panel are, and how many runs and questions are behind it."""
         counts = {sum(kind in self.placed[n] for n in names) for names in self.grouped.values()}
-        n = " or ".join(str(n) for n in sorted(counts - {0}))
-        return f"mean and range, n = {n} seeds, where all have a value"
+        seeds = sorted(counts - {0})
+        asked = sorted({found[kind] for found in self.n_questions.values() if kind in found})
+        n = " to ".join(f"{n:,}" for n in dict.fromkeys((*asked[:1], *asked[-1:])))
+        questions = f"n = {n} questions" if n else ""
+        if max(map(len, self.grouped.values())) == 1:
+            return f"95% interval, {questions}" if n else ""
+        means = f"mean and range, n = {' or '.join(map(str, seeds))} seeds"
+        alone = "single runs: 95% interval" if n and min(counts) == 1 else ""
+        return "; ".join(filter(None, (means, questions and f"{questions} each", alone)))
 
     def _lines(self, kind: str) -> Iterator[ComparedLine]:
         for i, (label, names) in enumerate(self.grouped.items()):
-            members = [self.placed[name][kind] for name in names if kind in self.placed[name]]
-            if not members:
+            having = [name for name in names if kind in self.placed[name]]
+            if not having:
                 continue
-            mean, low, high = (between(self.axis, values) for values in banded(members))
+            members = [between(self.axis, self.placed[name][kind]) for name in having]
             several = len(members) > 1
+            mean, low, high = banded(members)
+            band = (low, high) if several else self._interval(having[0], kind)
             yield ComparedLine(
                 name=f"{label} (n = {len(members)})" if several else label,
                 number=i,
                 place=self.places.get(label),
                 values=mean,
-                low=low if several else None,
-                high=high if several else None,
+                low=None if band is None else band[0],
+                high=None if band is None else band[1],
+                alone=tuple(tail for tail in tails(members) if tail is not None),
             )
+
+    def _interval(self, run: str, kind: str) -> PlacedInterval | None:
+        found = self.intervals.get(run, {}).get(kind)
+        return (
+            None if found is None else (between(self.axis, found[0]), between(self.axis, found[1]))
+        )
 
     def payload(self) -> bytes:
         """JSON for the instrument."""
-        reference = next(iter(self.placed.values()))
-        accuracy = {"id_test": curve(between(self.axis, reference["ID accuracy"]))}
+        known = (found["ID accuracy"] for found in self.placed.values())
+        longest = max(known, key=lambda values: int(np.isfinite(values).sum()))
+        accuracy = {"id_test": curve(between(self.axis, longest))}
         axis = list(self.axis)
         ordered = {_ordered(place): shade(place) for place in self.places.values()}
         payload: Payload = {
             "steps": axis,
             "unit": "ID accuracy %" if self.aligned == "accuracy" else "step",
             "metrics": {"step": axis, "accuracy": accuracy, "loss": {}},
-            "splits": [{"name": "id_test", "label": split_of("id_test").short, "about": ""}],
+            "splits": [
+                {"name": "id_test", "label": split_of("id_test").short, "about": "", "dash": ""}
+            ],
             "vocabulary": spoken_names(),
             "baselines": {},
             "phases": [],
@@ -121,7 +149,12 @@ class CompareRecord:
             "measures": {},
             "compared": {
                 "panels": [
-                    {"title": p.title, "hint": p.hint, "series": [self._sent(x) for x in p.lines]}
+                    {
+                        "title": p.title,
+                        "hint": p.hint,
+                        "unit": unit_of(p.title),
+                        "series": [self._sent(x) for x in p.lines],
+                    }
                     for p in self.panels
                 ],
                 "aligned": self.aligned,
@@ -140,34 +173,39 @@ class CompareRecord:
         }
         if line.low is not None and line.high is not None:
             series["low"], series["high"] = curve(line.low), curve(line.high)
+        if line.alone:
+            series["alone"] = [curve(values) for values in line.alone]
         return series
 
     def figures(self, step: int) -> list[Spec]:
-        """Each panel, and each phase diagram."""
+        """Each panel, each phase diagram, and in what the recipes differ."""
         by_step = self.aligned == "step"
         found: list[Spec] = [self._figure(panel, step, by_step) for panel in self.panels]
-        return [*found, *phase_figures(self.phases, self.axis, by_step, step)]
+        return [*found, *phase_figures(self.phases, self.axis, by_step, step), self.recipes]
 
     def _figure(self, panel: ComparedPanel, step: int, by_step: bool) -> Lines:
-        x = np.array(self.axis, float)
         return Lines(
             name=f"compare_{file_name(panel.title)}",
             title=panel.title,
             subtitle="; ".join(filter(None, (", ".join(self.runs), panel.hint))),
             provenance={"runs": list(self.runs), "aligned": self.aligned},
-            series=tuple(
-                Series(
-                    label=line.name, x=x, y=line.values, low=line.low, high=line.high,
-                    colour=line.number if line.place is None else line.place,
-                    dash="dash" if line.dashed else "solid",
-                )
-                for line in panel.lines
-            ),
+            series=tuple(one for line in panel.lines for one in self._drawn(line)),
             x_label="training step" if by_step else "ID accuracy reached (%)",
-            y_label="share",
+            y_label=unit_of(panel.title),
             y_limits=(0.0, 1.0),
             cursor=float(step) if by_step else None,
         )  # fmt: skip
+
+    def _drawn(self, line: ComparedLine) -> Iterator[Series]:
+        x = np.array(self.axis, float)
+        colour = line.number if line.place is None else line.place
+        yield Series(
+            label=line.name, x=x, y=line.values, low=line.low, high=line.high, colour=colour,
+            dash="dash" if line.dashed else "solid",
+        )  # fmt: skip
+        for values in line.alone:
+            label = f"{line.name}: a seed that goes on"
+            yield Series(label=label, x=x, y=values, colour=colour, dash="dot")
 
 
 def _ordered(place: float) -> str:

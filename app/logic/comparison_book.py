@@ -12,7 +12,7 @@ from functools import cached_property
 from app.logic.asked import Asked
 from app.logic.listed_names import split_names
 from app.logic.name_index import NameIndex
-from app.logic.question_book import SEPARATOR, QuestionBook
+from app.logic.question_book import SEARCHED, SEPARATOR, QuestionBook
 from circuits.corpus.comparison import ORDERS, SAME_LABELS
 from circuits.errors import HopscopeError
 
@@ -25,6 +25,19 @@ class ComparisonBook(QuestionBook):
         ("the first entity's value", "its position"),
         ("the second entity's value", "its position"),
     )
+
+    def question_with(self, subject: int, relation: int) -> tuple[int, ...] | None:
+        """A comparison of the subject by this attribute."""
+        for split in (name for name in SEARCHED if name in self.corpus.splits):
+            tokens = self.corpus.queries(split).token_ids
+            fits = (tokens[:, 0] == relation) & (tokens[:, 1:] == subject).any(1)
+            if fits.any():
+                return self.tokens_at(split, int(fits.argmax()))
+        return None
+
+    def needed_fact(self, asked: Asked, donor: Asked) -> tuple[int, int] | None:
+        """None: no fact gives the answer to a comparison."""
+        return None
 
     @cached_property
     def _alike(self) -> bool:

@@ -14,6 +14,7 @@ from analyses.figures.words import words
 from app.instrument.fields import Lab, LabAnswer, Payload
 from app.instrument.packing import pack
 from app.instrument.payload import dump
+from app.logic.lab_metrics import METRICS
 from app.logic.patch_lab import Operation, Outcome
 from app.logic.question_book import QuestionBook
 
@@ -37,9 +38,25 @@ class LabRecord:
     target: int
     """The answer whose probability is shown."""
     effect: Float[np.ndarray, "layer position"]
-    """The target's probability with one cell written at a time."""
+    """The metric with one cell written at a time."""
     marks: Mapping[int, tuple[str, str]]
     """Sign and kind of the marked answers: the right one and the swapped one."""
+    own: int | None = None
+    """The question's own answer."""
+    metric: str = "p_swapped"
+
+    @property
+    def measured(self) -> str:
+        """What the map shows, with the answers' names."""
+        own = int(self.outcome.before.argmax()) if self.own is None else self.own
+        names = {"X": self.book.name(self.target), "A": self.book.name(own)}
+        return METRICS[self.metric].title.format_map(names)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Ends of the map's colour scale."""
+        most = float(np.nanmax(np.abs(self.effect), initial=1e-6))
+        return METRICS[self.metric].limits or (-most, most)
 
     def payload(self, timeline: Payload) -> bytes:
         """JSON for the instrument, beside what every page's timeline needs."""
@@ -49,7 +66,9 @@ class LabRecord:
             "effect": pack(self.effect),
             "rows": list(self._rows),
             "positions": list(self._positions),
-            "target": self.book.name(self.target),
+            "measured": self.measured,
+            "about": METRICS[self.metric].about,
+            "limits": list(self.limits),
             "before": self._answers(self.outcome.before.tolist()),
             "after": self._answers(self.outcome.after.tolist()),
         }
@@ -86,12 +105,14 @@ class LabRecord:
         }  # fmt: skip
         grid = HeatMap(
             name="lab_grid",
-            title=f"Probability of {self.book.name(self.target)} with one {component} written",
+            title=f"{self.measured} with one {component} written",
             values=self.effect.astype(float),
             rows=self._rows,
             columns=self._positions,
             column_label="position",
-            value_label="probability",
+            value_label=self.metric.replace("_", " "),
+            limits=self.limits,
+            diverging=self.limits[0] < 0,
             **about,
         )
         return [grid, self._bars(about)]

@@ -6,8 +6,19 @@ few that contain what was typed.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from functools import cached_property
+
+
+def folded(text: str) -> str:
+    """Text as it is compared when searching: without case and accents.
+
+    >>> folded("São Paulo")
+    'sao paulo'
+    """
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in parts if not unicodedata.combining(letter))
 
 
 class NameIndex:
@@ -34,14 +45,14 @@ class NameIndex:
 
     @cached_property
     def _folded(self) -> list[str]:
-        return [name.casefold() for name in self._names.values()]
+        return [folded(name) for name in self._names.values()]
 
     def search(self, words: str, limit: int = 60) -> list[int]:
-        """Keys of names that contain every word, regardless of case.
+        """Keys of names that contain every word, regardless of case and accents.
 
         A name equal to the typed text comes first, then those that begin with it.
         """
-        typed = words.casefold().strip()
+        typed = folded(words).strip()
         parts = typed.split()
         found = zip(self.keys, self._folded, strict=True)
         hits = [(key, name) for key, name in found if all(part in name for part in parts)]

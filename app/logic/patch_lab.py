@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from app.logic.lab_metrics import METRICS
 from app.logic.question_book import QuestionBook
 from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer
@@ -73,15 +74,25 @@ def grid(
     donor: Tokens,
     operation: Operation,
     target: int,
+    own: int | None = None,
+    metric: str = "p_swapped",
 ) -> Float[np.ndarray, "layer position"]:
-    """Probability of `target` with the donor's activation written into one cell at a time.
+    """A measure with the donor's activation written into one cell at a time.
 
     With chosen heads, the mean over their single-head patches.
+
+    Args:
+        model: The model.
+        receiver: The question.
+        donor: Whose activations are written.
+        operation: Component and heads; its cells do not matter.
+        target: The answer that the swapped bridge gives.
+        own: The question's own answer; None: what the model answers without a patch.
+        metric: One of `lab_metrics.METRICS`.
     """
-
-    def probability(logits: Float[Tensor, "batch pos d_vocab"]) -> Tensor:
-        return logits[:, -1].softmax(-1)[0, target]
-
+    with torch.no_grad():
+        before = fast_logits(model, torch.tensor([receiver]))[0]
+    own = int(before.argmax()) if own is None else own
     heads = operation.heads if operation.component in HEAD_COMPONENTS else None
     with torch.no_grad():
         cells = patch_grid(
@@ -89,7 +100,7 @@ def grid(
             torch.tensor([donor]),
             torch.tensor([receiver]),
             operation.component,
-            probability,
+            METRICS[metric].of(before, target, own),
             heads=heads or None,
         )
     return (cells.mean("head") if "head" in cells.dims else cells).values

@@ -1,7 +1,12 @@
-"""Phase diagrams: a setting in which runs differ x training -> accuracy or circuit strength."""
+"""Phase diagrams: a setting in which runs differ x training -> accuracy or circuit strength.
+
+Runs are compared in one diagram only if their recipes agree in everything but this setting and the
+seed. Of a sweep over two settings, each has a diagram for every level of the other.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +18,11 @@ from analyses.figures.specs.charts import HeatMap
 from app.instrument.fields import Diagram
 from app.instrument.packing import pack
 from app.logic import run_curves as comparing
+from app.logic import run_groups as grouping
 from circuits.runs.run import Run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PhaseDiagram:
     """The mean over runs at every level of one setting."""
 
@@ -28,6 +34,8 @@ class PhaseDiagram:
     """Runs at each level."""
     tables: dict[str, Float[np.ndarray, "level place"]]
     """By quantity, e.g. "ID accuracy"; NaN where nothing was measured."""
+    held: str = ""
+    """Other settings in which the compared runs differ, at their values here."""
 
     @property
     def name(self) -> str:
@@ -40,7 +48,7 @@ def phase_diagrams(
     placed: Mapping[str, Mapping[str, np.ndarray]],
     axis: Sequence[int],
 ) -> list[PhaseDiagram]:
-    """One diagram for every setting that is a number and differs between the runs.
+    """One diagram for every setting that is a number and in which alone runs differ.
 
     Args:
         runs: The runs by name.
@@ -48,18 +56,28 @@ def phase_diagrams(
         axis: These points. A mean is over all runs of a level that have the quantity. It is given
             where all of them were measured and interpolated between two such points.
     """
-    tables = {name: comparing.settings(run) for name, run in runs.items()}
+    tables = {name: grouping.settings(run) for name, run in runs.items()}
+    keys = grouping.differing(runs)
     found = []
-    for key in comparing.differing(runs):
-        values = {name: table.get(key) for name, table in tables.items()}
-        if all(_is_number(value) for value in values.values()):
-            found.append(_diagram(key, values, placed, axis))
+    for key in keys:
+        alike: dict[str, dict[str, Any]] = defaultdict(dict)
+        for name, run in runs.items():
+            if grouping.is_number(tables[name].get(key)):
+                alike[grouping.apart_from(run, key, "seed")][name] = tables[name][key]
+        for values in alike.values():
+            if len(set(values.values())) > 1:
+                table = tables[next(iter(values))]
+                held = {
+                    other.rpartition(".")[2]: table.get(other) for other in keys if other != key
+                }
+                found.append(_diagram(key, values, held, placed, axis))
     return found
 
 
 def _diagram(
     key: str,
     values: Mapping[str, Any],
+    held: Mapping[str, Any],
     placed: Mapping[str, Mapping[str, np.ndarray]],
     axis: Sequence[int],
 ) -> PhaseDiagram:
@@ -72,11 +90,8 @@ def _diagram(
         rows = [[curves[kind] for curves in group if kind in curves] for group in members]
         means = (comparing.banded(row or [nothing])[0] for row in rows)
         tables[kind] = np.stack([comparing.between(axis, mean) for mean in means])
-    return PhaseDiagram(key, tuple(levels), tuple(map(len, members)), tables)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    words = ", ".join(f"{name} {value}" for name, value in held.items())
+    return PhaseDiagram(key, tuple(levels), tuple(map(len, members)), tables, words)
 
 
 def phase_payload(diagrams: Sequence[PhaseDiagram]) -> list[Diagram]:
@@ -84,6 +99,7 @@ def phase_payload(diagrams: Sequence[PhaseDiagram]) -> list[Diagram]:
     return [
         {
             "setting": diagram.name,
+            "held": diagram.held,
             "levels": [f"{level:.15g}" for level in diagram.levels],
             "n_runs": list(diagram.n_runs),
             "kinds": list(diagram.tables),
@@ -100,13 +116,23 @@ def phase_figures(
     place = int(np.abs(np.asarray(axis) - step).argmin()) if by_step else None
     return [
         HeatMap(
-            name=f"compare_phase_{diagram.name}_{file_name(kind)}",
+            name=f"compare_phase_{_distinct(diagram, diagrams)}_{file_name(kind)}",
             title=f"{kind} by {diagram.name} and {'step' if by_step else 'ID accuracy'}",
-            subtitle=f"mean over {_counts(diagram.n_runs)} at each {diagram.name}",
-            provenance={"setting": diagram.setting, "runs_per_level": list(diagram.n_runs)},
+            subtitle="; ".join(
+                filter(
+                    None,
+                    (f"mean over {_counts(diagram.n_runs)} at each {diagram.name}", diagram.held),
+                )
+            ),
+            provenance={
+                "setting": diagram.setting,
+                "runs_per_level": list(diagram.n_runs),
+                "held": diagram.held,
+            },
             values=table,
             rows=tuple(f"{level:.15g}" for level in diagram.levels),
             columns=tuple(f"{at:,}" for at in axis),
+            places=np.array(axis, float),
             row_label=diagram.name,
             column_label="training step" if by_step else "ID accuracy reached (%)",
             value_label=kind.partition(" (")[0],
@@ -115,6 +141,12 @@ def phase_figures(
         for diagram in diagrams
         for kind, table in diagram.tables.items()
     ]
+
+
+def _distinct(diagram: PhaseDiagram, diagrams: Sequence[PhaseDiagram]) -> str:
+    """The setting's name, with a number if several diagrams are of it."""
+    same = [other for other in diagrams if other.setting == diagram.setting]
+    return diagram.name if len(same) == 1 else f"{diagram.name}_{same.index(diagram) + 1}"
 
 
 def _counts(n_runs: Sequence[int]) -> str:

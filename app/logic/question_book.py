@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from app.logic.asked import Asked
 from app.logic.listed_names import join_names, split_names
-from app.logic.name_index import NameIndex
+from app.logic.name_index import NameIndex, folded
 from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
 
@@ -105,15 +106,33 @@ class QuestionBook:
         return NameIndex(tokens, [self._names[token] for token in tokens])
 
     def search(self, words: str, limit: int = 60) -> list[Hit]:
-        """Questions that contain every word, regardless of case; those of ID test first."""
-        wanted = words.casefold().replace("->", " ").replace(" -", " ").split()
-        found = []
-        for hit, text in zip(self.hits, self._folded, strict=True):
-            if all(word in text for word in wanted):
-                found.append(hit)
-                if len(found) == limit:
-                    break
-        return found
+        """Questions that contain every word, regardless of case and accents, the best first.
+
+        All questions are searched, also in their bridges and answers. Those about the words come
+        first: where they begin the question, then where they are whole words of it, then where
+        they are parts of words. Among equals ID test comes first.
+        """
+        return [self.hits[row] for row in self._found(words)[:limit]]
+
+    def count(self, words: str) -> int:
+        """How many questions contain every word."""
+        return len(self._found(words))
+
+    @lru_cache(maxsize=8)  # noqa: B019 - a book lives as long as its run is open
+    def _found(self, words: str) -> list[int]:
+        wanted = folded(words.replace("->", " ").replace(" -", " ")).split()
+        if not wanted:
+            return list(range(len(self.hits)))
+        texts = self._folded
+        rows = [row for row, text in enumerate(texts) if all(word in text for word in wanted)]
+        whole = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)") for word in wanted]
+
+        def rank(row: int) -> tuple[bool, int]:
+            text = texts[row]
+            missing = sum(pattern.search(text) is None for pattern in whole)
+            return not text.startswith(wanted[0]), missing
+
+        return sorted(rows, key=rank)
 
     @cached_property
     def first(self) -> Hit:
@@ -126,11 +145,31 @@ class QuestionBook:
 
     @cached_property
     def _folded(self) -> list[str]:
-        return [hit.text.casefold() for hit in self.hits]
+        return [folded(hit.text) for hit in self.hits]
 
     def tokens_of(self, hit: Hit) -> tuple[int, ...]:
         """Token ids of a question that was found."""
-        return tuple(self.corpus.queries(hit.split).token_ids[hit.row].tolist())
+        return self.tokens_at(hit.split, hit.row)
+
+    def tokens_at(self, split: str, row: int) -> tuple[int, ...]:
+        """Token ids of a question by its row in a split."""
+        return tuple(self.corpus.queries(split).token_ids[row].tolist())
+
+    def question_with(self, subject: int, relation: int) -> tuple[int, ...] | None:
+        """A question that begins with a fact, or else goes on with it; None if there is none.
+
+        Args:
+            subject: Token id of the fact's subject.
+            relation: Token id of its relation.
+        """
+        for place in (0, 1):
+            for split in (name for name in SEARCHED if name in self.corpus.splits):
+                queries = self.corpus.queries(split)
+                stops = queries.token_ids[:, 0] if place == 0 else queries.bridge_ids[:, 0]
+                fits = (stops == subject) & (queries.token_ids[:, place + 1] == relation)
+                if fits.any():
+                    return self.tokens_at(split, int(fits.argmax()))
+        return None
 
     def asked(self, tokens: Sequence[int]) -> Asked:
         """The question with the graph's bridge and answer, None if it has none."""
@@ -146,6 +185,11 @@ class QuestionBook:
         for relation in asked.tokens[2:]:
             stop = None if stop is None else self.fact.get((stop, relation))
         return stop
+
+    def needed_fact(self, asked: Asked, donor: Asked) -> tuple[int, int] | None:
+        """Donor's bridge and the question's second relation, if these alone give the answer."""
+        bridge, relations = donor.values[0], asked.tokens[2:]
+        return None if bridge is None or len(relations) != 1 else (bridge, relations[0])
 
     def donors(self, asked: Asked, limit: int = 60) -> list[tuple[int, ...]]:
         """Questions whose bridge (or first value), lent to this one, gives another answer."""

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
+from analyses.figures.words import BLUE, BROWN, GREEN, ORANGE, PINK, SKY, VERMILION
 from analyses.usable import CANNOT_REACH, usable_states
 from app.instrument import fields
 from app.instrument.fields import Payload, Question
@@ -21,6 +22,9 @@ from app.instrument.payload import dump
 from app.logic.asked import Asked
 from app.logic.question_book import QuestionBook
 from app.logic.question_trace import QuestionTrace, Watched
+
+SPARE = (BROWN, BLUE, VERMILION, SKY, PINK)
+"""Colours of answers that mean nothing special."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,10 @@ class QuestionRecord:
             "tokens": list(self.asked.tokens),
             "answer": self.asked.answer,
             "top": {"token": trace.top.token.tolist(), "share": pack(trace.top.share)},
-            "curves": [{"token": token, "share": pack(share)} for token, share in trace.curves],
+            "curves": [
+                {"token": token, "share": pack(share), "colour": f"run_{self._colour(token, i)}"}
+                for i, (token, share) in enumerate(trace.curves)
+            ],
             "lens": {"token": trace.lens.token[..., 0].tolist(), "share": pack(trace.lens.share)},
             "second": trace.lens.token[..., 1].tolist(),
             "attention": pack(trace.attention),
@@ -60,6 +67,7 @@ class QuestionRecord:
                 "what": self.book.lent,
                 "value": self.donor.values[0],
                 "swapped": self.swapped,
+                "fact": None if trace.second_fact is None else trace.second_fact.tolist(),
             }
         usable = self._usable().tolist()
         return dump({**timeline, "question": question, "usable": usable})
@@ -121,13 +129,20 @@ class QuestionRecord:
     def _columns(self) -> tuple[str, ...]:
         return tuple(self.book.name(token) for token in self.asked.tokens)
 
+    def _colour(self, token: int, i: int) -> int:
+        """The colour of an answer by what it is here, the same on screen and on paper."""
+        first, *others = self.asked.values
+        meaning = {others[0] if others else None: PINK, first: ORANGE, self.swapped: BROWN}
+        meaning[self.asked.answer] = GREEN
+        return meaning.get(token, SPARE[i % len(SPARE)])
+
     def _answers(self, step: int) -> Lines:
         series = tuple(
             Series(
                 label=self.book.name(token) + (" (right)" if token == self.asked.answer else ""),
                 x=np.array(self.trace.steps, float),
                 y=share.astype(float),
-                colour=i,
+                colour=self._colour(token, i),
             )
             for i, (token, share) in enumerate(self.trace.curves)
         )

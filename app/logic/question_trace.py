@@ -67,12 +67,15 @@ class QuestionTrace:
     """[step, layer, pos]: the answer with the donor's state written there; None: no donor."""
     swap_target: Float[np.ndarray, "step layer pos"] | None
     """Probability of the answer that the swap should give."""
+    second_fact: Int[np.ndarray, " step"] | None = None
+    """What the model answers to the fact that the swapped bridge needs; None: not asked."""
 
     @property
     def tokens(self) -> set[int]:
         """Every token that appears."""
         named = [self.top, self.lens] + ([self.swap] if self.swap else [])
         found = {token for names in named for token in np.unique(names.token).tolist()}
+        found |= set() if self.second_fact is None else set(self.second_fact.tolist())
         return found | {token for token, _ in self.curves} | {w.token for w in self.watched}
 
 
@@ -83,6 +86,7 @@ def trace_question(
     donor: Asked | None,
     swapped_answer: int | None,
     progress: Callable[[float], None],
+    needed_fact: tuple[int, int] | None = None,
 ) -> QuestionTrace:
     """Everything the question page draws, for every step.
 
@@ -93,13 +97,18 @@ def trace_question(
         donor: The question whose states are written into it, of equal length.
         swapped_answer: Token that the answer should become when the bridge is swapped.
         progress: Called with the finished share.
+        needed_fact: Donor's bridge and second relation: the fact that a swap of it relies on.
     """
     prompts = [asked.tokens] + ([donor.tokens] if donor else [])
     tokens = torch.tensor(prompts)
     states: list[dict[str, Tensor]] = []
     with torch.inference_mode():
         for done, step in enumerate(steps):
-            states.append(_one_step(model_at(step), tokens, donor is not None))
+            model = model_at(step)
+            found = _one_step(model, tokens, donor is not None)
+            if needed_fact is not None:
+                found["fact"] = model(torch.tensor([needed_fact]))[0, -1].argmax()
+            states.append(found)
             progress((done + 1) / len(steps))
     joined = {name: torch.stack([s[name] for s in states]) for name in states[0]}
     return _trace(tuple(steps), joined, asked, swapped_answer)
@@ -160,6 +169,7 @@ def _trace(
         attention=joined["pattern"].numpy(),
         swap=None if best is None else Named(best.indices.numpy(), best.values.numpy()),
         swap_target=swapped[..., swapped_answer].numpy() if followed else None,  # type: ignore[index]
+        second_fact=joined["fact"].numpy() if "fact" in joined else None,
     )
 
 

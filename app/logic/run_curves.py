@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
 from analyses.usable import with_usable
+from app.instrument.accuracies import evaluated, with_interval
 from circuits.runs.run import Run
 
 Alignment = Literal["step", "accuracy"]
@@ -19,6 +19,11 @@ LEVELS = np.arange(0, 101)
 """Percentages of ID accuracy at which runs aligned by it are compared."""
 
 
+ACCURACIES = {
+    "ID accuracy": "id_test",
+    "Trained accuracy": "train_inferred",
+    "OOD accuracy": "ood_test",
+}
 READABLE = {
     "bridge": "Bridge readable in time (MRR at relation 1)",
     "value_1": "First value readable in time (MRR at entity 1)",
@@ -27,12 +32,29 @@ READABLE = {
 answer can still depend on (`analyses.usable`)."""
 
 
+def unit_of(kind: str) -> str:
+    """The unit of a quantity: a mean reciprocal rank is not a share."""
+    return "MRR" if kind in READABLE.values() else "share"
+
+
 @dataclass(frozen=True)
 class RunCurve:
     """One quantity of one run over its own steps."""
 
     steps: Float[np.ndarray, " n"]
     values: Float[np.ndarray, " n"]
+    low: Float[np.ndarray, " n"] | None = None
+    high: Float[np.ndarray, " n"] | None = None
+    """Ends of the 95% interval over questions."""
+    n: int | None = None
+    """Questions behind each value."""
+
+    @property
+    def ends(self) -> tuple[RunCurve, RunCurve] | None:
+        """The ends of the interval as curves."""
+        if self.low is None or self.high is None:
+            return None
+        return RunCurve(self.steps, self.low), RunCurve(self.steps, self.high)
 
     def at(self, steps: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
         """Values interpolated at other steps; NaN outside what was measured."""
@@ -50,30 +72,44 @@ class RunCurve:
 def curves_of(run: Run, results: Mapping[str, xr.Dataset]) -> dict[str, RunCurve]:
     """ID, trained and OOD accuracy, and how strong the circuit is, of one run."""
     frame = run.metrics()
-    steps = frame["step"].to_numpy(float) if len(frame) else np.zeros(0)
     found = {
-        kind: RunCurve(steps, frame[column].to_numpy(float))
-        for kind, column in (
-            ("ID accuracy", "accuracy/id_test"),
-            ("Trained accuracy", "accuracy/train_inferred"),
-            ("OOD accuracy", "accuracy/ood_test"),
-        )
-        if column in frame
+        kind: _accuracy(run, frame[f"accuracy/{split}"].to_numpy(float), split)
+        for kind, split in ACCURACIES.items()
+        if f"accuracy/{split}" in frame
     }
     bridge = results.get("bridge_patching")
     if bridge is not None and "id_test" in bridge.coords["split"].values:
-        best = bridge["success"].sel(split="id_test", control="bridge").max(("layer", "position"))
-        found["Bridge swap (circuit strength)"] = _curve(best)
+        swaps = bridge.sel(split="id_test", control="bridge")
+        found["Bridge swap (circuit strength)"] = _best(
+            swaps, "success", int(swaps["n_valid"]), "layer", "position"
+        )
     lens = results.get("logit_lens")
     if lens is not None and "id_test" in lens.coords["split"].values:
         first = str(lens.coords["target"].values[0])
-        at_1 = with_usable(lens)["mrr"].sel(split="id_test", target=first).isel(position=1)
-        found[READABLE[first]] = _curve(at_1.where(at_1["usable"]).max("layer"))
+        at_1 = with_usable(lens).sel(split="id_test", target=first).isel(position=1)
+        found[READABLE[first]] = _best(at_1.where(at_1["usable"]), "mrr", int(at_1["n"]), "layer")
     return found
 
 
-def _curve(values: xr.DataArray) -> RunCurve:
-    return RunCurve(values["step"].values.astype(float), values.values.astype(float))
+def _accuracy(run: Run, share: Float[np.ndarray, " n"], split: str) -> RunCurve:
+    n = evaluated(run, split)
+    return RunCurve(run.metrics()["step"].to_numpy(float), *with_interval(share, n), n)
+
+
+def _best(ds: xr.Dataset, name: str, n: int, *axes: str) -> RunCurve:
+    """The highest value at each step, with the interval of the state that has it."""
+    names = (name, f"{name}_low", f"{name}_high")
+    parts = {
+        part: ds[part].transpose("step", *axes).values.reshape(ds.sizes["step"], -1).astype(float)
+        for part in names
+        if part in ds
+    }
+    best = np.nan_to_num(parts[name], nan=-1.0).argmax(1)[:, None]
+    value, low, high = (
+        np.take_along_axis(parts[part], best, 1)[:, 0] if part in parts else None for part in names
+    )
+    assert value is not None
+    return RunCurve(ds["step"].values.astype(float), value, low, high, n)
 
 
 def first_steps(accuracy: RunCurve) -> Float[np.ndarray, " levels"]:
@@ -112,76 +148,48 @@ def on_axis(
     return {kind: curve.at(places) for kind, curve in curves.items()}
 
 
+def uncertainty(
+    curves: Mapping[str, Mapping[str, RunCurve]], axis: Sequence[int], aligned: Alignment
+) -> tuple[dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], dict[str, dict[str, int]]]:
+    """Ends of the intervals on the common axis, and questions behind the values, of each run."""
+    places = np.asarray(axis, float)
+    intervals, counts = {}, {}
+    for name, found in curves.items():
+        counts[name] = {kind: curve.n for kind, curve in found.items() if curve.n is not None}
+        at = places
+        if aligned == "accuracy":
+            at = first_steps(found["ID accuracy"])[np.asarray(axis)]
+        read = RunCurve.measured_at if aligned == "step" else RunCurve.at
+        ends = {kind: curve.ends for kind, curve in found.items()}
+        intervals[name] = {
+            kind: (read(end[0], at), read(end[1], at)) for kind, end in ends.items() if end
+        }
+    return intervals, counts
+
+
 def between(axis: Sequence[int], values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """The values with the gaps between two of them interpolated."""
     places = np.asarray(axis, float)
     return RunCurve(places, values).at(places)
 
 
-def settings(run: Run) -> dict[str, Any]:
-    """The recipe as flat "section.key" values."""
-    flat: dict[str, Any] = {}
-    for section, value in run.recipe.model_dump(mode="json").items():
-        if isinstance(value, dict):
-            flat |= {f"{section}.{key}": inner for key, inner in value.items()}
-        else:
-            flat[section] = value
-    return flat
-
-
-def differing(runs: Mapping[str, Run]) -> list[str]:
-    """Settings in which the runs differ, apart from seeds."""
-    tables = [settings(run) for run in runs.values()]
-    keys = {key for table in tables for key in table} - {"seed"}
-    return sorted(k for k in keys if len({repr(table.get(k)) for table in tables}) > 1)
-
-
-def groups(runs: Mapping[str, Run]) -> dict[str, list[str]]:
-    """Groups of runs that differ only in their seed, by the settings that distinguish the
-    groups."""
-    keys = differing(runs)
-    found: dict[str, list[str]] = defaultdict(list)
-    tables = {name: settings(run) for name, run in runs.items()}
-    for name in sorted(tables, key=lambda name: _order([tables[name].get(k) for k in keys])):
-        table = tables[name]
-        label = ", ".join(f"{k.rpartition('.')[2]} {table.get(k)}" for k in keys[:3])
-        found[label or "same recipe"].append(name)
-    if all(len(names) == 1 for names in found.values()):
-        return {name: [name] for name in runs}
-    return dict(found)
-
-
-def places(runs: Mapping[str, Run], grouped: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """Each group's place in 0..1, if three or more levels of one number distinguish them.
-
-    Empty if anything else does: then they are categories.
-    """
-    keys = differing(runs)
-    if len(keys) != 1:
-        return {}
-    values = {label: settings(runs[names[0]]).get(keys[0]) for label, names in grouped.items()}
-    levels = {
-        label: float(value)
-        for label, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-    order = sorted(set(levels.values()))
-    if len(order) < 3 or len(levels) < len(values):
-        return {}
-    return {label: order.index(level) / (len(order) - 1) for label, level in levels.items()}
-
-
-def _order(values: Sequence[Any]) -> list[tuple[float, str]]:
-    """Sorts numbers by size and the rest by name."""
-    return [
-        (float(v), "") if isinstance(v, int | float) else (float("inf"), str(v)) for v in values
-    ]
-
-
 def banded(members: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, least and largest value over runs at each place; NaN where not every run has one.
 
-    A mean over different runs at neighbouring points would jump although no run does.
+    A mean over different runs at neighbouring points would jump although no run does. Where one
+    ends before the others, these go on alone (`tails`).
     """
     table = np.stack(members)
     return table.mean(0), table.min(0), table.max(0)
+
+
+def tails(members: Sequence[Float[np.ndarray, " n"]]) -> list[Float[np.ndarray, " n"] | None]:
+    """Of each run, its values from the last place on at which all runs have one; None without."""
+    known = np.isfinite(np.stack(members))
+    together = np.flatnonzero(known.all(0))
+    end = together[-1] if len(together) else 0
+    places = np.arange(known.shape[1])
+    return [
+        np.where(places >= end, values, np.nan) if there[end + 1 :].any() else None
+        for values, there in zip(members, known, strict=True)
+    ]

@@ -11,7 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "by", "entity")
+KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "by", "entity",
+        "cells", "activation", "written", "metric", "heads")  # fmt: skip
 """Query parameters that pages understand; others are dropped."""
 LONGEST = 8000
 """The most characters of a value that are read: the runs of a sweep have long names."""
@@ -39,6 +40,14 @@ def write(**values: Any) -> None:
     if st.query_params.to_dict() != state:
         st.query_params.from_dict(state)
     st.session_state["address_written"] = dict(state)
+
+
+def go_to(page: str, **values: Any) -> None:
+    """Show another page (a name of `app.views`) with these parameters."""
+    write(**values)
+    pages = st.session_state.get("pages") or {}
+    if page in pages:
+        st.switch_page(pages[page])
 
 
 def moved() -> int:

@@ -10,10 +10,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from analyses.figures.words import split_of
 from app.logic.comparison_book import ComparisonBook
+from app.logic.example_swaps import ExampleSwap, example_swaps
 from app.logic.name_index import NameIndex
 from app.logic.question_book import QuestionBook
 from app.shell import address
-from app.shell.opened import Stamp, opened
+from app.shell.opened import Stamp, opened, results_of
 from app.shell.plain_text import as_text
 from circuits.errors import HopscopeError
 
@@ -31,7 +32,11 @@ def book_of(at: Stamp) -> QuestionBook:
 
 
 def choose_question(
-    book: QuestionBook, parameter: str, label: str, places: Sequence[DeltaGenerator]
+    book: QuestionBook,
+    parameter: str,
+    label: str,
+    places: Sequence[DeltaGenerator],
+    first: tuple[int, ...] | None = None,
 ) -> tuple[int, ...] | None:
     """Search or compose a question; the address keeps the choice under `parameter`.
 
@@ -40,6 +45,7 @@ def choose_question(
         parameter: Name in the address and of the widgets.
         label: What the question is called on the page.
         places: Containers for the search, the found questions and the switch to composing.
+        first: The question that is chosen at first; None: any.
     """
     search, found, switch = places
     composing = switch.toggle("Compose", key=f"{parameter}_composing")
@@ -51,7 +57,7 @@ def choose_question(
         words = search.text_input(
             f"Search {label}", key=f"{parameter}_words", placeholder=book.example
         )
-        tokens = _pick(book, parameter, label, words, wanted, found)
+        tokens = _pick(book, parameter, label, words, wanted, found, first)
     if tokens is not None:
         address.write(**{parameter: book.names(tokens)})
     return tokens
@@ -75,6 +81,7 @@ def _pick(
     words: str,
     wanted: tuple[int, ...] | None,
     column: DeltaGenerator,
+    first: tuple[int, ...] | None,
 ) -> tuple[int, ...] | None:
     hits = book.search(words)
     if not hits:
@@ -83,21 +90,29 @@ def _pick(
         )
         return wanted
     options = {book.tokens_of(hit): f"{split_of(hit.split).short}: {hit.text}" for hit in hits}
-    if wanted is not None and wanted not in options and not words:
-        options = {wanted: book.text(wanted), **options}
+    first = first or book.tokens_of(book.first)
+    for asked in (first, wanted):
+        if asked is not None and asked not in options and not words:
+            options = {asked: book.text(asked), **options}
     key = f"{parameter}_hit"
     chosen = st.session_state.get(key)
     if chosen not in options:
-        first = book.tokens_of(book.first)
         start = wanted if wanted in options else first
         chosen = start if start in options else next(iter(options))
     _keep(key, chosen)
     return column.selectbox(
-        f"{label.capitalize()} ({len(options)} of {len(book.hits):,} shown)",
+        f"{label.capitalize()} ({_counted(len(options), book.count(words), len(book.hits))})",
         list(options),
         format_func=options.__getitem__,
         key=key,
     )
+
+
+def _counted(shown: int, found: int, every: int) -> str:
+    """How many questions the list shows, of how many that were found."""
+    if found == every:
+        return f"{shown} of {every:,} shown; search all of them"
+    return f"{found:,} of {every:,} found" + (f", the best {shown} shown" if found > shown else "")
 
 
 def _compose(book: QuestionBook, parameter: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -156,10 +171,43 @@ def _keep(key: str, value: Any) -> None:
     st.session_state[key] = value
 
 
-def choose_donor(book: QuestionBook, tokens: tuple[int, ...]) -> tuple[int, ...] | None:
-    """A question whose bridge or value can be lent to this one; the address keeps the choice."""
+def offered_swaps(at: Stamp) -> list[ExampleSwap]:
+    """A line with swaps to try: one that works and one that does not, if the run has both."""
+    swaps = _example_swaps(at)
+    if len(swaps) > 1:
+        line = st.container(horizontal=True, vertical_alignment="center")
+        line.caption("Try", width="content")
+        for swap in swaps:
+            words = "a swap that works" if swap.works else "one that does not, and why"
+            key = f"try_{swap.works}"
+            line.button(words, key=key, type="tertiary", on_click=_go_to_swap, args=(at, swap))
+    return swaps
+
+
+@st.cache_resource(max_entries=6, show_spinner=False, hash_funcs={Stamp: str})
+def _example_swaps(at: Stamp) -> list[ExampleSwap]:
+    return example_swaps(book_of(at), results_of(at)[0].get("bridge_patching"))
+
+
+def _go_to_swap(at: Stamp, swap: ExampleSwap) -> None:
+    book = book_of(at)
+    address.read()
+    address.write(question=book.names(swap.question), donor=book.names(swap.donor))
+    st.session_state["question_hit"], st.session_state["donor_choice"] = swap.question, swap.donor
+    st.session_state["question_words"] = ""
+    st.session_state["question_composing"] = False
+
+
+def choose_donor(
+    book: QuestionBook, tokens: tuple[int, ...], swaps: Sequence[ExampleSwap] = ()
+) -> tuple[int, ...] | None:
+    """A question whose bridge or value can be lent to this one; the address keeps the choice.
+
+    Of a question with an example swap, its donor is the one chosen at first.
+    """
     asked = book.asked(tokens)
-    donors = book.donors(asked)
+    first = [swap.donor for swap in swaps if swap.question == tokens]
+    donors = [*first, *(donor for donor in book.donors(asked) if donor not in first)]
     wanted = _from_address(book, "donor")
     if wanted is not None and len(wanted) == len(tokens) and wanted != tokens:
         donors = [wanted, *(d for d in donors if d != wanted)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from analyses.figures.words import split_of
 from app.shell.importing import load
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
@@ -35,12 +36,13 @@ EVERYTHING = "all figures of the run (ZIP)"
 THIS_PAGE = "all figures of this page (ZIP)"
 
 
-def export_popover(at: Stamp, step: int, shown: Sequence[Spec] = ()) -> None:
+def export_popover(at: Stamp, step: int, split: str, shown: Sequence[Spec] = ()) -> None:
     """The button with everything that can be exported.
 
     Args:
         at: The run.
         step: The timeline's step.
+        split: The split that the first page shows, of which figures of one split are.
         shown: What the page shows besides the run's own figures.
     """
     with st.popover("Export", icon=":material/download:", width="stretch"):
@@ -57,15 +59,16 @@ def export_popover(at: Stamp, step: int, shown: Sequence[Spec] = ()) -> None:
         width = right.selectbox(
             "Width", list(WIDTHS), format_func=WIDTHS.__getitem__, key="export_width"
         )
+        st.caption(as_text(f"Step {step:,}, {split_of(split).words}: as the pages show it."))
         if name not in together:
             st.caption(as_text(available[name].about))
         chosen = together.get(name, [name])
         content = tuple(f"{spec.name}: {spec.subtitle}" for spec in shown)
-        wanted = (at.id, step, tuple(chosen), file_format, width, content)
+        wanted = (at.id, step, split, tuple(chosen), file_format, width, content)
         if st.button("Make", key="export_make", type="primary"):
             with st.spinner("Drawing ..."):
                 figures = [available[stem] for stem in chosen]
-                files = _files(figures, step, file_format, width)
+                files = _files(figures, step, split, file_format, width)
                 st.session_state["exported"] = (wanted, files)
         made = st.session_state.get("exported")
         if made and made[0] == wanted:
@@ -97,18 +100,19 @@ def _figures(at: Stamp) -> dict[str, RunFigure]:
 def _of_page(spec: Spec) -> RunFigure:
     from analyses.figures.run_figures import RunFigure
 
-    return RunFigure(spec.name, "page", f"{spec.title}: {spec.subtitle}", lambda step: spec)
+    return RunFigure(spec.name, "page", f"{spec.title}: {spec.subtitle}", lambda step, split: spec)
 
 
 def _files(
-    figures: Sequence[RunFigure], step: int, file_format: str, width: str
+    figures: Sequence[RunFigure], step: int, split: str, file_format: str, width: str
 ) -> dict[str, bytes]:
-    """File name -> content, exactly as `hopscope export --step STEP` would write them."""
+    """File name -> content, exactly as `hopscope export --step STEP --split SPLIT` writes them."""
     from analyses.figures.export import export
 
     with tempfile.TemporaryDirectory() as folder:
         for figure in figures:
-            export(figure.make(step), Path(folder) / f"{figure.name}.{file_format}", width)
+            path = Path(folder) / f"{figure.name}.{file_format}"
+            export(figure.make(step, split), path, width)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from analyses.figures.words import FIRST_SPLIT
 from app.shell import address
 from app.shell.exporting import export_popover
 from app.shell.folders import RunFolders, find_runs, runs_folder
@@ -75,12 +76,18 @@ def page(
             )
         figures = body(Shown(name, at, run, step)) or ()
         with corner:
-            export_popover(at, step, figures)
+            export_popover(at, step, _split(run), figures)
     except HopscopeError as error:
         st.error(as_text(str(error)), icon=":material/error:")
         st.caption("Choose another run above, or repair this one and reload the page.")
     except OSError as error:
         _unreadable(error, folders.paths[name])
+
+
+def _split(run: Run) -> str:
+    """The split in the address, which the first page shows."""
+    wanted = address.read().get("split")
+    return wanted if wanted in run.corpus.splits else FIRST_SPLIT
 
 
 def _unreadable(error: OSError, run: Path) -> None:

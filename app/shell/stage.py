@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from analyses.figures.words import FIRST_SPLIT
 from app.instrument.component import mount
 from app.instrument.fields import Payload
 from app.instrument.payload import timeline_payload
@@ -13,9 +14,6 @@ from app.shell import address
 from app.shell.frame import Shown
 from app.shell.opened import Stamp, opened, results_of
 from circuits.runs.run import Run
-
-FIRST_SPLIT = "id_test"
-"""The split that is shown unless another is chosen."""
 
 
 def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **header: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.logic import run_curves as comparing
+from app.logic import run_groups as grouping
 from app.logic.compare_record import CompareRecord
 from app.logic.listed_names import join_names, split_names
 from app.logic.phase_diagram import phase_diagrams
@@ -23,7 +24,9 @@ from circuits.runs.run import Run
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
 
-READING = "Choose runs to overlay; runs that differ only in their seed become one band."
+READING = (
+    "Choose runs to overlay; those whose recipes agree in everything but the seed become one band."
+)
 MOST_AT_FIRST = 24
 """The most runs of a sweep that are shown before any is chosen."""
 OF_A_SWEEP = re.compile(r"(^|_)seed=\d+$")
@@ -47,10 +50,16 @@ def _compare(shown: frame.Shown) -> list[Spec]:
         return []
     placed = {name: comparing.on_axis(found, axis, aligned) for name, found in curves.items()}
     phases = phase_diagrams(runs, placed, axis)
-    grouped = comparing.groups(runs)
+    grouped = grouping.groups(runs)
+    recipes = grouping.recipe_table(runs, grouped)
     record = CompareRecord(
-        tuple(runs), grouped, comparing.places(runs, grouped), placed, axis, aligned, phases
-    )
+        tuple(runs), grouped, grouping.places(runs, grouped), placed, axis, aligned, phases,
+        recipes, *comparing.uncertainty(curves, axis, aligned),
+    )  # fmt: skip
+    words = grouping.grouping_in_words(grouped, len(grouping.differing(runs)))
+    with st.expander(as_text(f"{words}."), icon=":material/difference:"):
+        st.dataframe(recipes.frame(), hide_index=True, width="stretch")
+        st.caption(recipes.subtitle)
     body = record.payload()
     show_instrument(shown, "compare", body, hashlib.sha256(body).hexdigest()[:12])
     return record.figures(shown.step)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import streamlit as st
 
-from analyses.figures.words import ORIGINS
+from analyses.figures.words import ORIGINS, split_of
 from app.instrument.component import mount
 from app.instrument.payload import dump
 from app.logic.data_tables import facts_table, matching, relations_table, splits_table
 from app.logic.name_index import NameIndex
 from app.logic.neighbourhood import around_payload, neighbourhood
+from app.logic.question_book import SEARCHED
 from app.shell import address, frame
-from app.shell.choosing import choose_name
+from app.shell.choosing import book_of, choose_name
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
 from app.shell.stage import show_instrument, timeline_of
@@ -49,11 +50,13 @@ def _data(shown: frame.Shown) -> list[Spec]:
     with relations:
         figures.append(_relations(run, shown.name))
     with facts:
-        figures.append(_facts(run, shown.name))
+        figures.append(_facts(shown))
     with splits:
         table = splits_table(run, shown.name, shown.step)
         figures.append(table)
-        _show_table(table)
+        row = _show_table(table, key="splits_rows")
+        if row is not None:
+            _ask_example(shown, list(run.corpus.splits)[row])
         for note in run.corpus.report.get("notes", []):
             st.caption(as_text(note))
     with report:
@@ -116,7 +119,8 @@ def _relations(run: Run, name: str) -> Table:
     return table
 
 
-def _facts(run: Run, name: str) -> Table:
+def _facts(shown: frame.Shown) -> Table:
+    run = shown.run
     graph = run.graph
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     words = left.text_input("Search facts", key="fact_words", placeholder="e.g. Lyon country")
@@ -127,18 +131,55 @@ def _facts(run: Run, name: str) -> Table:
         selection_mode="multi",
         key="fact_origins",
     )
-    table = facts_table(run, name, matching(graph, words, origins), words)
-    st.caption(as_text(table.subtitle))
-    _show_table(table, height=400)
+    keep = matching(graph, words, origins)
+    table = facts_table(run, shown.name, keep, words)
+    st.caption(as_text(f"{table.subtitle}; choose a row to ask a question about its fact"))
+    row = _show_table(table, height=400, key="facts_rows")
+    if row is not None:
+        _ask_about(shown, int(np.flatnonzero(keep)[row]))
     return table
 
 
-def _show_table(table: Table, height: int | Literal["auto"] = "auto") -> None:
-    """The table with its numbers in the same form as in an exported picture."""
+def _ask_about(shown: frame.Shown, fact: int) -> None:
+    """Go to a question that uses a fact."""
+    book, (subject, relation, _) = book_of(shown.at), shown.run.graph.facts[fact].tolist()
+    question = book.question_with(subject, relation + book.vocab.first_relation)
+    if question is None:
+        st.info("No question that can be shown uses this fact.")
+    else:
+        address.go_to("question", question=book.names(question), donor=None)
+
+
+def _ask_example(shown: frame.Shown, split: str) -> None:
+    """Go to the first question of a split."""
+    book = book_of(shown.at)
+    if split not in SEARCHED or not len(shown.run.corpus.queries(split)):
+        st.info(f"{split_of(split).words} are single facts or empty; choose another split.")
+    else:
+        address.go_to("question", question=book.names(book.tokens_at(split, 0)), donor=None)
+
+
+def _show_table(
+    table: Table, height: int | Literal["auto"] = "auto", key: str | None = None
+) -> int | None:
+    """The table with its numbers in the same form as in an exported picture.
+
+    Returns:
+        With a key, rows can be chosen: the one that was chosen, if any was.
+    """
     kinds = {",": "localized", ".2f": "%.2f", ".1%": "percent"}
     config = {
         column: st.column_config.NumberColumn(format=kinds[kind])
         for column, kind in zip(table.columns, table.formats, strict=True)
         if kind
     }
-    st.dataframe(table.frame().round(3), hide_index=True, column_config=config, height=height)
+    rows = table.frame().round(3)
+    if key is None:
+        st.dataframe(rows, hide_index=True, column_config=config, height=height)
+        return None
+    event: Any = st.dataframe(
+        rows, hide_index=True, column_config=config, height=height, key=key,
+        on_select="rerun", selection_mode="single-row",
+    )  # fmt: skip
+    chosen = event.selection.rows
+    return int(chosen[0]) if chosen else None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from analyses.figures.words import split_of
 from app.logic.question_book import QuestionBook
-from app.shell import frame
-from app.shell.choosing import book_of, choose_donor, choose_question
+from app.shell import address, frame
+from app.shell.choosing import book_of, choose_donor, choose_question, offered_swaps
 from app.shell.opened import model_of
 from app.shell.plain_text import as_text
 from app.shell.stage import picked, show_instrument, timeline_of
@@ -35,17 +37,20 @@ def page() -> None:
 def _lab(shown: frame.Shown) -> list[Spec]:
     book = book_of(shown.at)
     *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
-    receiver = choose_question(book, "question", "question", places)
+    swaps = offered_swaps(shown.at)
+    first = swaps[0].question if swaps else None
+    receiver = choose_question(book, "question", "question", places, first)
     if receiver is None:
         return []
     with lender:
-        donor = choose_donor(book, receiver)
+        donor = choose_donor(book, receiver, swaps)
     if donor is None:
         return []
     with st.spinner("Preparing the model ..."):
         model = model_of(shown.at, shown.step)
-    operation = _choose_operation(model.cfg.n_heads, model.depth, len(receiver))
-    record = _patched(shown, book, receiver, donor, operation)
+    layer = next((s.layer for s in swaps if s.question == receiver), 2)
+    operation, metric = _choose_operation(model.cfg.n_heads, model.depth, len(receiver), layer)
+    record = _patched(shown, book, receiver, donor, operation, metric)
     body = record.payload(timeline_of(shown.at))
     show_instrument(shown, "lab", body, hashlib.sha256(body).hexdigest()[:12])
     left, right = st.columns(2)
@@ -56,18 +61,32 @@ def _lab(shown: frame.Shown) -> list[Spec]:
     return record.figures(shown.step)
 
 
-def _choose_operation(n_heads: int, depth: int, n_positions: int) -> Operation:
+def _choose_operation(
+    n_heads: int, depth: int, n_positions: int, layer: int
+) -> tuple[Operation, str]:
+    """What is written where, and what the map shows; the address keeps all of it."""
+    from app.logic.lab_metrics import METRICS
     from app.logic.lab_record import SOURCES
     from app.logic.patch_lab import Operation
     from circuits.patching import COMPONENTS, HEAD_COMPONENTS
 
-    left, middle, right = st.columns([2, 2, 5], vertical_alignment="bottom")
+    _follow_the_address()
+    left, middle, map_, right = st.columns([2, 2, 2, 3], vertical_alignment="bottom")
+    _from_address("lab_component", "activation", COMPONENTS)
     component = left.selectbox("Activation", COMPONENTS, key="lab_component")
+    _from_address("lab_source", "written", SOURCES)
     source = middle.selectbox(
         "What is written", list(SOURCES), format_func=SOURCES.__getitem__, key="lab_source"
     )
+    _from_address("lab_metric", "metric", METRICS)
+    metric = map_.selectbox(
+        "The map shows", list(METRICS), format_func=_metric_in_words, key="lab_metric"
+    )
     heads: tuple[int, ...] | None = None
     if component in HEAD_COMPONENTS:
+        if "lab_heads" not in st.session_state:
+            asked = address.read().get("heads", "").split(",")
+            st.session_state["lab_heads"] = [h for h in range(n_heads) if str(h) in asked]
         chosen = right.pills(
             "Attention heads (none chosen: all)",
             list(range(n_heads)),
@@ -77,9 +96,51 @@ def _choose_operation(n_heads: int, depth: int, n_positions: int) -> Operation:
         heads = tuple(sorted(chosen)) or None
     cells = picked("lab")
     if cells is None:
-        cells = [[min(2, depth - 1), min(1, n_positions - 1)]]
-    inside = {(int(layer), int(p)) for layer, p in cells if layer < depth and p < n_positions}
-    return Operation(component, tuple(sorted(inside)), heads, source)
+        cells = cells_in(address.read().get("cells"))
+    if cells is None:
+        cells = [[min(layer, depth - 1), min(1, n_positions - 1)]]
+    inside = sorted({(int(at), int(p)) for at, p in cells if at < depth and p < n_positions})
+    address.write(
+        cells=";".join(f"{at},{p}" for at, p in inside) or "none",
+        activation=component if component != COMPONENTS[0] else None,
+        written=source if source != next(iter(SOURCES)) else None,
+        metric=metric if metric != next(iter(METRICS)) else None,
+        heads=",".join(map(str, heads)) if heads else None,
+    )
+    return Operation(component, tuple(inside), heads, source), metric
+
+
+def cells_in(text: str | None) -> list[tuple[int, int]] | None:
+    """Cells as the address has them, "layer,position;..." or "none"; None if there are none.
+
+    >>> cells_in("1,1;0,2"), cells_in("none"), cells_in("nonsense"), cells_in(None)
+    ([(1, 1), (0, 2)], [], None, None)
+    """
+    if text is None or text == "none":
+        return None if text is None else []
+    found = re.findall(r"(\d{1,4}),(\d{1,4})", text)
+    return [(int(layer), int(position)) for layer, position in found] or None
+
+
+def _follow_the_address() -> None:
+    """Forget what was chosen on the page once the user has changed the address."""
+    if st.session_state.get("lab_moved") != address.moved():
+        st.session_state["lab_moved"] = address.moved()
+        for key in ("picked_lab", "lab_component", "lab_source", "lab_metric", "lab_heads"):
+            st.session_state.pop(key, None)
+
+
+def _from_address(key: str, parameter: str, allowed: Collection[str]) -> None:
+    """Begin a widget with what the address says, if that is allowed."""
+    wanted = address.read().get(parameter)
+    if key not in st.session_state and wanted in allowed:
+        st.session_state[key] = wanted
+
+
+def _metric_in_words(name: str) -> str:
+    from app.logic.lab_metrics import METRICS
+
+    return METRICS[name].title.format(X="swapped answer", A="own answer")
 
 
 def _patched(
@@ -88,6 +149,7 @@ def _patched(
     receiver: tuple[int, ...],
     donor: tuple[int, ...],
     operation: Operation,
+    metric: str,
 ) -> LabRecord:
     """What the operation does at this step."""
     from app.logic import patch_lab
@@ -100,10 +162,13 @@ def _patched(
     target = swapped if swapped is not None else asked.answer
     if target is None:
         target = int(result.after.argmax())
-    effect = patch_lab.grid(model, receiver, donor, operation, target)
+    effect = patch_lab.grid(model, receiver, donor, operation, target, asked.answer, metric)
     marks = {asked.answer: ("✓", "answer"), swapped: ("⇄", "swap")}
     known = {token: mark for token, mark in marks.items() if token is not None}
-    return LabRecord(shown.name, book, receiver, donor, operation, result, target, effect, known)
+    return LabRecord(
+        shown.name, book, receiver, donor, operation, result, target, effect, known,
+        asked.answer, metric,
+    )  # fmt: skip
 
 
 def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from app.logic.question_record import QuestionRecord
 from app.logic.question_trace import trace_question
 from app.shell import frame
-from app.shell.choosing import book_of, choose_donor, choose_question
+from app.shell.choosing import book_of, choose_donor, choose_question, offered_swaps
 from app.shell.importing import MODELS, load
 from app.shell.opened import Stamp, one_thread, opened
 from app.shell.stage import show_instrument, timeline_of
@@ -32,11 +32,13 @@ def page() -> None:
 def _question(shown: frame.Shown) -> list[Spec]:
     book = book_of(shown.at)
     *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
-    tokens = choose_question(book, "question", "question", places)
+    swaps = offered_swaps(shown.at)
+    first = swaps[0].question if swaps else None
+    tokens = choose_question(book, "question", "question", places, first)
     if tokens is None:
         return []
     with lender:
-        donor = choose_donor(book, tokens)
+        donor = choose_donor(book, tokens, swaps)
     record = _record(shown.at, shown.name, tokens, donor)
     body = record.payload(timeline_of(shown.at))
     show_instrument(shown, "question", body, f"{tokens}{donor}")
@@ -66,6 +68,7 @@ def _record(
         run.load_weights(model, step)
         return model
 
-    trace = trace_question(model_at, run.steps, asked, lent, swapped, report)
+    fact = None if lent is None else book.needed_fact(asked, lent)
+    trace = trace_question(model_at, run.steps, asked, lent, swapped, report, fact)
     bar.empty()
     return QuestionRecord(name, book, asked, lent, swapped, trace)

@@ -293,6 +293,21 @@ def test_a_question_stays_when_the_page_changes(page: Any, address: str) -> None
         assert "question=e_3%7Cr_0%7Cr_1" in page.url
 
 
+def test_the_history_has_an_entry_for_each_page_and_none_for_a_step(
+    page: Any, address: str
+) -> None:
+    go(page, address, "", "run=small&step=40")
+    before = page.evaluate("history.length")
+    for key, step in (("Home", 0), ("ArrowRight", 10)):
+        page.keyboard.press(key)
+        page.wait_for_url(f"**step={step}*")
+    assert page.evaluate("history.length") == before
+    page.get_by_role("link", name="Patching lab").click()
+    ready(page, "lab")
+    page.wait_for_url("**cells=**")
+    assert page.evaluate("history.length") == before + 1
+
+
 def test_all_figures_are_saved_as_one_zip_of_what_export_writes(page: Any, address: str) -> None:
     go(page, address, "data")
     page.get_by_role("button", name="Export").click()

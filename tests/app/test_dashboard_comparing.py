@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from app.logic import run_curves as comparing
+from app.logic import run_groups as grouping
 from app.logic.compare_record import CompareRecord
 from app.views.compare import _beside, by_value
 from circuits.runs.run import Run
@@ -45,7 +47,8 @@ def test_the_mean_of_runs_that_were_measured_at_other_steps_does_not_jump() -> N
 def compared(
     grouped: dict[str, list[str]], placed: dict[str, dict[str, np.ndarray]]
 ) -> CompareRecord:
-    return CompareRecord(tuple(placed), grouped, {}, placed, [0, 10], "step", [])
+    recipes = grouping.recipe_table({}, {})
+    return CompareRecord(tuple(placed), grouped, {}, placed, [0, 10], "step", [], recipes)
 
 
 def test_each_panel_says_how_many_runs_its_means_are_over() -> None:
@@ -66,7 +69,7 @@ def test_each_panel_says_how_many_runs_its_means_are_over() -> None:
 def test_compared_curves_are_exported_as_measured_and_sent_rounded() -> None:
     share = 0.00042 + 1 / 3e6
     record = compared({"a": ["a"]}, {"a": {"ID accuracy": np.array([share, 1.0])}})
-    (figure,) = record.figures(step=10)
+    figure, _ = record.figures(step=10)
     assert figure.frame()["share"].tolist() == [share, 1.0]
     sent = json.loads(record.payload())["compared"]["panels"][0]["series"][0]
     assert sent["values"] == [0.00042033, 1.0]
@@ -94,7 +97,7 @@ def test_a_sweep_is_opened_whole_below_the_runs_folder_and_as_it() -> None:
 
 def test_levels_of_one_number_are_ordered_and_anything_else_is_not() -> None:
     def placed(runs: dict[str, Run]) -> dict[str, float]:
-        return comparing.places(runs, comparing.groups(runs))
+        return grouping.places(runs, grouping.groups(runs))
 
     seeds = {f"{phi}/{seed}": swept(phi, seed) for phi in (9.0, 3.0, 5.0) for seed in (0, 1)}
     assert placed(seeds) == {"phi 3.0": 0, "phi 5.0": 0.5, "phi 9.0": 1}
@@ -123,7 +126,7 @@ def test_a_sweep_becomes_a_phase_diagram_of_means_over_seeds() -> None:
     (figure,) = phase_figures([diagram], [0, 10], by_step=True, step=10)
     assert figure.name == "compare_phase_phi_id_accuracy"
     assert (figure.rows, figure.columns, figure.cursor) == (("2", "4"), ("0", "10"), 1)
-    assert list(comparing.groups(runs)) == ["phi 2.0", "phi 4.0"]
+    assert list(grouping.groups(runs)) == ["phi 2.0", "phi 4.0"]
 
 
 def test_runs_that_differ_by_their_seed_alone_have_no_phase_diagram() -> None:
@@ -132,3 +135,95 @@ def test_runs_that_differ_by_their_seed_alone_have_no_phase_diagram() -> None:
     runs = {"a": swept(2.0, 0), "b": swept(2.0, 1)}
     nothing = {name: {"ID accuracy": np.zeros(2)} for name in runs}
     assert phase_diagrams(runs, nothing, [0, 10]) == []
+
+
+def run_with(**settings: object) -> Run:
+    from tiny_runs import tiny_recipe
+
+    return Run(Path(), tiny_recipe(**settings), {"checkpoints": [{"step": 40, "sha256": ""}]})
+
+
+def test_runs_that_differ_in_anything_but_the_seed_are_no_seeds_of_one_another() -> None:
+    """They agree in the first three settings that differ between runs, and not in the fourth."""
+    common = {"augmentation__phi": 3.0, "evaluation__items": 20, "model__d_model": 8}
+    runs = {
+        "plain": run_with(),
+        "real": run_with(**common, training__steps=40, seed=0),
+        "random": run_with(**common, training__steps=90, seed=1),
+        "real again": run_with(**common, training__steps=40, seed=2),
+    }
+    found = grouping.groups(runs)
+    assert sorted(map(sorted, found.values())) == [["plain"], ["random"], ["real", "real again"]]
+    assert "real + 1 seed" in found
+    table = grouping.recipe_table(runs, found).frame().set_index("setting")
+    assert table.loc["training.steps", "real + 1 seed"] == "40"
+    assert table.loc["training.steps", "random"] == "90"
+    assert table.loc["seed", "real + 1 seed"] == "0, 2"
+    assert len(table) == 2 + 4
+    said = grouping.grouping_in_words(found, 4)
+    assert said == "4 runs in 3 groups (2 seeds): recipes that differ in 4 settings"
+
+
+def test_a_nested_option_of_the_source_keeps_runs_apart() -> None:
+    few = run_with(source__options={"n_entities": 16, "n_relations": 6, "out_degree": 4})
+    many = run_with(source__options={"n_entities": 20, "n_relations": 6, "out_degree": 4}, seed=1)
+    assert grouping.groups({"few": few, "many": many}) == {"few": ["few"], "many": ["many"]}
+    assert grouping.differing({"few": few, "many": many}) == ["source.options.n_entities"]
+
+
+def test_a_copy_of_a_run_is_no_second_seed() -> None:
+    runs = {"a": run_with(seed=0), "copy of a": run_with(seed=0), "b": run_with(seed=1)}
+    assert sorted(map(sorted, grouping.groups(runs).values())) == [["a", "b"], ["copy of a"]]
+
+
+def test_where_a_seed_ends_the_others_go_on_alone() -> None:
+    short = np.array([0.0, 0.5, np.nan, np.nan])
+    long = np.array([0.2, 0.7, 0.9, 1.0])
+    curves = {"a": {"ID accuracy": short}, "b": {"ID accuracy": long}}
+    recipes = grouping.recipe_table({}, {})
+    record = CompareRecord(
+        ("a", "b"), {"same recipe": ["a", "b"]}, {}, curves, [0, 10, 20, 30], "step", [], recipes
+    )
+    (line,) = record.panels[0].lines
+    np.testing.assert_allclose(line.values, [0.1, 0.6, np.nan, np.nan])
+    (rest,) = line.alone  # from the last common place on, so that it continues the mean's band
+    np.testing.assert_array_equal(rest, [np.nan, 0.7, 0.9, 1.0])
+    sent = json.loads(record.payload())["compared"]["panels"][0]["series"][0]
+    assert sent["alone"] == [[None, 0.7, 0.9, 1.0]]
+    drawn = record.figures(step=30)[0].frame()
+    assert drawn[drawn["series"] == "same recipe (n = 2): a seed that goes on"]["share"].max() == 1
+
+
+def test_no_phase_diagram_averages_over_other_settings() -> None:
+    from app.logic.phase_diagram import phase_diagrams
+
+    unlike = {"a": run_with(augmentation__phi=2.0, seed=0),
+              "b": run_with(augmentation__phi=4.0, training__lr=0.01, seed=1)}  # fmt: skip
+    accuracy = {name: {"ID accuracy": np.zeros(2)} for name in "abcd"}
+    assert phase_diagrams(unlike, accuracy, [0, 10]) == []
+    crossed = {
+        f"{phi} {lr}": run_with(augmentation__phi=phi, training__lr=lr)
+        for phi in (2.0, 4.0) for lr in (0.01, 0.1)
+    }  # fmt: skip
+    values = {name: {"ID accuracy": np.zeros(2)} for name in crossed}
+    found = phase_diagrams(crossed, values, [0, 10])
+    assert [(d.name, d.held) for d in found] == [
+        ("phi", "lr 0.01"), ("phi", "lr 0.1"), ("lr", "phi 2.0"), ("lr", "phi 4.0"),
+    ]  # fmt: skip
+
+
+def test_a_single_run_has_the_interval_of_its_questions() -> None:
+    record = compared({"a": ["a"]}, {"a": {"ID accuracy": np.array([0.0, 0.72])}})
+    ends = (np.array([0.0, 0.69]), np.array([0.01, 0.75]))
+    record = dataclasses.replace(
+        record, intervals={"a": {"ID accuracy": ends}}, n_questions={"a": {"ID accuracy": 1000}}
+    )
+    (panel,) = record.panels
+    assert panel.hint == "95% interval, n = 1,000 questions"
+    assert panel.lines[0].low is not None
+    assert panel.lines[0].low.tolist() == [0.0, 0.69]
+
+
+def test_a_mean_reciprocal_rank_is_not_called_a_share() -> None:
+    assert comparing.unit_of(comparing.READABLE["bridge"]) == "MRR"
+    assert comparing.unit_of("ID accuracy") == "share"

@@ -242,6 +242,18 @@ def test_what_a_page_shows_is_exported_with_its_numbers(
         assert float(row[2]) == pytest.approx(last["accuracy/id_test"], abs=1e-4)
 
 
+def test_the_split_that_is_shown_is_the_one_that_is_exported(runs: Path) -> None:
+    app = opened("formation", split="train_inferred", step="20")
+    app.toggle(key="export_open").set_value(True).run()
+    app.selectbox(key="export_figure").set_value("causal_tracing_strength_over_training")
+    app.selectbox(key="export_format").set_value("csv")
+    app.button(key="export_make").click().run()
+    assert errors(app) == []
+    _, files = app.session_state["exported"]
+    record = json.loads(files["causal_tracing_strength_over_training.json"])
+    assert record["provenance"]["selection"]["split"] == "train_inferred"
+
+
 def test_recipes_in_the_runs_folder_are_offered_beside_those_of_hopscope(runs: Path) -> None:
     demo = Path(__file__).parents[2] / "train" / "recipes" / "demo.toml"
     shutil.copy(demo, runs / "mine.toml")

@@ -9,6 +9,7 @@ import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
 import { html } from "../../app/instrument/js/elements.js";
 import { verdicts } from "../../app/instrument/js/examples.js";
 import { shortcutLines } from "../../app/instrument/js/formation_series.js";
+import { samePage } from "../../app/instrument/js/history.js";
 import * as layout from "../../app/instrument/js/layout.js";
 import { unpack } from "../../app/instrument/js/main.js";
 import { fit, namesOrSymbols } from "../../app/instrument/js/names.js";
@@ -137,6 +138,8 @@ test("values that are missing leave no point, and a zero does", () => {
 test("only edges that pass by another component bow out", () => {
   assert.equal(layout.edgePath([0, 90], [0, 60], 1, 0), "M0,90C0,80 0,70 0,60");
   assert.equal(layout.edgePath([0, 90], [0, 60], 3, 0), "M0,90C71,80 71,70 0,60");
+  assert.equal(layout.edgePath([0, 90], [0, 60], 24, 2, 50), "M0,90C50,80 50,70 0,60");
+  assert.equal(layout.roomFor(300, { left: 50, right: 50 }, 8, 60), 520);
   assert.equal(layout.edgePath([0, 90], [30, 60], 3, 1), "M0,90C8,80 38,70 30,60");
 });
 
@@ -314,4 +317,29 @@ test("an example that was wrong before a swap is not counted as changed", () => 
 test("a mount's header and payload are one line of JSON each", () => {
   const { header, body } = unpack(new TextEncoder().encode('{"id":"a"}\n{"name":"é\\n"}'));
   assert.deepEqual([header, body()], [{ id: "a" }, { name: "é\n" }]);
+});
+
+test("a swap that leaves the answer as it was is not said to turn it, and why one fails", () => {
+  const grid = (...values) => ({ shape: [1, 2, 2], values });
+  const share = { shape: [1, 1], values: [900] };
+  const asked = (top, fact) => ({
+    names: { 1: "A", 2: "X", 3: "B", 4: "r", 5: "Z" },
+    tokens: [9, 8, 4],
+    answer: 1,
+    top: { token: [[top]], share },
+    watched: [],
+    swap: { token: [[[1, 1], [1, 1]]], share: grid(1, 1, 1, 1), target: grid(1, 1, 1, 1) },
+    donor: { what: "the bridge", value: 3, swapped: 2, fact },
+  });
+  const said = (...which) => questionInWords(asked(...which), 0, () => true);
+  assert.match(said(2, [2]), /shows nothing here: the answer is X without a swap\.$/);
+  assert.match(said(1, [5]), /the model does not know the fact this needs, B · r; it says Z/);
+  assert.match(said(1, [2]), /into X, although the model knows B · r/);
+});
+
+test("another step of a page is no new entry of the history, another page is", () => {
+  const here = "http://localhost:8501/lab?run=demo&step=100";
+  assert.ok(samePage(here, "?run=demo&step=200"));
+  assert.ok(samePage(here, "/lab?run=demo"));
+  assert.ok(!samePage(here, "/question?run=demo"));
 });

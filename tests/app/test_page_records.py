@@ -13,6 +13,7 @@ from hand_wired import hand_wired
 
 from analyses.figures import export
 from analyses.figures.specs.charts import Bars, HeatMap, Lines
+from analyses.figures.words import SPLITS, TARGETS
 from app.instrument.palette import COLOURS
 from app.instrument.payload import DRAWN_SPLITS, LENS_TARGETS
 from app.logic.asked import Asked
@@ -148,3 +149,24 @@ def test_colours_on_the_page_are_those_of_the_figures() -> None:
         assert COLOURS[split] == CATEGORIES[split_of(split).colour]
     for target in {name for names in LENS_TARGETS.values() for name in names}:
         assert COLOURS[target] == CATEGORIES[target_of(target).colour]
+
+
+def test_an_answer_has_the_same_colour_on_screen_and_on_paper() -> None:
+    made = record()
+    sent = json.loads(made.payload({"steps": [0, 10]}))["question"]["curves"]
+    drawn = made.figures(10)[0]
+    assert isinstance(drawn, Lines)
+    assert [curve["colour"] for curve in sent] == [f"run_{s.colour}" for s in drawn.series]
+    by_token = {curve["token"]: curve["colour"] for curve in sent}
+    assert by_token[made.asked.values[0]] == f"run_{TARGETS['bridge'].colour}"
+    assert by_token[made.asked.answer] == f"run_{TARGETS['answer'].colour}"
+
+
+def test_trained_id_and_ood_stay_apart_without_colour() -> None:
+    def grey(name: str) -> float:
+        red, green, blue = (int(COLOURS[name][i : i + 2], 16) for i in (1, 3, 5))
+        return (0.299 * red + 0.587 * green + 0.114 * blue) / 255
+
+    looks = [(grey(name), SPLITS[name].dash) for name in DRAWN_SPLITS]
+    for i, (light, dash) in enumerate(looks):
+        assert all(abs(light - other) > 0.2 or dash != lines for other, lines in looks[:i])

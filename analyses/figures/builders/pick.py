@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from analyses.figures.words import words
+from analyses.figures.words import FIRST_SPLIT, words
 from analyses.usable import CANNOT_REACH
 from circuits.errors import HopscopeError, unknown_name
 
@@ -45,10 +45,10 @@ def chosen_step(ds: xr.Dataset, step: int | None) -> int:
 
 
 def chosen(ds: xr.Dataset, dim: str, value: Any) -> Any:
-    """`value` if `dim` has it, the first one if it is None."""
+    """`value` if `dim` has it; if it is None, ID test among splits, and else the first one."""
     names = list(ds[dim].values)
     if value is None:
-        return names[0]
+        return FIRST_SPLIT if dim == "split" and FIRST_SPLIT in names else names[0]
     if value not in names:
         raise unknown_name(dim, str(value), [str(n) for n in names])
     return value

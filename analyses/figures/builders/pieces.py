@@ -174,6 +174,7 @@ def map_over_training(
         high=found.high,
         rows=names(ordered, "layer"),
         columns=tuple(f"{s:,}" for s in steps),
+        places=np.array(steps, float),
         row_label=LAYER,
         column_label="training step",
         value_label=value_label,

@@ -174,7 +174,7 @@ def _curves(ds: xr.Dataset, variable: str, splits: tuple[str, ...]) -> tuple[Ser
                 low=None if found.low is None else found.low[measured],
                 high=None if found.high is None else found.high[measured],
                 colour=split_of(split).colour,
-                dash="dot" if split.startswith("atomic") else "solid",
+                dash=split_of(split).dash,
             )
         )
     return tuple(curves)

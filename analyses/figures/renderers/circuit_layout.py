@@ -18,6 +18,7 @@ from analyses.figures.words import VERMILION, target_of
 
 TOKEN_Y = -0.95
 NODE_WIDTH, NODE_HEIGHT = 0.66, 0.56
+MOST_BOW = 1 - NODE_WIDTH / 2 - 0.15
 """Size of the box of a state in which something can be read."""
 
 SMALL_WIDTH, SMALL_HEIGHT = 0.24, 0.26
@@ -91,7 +92,8 @@ def _stroke(spec: CircuitDiagram, edge: DrawnEdge) -> Stroke:
 def _upwards(start: Float[np.ndarray, " 2"], top: float) -> np.ndarray:
     """Within a column: straight to the next row, or curved to the right around rows between."""
     t = np.linspace(0, 1, 24)
-    bow = 0.0 if top - start[1] <= 1 else 0.34 + 0.04 * (top - start[1])
+    # an arc may not run over the cards of the next column, nor out of the picture
+    bow = 0.0 if top - start[1] <= 1 else min(MOST_BOW, 0.34 + 0.04 * (top - start[1]))
     across = bow * np.sin(np.pi * t) ** 0.5
     return np.column_stack([start[0] + across, start[1] + (top - start[1]) * t])
 

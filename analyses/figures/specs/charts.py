@@ -131,6 +131,24 @@ class HeatMap(Spec):
     hatched_label: str = ""
     details: tuple[tuple[str, ...], ...] = ()
     """More words on each cell, for hover texts."""
+    places: Float[Array, " columns"] | None = None
+    """Where the columns lie, rising, if they are steps, which need not be evenly spaced."""
+
+    @property
+    def edges(self) -> Float[Array, " columns_and_one"]:
+        """Where the columns begin and end: halfway between their places, or one apart."""
+        n = len(self.columns)
+        if self.places is None or n < 2:
+            return np.arange(n + 1, dtype=float)
+        middles = (self.places[1:] + self.places[:-1]) / 2
+        return np.concatenate([self.places[:1], middles, self.places[-1:]])
+
+    @property
+    def centres(self) -> Float[Array, " columns"]:
+        """Where the columns' names stand."""
+        if self.places is None or len(self.columns) < 2:
+            return self.edges[:-1] + 0.5
+        return self.places
 
     def frame(self) -> pd.DataFrame:
         """Columns: row, column, value, low, high, and the place (x, y) of the cell.

@@ -9,6 +9,8 @@ import { nameOf } from "./question_words.js";
 /** @import { Context } from "./context.js" */
 /** @import { Question } from "./payload.js" */
 
+const LEAST_CELL = 7; // pixels; of many heads the panel scrolls
+
 export class Attention {
   /**
    * @param {Element} parent
@@ -36,7 +38,12 @@ export class Attention {
     setAttributes(this.canvas, { width });
     const left = 20,
       top = 14;
-    const size = Math.min((width - left) / heads, (this.height - top) / layers) - 5;
+    const fitting = Math.min((width - left) / heads, (this.height - top) / layers) - 5;
+    const size = Math.max(fitting, LEAST_CELL * n);
+    const high = top + layers * (size + 5),
+      wide = left + heads * (size + 5);
+    const room = { width: Math.max(width, wide), height: Math.max(this.height, high) };
+    setAttributes(this.canvas, room);
     this.cells = [];
     for (let h = 0; h < heads; h++)
       svg(

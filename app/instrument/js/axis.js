@@ -12,8 +12,10 @@ export class Axis {
   /**
    * @param {number[]} steps
    * @param {Metrics} metrics
+   * @param {string} unit What the steps are, below the axis.
    */
-  constructor(steps, metrics) {
+  constructor(steps, metrics, unit = "step") {
+    this.unit = unit;
     this.first = steps[0];
     this.last = Math.max(steps[steps.length - 1], metrics.step.at(-1) ?? 0, this.first + 1);
     this.knots = [...new Set([...steps, ...metrics.step])].sort((a, b) => a - b);

@@ -10,7 +10,7 @@
 import { edgeInWords, stateInWords, widthOfEdge } from "./circuit_words.js";
 import { panel, setAttributes, svg } from "./elements.js";
 import { hatching } from "./hatch.js";
-import { gridPlaces } from "./layout.js";
+import { gridPlaces, roomFor } from "./layout.js";
 import { short } from "./numbers.js";
 import { gridNames } from "./ticks.js";
 
@@ -23,6 +23,8 @@ import { gridNames } from "./ticks.js";
  *   text: SVGTextElement }} DrawnState */
 
 const MARGIN = { left: 92, right: 66, top: 62, bottom: 40 };
+const STATES_APART = 64; // pixels between columns, at least
+export const LAYER_HIGH = 34; // and between layers
 
 export class Circuit {
   /**
@@ -51,11 +53,12 @@ export class Circuit {
     return this.data.bySplit[this.context.split];
   }
 
-  /** @param {number} width */
-  build(width) {
+  /** @param {number} panelWidth */
+  build(panelWidth) {
     const { palette } = this.context,
       { height, data } = this,
       { layers, positions } = data;
+    const width = roomFor(panelWidth, MARGIN, positions.length, STATES_APART);
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     const last = positions.length - 1;

@@ -32,6 +32,7 @@ export class CompareView {
           className: "bare",
           names: false,
           exact: true,
+          unit: panelData.unit,
           series: panelData.series,
         }),
     );

@@ -13,7 +13,7 @@ import { pointsOf } from "./layout.js";
  * @param {number[]} xs Places of its steps.
  * @param {(value: number) => number} y
  */
-export function drawSeries(canvas, { values, low, high, strong, dash }, colour, xs, y) {
+export function drawSeries(canvas, { values, low, high, strong, dash, alone }, colour, xs, y) {
   /** @param {(number | null)[]} some */
   const ys = (some) => some.map((value) => (value === null ? null : y(value)));
   if (low && high) {
@@ -21,10 +21,15 @@ export function drawSeries(canvas, { values, low, high, strong, dash }, colour, 
     const up = pointsOf(known, ys(values.map((value, i) => high[i] ?? value)));
     const down = pointsOf(known, ys(values.map((value, i) => low[i] ?? value))).reverse();
     const points = [...up, ...down].join(" ");
-    svg("polygon", { points, fill: colour, opacity: 0.18 }, canvas);
+    // of splits, only the band of the one that is looked at stands out
+    svg("polygon", { points, fill: colour, opacity: strong === false ? 0.06 : 0.18 }, canvas);
   }
   const style = { "stroke-width": strong ? 2.6 : 1.8, "stroke-dasharray": dash || null };
   const points = pointsOf(xs, ys(values)).join(" ");
   const line = { points, fill: "none", stroke: colour, "stroke-linejoin": "round" };
   svg("polyline", { ...line, ...style }, canvas);
+  for (const one of alone ?? []) {
+    const rest = { ...line, points: pointsOf(xs, ys(one)).join(" "), "stroke-width": 1 };
+    svg("polyline", { ...rest, "stroke-dasharray": "1.5 3" }, canvas);
+  }
 }

@@ -2,11 +2,11 @@
 // Lines over training with bands, reference lines, a cursor and live values in the legend.
 
 import { drawSeries } from "./curve_lines.js";
-import { lastUpTo } from "./dataset.js";
+import { inUnit, seriesInWords, valueAt } from "./curve_words.js";
 import { html, panel, setAttributes, svg } from "./elements.js";
 import { nearestIndex, valueTicks } from "./layout.js";
 import { shortened } from "./names.js";
-import { clamp, grouped, percent, twoDigits } from "./numbers.js";
+import { clamp, grouped } from "./numbers.js";
 import { timeTicks } from "./ticks.js";
 
 const LEGEND_NAME = 230; // pixels of a name in a legend
@@ -24,6 +24,7 @@ const LEAST = 1e-5; // where a logarithmic axis ends
  * @property {number} height
  * @property {string} [scale] "share" or "log".
  * @property {boolean} [names] Whether the legend names the series, or one for several panels does.
+ * @property {string} [unit] "MRR" if all series are; otherwise shares.
  * @property {boolean} [exact] A series that has ended has no value any more, not its last one.
  * @property {Series[]} series
  * @property {Reference[]} [references] Dashed lines.
@@ -42,6 +43,7 @@ export class Curves {
     this.scale = scale;
     this.names = options.names ?? true;
     this.exact = options.exact ?? false;
+    this.unit = options.unit ?? "share";
     this.series = options.series;
     this.references = options.references ?? [];
     this.width = 0;
@@ -65,7 +67,7 @@ export class Curves {
     this.series = series;
     this.references = references;
     if (title) this.parts.heading.textContent = title;
-    if (hint !== undefined) this.parts.note.textContent = hint;
+    if (hint !== undefined) setAttributes(this.parts.note, { text: hint, title: hint });
     this.build(this.width);
   }
 
@@ -126,10 +128,10 @@ export class Curves {
     for (const tick of valueTicks(this.scale, low, high)) {
       const y = this.y(tick);
       svg("line", { x1: left, x2: right, y1: y, y2: y, stroke: palette.grey(0.12) }, this.canvas);
-      const text = this.scale === "share" ? percent(tick) : String(Number(tick.toPrecision(2)));
+      const text = this.scale === "log" ? String(Number(tick.toPrecision(2))) : this.format(tick);
       svg("text", { ...named, y: y + 3.5, text }, this.canvas);
     }
-    timeTicks(this.canvas, this.context.axis, palette, (step) => this.x(step), bottom + 13);
+    timeTicks(this.canvas, this.context.axis, palette, (step) => this.x(step), bottom + 13, 50);
   }
 
   /** @param {Reference} reference */
@@ -162,19 +164,13 @@ export class Curves {
     }
   }
 
-  /**
-   * @param {Series} s
-   * @param {number} step
-   */
-  valueAt({ steps, values }, step) {
-    if (this.exact) return values[steps.indexOf(step)] ?? null;
-    return lastUpTo(steps, values, step);
+  /** @param {(number | null)} value */
+  format(value, unit = this.unit) {
+    return inUnit(value, this.scale === "share" ? unit : "log");
   }
 
-  /** @param {number | null} value */
-  format(value) {
-    return this.scale === "share" ? percent(value) : twoDigits(value);
-  }
+  /** @type {(s: Series, step: number) => number | null} */
+  valueAt = (s, step) => valueAt(s.steps, s.values, step, this.exact);
 
   draw() {
     if (!this.width) return;
@@ -183,7 +179,7 @@ export class Curves {
     setAttributes(this.cursor, { x1: at, x2: at });
     this.series.forEach((s, i) => {
       const value = this.valueAt(s, step);
-      this.numbers[i].textContent = this.format(value);
+      this.numbers[i].textContent = this.format(value, s.unit);
       const visibility = value === null ? "hidden" : "visible";
       setAttributes(this.dots[i], { cx: at, cy: this.y(value ?? 0), visibility });
     });
@@ -201,8 +197,11 @@ export class Curves {
     const { playhead, tooltip } = this.context;
     this.canvas.addEventListener("mousemove", (event) => {
       const step = playhead.steps[this.pointedAt(event)];
-      const words = this.series.map((s) => `${s.name} ${this.format(this.valueAt(s, step))}`);
-      tooltip.show(event, `step ${grouped(step)}: ${words.join(", ")}. Click to go there.`);
+      /** @param {Series} s */
+      const inWords = (s) => seriesInWords(s, step, this.exact, (v) => this.format(v, s.unit));
+      const words = this.series.map(inWords).join(", ");
+      const at = `${this.context.data.unit} ${grouped(step)}`;
+      tooltip.show(event, `${at}: ${words}. In brackets: 95% intervals. Click to go there.`);
     });
     this.canvas.addEventListener("mouseleave", () => tooltip.hide());
     this.canvas.addEventListener("click", (event) => playhead.to(this.pointedAt(event)));

@@ -7,7 +7,7 @@
 import { carriedFrom, circuitInWords } from "./circuit_words.js";
 import { componentEdgeInWords, componentInWords } from "./circuit_words.js";
 import { html, setAttributes, svg } from "./elements.js";
-import { edgePath, gridPlaces } from "./layout.js";
+import { edgePath, gridPlaces, roomFor } from "./layout.js";
 import { gridNames } from "./ticks.js";
 
 /** @import { Circuit } from "./circuit.js" */
@@ -20,6 +20,8 @@ import { gridNames } from "./ticks.js";
 /** @typedef {{ row: number, p: number, box: SVGRectElement, text: SVGTextElement }} Component */
 
 const FRAME = { left: 112, right: 76, top: 62, bottom: 44 };
+const COLUMNS_APART = 84; // pixels between columns, at least
+export const ROW_HIGH = 25; // and between rows
 
 export class Discovered {
   /**
@@ -72,22 +74,23 @@ export class Discovered {
     this.draw(this.context.playhead.index);
   }
 
-  /** @param {number} width */
-  build(width) {
+  /** @param {number} panelWidth */
+  build(panelWidth) {
     const { palette } = this.context,
       { height, found } = this,
       { rows, symbols, edges } = found,
       { positions } = this.data;
+    const width = roomFor(panelWidth, FRAME, positions.length, COLUMNS_APART);
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     const last = positions.length - 1;
     const size = { width, height, columns: positions.length, rows: rows.length };
     const { x, y } = gridPlaces({ ...size, margin: FRAME });
+    const most = (4 / 3) * Math.max(12, Math.min(x(1) - x(0) - 76, FRAME.right - 16));
     const columns = positions.map(({ label }, p) => `${label} (${symbols[p]})`);
     gridNames(this.canvas, { x, y }, { rows, columns, height, palette });
     const layer = svg("g", {}, this.canvas);
-    /** @type {Map<string, number>} */
-    const drawn = new Map();
+    const drawn = /** @type {Map<string, number>} */ (new Map());
     this.lines = edges.map(({ source, target }, i) => {
       const [row, p] = target ?? [rows.length, last];
       const ends = String([source, row, p]),
@@ -95,10 +98,10 @@ export class Discovered {
       drawn.set(ends, nth + 1);
       const from = [x(source[1]), y(source[0])],
         to = [x(p), target ? y(row) : 22];
-      return this.line(layer, i, edgePath(from, to, row - source[0], nth));
+      return this.line(layer, i, edgePath(from, to, row - source[0], nth, most));
     });
     this.nodes = rows.flatMap((_, row) => positions.map((_, p) => this.node(row, p, x(p), y(row))));
-    const middle = { x: (FRAME.left + width) / 2, y: height / 2, "text-anchor": "middle" };
+    const middle = { x: width / 2, y: height / 2, "text-anchor": "middle" };
     this.empty = svg("text", { ...middle, fill: palette.grey(0.8) }, this.canvas);
     this.draw(this.context.playhead.index);
   }
@@ -152,8 +155,7 @@ export class Discovered {
     this.circuit.parts.note.textContent = measured
       ? circuitInWords(found, measured, index, step)
       : "";
-    /** @type {Set<string>} */
-    const reached = new Set();
+    const reached = /** @type {Set<string>} */ (new Set());
     this.lines.forEach((line, i) => {
       const kept = measured && measured.kept.at(index, i);
       line.group.style.display = kept ? "" : "none";

@@ -107,7 +107,7 @@ export function panel(parent, className, title, hint = "") {
   const box = html("section", { class: `panel ${className}` }, parent);
   const head = html("div", { class: "panel-head" }, box);
   const heading = html("h3", { text: title }, head);
-  const note = html("span", { class: "panel-note", text: hint }, head);
+  const note = html("span", { class: "panel-note", text: hint, title: hint }, head);
   const body = html("div", { class: "panel-body" }, box);
   return { box, head, heading, note, body };
 }

@@ -1,15 +1,17 @@
 // @ts-check
 // The first page: circuit, curves, maps and a sentence, all at one step.
 
-import { Circuit } from "./circuit.js";
+import { Circuit, LAYER_HIGH } from "./circuit.js";
 import { componentEdgeName } from "./circuit_words.js";
 import { Curves } from "./curves.js";
-import { Discovered } from "./discovered.js";
+import { Discovered, ROW_HIGH } from "./discovered.js";
 import { highOn, html } from "./elements.js";
 import { Examples } from "./examples.js";
 import { chosenSeries, shortcutLines, splitSeries, strongestState } from "./formation_series.js";
 import { HeatMap } from "./heatmap.js";
 import { blocks, formationInWords, isComparison } from "./words.js";
+
+const LEAST_ROW = 15; // pixels of a layer in a map
 
 /** @import { Chosen } from "./formation_series.js" */
 /** @import { SplitData } from "./dataset.js" */
@@ -30,14 +32,18 @@ export class Formation {
     context.chosen = strongestState(data, context.split);
     this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
     const main = html("div", { class: "formation-main" }, root);
-    this.circuit = new Circuit(main, context, highOn(118) + highOn(116) + 112);
     const found = data.discovered;
+    const needed = [LAYER_HIGH * data.layers, ROW_HIGH * (found?.rows.length ?? 0)];
+    const usual = highOn(118) + highOn(116) + 112;
+    const high = Math.max(usual, ...needed.map((rows) => rows + 106));
+    main.classList.toggle("deep", high > usual);
+    this.circuit = new Circuit(main, context, high);
     this.discovered = found ? new Discovered(this.circuit, context, found) : null;
     const side = html("div", { class: "formation-side" }, main),
       small = { className: "small", height: highOn(116) };
     const wide = { className: "wide", height: highOn(118) };
     this.accuracy = new Curves(side, context, { ...wide, ...this.accuracySeries() });
-    const loss = { title: "Loss per split", hint: "log scale", scale: "log" };
+    const loss = { title: "Loss per split", hint: "nats, log scale", scale: "log" };
     this.loss = new Curves(side, context, { ...small, ...loss, ...this.lossSeries() });
     this.state = new Curves(side, context, { ...small, ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
@@ -58,14 +64,14 @@ export class Formation {
       { split } = this.context;
     return {
       title: "Accuracy per split",
-      hint: `shortcuts: on ${data.splitLabel(split)}`,
-      series: splitSeries(data, data.metrics.accuracy, split),
+      hint: `share right, bands 95%; shortcuts: on ${data.splitLabel(split)}`,
+      series: splitSeries(data, "accuracy", split),
       references: shortcutLines(data, split),
     };
   }
 
   lossSeries() {
-    return { series: splitSeries(this.data, this.data.metrics.loss, this.context.split) };
+    return { series: splitSeries(this.data, "loss", this.context.split) };
   }
 
   stateSeries() {
@@ -91,7 +97,7 @@ export class Formation {
         rows,
         columns,
         symbols,
-        height: highOn(112),
+        height: Math.max(highOn(112), LEAST_ROW * data.layers + 20),
         read: (index, l, p) => this.split?.[kind]?.at(index, ...first, l, p) ?? null,
         words: (index, l, p) => {
           const value = this.split?.[kind]?.inWords(index, ...first, l, p);

@@ -17,26 +17,36 @@ import { percent } from "./numbers.js";
  * @property {(number | null)[] | null} [high]
  * @property {string | null} [dash]
  * @property {boolean} [strong]
+ * @property {string} [unit] "MRR"; otherwise a share.
+ * @property {number} [n] Questions behind each value.
+ * @property {(number | null)[][]} [alone] Runs of a group that go on where another has ended.
  */
 /** @typedef {{ value: number, colour: string, name: string, words: string, dots: boolean }}
  *   Reference */
 /** @typedef {{ kind: string, l: number, p: number, edge?: number, token?: number }} Chosen */
 
 /**
- * A curve for every split that can be chosen and was evaluated.
+ * A curve for every split that can be chosen and was evaluated; accuracies with their intervals.
  * @param {RunData} data
- * @param {Record<string, (number | null)[]>} values
+ * @param {"accuracy" | "loss"} kind
  * @param {string} chosen
  * @returns {Series[]}
  */
-export function splitSeries(data, values, chosen) {
+export function splitSeries(data, kind, chosen) {
+  const { metrics } = data,
+    values = metrics[kind],
+    banded = kind === "accuracy";
   return data.splits
     .filter(({ name }) => values[name])
-    .map(({ name, label }) => ({
+    .map(({ name, label, dash }) => ({
       name: label,
       colour: name,
-      steps: data.metrics.step,
+      dash,
+      steps: metrics.step,
       values: values[name],
+      low: banded ? metrics.low?.[name] : null,
+      high: banded ? metrics.high?.[name] : null,
+      n: metrics.n?.[name],
       strong: name === chosen,
     }));
 }
@@ -81,6 +91,8 @@ export function strongestState(data, split) {
   return { kind: "state", l, p };
 }
 
+const MOST_READ = 2; // names of which a state's curves are drawn, the best readable ones
+
 /**
  * What was measured of a state or an edge, over training.
  * @param {RunData} data
@@ -114,11 +126,14 @@ export function chosenSeries(data, splitName, { l, p, kind, edge }) {
   add("causal effect", "edge", split?.tracing, layer, p);
   add("bridge swap", "swap", split?.bridge, 0, layer, p);
   const { lens } = split ?? {};
-  data.targets.forEach(({ short, name }, i) => {
-    if (!lens) return;
-    const read = overTraining(`lens ${short}`, name, data.steps, lens, [i, layer, p]);
-    if (read.values.some((value) => value !== null && value >= 0.1)) series.push(read);
+  const read = data.targets.flatMap(({ short, name }, i) => {
+    if (!lens) return [];
+    const one = overTraining(`lens ${short}`, name, data.steps, lens, [i, layer, p]);
+    const most = Math.max(...one.values.map((value) => value ?? 0));
+    return most >= 0.1 ? [{ most, one: { ...one, unit: "MRR" } }] : [];
   });
+  read.sort((a, b) => b.most - a.most);
+  series.push(...read.slice(0, MOST_READ).map(({ one }) => one));
   return { title: `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`, hint: "", series };
 }
 

@@ -41,6 +41,7 @@ export class HeatMap {
     this.label = label ?? ((...at) => (read(...at) === null ? "" : short(read(...at))));
     /** @type {{ box: SVGRectElement, text: SVGTextElement, r: number, c: number }[]} */
     this.cells = [];
+    this.nothing = svg("text");
     this.parts = panel(parent, "heatmap", title, hint);
     this.canvas = svg("svg", { height }, this.parts.body);
     this.context.playhead.follow((index) => this.draw(index));
@@ -109,6 +110,9 @@ export class HeatMap {
         this.canvas,
       );
     });
+    const middle = { x: (left + width) / 2, y: (this.height - bottom) / 2 + 4 };
+    const said = { class: "strong", "text-anchor": "middle", fill: palette.grey(0.9) };
+    this.nothing = svg("text", { ...middle, ...said }, this.canvas);
     this.draw(this.context.playhead.index);
   }
 
@@ -116,6 +120,8 @@ export class HeatMap {
   draw(index) {
     const { palette } = this.context,
       { colour, read, outlined, hatched } = this.options;
+    const empty = this.cells.every(({ r, c }) => read(index, r, c) === null);
+    setAttributes(this.nothing, { text: empty ? "nothing measured here" : "" });
     for (const { box, text, r, c } of this.cells) {
       const value = read(index, r, c);
       const share = (hatched?.(r, c) ? 0.45 : 1) * (0.06 + 0.94 * clamp(value ?? 0, 0, 1));

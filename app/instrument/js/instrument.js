@@ -52,7 +52,7 @@ export class Instrument {
       playhead,
       metrics: data.metrics,
       phases: data.phases,
-      axis: new Axis(data.steps, data.metrics),
+      axis: new Axis(data.steps, data.metrics, data.unit),
       split: splits.some((s) => s.name === wanted) ? wanted : (splits[0] || data.splits[0]).name,
       circuit: kept ? kept.circuit : header.circuit,
       keep: () =>

@@ -4,7 +4,7 @@
 import { highOn, html, panel, setAttributes, svg } from "./elements.js";
 import { HeatMap } from "./heatmap.js";
 import { shortened } from "./names.js";
-import { percent } from "./numbers.js";
+import { percent, short, two } from "./numbers.js";
 import { Grid } from "./packed.js";
 
 /** @import { Context } from "./context.js" */
@@ -23,16 +23,17 @@ export class LabView {
     const main = html("div", { class: "lab-row" }, root);
     const chosen = new Set(this.lab.cells.map(([l, p]) => `${l},${p}`));
     this.grid = new HeatMap(main, context, {
-      title: `Write the donor's ${this.lab.component}`,
-      hint: "click cells to choose them",
+      title: lab.measured,
+      hint: `with the donor's ${lab.component} written at one cell; click to choose cells`,
       height: highOn(300),
-      colour: "swap",
+      colour: (_, l, p) => ((this.effect.at(l, p) ?? 0) < 0 ? "negative" : "swap"),
       rows: this.lab.rows,
       columns: this.lab.positions,
-      read: (_, l, p) => this.effect.at(l, p),
+      read: (_, l, p) => shareOf(this.effect.at(l, p), lab.limits),
+      label: (_, l, p) => short(this.effect.at(l, p)),
       words: (_, l, p) =>
-        `With only this cell written (layer ${l}, ${lab.positions[p]}), ` +
-        `${lab.target} gets ${percent(this.effect.at(l, p))}. ` +
+        `With only this cell written (layer ${l}, ${lab.positions[p]}), ${lab.measured} is ` +
+        `${two(this.effect.at(l, p))} (one question; ${lab.about}). ` +
         `Click to ${chosen.has(`${l},${p}`) ? "leave it out" : "write it"}.`,
       outlined: (l, p) => chosen.has(`${l},${p}`),
       pick: (l, p) => {
@@ -61,6 +62,16 @@ export class LabView {
       part.build(widths[i] - pad);
     });
   }
+}
+
+/**
+ * Where a value lies on the scale of colours, from 0 to 1.
+ * @param {number | null} value
+ * @param {number[]} limits
+ */
+function shareOf(value, [low, high]) {
+  if (value === null) return null;
+  return low < 0 ? Math.abs(value) / high : (value - low) / (high - low);
 }
 
 class LabAnswers {

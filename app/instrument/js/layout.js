@@ -18,6 +18,17 @@ export function gridPlaces({ width, height, columns, rows, margin }) {
 }
 
 /**
+ * Width of a drawing whose columns are at least so far apart; a wider one than its panel scrolls.
+ * @param {number} width Of the panel.
+ * @param {{ left: number, right: number }} margin
+ * @param {number} columns
+ * @param {number} apart
+ */
+export function roomFor(width, { left, right }, columns, apart) {
+  return Math.max(width, left + right + apart * (columns - 1));
+}
+
+/**
  * Index of the place that lies nearest to the wanted one; the first of several.
  * @param {number[]} places
  * @param {number} wanted
@@ -63,9 +74,10 @@ export function pointsOf(xs, ys) {
  * @param {number[]} to
  * @param {number} rise Rows between them.
  * @param {number} nth How many edges between these places came before.
+ * @param {number} most How far an edge may bow out before it runs over the next column.
  */
-export function edgePath([x1, y1], [x2, y2], rise, nth) {
-  const bow = (x1 === x2 && rise > 1 ? 62 + 9 * (rise - 2) : 0) + 8 * nth;
+export function edgePath([x1, y1], [x2, y2], rise, nth, most = Infinity) {
+  const bow = Math.min(most, (x1 === x2 && rise > 1 ? 62 + 9 * (rise - 2) : 0) + 8 * nth);
   const third = (y2 - y1) / 3;
   return `M${x1},${y1}C${x1 + bow},${y1 + third} ${x2 + bow},${y2 - third} ${x2},${y2}`;
 }

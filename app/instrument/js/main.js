@@ -2,6 +2,7 @@
 // Entry point: Streamlit calls this for every rerun; the instrument is built once per payload.
 
 import { Around } from "./around.js";
+import { oneEntryPerPage } from "./history.js";
 import { Instrument } from "./instrument.js";
 
 /** @import { Component } from "./context.js" */
@@ -19,6 +20,7 @@ export function unpack(bytes) {
 
 /** @param {Component} component */
 export default function mount(component) {
+  oneEntryPerPage();
   const parent = component.parentElement;
   const { header, body } = unpack(component.data);
   const known = instruments.get(parent);

@@ -19,18 +19,25 @@ export interface PackedMeasure {
   high?: Packed;
 }
 
-/** Accuracy and loss by split over the evaluated steps. */
+/** Accuracy and loss by split over the evaluated steps.
+
+    `low` and `high` are the ends of the accuracies' 95% intervals, `n` the questions behind each.
+     */
 export interface Metrics {
   step: number[];
   accuracy: Record<string, (number | null)[]>;
   loss: Record<string, (number | null)[]>;
+  low?: Record<string, (number | null)[]>;
+  high?: Record<string, (number | null)[]>;
+  n?: Record<string, number>;
 }
 
-/** A split that can be chosen. */
+/** A split that can be chosen; `dash` is that of its lines, "" for none. */
 export interface SplitName {
   name: string;
   label: string;
   about: string;
+  dash: string;
 }
 
 /** A token position or a target of the lens: its name, in sentences, and short. */
@@ -111,7 +118,10 @@ export interface DiscoveredMeasures {
   singles?: Singles;
 }
 
-/** A curve with its band: of a run, of a group of runs, or of one measure. */
+/** A curve with its band: of a run, of a group of runs, or of one measure.
+
+    `alone` has the runs of a group that go on where another one has ended.
+     */
 export interface ComparedSeries {
   name: string;
   colour: string;
@@ -120,12 +130,14 @@ export interface ComparedSeries {
   values: (number | null)[];
   low?: (number | null)[];
   high?: (number | null)[];
+  alone?: ((number | null)[])[];
 }
 
-/** Curves of one kind. */
+/** Curves of one kind; `unit` is "share" or "MRR". */
 export interface ComparedPanel {
   title: string;
   hint: string;
+  unit?: string;
   series: ComparedSeries[];
 }
 
@@ -162,6 +174,7 @@ export interface States {
 export interface AnswerCurve {
   token: number;
   share: Packed;
+  colour: string;
 }
 
 /** A token that is sought in the states: its name, where it is read, its ranks. */
@@ -173,11 +186,15 @@ export interface Watched {
   rank: number[][][];
 }
 
-/** The question whose states are swapped in. */
+/** The question whose states are swapped in.
+
+    `fact` has, by step, the answer to the fact that the swapped bridge needs.
+     */
 export interface Donor {
   what: string;
   value: number | null;
   swapped: number | null;
+  fact: number[] | null;
 }
 
 /** The Question page. */
@@ -210,14 +227,20 @@ export interface Lab {
   effect: Packed;
   rows: string[];
   positions: string[];
-  target: string;
+  measured: string;
+  about: string;
+  limits: number[];
   before: LabAnswer[];
   after: LabAnswer[];
 }
 
-/** A setting by training; one table (level x place) for each kind. */
+/** A setting by training; one table (level x place) for each kind.
+
+    `held` has the other settings in which the compared runs differ.
+     */
 export interface Diagram {
   setting: string;
+  held: string;
   levels: string[];
   n_runs: number[];
   kinds: string[];

@@ -28,7 +28,7 @@ export class PhasePanel {
     this.parts = panel(parent, "phase", "Phase diagram");
     this.setting = this.choice(
       "Setting",
-      diagrams.map((d) => d.setting),
+      diagrams.map(({ setting, held }) => setting + (held ? `, at ${held}` : "")),
     );
     this.kind = this.choice("Shown", diagrams[0].kinds);
     this.legend = html("div", { class: "legend scale" }, this.parts.box);
@@ -100,12 +100,13 @@ export class PhasePanel {
         );
         const runs = `${diagram.n_runs[r]} run${diagram.n_runs[r] > 1 ? "s" : ""}`;
         const share = value === null ? "not measured" : percent(value);
-        const at = `${diagram.setting} ${level}, ${this.context.data.unit} ${grouped(step)}`;
+        const held = diagram.held && ` (${diagram.held})`;
+        const at = `${diagram.setting} ${level}${held}, ${this.context.data.unit} ${grouped(step)}`;
         tooltip.on(cell, () => `${at}: ${kind} ${share} (mean over ${runs}). Click to go there.`);
         cell.addEventListener("click", () => playhead.to(c));
       });
     });
-    timeTicks(this.canvas, axis, palette, (step) => this.x(step), bottom + 13);
+    timeTicks(this.canvas, axis, palette, (step) => this.x(step), bottom + 13, 50);
     this.cursor = svg(
       "line",
       { y1: top, y2: bottom, stroke: palette.of("cursor"), "stroke-width": 1.5, class: "silent" },

@@ -66,16 +66,13 @@ export class QuestionView {
   }
 
   answerSeries() {
-    const spare = ["id_test", "train_inferred", "negative", "relation_2", "baseline", "edge"];
-    return this.asked.curves.map((curve, i) => {
+    return this.asked.curves.map((curve) => {
       const kind = this.kindOf(curve.token),
         grid = new Grid(curve.share);
       return {
         name: nameOf(this.asked, curve.token) + (kind === "answer" ? " (right)" : ""),
         strong: kind === "answer",
-        colour: ["answer", "bridge", "swap", "value_2"].includes(kind)
-          ? kind
-          : spare[i % spare.length],
+        colour: curve.colour,
         steps: this.data.steps,
         values: this.data.steps.map((_, s) => grid.at(s)),
       };
@@ -96,7 +93,7 @@ export class QuestionView {
     return new HeatMap(parent, this.context, {
       title,
       hint,
-      height: highOn(206),
+      height: Math.max(highOn(206), 18 * share.shape[1] + 20),
       words,
       columns: this.asked.tokens.map((t) => nameOf(this.asked, t)),
       rows: Array.from({ length: share.shape[1] }, (_, l) => String(l)),

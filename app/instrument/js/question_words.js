@@ -5,7 +5,7 @@ import { percent } from "./numbers.js";
 import { Grid } from "./packed.js";
 import { blocks } from "./words.js";
 
-/** @import { Question } from "./payload.js" */
+/** @import { Donor, Question } from "./payload.js" */
 
 /**
  * @param {Question} asked
@@ -112,7 +112,26 @@ function turnedInWords(asked, index) {
     const surer = (targets.at(index, l, 1) ?? 0) > (targets.at(index, layer, 1) ?? 0);
     if (turns(l) === turns(layer) ? surer : turns(l)) layer = l;
   }
-  return turns(layer)
-    ? `Swapping in ${lent} ${blocks(layer)} turns the answer into ${target}, as it should.`
-    : `Swapping in ${lent} does not turn the answer into ${target}.`;
+  const swapping = `Swapping in ${lent}`;
+  if (asked.top.token[index][0] === donor.swapped)
+    return `${swapping} shows nothing here: the answer is ${target} without a swap.`;
+  if (turns(layer))
+    return `${swapping} ${blocks(layer)} turns the answer into ${target}, as it should.`;
+  return `${swapping} does not turn the answer into ${target}${whyNot(asked, donor, index)}.`;
+}
+
+/**
+ * Whether the fact that a swap needs is known; a swap cannot work without it.
+ * @param {Question} asked
+ * @param {Donor} donor
+ * @param {number} index
+ */
+function whyNot(asked, donor, index) {
+  if (!donor.fact) return "";
+  const said = donor.fact[index],
+    last = nameOf(asked, asked.tokens.at(-1) ?? null),
+    fact = `${nameOf(asked, donor.value)} · ${last}`;
+  if (said !== donor.swapped)
+    return `: the model does not know the fact this needs, ${fact}; it says ${nameOf(asked, said)}`;
+  return `, although the model knows ${fact}: the answer does not run through this bridge`;
 }

@@ -11,7 +11,7 @@ const APART = 46; // pixels from one step to the next
 /** @import { Palette } from "./colours.js" */
 
 /**
- * Steps written below a panel, as many as there is room for.
+ * Steps written below a panel, as many as there is room for; the first says what they are.
  * @param {Element} canvas
  * @param {Axis} axis
  * @param {Palette} palette
@@ -22,13 +22,10 @@ const APART = 46; // pixels from one step to the next
 export function timeTicks(canvas, axis, palette, x, y, edge = 0) {
   const ticks = axis.ticks(),
     fill = palette.grey(0.7);
-  for (const { at, i } of spaced(ticks.map(x), APART)) {
+  for (const [nth, { at, i }] of spaced(ticks.map(x), APART).entries()) {
     const anchor = at < edge ? "start" : "middle";
-    svg(
-      "text",
-      { x: at, y, "text-anchor": anchor, class: "tick", fill, text: grouped(ticks[i]) },
-      canvas,
-    );
+    const text = `${nth ? "" : `${axis.unit} `}${grouped(ticks[i])}`;
+    svg("text", { x: at, y, "text-anchor": anchor, class: "tick", fill, text }, canvas);
   }
 }
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from analyses import analyze
 from analyses.figures import export, figure
 from app.cli.main import cli
+from circuits import open_run
 from circuits.errors import HopscopeError
 from circuits.model.transformer import HookedTransformer
 
@@ -194,3 +195,49 @@ def test_what_was_run_with_other_options_is_exported_with_the_same(tmp_path):
     assert "has not been run like that" in str(refused.exception)
     refused = CliRunner().invoke(cli, ["export", str(run.path), *given])
     assert "apply to the figures of one analysis" in str(refused.exception)
+
+
+def test_a_figure_of_one_split_is_about_the_split_that_the_page_opens_on():
+    spec = figure(made.causal_tracing(), "strength_over_training")
+    assert spec.subtitle.startswith("ID test")
+    other = figure(made.causal_tracing(), "strength_over_training", split="train_inferred")
+    assert other.subtitle.startswith("trained questions")
+
+
+def test_export_draws_the_split_that_is_asked_for(tmp_path):
+    wanted = {"causal_tracing_strength": "OOD test", "logit_lens_mrr": "OOD test"}
+    command = ["export", "assets/demo", *wanted, "--out", str(tmp_path), "--format", "csv"]
+    done = CliRunner().invoke(cli, [*command, "--split", "ood_test"])
+    assert done.exit_code == 0, done.output
+    for name, words in wanted.items():
+        record = json.loads((tmp_path / f"{name}.json").read_text())
+        assert words in record["subtitle"]
+        assert record["provenance"]["selection"]["split"] == "ood_test"
+    refused = CliRunner().invoke(cli, [*command, "--split", "ood"])
+    assert refused.exit_code != 0
+    assert "ood_test" in str(refused.exception)
+
+
+def test_a_split_that_an_analysis_was_not_run_on_is_a_sentence():
+    from analyses.figures.run_figures import run_figures
+
+    run = open_run("assets/demo")
+    made_of = run_figures(run)["causal_tracing_strength"]
+    table = made_of.make(None, "io_test")
+    ((sentence,),) = table.rows
+    assert "IO test" in sentence
+    assert "not among them" in sentence
+
+
+def test_a_figure_without_a_question_is_a_sentence_and_no_grey_map():
+    ds = made.causal_tracing()
+    nothing = ds.where(ds["split"] != "ood_test")
+    nothing.attrs = ds.attrs
+    for name in ("n", "n_valid"):
+        if name in ds:
+            nothing[name] = ds[name].where(ds["split"] != "ood_test", 0)
+    ((sentence,),) = figure(nothing, "strength", split="ood_test").rows
+    assert sentence.startswith("No question of OOD test could be measured (n = 0)")
+    beside = figure(nothing, "strength")
+    assert [panel.name for panel in beside.panels] == ["train_inferred", "id_test"]
+    assert beside.subtitle.endswith("not measured: OOD test (n = 0)")

@@ -212,3 +212,44 @@ def test_maps_rise_evenly_in_lightness():
 def test_an_impossible_width_is_refused(width):
     with pytest.raises(HopscopeError, match="column, page"):
         to_matplotlib(MAP, width)
+
+
+def test_a_map_over_uneven_steps_gives_each_step_its_length() -> None:
+    """Steps 0, 100, 900: the borders lie halfway, at 50 and 500, on paper and on the page."""
+    spec = HeatMap(
+        name="m", title="m", values=np.array([[0.1, 0.2, 0.3]]), rows=("0",),
+        columns=("0", "100", "900"), places=np.array([0.0, 100.0, 900.0]), cursor=1,
+    )  # fmt: skip
+    assert spec.edges.tolist() == [0, 50, 500, 900]
+    axes = to_matplotlib(spec).axes[0]
+    (mesh,) = (c for c in axes.collections if hasattr(c, "get_coordinates"))
+    assert mesh.get_coordinates()[0, :, 0].tolist() == [0, 50, 500, 900]
+    page = to_plotly(spec)
+    assert list(page.data[0].x) == [0, 100, 900]
+    assert list(page.layout.xaxis.range) == [0, 900]
+    assert [shape.x0 for shape in page.layout.shapes] == [100]
+
+
+def test_a_long_subtitle_does_not_stand_over_the_plot() -> None:
+    short, long = (
+        HeatMap(name="m", title="m", subtitle=text, values=np.ones((1, 1)), rows=("0",),
+                columns=("a",))
+        for text in ("n = 300", "a sentence that goes on and on " * 16)
+    )  # fmt: skip
+    tops = [to_plotly(spec).layout.margin.t for spec in (short, long)]
+    heights = [to_plotly(spec).layout.height for spec in (short, long)]
+    assert tops[1] - tops[0] == heights[1] - heights[0] >= 3 * 16
+
+
+def test_many_charts_at_column_width_fit_a_page() -> None:
+    chart = Lines(name="c", title="c", series=(Series(label="a", x=np.arange(2.0), y=np.ones(2)),))
+    spec = Panels(name="p", title="p", panels=(chart,) * 9, columns=3)
+    assert to_matplotlib(spec, "column").get_figheight() < 9.5  # one below the other: 17 inches
+
+
+def test_an_arc_of_a_deep_circuit_stays_between_its_column_and_the_next() -> None:
+    from analyses.figures.renderers.circuit_layout import NODE_WIDTH, _upwards
+
+    path = _upwards(np.array([2.0, 0.0]), 24.0)
+    assert path[:, 0].max() < 3 - NODE_WIDTH / 2
+    assert path[:, 0].max() < 2 + 0.55  # where the picture ends

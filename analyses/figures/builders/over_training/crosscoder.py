@@ -84,6 +84,7 @@ def bridge_features(ds: xr.Dataset, *, step: int | None = None) -> Spec:
         values=ds["decoder_norm"].transpose("feature", "step").values[feature[rows]].astype(float),
         rows=tuple(f"{names(ds, 'bridge')[i]} ({precision[i]:.2f})" for i in rows),
         columns=tuple(f"{s:,}" for s in steps),
+        places=np.array(steps, float),
         row_label="",
         column_label="training step",
         value_label="decoder norm over its highest",

@@ -88,6 +88,7 @@ def _map(ds: xr.Dataset, name: str, step: int | None) -> HeatMap:
         high=high,
         rows=(*names(ordered, "layer"), "never"),
         columns=tuple(f"{s:,}" for s in steps),
+        places=np.array(steps, float),
         row_label=LAYER,
         column_label="training step",
         value_label="share of questions",

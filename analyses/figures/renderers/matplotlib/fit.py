@@ -46,6 +46,13 @@ MOST_FOR_NAMES = 0.47
 """Share of a figure's width that row names may take before they are broken into lines."""
 
 
+CHART, SMALLEST_CHART = 1.9, 1.05
+"""Inches that a chart is wide at least, and where the figure would not fit a page."""
+
+PAGE = 8.5
+"""Inches of a page for the charts of one figure; more would not fit beside a caption."""
+
+
 def panel_columns(spec: Spec, inches: float) -> int:
     """Number of panels side by side at this width."""
     if not isinstance(spec, Panels):
@@ -53,7 +60,12 @@ def panel_columns(spec: Spec, inches: float) -> int:
     maps = [p for p in spec.panels if isinstance(p, HeatMap)]
     if len(maps) == len(spec.panels):
         return map_columns(maps, spec.columns, inches)
-    return max(1, min(spec.columns, len(spec.panels), int(inches / 1.9)))
+    least = max(1, min(spec.columns, len(spec.panels), int(inches / CHART)))
+    most = max(least, min(spec.columns, len(spec.panels), int(inches / SMALLEST_CHART)))
+    for n in range(least, most):
+        if -(-len(spec.panels) // n) * max(panel_height(p, inches, n) for p in spec.panels) <= PAGE:
+            return n
+    return most
 
 
 def panel_height(spec: Spec, figure_inches: float, n_columns: int) -> float:

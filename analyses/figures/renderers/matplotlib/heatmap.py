@@ -10,6 +10,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from analyses.figures.renderers.matplotlib.fit import (
     ANGLE,
@@ -50,6 +51,8 @@ def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> Drawn:
     ax.set_facecolor(theme.grid)
     # Edges in the cells' own colour close the hairlines that PDF viewers show between cells.
     mesh = ax.pcolormesh(
+        spec.edges,
+        np.arange(len(spec.rows) + 1),
         np.ma.masked_invalid(spec.values),
         cmap=colours,
         norm=Normalize(*spec.limits),
@@ -64,7 +67,8 @@ def draw_heat_map(ax: Axes, spec: HeatMap, theme: Theme) -> Drawn:
     if spec.hatched is not None:
         _hatch(ax, spec, theme)
     if spec.cursor is not None:
-        box = Rectangle((spec.cursor, 0), 1, len(spec.rows), fill=False, clip_on=False)
+        start, end = spec.edges[spec.cursor : spec.cursor + 2]
+        box = Rectangle((start, 0), end - start, len(spec.rows), fill=False, clip_on=False)
         box.set(edgecolor=theme.ink, linewidth=1.0)
         ax.add_patch(box)
     return Drawn(mesh=mesh)
@@ -75,7 +79,8 @@ def _hatch(ax: Axes, spec: HeatMap, theme: Theme) -> None:
     assert spec.hatched is not None
     pale = (*to_rgb(theme.paper), 1 - VEILED)
     for row, column in np.argwhere(spec.hatched):
-        veil = Rectangle((column, row), 1, 1, facecolor=pale, zorder=1.5, hatch="///")
+        start, end = spec.edges[column : column + 2]
+        veil = Rectangle((start, row), end - start, 1, facecolor=pale, zorder=1.5, hatch="///")
         veil.set(edgecolor=mix(theme.faint, theme.paper, 0.45), linewidth=0)
         ax.add_patch(veil)
 
@@ -86,7 +91,12 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
     inches, height = figure.get_figwidth(), figure.get_figheight()  # type: ignore[union-attr]
     spec_ = ax.get_subplotspec()
     above, side_by_side = (1, 1) if spec_ is None else spec_.get_gridspec().get_geometry()
-    if len(spec.columns) > MOST_NAMED:
+    if spec.places is not None:
+        words = max(text_width(f"{name}0", TICK) for name in spec.columns)
+        fit = max(2, min(6, int(map_width(spec, inches, side_by_side) / (1.3 * words))))
+        ax.xaxis.set_major_locator(MaxNLocator(fit, integer=True))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    elif len(spec.columns) > MOST_NAMED:
         words = max(text_width(f"{name}0", TICK) for name in spec.columns)
         fit = max(3, min(7, int(map_width(spec, inches, side_by_side) / (1.3 * words))))
         at = tick_places(spec.columns, fit)
@@ -122,7 +132,7 @@ def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str], theme: Theme) -> No
             if spec.hatched is not None and spec.hatched[row, column]:
                 ground = mix(ground, theme.paper, VEILED)
             colour = ink_on(ground)
-            drawn = ax.text(column + 0.5, row + 0.5, text, size=VALUE, color=colour)
+            drawn = ax.text(float(spec.centres[column]), row + 0.5, text, size=VALUE, color=colour)
             drawn.set(ha="center", va="center_baseline")
 
 

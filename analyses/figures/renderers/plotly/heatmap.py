@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -34,7 +36,7 @@ def draw_heat_map(figure: go.Figure, spec: HeatMap, theme: Theme, cell: Cell) ->
     scale = [[i / (len(stops) - 1), colour] for i, colour in enumerate(stops)]
     gap = 1 if spec.values.size <= 200 else 0
     figure.add_heatmap(
-        z=spec.values, x=list(range(len(spec.columns))), y=list(range(len(spec.rows))),
+        z=spec.values, x=_x(spec), y=list(range(len(spec.rows))),
         text=_hover(spec), hovertemplate="%{text}<extra></extra>",
         zmin=spec.limits[0], zmax=spec.limits[1], colorscale=scale, showscale=cell.alone,
         xgap=gap, ygap=gap,
@@ -44,18 +46,39 @@ def draw_heat_map(figure: go.Figure, spec: HeatMap, theme: Theme, cell: Cell) ->
     )  # fmt: skip
     if spec.hatched is not None:
         for row, column in np.argwhere(spec.hatched):
-            hatch(figure, float(column), float(row), 1.0, 1.0, theme, cell)
+            start, end = _ends(spec)[column : column + 2]
+            hatch(figure, (start + end) / 2, float(row), end - start, 1.0, theme, cell)
     if spec.values.size <= MOST_ANNOTATED:
         _annotate(figure, spec, stops, theme, cell)
     figure.update_xaxes(
         title=plain(spec.column_label), showgrid=False, zeroline=False,
-        **name_ticks(spec.columns, MOST_TICKS), **cell.at,
+        **_column_ticks(spec), **cell.at,
     )  # fmt: skip
     figure.update_yaxes(
         title=plain(spec.row_label) if cell.first else "", showgrid=False, zeroline=False,
         **name_ticks(spec.rows), **cell.at,
     )  # fmt: skip
-    cursor_line(figure, spec.cursor, theme, cell)
+    cursor = None if spec.cursor is None else float(_x(spec)[spec.cursor])
+    cursor_line(figure, cursor, theme, cell)
+
+
+def _x(spec: HeatMap) -> list[float]:
+    """Where the columns' middles lie: at their steps, or one apart."""
+    return [float(x) for x in (range(len(spec.columns)) if spec.places is None else spec.places)]
+
+
+def _ends(spec: HeatMap) -> list[float]:
+    """Where the columns begin and end."""
+    shift = 0.5 if spec.places is None else 0.0
+    return [float(edge) - shift for edge in spec.edges]
+
+
+def _column_ticks(spec: HeatMap) -> dict[str, Any]:
+    """Names of columns, or numbers along an axis of steps."""
+    if spec.places is None:
+        return name_ticks(spec.columns, MOST_TICKS)
+    ends = _ends(spec)
+    return {"type": "linear", "range": [ends[0], ends[-1]], "tickformat": ","}
 
 
 def _hover(spec: HeatMap) -> list[list[str]]:
@@ -86,7 +109,7 @@ def _annotate(
             if spec.hatched is not None and spec.hatched[row, column]:
                 ground = mix(ground, theme.paper, VEILED)
             figure.add_annotation(
-                x=column, y=row, showarrow=False,
+                x=_x(spec)[column], y=row, showarrow=False,
                 text=f"{value:+.2f}" if spec.diverging else f"{value:.2f}",
                 font={"size": 11, "color": ink_on(ground)},
                 **cell.at,

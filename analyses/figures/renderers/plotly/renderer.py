@@ -30,8 +30,8 @@ from analyses.figures.specs.charts import (
 from analyses.figures.specs.facts import Neighbourhood, Table
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif"
-HEADER = 76
-"""Pixels that title and subtitle take."""
+HEADER, LINE = 76, 16
+"""Pixels that title and subtitle take, and each further line of the subtitle."""
 
 SUBTITLE_WIDTH = 7.5
 """Width of a line of the subtitle in inches, 720 pixels."""
@@ -68,7 +68,7 @@ def to_plotly(
         row, column = divmod(i, n_columns)
         cell = Cell(row + 1, column + 1, first=column == 0, alone=i == 0, legend=legend)
         DRAW[type(panel)](figure, panel, page, cell)
-    needed = n_rows * max(_height(p) for p in panels) + (HEADER if title else 20)
+    needed = n_rows * max(_height(p) for p in panels) + (_header(spec) if title else 20)
     _layout(figure, spec, page, title, height or needed)
     return figure
 
@@ -98,9 +98,14 @@ def _height(spec: Spec) -> int:
     return 360
 
 
+def _header(spec: Spec) -> int:
+    """Pixels above the plots: title and every line of the subtitle."""
+    return HEADER + LINE * wrap(spec.subtitle, SUBTITLE_WIDTH, 9).count("\n")
+
+
 def _layout(figure: go.Figure, spec: Spec, theme: Theme, title: bool, height: int) -> None:
     subtitle = plain(wrap(spec.subtitle, SUBTITLE_WIDTH, 9))
-    top = HEADER + 24 * isinstance(spec, Panels) if title else 28
+    top = _header(spec) + 24 * isinstance(spec, Panels) if title else 28
     figure.update_layout(
         template="plotly_white" if theme.name == "light" else "plotly_dark",
         paper_bgcolor=theme.paper,

@@ -1,0 +1,62 @@
+"""A bridge swap to begin with that works, and one that does not, out of the stored results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from analyses.outcomes import KEPT, NO_DONOR, SUCCESS
+from app.logic.question_book import QuestionBook
+
+SPLIT = "id_test"
+
+
+@dataclass(frozen=True)
+class ExampleSwap:
+    """A question, the donor of its bridge, and the state that is swapped."""
+
+    question: tuple[int, ...]
+    donor: tuple[int, ...]
+    layer: int
+    """Where bridge swaps succeed most, at the first relation."""
+    works: bool
+
+
+def example_swaps(book: QuestionBook, bridge: xr.Dataset | None) -> list[ExampleSwap]:
+    """At the last analyzed step: a swap that works and one that does not, as far as there are any.
+
+    Both are of questions that the model answers rightly without a swap, and that lead to three
+    different entities, so that what is said of them cannot be confused.
+
+    Args:
+        book: The questions of the run.
+        bridge: Its result of bridge patching, if it has one.
+    """
+    if bridge is None or SPLIT not in bridge["split"].values:
+        return []
+    now = bridge.sel(split=SPLIT, control="bridge").isel(step=-1)
+    outcome = now["outcome_example"].transpose("example", "layer", "position").values
+    middle = outcome[:, :, 1]
+    layer = int((middle == SUCCESS).mean(0).argmax())
+    right = outcome[:, -1, 0] == KEPT  # nothing reads this state: the answer is as without a swap
+    there = right & (now["example_row"].values >= 0) & (middle[:, layer] != NO_DONOR)
+    found = []
+    for works in (True, False):
+        fits = middle[:, layer] == SUCCESS if works else ~(middle == SUCCESS).any(1)
+        for example in np.flatnonzero(there & fits).tolist():
+            rows = (int(now[name].values[example]) for name in ("example_row", "donor_row"))
+            question, donor = (book.tokens_at(SPLIT, row) for row in rows)
+            if _tells(book, question, donor):
+                found.append(ExampleSwap(question, donor, layer, works))
+                break
+    return found
+
+
+def _tells(book: QuestionBook, question: tuple[int, ...], donor: tuple[int, ...]) -> bool:
+    """Whether subject, bridges and answers of question and swap are all different."""
+    asked, lent = book.asked(question), book.asked(donor)
+    swapped = book.swapped_answer(asked, lent)
+    named = (question[0], asked.values[0], lent.values[0], asked.answer, swapped)
+    return None not in named and len(set(named)) == len(named)
