@@ -7,7 +7,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from circuits.series.folders import FoundSeries, find_series
 from circuits.series.step_files import StepFiles
 
-__all__ = ["FoundSeries", "StepFiles", "find_series"]
+if TYPE_CHECKING:
+    from circuits.series.check import SeriesCheck, check_series
+
+__all__ = ["FoundSeries", "SeriesCheck", "StepFiles", "check_series", "find_series"]
+
+
+def __getattr__(name: str) -> Any:  # imported on first use, as in `circuits`
+    if name not in ("SeriesCheck", "check_series"):
+        raise AttributeError(f"module 'circuits.series' has no attribute {name!r}")
+    return getattr(import_module("circuits.series.check"), name)
