@@ -11,13 +11,22 @@ import xarray as xr
 from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from analyses.usable import usable_states
 from app.instrument.discovered import discovered, discovered_measures
-from app.instrument.fields import AroundPayload, Metrics, NamedPosition, Payload, Vocabulary
+from app.instrument.fields import (
+    AroundPayload,
+    CheckMark,
+    Metrics,
+    NamedPosition,
+    Payload,
+    Vocabulary,
+)
 from app.instrument.further import further_panels, further_results
 from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.phases import phases
+from circuits.errors import HopscopeError
 from circuits.runs.run import Run
+from circuits.series.record import kept_check
 
 DRAWN_SPLITS = ("train_inferred", "id_test", "ood_test")
 """The splits that can be chosen on the first page."""
@@ -42,6 +51,7 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
         "vocabulary": spoken_names(),
         "baselines": run.baselines,
         "phases": phases(run.grok, datasets, frame, _evaluated(run)),
+        "checked": check_marks(run),
         "colours": COLOURS,
         "measures": {},
     }
@@ -80,6 +90,17 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
         measures["further"] = further_panels(derived, split["name"])
         payload["measures"][split["name"]] = measures
     return dump(payload)
+
+
+def check_marks(run: Run) -> list[CheckMark]:
+    """What the run's stored check found, for each step that is wrong; none if it has no check."""
+    try:
+        check = kept_check(run.path)
+    except HopscopeError:  # no file of ours: the run is whole without it
+        return []
+    found = check.findings if check else ()
+    said = {step: [one.sentence for one in found if step in one.steps] for step in run.steps}
+    return [{"step": step, "text": "; ".join(texts)} for step, texts in said.items() if texts]
 
 
 def _evaluated(run: Run) -> int:

@@ -28,9 +28,7 @@ are identical to the byte (allenai/OLMo#915). `pythia#205` compared hashes and e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -39,12 +37,13 @@ from circuits.errors import HopscopeError
 from circuits.runs.checkpoints import Damaged, read_header
 from circuits.runs.reading import read_manifest
 from circuits.series import findings as single
-from circuits.series.findings import Finding, Prints, listed
+from circuits.series.findings import Prints, listed
 from circuits.series.fingerprints import StepPrint, step_print
 from circuits.series.folders import FoundSeries, find_series
 from circuits.series.identical import identical, identical_tensors, same_steps
 from circuits.series.order import Misplaced, distances
 from circuits.series.places import places
+from circuits.series.record import Finding, Neighbours, SeriesCheck
 from circuits.series.step_files import BrokenStep
 
 SAMPLES_BYTES = 64 * 2**20
@@ -53,76 +52,6 @@ MOST_SAMPLED, FEWEST_SAMPLED = 4096, 64
 SMALLEST = 1024
 """Elements of the smallest tensor that is a witness of distances, unless there are few larger."""
 FEW = 4
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """The distance of a step from the one before: 1 is the root mean square over all pairs."""
-
-    before: int
-    step: int
-    distance: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class SeriesCheck:
-    """What a check found.
-
-    >>> from circuits.series import check_series
-    >>> check = check_series("assets/demo")
-    >>> check.ok, len(check.steps), check.findings
-    (True, 25, ())
-    """
-
-    source: str
-    """Name of the folder."""
-    layout: str
-    steps: tuple[int, ...]
-    findings: tuple[Finding, ...]
-    neighbours: tuple[Neighbours, ...]
-    digests: dict[int, str]
-    """Hash of the tensors of each step."""
-    notes: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.findings
-
-    @property
-    def flagged(self) -> tuple[int, ...]:
-        """Steps that something is wrong with, rising."""
-        return tuple(sorted({step for one in self.findings for step in one.steps}))
-
-    def to_json(self) -> dict[str, Any]:
-        """The check as a table that JSON can hold."""
-        return {"format": FORMAT, "ok": self.ok, "flagged": list(self.flagged)} | asdict(self)
-
-    @classmethod
-    def from_json(cls, table: Mapping[str, Any]) -> SeriesCheck:
-        """The check that `to_json` wrote, also after a round trip through a file."""
-        try:
-            if table["format"] != FORMAT:
-                raise ValueError(table["format"])
-            return cls(
-                str(table["source"]),
-                str(table["layout"]),
-                tuple(map(int, table["steps"])),
-                tuple(Finding(f["kind"], tuple(map(int, f["steps"])), str(f["sentence"]))
-                      for f in table["findings"]),
-                tuple(Neighbours(**n) for n in table["neighbours"]),
-                {int(step): str(digest) for step, digest in table["digests"].items()},
-                tuple(map(str, table["notes"])),
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise HopscopeError(
-                "this is not a stored check; run `hopscope check` again."
-            ) from error
-
-
-FORMAT = "hopscope check 1"
 
 
 def check_series(

@@ -9,17 +9,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from circuits.series.fingerprints import StepPrint, TensorPrint
+from circuits.series.record import Finding
 from circuits.series.step_files import StepFiles
 
-Kind = Literal[
-    "broken", "file hash", "identical", "identical tensors", "place", "not finite", "tensors",
-    "dtype or shape", "tied weights", "tokenizer",
-]  # fmt: skip
 Prints = Mapping[int, StepPrint]
 Key = TypeVar("Key", bound=Hashable)
 
@@ -27,19 +23,6 @@ _MASKS = ("attn.IGNORE", "attn.mask", "masked_bias", "attention.bias")
 """Buffers that hide later positions; some hold -inf on purpose."""
 _EMBEDDINGS = ("wte.weight", "embed_in.weight", "embed_tokens.weight", "word_embeddings.weight")
 _UNEMBEDDINGS = ("lm_head.weight", "embed_out.weight")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, with the steps it is about.
-
-    >>> Finding("identical", (10, 20), "steps 10 and 20 have identical weights").steps
-    (10, 20)
-    """
-
-    kind: Kind
-    steps: tuple[int, ...]
-    sentence: str
 
 
 def listed(steps: Sequence[int]) -> str:

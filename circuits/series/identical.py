@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from circuits.series.findings import Finding, Prints, listed
+from circuits.series.findings import Prints, listed
+from circuits.series.record import Finding
 
 SMALLEST = 1024
 """Elements of the smallest tensor that counts: a few numbers can come back to what they were."""

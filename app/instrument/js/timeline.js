@@ -78,6 +78,7 @@ export class Timeline {
     }
     timeTicks(this.canvas, axis, palette, x, 55, 30);
     this.phases(x);
+    this.checked(x);
     this.cursor = svg("g", {}, this.canvas);
     const pole = { x1: 0, x2: 0, y1: 2, y2: 44, stroke: palette.grey(1), "stroke-width": 1.5 };
     svg("line", pole, this.cursor);
@@ -104,6 +105,20 @@ export class Timeline {
         event.stopPropagation();
         this.playhead.to(this.playhead.nearest(step));
       });
+    }
+  }
+
+  // Steps that `hopscope check` found something wrong with: a cross on the line.
+  /** @param {(step: number) => number} x */
+  checked(x) {
+    const { data, palette, tooltip } = this.context;
+    for (const { step, text } of data.checked) {
+      const d = `M${x(step) - 5},${LINE - 5} l10,10 m0,-10 l-10,10`;
+      const cross = { d, stroke: palette.of("negative"), "stroke-width": 2.5 };
+      svg("path", { ...cross, fill: "none", "pointer-events": "none" }, this.canvas);
+      const around = { cx: x(step), cy: LINE, r: 8, fill: "transparent", class: "mark checked" };
+      const mark = svg("circle", around, this.canvas);
+      tooltip.on(mark, () => `Check, step ${grouped(step)}: ${text}.`);
     }
   }
 
