@@ -150,7 +150,7 @@ def _distances(
     prints: Prints,
 ) -> tuple[list[int], np.ndarray, np.ndarray, tuple[str, ...]]:
     """Steps that can be compared, their distances, and what must be said of the others."""
-    usual = single._usual({s: _shapes(p) for s, p in prints.items()})
+    usual = single.usual_of({s: _shapes(p) for s, p in prints.items()})
     steps = [s for s, p in prints.items() if _shapes(p) == usual and _finite(p)]
     large = [name for name, shape in usual if np.prod(shape) >= SMALLEST]
     names = large if len(large) >= FEW else [name for name, _ in usual]

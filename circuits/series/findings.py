@@ -59,7 +59,7 @@ def not_finite(prints: Prints) -> list[Finding]:
 
 def odd_tensors(prints: Prints) -> list[Finding]:
     """Steps that lack a tensor that most have, or have one more."""
-    usual = _usual({step: frozenset(one.tensors) for step, one in prints.items()})
+    usual = usual_of({step: frozenset(one.tensors) for step, one in prints.items()})
     found = []
     for step, one in prints.items():
         for what, names in (
@@ -76,7 +76,7 @@ def odd_types(prints: Prints) -> list[Finding]:
     """Steps in which a tensor has another number type or shape than in most."""
     names = {name for one in prints.values() for name in one.tensors}
     usual = {
-        name: _usual({s: _type(p.tensors[name]) for s, p in prints.items() if name in p.tensors})
+        name: usual_of({s: _type(p.tensors[name]) for s, p in prints.items() if name in p.tensors})
         for name in names
     }
     found = []
@@ -108,7 +108,7 @@ def untied(prints: Prints, files: Mapping[int, StepFiles]) -> list[Finding]:
 def odd_tokenizers(files: Mapping[int, StepFiles]) -> list[Finding]:
     """Steps whose tokenizer files differ from those of most steps, as JSON and not as bytes."""
     contents = {step: _contents(one.tokenizer) for step, one in files.items()}
-    usual = _usual({step: tuple(sorted(c.items())) for step, c in contents.items()})
+    usual = usual_of({step: tuple(sorted(c.items())) for step, c in contents.items()})
     found = []
     for step, content in contents.items():
         names = sorted({name for name, _ in set(content.items()) ^ set(usual)})
@@ -118,7 +118,7 @@ def odd_tokenizers(files: Mapping[int, StepFiles]) -> list[Finding]:
     return found
 
 
-def _usual(of: Mapping[int, Key]) -> Key:
+def usual_of(of: Mapping[int, Key]) -> Key:
     """What most steps have; of equally many, what the earliest has."""
     return Counter(of.values()).most_common(1)[0][0]
 
