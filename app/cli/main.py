@@ -15,6 +15,7 @@ import typer
 from app.cli.analyze import analyze_command
 from app.cli.app import app_command
 from app.cli.certify import certify_command
+from app.cli.check import check_command
 from app.cli.compare import compare_command
 from app.cli.data import data_command
 from app.cli.export import export_command
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep_command,
     "analyze": analyze_command,
     "certify": certify_command,
+    "check": check_command,
     "compare": compare_command,
     "export": export_command,
     "runs": runs_command,

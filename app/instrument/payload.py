@@ -12,13 +12,22 @@ from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from analyses.usable import usable_states
 from app.instrument.accuracies import evaluated, with_interval
 from app.instrument.discovered import discovered, discovered_measures
-from app.instrument.fields import AroundPayload, Metrics, NamedPosition, Payload, Vocabulary
+from app.instrument.fields import (
+    AroundPayload,
+    CheckMark,
+    Metrics,
+    NamedPosition,
+    Payload,
+    Vocabulary,
+)
 from app.instrument.further import further_panels, further_results
 from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.phases import phases
+from circuits.errors import HopscopeError
 from circuits.runs.run import Run
+from circuits.series.record import kept_check
 
 DASHES = {"solid": "", "dash": "9 3", "dot": "2 3"}
 """Dashes of lines in pixels."""
@@ -51,6 +60,7 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
         "vocabulary": spoken_names(),
         "baselines": run.baselines,
         "phases": phases(run.grok, datasets, frame, evaluated(run, TRAINED)),
+        "checked": check_marks(run),
         "colours": COLOURS,
         "measures": {},
     }
@@ -89,6 +99,17 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
         measures["further"] = further_panels(derived, split["name"])
         payload["measures"][split["name"]] = measures
     return dump(payload)
+
+
+def check_marks(run: Run) -> list[CheckMark]:
+    """What the run's stored check found, for each step that is wrong; none if it has no check."""
+    try:
+        check = kept_check(run.path)
+    except HopscopeError:  # no file of ours: the run is whole without it
+        return []
+    found = check.findings if check else ()
+    said = {step: [one.sentence for one in found if step in one.steps] for step in run.steps}
+    return [{"step": step, "text": "; ".join(texts)} for step, texts in said.items() if texts]
 
 
 def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:

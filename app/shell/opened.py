@@ -18,6 +18,7 @@ from app.shell.importing import MODELS, load
 from circuits.errors import HopscopeError
 from circuits.runs.reading import MANIFEST
 from circuits.runs.run import Run, open_run
+from circuits.series.record import CHECK
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,8 +65,10 @@ def stamp(folder: Path) -> Stamp:
         raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
     drawn = (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES, *CERTIFIED_BY)
     changed = ((name, changed_at(folder, name)) for name in drawn)
-    times = tuple((name, when) for name, when in changed if when is not None)
-    return Stamp(str(folder), manifest, times)
+    times = [(name, when) for name, when in changed if when is not None]
+    if (folder / CHECK).exists():
+        times.append((CHECK, (folder / CHECK).stat().st_mtime_ns))
+    return Stamp(str(folder), manifest, tuple(times))
 
 
 def opened(at: Stamp) -> Run:

@@ -11,6 +11,7 @@ manifest.json          written last and atomically: what it lists exists
 results/<analysis>.zarr, figures/       made later by analyses and export
 resume/                optimizer and random state (train/state.py), from which training goes on
 .lock                  held by the process that trains
+check.json             what `hopscope check` found (circuits/series/record.py)
 ```
 `manifest.json` holds `schema` (this format's version), `hopscope` and `versions` (of libraries),
 `commit` (of the working tree, or null), `created`, `seed`, `recipe_sha256` (of recipe.toml),
@@ -270,11 +271,13 @@ class Run:
         return open_run(self.path)
 
 
-def open_run(path: str | Path) -> Run:
+def open_run(path: str | Path, *, check: bool = False) -> Run:
     """Open a run folder for reading; the run may still be training.
 
     Args:
         path: The folder, e.g. "runs/mine".
+        check: Also read every checkpoint and refuse the run if `circuits.series.check_series` finds
+            anything wrong with them.
 
     Raises:
         HopscopeError: if the folder does not hold a run, or the run is half written, damaged, or of
@@ -297,7 +300,22 @@ def open_run(path: str | Path) -> Run:
     recipe = parse_recipe(table, str(folder / RECIPE))
     if continued := manifest.get("continued"):
         recipe = recipe.with_training(steps=continued[-1]["steps"])
-    return Run(folder, recipe, manifest)
+    run = Run(folder, recipe, manifest)
+    if check:
+        _refuse_findings(folder)
+    return run
+
+
+def _refuse_findings(folder: Path) -> None:
+    from circuits.series.check import check_series
+
+    found = check_series(folder).findings
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise HopscopeError(
+            f"{folder} does not hold what it says: {found[0].sentence}{more}; see all with "
+            f"`hopscope check {folder}`."
+        )
 
 
 def is_locked(folder: Path) -> bool:
