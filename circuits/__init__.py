@@ -1,8 +1,8 @@
 """The nouns and mechanisms of Hopscope: graphs, questions, the model, patching, circuits, runs.
 
 Rooms, in the order in which they may import each other: `recipes` and `graph`, then `corpus` and
-`model`, then `patching`, `circuit` and `runs`. Nothing here draws, and nothing here imports
-`train`, `analyses` or `app`.
+`model`, then `patching`, `circuit`, `runs` and `series`. Nothing here draws, and nothing here
+imports `train`, `analyses` or `app`.
 
 The names below are public and stable:
 

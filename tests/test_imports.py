@@ -30,6 +30,7 @@ ROOMS: dict[str, str] = {
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
     "circuits.circuit": "circuits circuits.model circuits.patching",
     "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model",
+    "circuits.series": "circuits circuits.model circuits.runs",
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
     "train.recipes": "",
