@@ -51,7 +51,7 @@ _ENTRIES = (
         "analyses.readouts.trace_classes",
         readouts.TraceClassOptions,
         version=3,
-        splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test"),
+        splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test", "asked"),
     ),
     Analysis(
         "coverage",
@@ -61,7 +61,7 @@ _ENTRIES = (
         "although no first hop covers them were reached by composition or by a shortcut.",
         "analyses.readouts.coverage",
         readouts.CoverageOptions,
-        splits=("id_test", "io_test", "oi_test", "ood_test"),
+        splits=("id_test", "io_test", "oi_test", "ood_test", "asked"),
     ),
     Analysis(
         "probes",

@@ -29,8 +29,9 @@ ROOMS: dict[str, str] = {
     "circuits.model.cpu": "circuits circuits.model",
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
     "circuits.circuit": "circuits circuits.model circuits.patching",
-    "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model",
-    "circuits.series": "circuits circuits.model circuits.runs",
+    "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model circuits.series",
+    "circuits.series": "circuits circuits.recipes circuits.graph circuits.corpus circuits.model "
+    "circuits.runs",
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
     "train.recipes": "",
@@ -65,8 +66,8 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.runs train analyses analyses.circuits analyses.certificate analyses.over_training "
-    "analyses.figures analyses.figures.renderers",
+    "circuits.runs circuits.series train analyses analyses.circuits analyses.certificate "
+    "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.instrument": "circuits circuits.circuit circuits.runs analyses analyses.over_training "
     "analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "

@@ -17,6 +17,7 @@ from app.cli.certify import certify_command
 from app.cli.compare import compare_command
 from app.cli.data import data_command
 from app.cli.export import export_command
+from app.cli.import_series import import_command
 from app.cli.terminal import say
 from app.cli.train import sweep_command, train_command
 from circuits.errors import HopscopeError
@@ -32,6 +33,7 @@ cli = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "data": data_command,
     "train": train_command,
+    "import": import_command,
     "sweep": sweep_command,
     "analyze": analyze_command,
     "certify": certify_command,

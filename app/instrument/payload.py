@@ -19,7 +19,7 @@ from app.instrument.palette import COLOURS
 from app.instrument.phases import phases
 from circuits.runs.run import Run
 
-DRAWN_SPLITS = ("train_inferred", "id_test", "ood_test")
+DRAWN_SPLITS = ("train_inferred", "id_test", "ood_test", "asked")
 """The splits that can be chosen on the first page."""
 LENS_TARGETS = {
     "composition": ("bridge", "relation_2", "answer"),
@@ -37,7 +37,7 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
         "splits": [
             {"name": name, "label": split_of(name).short, "about": split_of(name).about}
             for name in DRAWN_SPLITS
-            if name in run.corpus.splits
+            if len(run.corpus.splits.get(name, ()))
         ],
         "vocabulary": spoken_names(),
         "baselines": run.baselines,

@@ -14,7 +14,7 @@ from app.logic.name_index import NameIndex
 from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
 
-SEARCHED = ("id_test", "train_inferred", "ood_test", "io_test", "oi_test")
+SEARCHED = ("id_test", "asked", "train_inferred", "ood_test", "io_test", "oi_test")
 """Splits whose questions can be searched, in the order in which hits are shown."""
 SEPARATOR = "|"
 """Between the names of a question in the address: "Lyon|country|currency"."""
@@ -149,8 +149,8 @@ class QuestionBook:
 
     def donors(self, asked: Asked, limit: int = 60) -> list[tuple[int, ...]]:
         """Questions whose bridge (or first value), lent to this one, gives another answer."""
-        split = "id_test" if len(self.corpus.queries("id_test")) else "train_inferred"
-        queries = self.corpus.queries(split)
+        splits = self.corpus.splits
+        queries = splits[next(s for s in SEARCHED if len(splits.get(s, ())))]
         order = np.random.default_rng(sum(asked.tokens)).permutation(len(queries))
         found = []
         for row in order.tolist():

@@ -19,6 +19,10 @@ sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/cor
 `precision`, `kernels` ("compiled", or "pytorch" where there is no C compiler), `threads`,
 `seconds` (spent training), `notes` (sentences) and, where the run is sent to Weights & Biases,
 `wandb_id`.
+A run that was imported has `imported`: `from` (the layout found), `source` (name of the folder),
+`model` ("ours"), `unknown` (sections of recipe.toml that say nothing about it), `conversion` (how
+weights become ours) and `link`: the folder of the weights if they were left there, and then there
+is no checkpoints/ (see `circuits.series`); its metrics were measured at import.
 Only steps that the manifest lists count; other files in the folder are ignored. A file's
 name is made from its step, so no text from the manifest becomes a path. A run may be opened while
 it is being trained; `Run.refreshed()` reads what was added since.
@@ -28,9 +32,9 @@ from __future__ import annotations
 
 import operator
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,7 +43,6 @@ import filelock
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe, parse_recipe
 from circuits.runs.reading import (
-    MANIFEST,
     check_entries,
     checkpoint_name,
     file_sha256,
@@ -51,6 +54,7 @@ from circuits.runs.reading import (
 
 if TYPE_CHECKING:  # pandas and PyTorch take seconds to import, and listing runs needs neither
     import pandas as pd
+    from torch import Tensor
 
     from circuits.corpus.corpus import Corpus
     from circuits.corpus.queries import Queries
@@ -105,6 +109,17 @@ class Run:
         if recorded == "training" and not is_locked(self.path):
             return "stopped"
         return recorded
+
+    @property
+    def imported(self) -> dict[str, Any] | None:
+        """What is known of a run that others trained; None for one of ours."""
+        entry = self.manifest.get("imported")
+        return entry if isinstance(entry, dict) else None
+
+    @property
+    def link(self) -> str | None:
+        """Folder of the weights of an imported run that only refers to them."""
+        return (self.imported or {}).get("link")
 
     @property
     def recipe_changed(self) -> bool:
@@ -229,40 +244,44 @@ class Run:
         """
         from circuits.model.config import ModelConfig
         from circuits.model.transformer import HookedTransformer
-        from circuits.runs.checkpoints import read_header
+        from circuits.runs.checkpoints import refuse_larger
 
         if not self.steps:
             raise HopscopeError(f"{self.path} has no checkpoint yet; wait, or train it again.")
         step = self.steps[-1] if step is None else self.checked_step(step)
         config = ModelConfig.from_json(self.manifest["model"])
-        there = sum(prod(e.shape) for e in read_header(self.checkpoint_path(step)).values())
-        if config.n_matrix_weights > there:  # memory is never allocated on the word of a manifest
-            raise incomplete(
-                self.path,
-                f"{MANIFEST} tells of a model of at least {config.n_matrix_weights:,} weights, the "
-                f"checkpoint of step {step} has {there:,}",
-            )
+        if not self.link:
+            refuse_larger(self.path, step, self.checkpoint_path(step), config.n_matrix_weights)
         model = HookedTransformer(config)
         self.load_weights(model, step)
         return model.to(device).eval()
 
     def load_weights(self, model: HookedTransformer, step: int) -> None:
         """Load another checkpoint into a model of this run; faster than making a new model."""
+        model.load_state_dict(self._state_dict(model, step))
+
+    def _state_dict(self, model: HookedTransformer, step: int) -> dict[str, Tensor]:
+        """Weights of a step in fp32, under the names and with the shapes of the model's."""
+        digest = self._digests[self.checked_step(step)]
+        if self.link:
+            from circuits.series.linked import linked_weights
+
+            return linked_weights(self.manifest, step, sha256=digest)
         from circuits.runs.checkpoints import load_checkpoint
 
-        path = self.checkpoint_path(step)
         shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-        digest = self._digests[self.checked_step(step)]
-        model.load_state_dict(load_checkpoint(path, shapes, sha256=digest))
+        return load_checkpoint(self.checkpoint_path(step), shapes, sha256=digest)
 
     def damaged_steps(self) -> list[int]:
         """Steps whose checkpoint is missing or is not the file that was written."""
-        folder = self.path / CHECKPOINTS
-        return [
-            step
-            for step in self.steps
-            if file_sha256(folder / checkpoint_name(step)) != self._digests[step]
-        ]
+        if self.link:
+            from circuits.series.linked import linked_digests
+
+            there: Mapping[int, str | None] = linked_digests(self.manifest)
+        else:
+            folder = self.path / CHECKPOINTS
+            there = {step: file_sha256(folder / checkpoint_name(step)) for step in self.steps}
+        return [step for step in self.steps if there.get(step) != self._digests[step]]
 
     def refreshed(self) -> Run:
         """The run as it is on disk now."""

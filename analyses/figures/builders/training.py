@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from circuits.runs.run import Run
 
-MAIN_SPLITS = ("train_inferred", "id_test", "ood_test")
+MAIN_SPLITS = ("train_inferred", "id_test", "ood_test", "asked")
 
 
 def training_dataset(
