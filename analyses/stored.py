@@ -200,7 +200,7 @@ class Request:
                 "analysis": self.entry.name,
                 "version": self.entry.version,
                 "options": self.options.model_dump(mode="json"),
-                "seed": self.run.recipe.seed,
+                "seed": self.run.seed,
                 "commit": self.run.manifest.get("commit"),
                 "hopscope": self.run.manifest.get("hopscope"),
                 "versions": self.run.manifest.get("versions", {}),

@@ -49,6 +49,11 @@ def _refuse(run: Run, recipe: Recipe | None) -> None:
             f"{run.path} was started from another recipe; resume it without one, or train into a "
             "new folder."
         )
+    if run.imported is not None:
+        raise HopscopeError(
+            f"{run.path} was imported: its optimizer is unknown, so its training cannot go on. "
+            "Train a recipe into a new folder."
+        )
     if run.state == "finished":
         raise HopscopeError(
             f"{run.path} is finished ({_why_finished(run)}); there is nothing to resume. To train "

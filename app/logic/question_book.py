@@ -34,7 +34,7 @@ class QuestionBook:
     lent = "the bridge"
     """Words for what a donor's state at position 1 lends."""
     watched: tuple[tuple[str, str], ...] = (("the bridge", "the first-relation position"),)
-    """What must be looked up on the way: value i of a question, at position i + 1."""
+    """What must be looked up on the way: value i of a question, at `Asked.places[i]`."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -164,9 +164,17 @@ class QuestionBook:
                     break
         return found
 
+    def named(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """The tokens of a question that are names: all but marks."""
+        return tuple(tokens)
+
+    def whole(self, named: Sequence[int]) -> tuple[int, ...]:
+        """The tokens of the question about these names."""
+        return tuple(named)
+
     def names(self, tokens: Sequence[int]) -> str:
         """A question as written in the address."""
-        return join_names((self._names[t] for t in tokens), SEPARATOR)
+        return join_names((self._names[t] for t in self.named(tokens)), SEPARATOR)
 
     def text(self, tokens: Sequence[int]) -> str:
         """A question in readable form, with "?" for what the graph lacks."""

@@ -153,8 +153,8 @@ def _trace(
         curves=tuple((t, final[:, t].numpy()) for t in _followed(final, asked.answer)),
         lens=_named(lens, LENS_TOP),
         watched=tuple(
-            Watched(token, i + 1, lens[..., token].numpy(), _ranks(lens, token).numpy())
-            for i, token in enumerate(asked.values)
+            Watched(token, place, lens[..., token].numpy(), _ranks(lens, token).numpy())
+            for place, token in zip(asked.places, asked.values, strict=True)
             if token is not None
         ),
         attention=joined["pattern"].numpy(),

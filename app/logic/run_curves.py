@@ -19,6 +19,9 @@ LEVELS = np.arange(0, 101)
 """Percentages of ID accuracy at which runs aligned by it are compared."""
 
 
+UNKNOWN = "unknown"
+"""A setting that an imported run does not say."""
+
 READABLE = {
     "bridge": "Bridge readable in time (MRR at relation 1)",
     "value_1": "First value readable in time (MRR at entity 1)",
@@ -119,21 +122,27 @@ def between(axis: Sequence[int], values: Float[np.ndarray, " n"]) -> Float[np.nd
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """The recipe as flat "section.key" values."""
+    """The recipe as flat "section.key" values; `UNKNOWN` where an imported run does not say."""
     flat: dict[str, Any] = {}
     for section, value in run.recipe.model_dump(mode="json").items():
+        known = run.knows(section)
         if isinstance(value, dict):
-            flat |= {f"{section}.{key}": inner for key, inner in value.items()}
+            flat |= {f"{section}.{k}": inner if known else UNKNOWN for k, inner in value.items()}
         else:
-            flat[section] = value
+            flat[section] = value if known else UNKNOWN
     return flat
 
 
 def differing(runs: Mapping[str, Run]) -> list[str]:
-    """Settings in which the runs differ, apart from seeds."""
+    """Settings in which the runs differ, apart from seeds and from what is unknown of one."""
     tables = [settings(run) for run in runs.values()]
     keys = {key for table in tables for key in table} - {"seed"}
-    return sorted(k for k in keys if len({repr(table.get(k)) for table in tables}) > 1)
+    values = {key: [table.get(key) for table in tables] for key in keys}
+    return sorted(
+        key
+        for key, found in values.items()
+        if UNKNOWN not in found and len({repr(value) for value in found}) > 1
+    )
 
 
 def groups(runs: Mapping[str, Run]) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/cor
 `seconds` (spent training), `notes` (sentences) and, where the run is sent to Weights & Biases,
 `wandb_id`.
 A run that was imported has `imported`: `from` (the layout found), `source` (name of the folder),
-`model` ("ours"), `unknown` (sections of recipe.toml that say nothing about it), `conversion` (how
+`model` ("ours"), `unknown` (sections that recipe.toml leaves out, and "seed"), `conversion` (how
 weights become ours) and `link`: the folder of the weights if they were left there, and then there
 is no checkpoints/ (see `circuits.series`); its metrics were measured at import.
 Only steps that the manifest lists count; other files in the folder are ignored. A file's
@@ -42,6 +42,7 @@ import filelock
 
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe, parse_recipe
+from circuits.runs.imported import Imported
 from circuits.runs.reading import (
     check_entries,
     checkpoint_name,
@@ -111,15 +112,23 @@ class Run:
         return recorded
 
     @property
-    def imported(self) -> dict[str, Any] | None:
+    def imported(self) -> Imported | None:
         """What is known of a run that others trained; None for one of ours."""
-        entry = self.manifest.get("imported")
-        return entry if isinstance(entry, dict) else None
+        return Imported.of(self.manifest)
+
+    def knows(self, section: str) -> bool:
+        """Whether this section of the recipe (or "seed") says how the run was made."""
+        return self.imported is None or section not in self.imported.unknown
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the recipe; None where it is unknown."""
+        return self.recipe.seed if self.knows("seed") else None
 
     @property
     def link(self) -> str | None:
         """Folder of the weights of an imported run that only refers to them."""
-        return (self.imported or {}).get("link")
+        return None if self.imported is None else self.imported.link
 
     @property
     def recipe_changed(self) -> bool:

@@ -28,7 +28,6 @@ from circuits.recipes.schema import (
     SourceSection,
     SplitsSection,
     StoredDtype,
-    TrainingSection,
 )
 from circuits.runs.checkpoints import save_checkpoint
 from circuits.runs.grok import grok_summary_of_rows
@@ -43,8 +42,8 @@ from circuits.series.recovered import Recovered
 from circuits.series.step_files import StepFiles
 from circuits.series.vocabulary import TokenTable, placed
 
-UNKNOWN = ("augmentation", "training", "checkpoints")
-"""Sections of the recipe that an imported run says nothing about."""
+UNKNOWN = ("seed", "augmentation", "training", "checkpoints")
+"""Sections of a recipe that nothing is known of."""
 
 SPARE_BYTES = 2**26
 """Space that is left free on the disk."""
@@ -138,7 +137,6 @@ class _Plan:
             source=SourceSection(name="imported"),
             splits=SplitsSection(task=self.corpus.task),
             model=ModelSection(**model),
-            training=TrainingSection(steps=max(1, *self.series.steps)),
             evaluation=EvaluationSection(items=self.items),
         )
 
