@@ -24,13 +24,15 @@ class TokenTable:
     """The tokenizer of a folder: the row of a token, and the name of a row."""
 
     def __init__(self, files: StepFiles) -> None:
-        if not files.tokenizer:
-            raise HopscopeError(
-                f"{files.folder} has no tokenizer (tokenizer.json, or vocab.json and merges.txt), "
-                "so its tokens have no names; put the files beside the weights."
-            )
         self.folder = files.folder
         names = {path.name for path in files.tokenizer}
+        if not names and (files.folder / "vocab.json").is_file():
+            names = {"vocab.json"}
+        if not names:
+            raise HopscopeError(
+                f"{files.folder} has no tokenizer, so its tokens have no names; put the files of "
+                "one beside the weights, or vocab.json, a list of the tokens in their order."
+            )
         self._plain = names == {"vocab.json"}
         """Whether there is only a list of tokens, with their places as rows, or a table of rows."""
 
@@ -63,9 +65,13 @@ class TokenTable:
     def _encoded(self, texts: list[str]) -> list[list[int]]:
         if self._plain:
             return [[self._listed[text]] if text in self._listed else [] for text in texts]
-        unknown = self._tokenizer.unk_token_id
         found: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return [[] if ids == [unknown] else ids for ids in found]
+        said = self._tokenizer.batch_decode(found, clean_up_tokenization_spaces=False)
+        # A tokenizer may drop letters that it does not know, or say "unknown" in one token.
+        return [
+            ids if back.strip() == text.strip() else []
+            for text, back, ids in zip(texts, said, found, strict=True)
+        ]
 
     @cached_property
     def _listed(self) -> dict[str, int]:

@@ -1,0 +1,123 @@
+"""Series of TransformerLens state dicts, and names on the hub."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from grokked_folders import composition_data
+from safetensors.torch import save_file
+
+from circuits.errors import HopscopeError
+from circuits.model.config import ModelConfig
+from circuits.model.transformer import HookedTransformer
+from circuits.model.transformer_lens_3 import to_tl_state_dict
+from circuits.runs.run import Run
+from circuits.series.hub import downloaded
+from circuits.series.importing import import_series
+
+SHAPE = ModelConfig(n_layers=2, d_model=16, n_ctx=4, d_vocab=30, n_heads=2)
+SETTINGS = {
+    "n_layers": 2, "d_model": 16, "n_ctx": 4, "d_head": 8, "n_heads": 2, "d_mlp": 64,
+    "act_fn": "relu", "d_vocab": 30, "d_vocab_out": 30, "eps": 1e-5, "normalization_type": "LN",
+    "positional_embedding_type": "standard", "attn_only": False, "attn_scale": 8**0.5,
+    "attention_dir": "causal", "init_weights": True, "device": "cpu", "model_name": "custom",
+}  # fmt: skip
+"""As `HookedTransformerConfig.to_dict` of TransformerLens 3.x has them, shortened."""
+
+
+def models() -> dict[int, HookedTransformer]:
+    return {
+        step: HookedTransformer(dataclasses.replace(SHAPE, seed=step)).eval() for step in (0, 5, 10)
+    }
+
+
+def series(folder: Path, ending: str = ".safetensors", **changes: object) -> Path:
+    """Files of state dicts as TransformerLens writes them, with a configuration and tokens."""
+    data = composition_data(folder / "data")
+    vocab = json.loads((data / "vocab.json").read_text())
+    out = folder / "out"
+    out.mkdir()
+    (out / "config.json").write_text(json.dumps(SETTINGS | changes))
+    (out / "vocab.json").write_text(json.dumps([*(f"[unused {i}]" for i in range(5)), *vocab]))
+    for step, model in models().items():
+        state = to_tl_state_dict(model)
+        state |= {f"blocks.{i}.attn.mask": torch.ones(4, 4, dtype=torch.bool) for i in range(2)}
+        path = out / f"step_{step}{ending}"
+        save_file(state, path) if ending == ".safetensors" else torch.save(state, path)
+    return folder
+
+
+def imported(folder: Path, **options: bool) -> Run:
+    return import_series(folder / "out", folder / "run", data=folder / "data", **options)
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".pth"])
+@pytest.mark.parametrize("link", [False, True])
+def test_state_dicts_of_transformer_lens_become_a_run(
+    ending: str, link: bool, tmp_path: Path
+) -> None:
+    run = imported(series(tmp_path, ending), link=link)
+    assert run.steps == [0, 5, 10]
+    rows = [json.loads((tmp_path / "out" / "vocab.json").read_text()).index(f"<{name}>")
+            for name in (*run.vocab.entities, *run.vocab.relations)]  # fmt: skip
+    tokens = run.queries("id_test").tokens
+    for step, model in models().items():
+        expected = model(torch.tensor(rows)[tokens])[..., rows]
+        assert (run.model(step)(tokens)[..., : len(rows)] - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"normalization_type": "LNPre"}, "folded into others"),
+        ({"positional_embedding_type": "rotary"}, "'rotary' is not supported"),
+        ({"parallel_attn_mlp": True}, "parallel_attn_mlp = True is not supported"),
+        ({"d_vocab_out": 7}, "d_vocab_out = 7 is not supported"),
+        ({"attn_scale": 1.0}, "is not the root of d_head"),
+        ({"n_layers": 3}, r"lacks blocks\.2"),
+        ({"act_fn": "solu_ln"}, "unknown act_fn 'solu_ln'"),
+    ],
+)
+def test_other_architectures_are_refused_by_their_setting(
+    changes: dict[str, object], sentence: str, tmp_path: Path
+) -> None:
+    series(tmp_path, **changes)
+    with pytest.raises(HopscopeError, match=sentence):
+        imported(tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_revisions_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HopscopeError, match="is a folder here, which has no revisions"):
+        downloaded(str(tmp_path), "step0,step1")
+
+
+def test_a_relative_folder_that_looks_like_a_hub_name_is_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "EleutherAI" / "pythia-70m").mkdir(parents=True)
+    with pytest.raises(HopscopeError, match="is a folder here, which has no revisions"):
+        downloaded("EleutherAI/pythia-70m", "all")
+    assert downloaded("EleutherAI/pythia-70m", None) == Path("EleutherAI/pythia-70m")
+
+
+@pytest.mark.parametrize("revisions", ["step0,step512", "all"])
+def test_without_the_hub_the_error_names_the_path_form(
+    revisions: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(HopscopeError, match=r"hf download .* --local-dir SERIES/step1000"):
+        downloaded("EleutherAI/pythia-70m", revisions)
+
+
+def test_a_name_without_revisions_is_told_what_is_missing() -> None:
+    with pytest.raises(HopscopeError, match="--revisions step0,step1000"):
+        downloaded("EleutherAI/pythia-70m", None)
+    with pytest.raises(HopscopeError, match="is not a folder here"):
+        downloaded("runs/nothing/there", None)
