@@ -149,7 +149,7 @@ def _write(folder: Path, plan: _Plan, progress: Progress) -> None:
         kept = []
         for done, (step, files) in enumerate(plan.series.steps.items(), 1):
             weights = converted(files, plan.how)
-            kept.append(_kept(folder, step, files, weights, link=plan.link))
+            kept.append(keep_step(folder, step, files, weights, link=plan.link))
             writer.append_metrics({"step": step, **measure(weights)})
             progress(done, len(plan.series.steps))
         (folder / RESUME).rmdir()
@@ -157,7 +157,7 @@ def _write(folder: Path, plan: _Plan, progress: Progress) -> None:
         writer.set_state("finished", checkpoints=kept, grok=grok)
 
 
-def _kept(
+def keep_step(
     folder: Path, step: int, files: StepFiles, weights: Mapping[str, Tensor], *, link: bool
 ) -> dict[str, Any]:
     """Write the checkpoint of a step, unless it is linked; returns its row of the manifest."""
