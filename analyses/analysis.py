@@ -53,6 +53,8 @@ class Analysis:
     default_steps: Literal["all", "last"] = "all"
     """Checkpoints that are analyzed unless others are named; "last" if all would cost too much."""
 
+    bridges: bool = False
+    """Whether it also runs on models that are not ours (`circuits.model.bridged`)."""
     joint: bool = False
     """Whether it looks at several checkpoints at once."""
     on_request: bool = False

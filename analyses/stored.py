@@ -103,7 +103,8 @@ def stored_results(
     """
     found, refused = {}, {}
     task = run.corpus.task
-    for name in [n for n, e in CATALOG.items() if task in e.tasks] if names is None else names:
+    fitting = [n for n, e in CATALOG.items() if task in e.tasks and (e.bridges or not run.bridged)]
+    for name in fitting if names is None else names:
         try:
             dataset = stored_result(run, name)
         except HopscopeError as error:
@@ -159,7 +160,7 @@ class Request:
         options: Mapping[str, Any] | None = None,
     ) -> Request:
         """Validate all user input before anything is read or computed."""
-        entry = catalog_entry(name, run.corpus.task)
+        entry = catalog_entry(name, run.corpus.task, bridged=run.bridged)
         chosen = _default_splits(run, entry) if splits is None else _checked_splits(run, splits)
         return cls(run, entry, chosen, entry.options(options or {}))
 

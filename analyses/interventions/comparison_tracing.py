@@ -42,13 +42,13 @@ from analyses.options.interventions import ComparisonTracingOptions as Options
 from analyses.questions.comparison_corruptions import corruptions
 from analyses.questions.examples import Examples
 from circuits.corpus.queries import name_columns
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch
-from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.engines import AnyTrace, Engine, engine_for
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Share of answers that flip if one state is taken from a corrupted question.
 
     Returns:
@@ -57,7 +57,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         that flip its answer.
     """
     queries = examples.queries
-    engine = PatchEngine(model)
+    engine = engine_for(model)
     base = engine.trace(queries.tokens.to(model.device))
     answer = queries.answer.to(model.device)
     clean = engine.logits(base.resid[-1][:, -1])
@@ -105,7 +105,7 @@ def _variables(
 
 
 def _patched(
-    engine: PatchEngine, base: Trace, tokens: Int[Tensor, "k n pos"], positions: slice
+    engine: Engine, base: AnyTrace, tokens: Int[Tensor, "k n pos"], positions: slice
 ) -> Float[Tensor, "layer k n d_vocab"]:
     """Logits with S[l, positions] taken from each corrupted run, for every layer l."""
     corrupted = [engine.trace(some).resid[:, :, positions] for some in tokens]

@@ -136,6 +136,12 @@ class Run:
         recorded = self.manifest.get("recipe_sha256")  # older runs have none
         return recorded is not None and recorded != file_sha256(self.path / RECIPE)
 
+    @property
+    def bridged(self) -> bool:
+        """Whether the models are not ours but bridges of TransformerLens (an imported series)."""
+        imported = self.manifest.get("imported")
+        return isinstance(imported, dict) and imported.get("model") == "bridge"
+
     @cached_property
     def baselines(self) -> dict[str, dict[str, float]]:
         """Accuracy of answerers that use a shortcut of the graph, per split.
