@@ -193,6 +193,15 @@ class Request:
             )
 
     @property
+    def attrs(self) -> dict[str, str]:
+        """What a result says of itself."""
+        return {
+            "analysis": self.entry.name,
+            "options": self.options.model_dump_json(),
+            "provenance": self.provenance,
+        }
+
+    @property
     def provenance(self) -> str:
         """Where the numbers come from, as JSON."""
         return json.dumps(

@@ -155,7 +155,8 @@ class BridgedModel:
 
     def to(self, device: torch.device | str) -> BridgedModel:
         """Move the weights."""
-        self.bridge = self.bridge.to(device)
+        if self.device != torch.device(device):
+            self.bridge = self.bridge.to(device)
         return self
 
     def __call__(

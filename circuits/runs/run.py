@@ -142,6 +142,12 @@ class Run:
         imported = self.manifest.get("imported")
         return isinstance(imported, dict) and imported.get("model") == "bridge"
 
+    @property
+    def given(self) -> bool:
+        """Whether its models are loaded by somebody's function (`open_series`)."""
+        imported = self.manifest.get("imported")
+        return isinstance(imported, dict) and bool(imported.get("given"))
+
     @cached_property
     def baselines(self) -> dict[str, dict[str, float]]:
         """Accuracy of answerers that use a shortcut of the graph, per split.
@@ -247,8 +253,11 @@ class Run:
             raise HopscopeError(f"{path} leads out of the run folder; that is not followed.")
         return path
 
-    def model(self, step: int | None = None, device: str = "cpu") -> HookedTransformer:
+    def model(self, step: int | None = None, device: str = "cpu") -> Any:
         """The model at a checkpoint, in eval mode and fp32.
+
+        A `HookedTransformer`, or a `BridgedModel` where the run is an imported series of another
+        architecture (`bridged`); `circuits.model.protocol` has what both can do.
 
         Args:
             step: One of `steps`; None: the last.
@@ -264,6 +273,16 @@ class Run:
         if not self.steps:
             raise HopscopeError(f"{self.path} has no checkpoint yet; wait, or train it again.")
         step = self.steps[-1] if step is None else self.checked_step(step)
+        if self.given:
+            raise HopscopeError(
+                f"{self.path} has results but no weights, since a function loaded its models; open "
+                "it with open_series(steps, load, corpus, out=...)."
+            )
+        if self.bridged:
+            from circuits.series.bridges import bridge_of_run
+
+            digest = self._digests[step]
+            return bridge_of_run(self.path, self.manifest, step, sha256=digest, device=device)
         config = ModelConfig.from_json(self.manifest["model"])
         if not self.link:
             refuse_larger(self.path, step, self.checkpoint_path(step), config.n_matrix_weights)
