@@ -248,6 +248,44 @@ _ENTRIES = (
         default_steps="last",
     ),
     Analysis(
+        "interchange",
+        "Interchange of the bridge (TransformerLens)",
+        "Learns the bridge's subspace at relation 1 with TransformerLens's DAS, and beside it one "
+        "towards arbitrary answers, a random one and a move of equal length. Only what the learned "
+        "one brings beyond those speaks for the bridge.",
+        "analyses.interventions.interchange",
+        interventions.InterchangeOptions,
+        splits=("id_test",),
+        default_steps="last",
+        on_request=True,
+        bridges=True,
+    ),
+    Analysis(
+        "sparse_probes",
+        "Sparse probes of the bridge",
+        "Tells one bridge from the others by its 1, 4 or 16 best neurons at relation 1, on facts "
+        "that were held out. Shuffled labels show what a choice among so many neurons finds in "
+        "nothing.",
+        "analyses.readouts.sparse_probes",
+        readouts.SparseProbeOptions,
+        splits=("id_test",),
+        default_steps="last",
+        on_request=True,
+        bridges=True,
+    ),
+    Analysis(
+        "jacobian_lens",
+        "Jacobian lens",
+        "Carries each state to the output by the average derivative of the output to it, and ranks "
+        "bridge, relations and answer. What it reads is what the state makes the model say, not "
+        "what it resembles.",
+        "analyses.readouts.jacobian_lens",
+        readouts.JacobianLensOptions,
+        default_steps="last",
+        on_request=True,
+        bridges=True,
+    ),
+    Analysis(
         "evidence",
         "The certificate's evidence",
         "Asks the same questions of the model, of every shortcut, of a lens, of swapped bridges "

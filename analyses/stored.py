@@ -32,7 +32,7 @@ def stored_result(
 
     Args:
         run: An opened run.
-        name: An entry of `analyses.catalog.CATALOG`.
+        name: An entry of `analyses.catalog.CATALOG`, or a name given to `walk_bridge`.
         splits: Splits it was analyzed with; None: those of the catalog entry.
         options: Options it was analyzed with, as given to `analyze`.
 
@@ -50,8 +50,29 @@ def stored_result(
     >>> stored_result(open_run("assets/demo"), "logit_lens", examples=20) is None
     True
     """
+    if name not in CATALOG and splits is None and not options and (own := _users(run, name)):
+        return own.load()
     store = _store(run, name, splits, options)
     return with_usable(store.load()) if store is not None and store.steps() else None
+
+
+USERS = "function"
+"""The setting that marks what `walk_bridge` stored."""
+
+
+def user_store(run: Run, name: str, settings: Mapping[str, Any]) -> ResultStore:
+    """Where `walk_bridge` keeps what a user's function found."""
+    return ResultStore(run.results_dir, name, settings)
+
+
+def _users(run: Run, name: str) -> ResultStore | None:
+    """The store of a user's function under this name, if there is one; its settings as stored."""
+    marker = ResultStore(run.results_dir, name, {}).marker
+    try:
+        settings = json.loads(marker.read_text(encoding="utf-8"))["settings"]
+        return user_store(run, name, settings) if settings[USERS] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def stored_steps(run: Run, name: str) -> list[int]:

@@ -35,7 +35,8 @@ ROOMS: dict[str, str] = {
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
     "train.recipes": "",
-    "analyses": "circuits circuits.recipes circuits.runs analyses.options analyses.questions",
+    "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
+    "analyses.questions",
     "analyses.options": "circuits circuits.patching",
     "analyses.questions": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit",
     "analyses.readouts": "circuits circuits.corpus circuits.model circuits.patching analyses "

@@ -21,7 +21,7 @@ By construction: rank = d_model is the whole state.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -68,7 +68,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
         lambda: draw_examples(examples.corpus, TRAIN, options.train, options.seed + 1),
     )
     engine = engine_for(model)
-    layer = _layer(engine, trained, options)
+    layer = state_layer(engine, trained, options)
     rank = min(options.rank, model.cfg.d_model)
     learn, test = (_swaps(engine, some, layer, options.seed) for some in (trained, examples))
     outcome = np.stack(
@@ -98,7 +98,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     return xr.Dataset(variables, {"kind": list(KINDS), "control": list(CONTROLS)})
 
 
-def _layer(engine: Engine, trained: Examples, options: Options) -> int:
+def state_layer(engine: Engine, trained: Examples, options: Any) -> int:
     """The layer of the state: named, or the best one with a block behind it and before it."""
     if engine.depth < 2 or (options.layer or 0) >= engine.depth:
         raise HopscopeError(

@@ -184,7 +184,7 @@ class BridgedModel:
     def _run(self, given: Any, first: int | None) -> Tensor:
         if first is None:
             ids = check_tokens(self.cfg, given, self.device)
-            return self._sorted(self.bridge(self._theirs(ids)), -1)
+            return self._sorted(self.bridge(self.own_ids(ids)), -1)
         any_tokens = torch.zeros(given.shape[:2], dtype=torch.int64, device=self.device)
         name = resid_name(self, first)
         with self.hooks(fwd_hooks=[(name, lambda x, hook: given)]):
@@ -193,7 +193,7 @@ class BridgedModel:
     def run_with_cache(self, tokens: Any, *, names_filter: Any = None) -> Any:
         """Logits and TransformerLens's `ActivationCache`, by the names of this model."""
         ids = check_tokens(self.cfg, tokens, self.device)
-        logits, cache = self.bridge.run_with_cache(self._theirs(ids), names_filter=names_filter)
+        logits, cache = self.bridge.run_with_cache(self.own_ids(ids), names_filter=names_filter)
         assert isinstance(cache, ActivationCache)
         return self._sorted(logits, -1), cache
 
@@ -214,7 +214,8 @@ class BridgedModel:
         with self.bridge.hooks(fwd_hooks=translated):
             yield self
 
-    def _theirs(self, ids: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
+    def own_ids(self, ids: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+        """The bridge's own token ids of the run's."""
         return ids if self._order is None else self._order.to(ids.device)[ids]
 
     def _sorted(self, x: Tensor, dim: int) -> Tensor:

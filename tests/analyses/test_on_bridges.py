@@ -29,6 +29,9 @@ DEMO: dict[str, dict[str, Any]] = {
     "attention": {"keep_examples": True},
     "component_patching": {"components": ("resid_mid", "mlp_out", "z", "k", "pattern")},
     "bridge_subspace": {"train": 40, "learn_steps": 3},
+    "interchange": {"train": 40, "epochs": 2, "rank": 4},
+    "sparse_probes": {"bridges": 5, "k": (1, 4)},
+    "jacobian_lens": {"prompts": 20},
 }
 
 
@@ -75,6 +78,59 @@ def test_an_analysis_gives_equal_numbers_on_our_model_and_on_its_bridge(name: st
 )
 def test_every_kind_of_causal_tracing_gives_equal_numbers(options: dict[str, Any]) -> None:
     _check_equal(*_pair("causal_tracing", **options))
+
+
+def test_our_das_and_transformerlens_find_the_same_in_the_same_subspace() -> None:
+    """The two interventions are one: equal outcomes, pair by pair, of equal projections."""
+    from analyses.interventions import bridge_subspace, interchange
+
+    model, examples = _models()[1], _examples()
+    options = CATALOG["interchange"].options({"layer": 1, "rank": 8})
+    tool = interchange._Tool(model, 1, options)  # type: ignore[arg-type]
+    pairs = interchange._Pairs(examples, model, 0)
+    basis = tool.tl.random_basis(model.cfg.d_model, 60, 1)
+    theirs = tool.outcome(pairs, tool.tl.SubspaceInterchange(basis))
+    swaps = bridge_subspace._swaps(bridge_subspace.engine_for(model), examples, 1, 0)
+    ours = bridge_subspace._outcome(model, 1, swaps, basis @ basis.T)[pairs.rows, 0]
+    assert np.array_equal(ours, theirs)
+    assert len(set(theirs.tolist())) > 1
+
+
+def test_the_learned_subspace_of_both_beats_their_controls() -> None:
+    ours, examples = _models()[0], draw_examples(open_run("assets/demo").corpus, "id_test", 60, 0)
+    found = {}
+    for name, options in (("bridge_subspace", {}), ("interchange", {"epochs": 10})):
+        entry = CATALOG[name]
+        with torch.no_grad():
+            result = entry.run(ours, examples, entry.options({"train": 300, **options}))
+        found[name] = (
+            result.success.sel(control="bridge") if "control" in result.dims else result.success
+        )
+    das, tl = found["bridge_subspace"], found["interchange"]
+    assert abs(float(das.sel(kind="subspace")) - float(tl.sel(kind="learned"))) < 0.15
+    assert abs(float(das.sel(kind="whole")) - float(tl.sel(kind="whole"))) < 1e-6
+    assert float(tl.sel(kind="learned")) > float(tl.sel(kind="arbitrary")) + 0.1
+    assert float(tl.sel(kind="placebo")) < 0.1
+    assert float(tl.sel(kind="random")) < 0.1
+
+
+def test_the_jacobian_lens_is_transformerlenss_where_both_count_the_same_positions() -> None:
+    from transformer_lens.tools.analysis import JacobianLens
+
+    from analyses.readouts.jacobian_lens import jacobians
+
+    ours, theirs = _models()
+    tokens = _examples().queries.tokens[:5]
+    bridge = to_bridge(ours)
+    bridge.to_tokens = lambda row: torch.tensor([row])  # it has no tokenizer
+    lens = JacobianLens.fit(
+        bridge, tokens.tolist(), corpus="questions", source_layers=[0], skip_first_positions=0,
+        dim_batch=16, show_progress=False,
+    )  # fmt: skip
+    for model in (ours, theirs):
+        found = jacobians(model, tokens, last_position=False)[1]  # S[1] is the output of block 0
+        assert torch.allclose(found, lens.jacobians[0], atol=1e-5)
+        assert not torch.allclose(jacobians(model, tokens)[1], found, atol=1e-2)
 
 
 def test_every_analysis_that_is_said_to_run_on_bridges_is_compared() -> None:

@@ -24,6 +24,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "probes": {"n_train": 100, "map_bridges": 3},
     "tuned_lens": {"n_train": 50, "adam_steps": 1},
     "bridge_subspace": {"train": 20, "learn_steps": 1, "rank": 4},
+    "interchange": {"train": 20, "epochs": 1, "rank": 4},
+    "sparse_probes": {"bridges": 5, "k": (1,)},
+    "jacobian_lens": {"prompts": 20},
 }
 
 
