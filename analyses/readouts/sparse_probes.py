@@ -38,6 +38,8 @@ LABELS: tuple[Labels, ...] = get_args(Labels)
 SPLIT = "atomic_id"
 _HOOKS = {"mlp": "blocks.{}.mlp.hook_post", "stream": "blocks.{}.hook_resid_post"}
 _AT_ONCE = 1024
+LEAST_FACTS = 4
+"""A bridge with fewer cannot be told on one part of them and judged on the other."""
 
 
 @torch.no_grad()
@@ -85,10 +87,10 @@ def _frequent(bridge: Int[np.ndarray, " n"], at_most: int) -> Int[np.ndarray, " 
     """The most frequent bridges that have enough facts for both parts."""
     values, counts = np.unique(bridge, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:at_most]
-    chosen = values[order][counts[order] >= LEAST_EXAMPLES]
+    chosen = values[order][counts[order] >= LEAST_FACTS]
     if len(chosen) < LEAST_EXAMPLES:
         raise HopscopeError(
-            f"{len(chosen)} bridges have {LEAST_EXAMPLES} ID facts or more, and an interval needs "
+            f"{len(chosen)} bridges have {LEAST_FACTS} ID facts or more, and an interval needs "
             f"{LEAST_EXAMPLES} such bridges; use a run with a denser graph."
         )
     return chosen
