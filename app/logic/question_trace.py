@@ -20,7 +20,7 @@ from torch import Tensor
 from app.logic.asked import Asked
 
 if TYPE_CHECKING:
-    from circuits.model.transformer import HookedTransformer
+    from circuits.model.protocol import Model
 
 TOP = 6
 """Number of answers shown at each step."""
@@ -77,7 +77,7 @@ class QuestionTrace:
 
 
 def trace_question(
-    model_at: Callable[[int], HookedTransformer],
+    model_at: Callable[[int], Model],
     steps: Sequence[int],
     asked: Asked,
     donor: Asked | None,
@@ -105,7 +105,7 @@ def trace_question(
     return _trace(tuple(steps), joined, asked, swapped_answer)
 
 
-def _one_step(model: HookedTransformer, tokens: Tensor, with_donor: bool) -> dict[str, Tensor]:
+def _one_step(model: Model, tokens: Tensor, with_donor: bool) -> dict[str, Tensor]:
     _, cache = model.run_with_cache(tokens, names_filter=_is_needed)
     resid = [cache[f"blocks.{i}.hook_resid_pre"] for i in range(model.depth)]
     resid.append(cache[f"blocks.{model.depth - 1}.hook_resid_post"])
@@ -127,7 +127,7 @@ def _is_needed(name: str) -> bool:
 
 
 def _swaps(
-    model: HookedTransformer, stacked: Float[Tensor, "states two pos d_model"]
+    model: Model, stacked: Float[Tensor, "states two pos d_model"]
 ) -> Float[Tensor, "states pos d_vocab"]:
     """Probabilities at the last position after the donor's state was written into each cell."""
     rows = []

@@ -308,10 +308,13 @@ class Run:
 
     def damaged_steps(self) -> list[int]:
         """Steps whose checkpoint is missing or is not the file that was written."""
-        if self.link:
-            from circuits.series.linked import linked_digests
+        if self.given:
+            return []
+        if self.link or self.bridged:
+            from circuits.series.linked import folder_of, imported_digests
 
-            there: Mapping[int, str | None] = linked_digests(self.manifest)
+            folder = folder_of(self.path, self.manifest)
+            there: Mapping[int, str | None] = imported_digests(folder)
         else:
             folder = self.path / CHECKPOINTS
             there = {step: file_sha256(folder / checkpoint_name(step)) for step in self.steps}

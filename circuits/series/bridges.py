@@ -7,7 +7,6 @@ random), one that fits no parameter, and an architecture without an adapter.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from circuits.errors import HopscopeError
 from circuits.model.bridged import BridgedModel
-from circuits.series.folders import find_series
+from circuits.series.linked import folder_of, imported_step
 from circuits.series.step_files import StepFiles
 
 _MASKS = (".attn.bias", ".masked_bias", ".inv_freq")
@@ -126,29 +125,8 @@ def bridge_of_run(
     Raises:
         HopscopeError: if they have gone, or are not those that were imported.
     """
-    entry = manifest["imported"]
-    folder = Path(str(entry["link"])) if entry.get("link") else path / "checkpoints"
-    steps = find_series(folder, allow_broken=True).steps
-    if step not in steps:
-        raise HopscopeError(
-            f"{folder} has no whole checkpoint of step {step} any more; put it back, or import the "
-            "series again."
-        )
-    if digest(steps[step]) != sha256:
-        raise HopscopeError(
-            f"the weights of step {step} in {folder} are not those that were imported; import the "
-            "series again."
-        )
-    return boot(steps[step], entry.get("tokens"), device)
-
-
-def digest(files: StepFiles) -> str:
-    """SHA-256 of the file of weights; of several shards, that of their digests."""
-    each = []
-    for path in files.weights:
-        with path.open("rb") as file:
-            each.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()
+    files = imported_step(folder_of(path, manifest), step, sha256=sha256)
+    return boot(files, manifest["imported"].get("tokens"), device)
 
 
 def _check_loaded(folder: Path, found: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
 from circuits.errors import CannotWrite, HopscopeError
+from circuits.model.hook_free import fast_logits
+from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import (
     EvaluationSection,
     ModelSection,
@@ -37,6 +40,7 @@ from circuits.runs.writer import RunWriter
 from circuits.series.configs import TheirConfig, read_config
 from circuits.series.converting import Conversion, conversion, converted, digest, n_weights
 from circuits.series.folders import FoundSeries, find_series
+from circuits.series.kept_as_bridges import BridgePlan, Bridges, is_of_another_architecture
 from circuits.series.measuring import Measure
 from circuits.series.recovered import Recovered
 from circuits.series.step_files import StepFiles
@@ -86,23 +90,15 @@ def import_series(
     _refuse_taken(path)
     series = _series(source)
     recovered = _recovered(data, questions)
-    first, theirs = next(iter(series.steps.values())), _common_config(series)
-    if recovered.n_ctx > theirs.cfg.n_ctx:
-        raise HopscopeError(
-            f"{first.config}: the model takes {theirs.cfg.n_ctx} tokens, and the questions have "
-            f"{recovered.n_ctx}; the data are another model's."
-        )
-    table = TokenTable(first)
-    corpus, rows = placed(recovered, table, theirs.cfg.d_vocab, cut=cut_vocab)
-    _refuse_other_tokenizers(series, table, recovered)
-    how = conversion(first, theirs, rows, len(recovered.texts))
-    if not link:
-        _refuse_full_disk(path, how, len(series.steps))
-    plan = _Plan(series, corpus, how, link, items)
+    plan = (
+        _bridge_plan(series, recovered, path, link=link, cut=cut_vocab, items=items)
+        if is_of_another_architecture(next(iter(series.steps.values())))
+        else _our_plan(series, recovered, path, link=link, cut=cut_vocab, items=items)
+    )
     beside = path.with_name(f".{path.name}.importing")
     _clear(beside)
     try:
-        _write(beside, plan, progress)
+        _write(beside, series, plan, progress)
         beside.rename(path)
     except OSError as error:
         raise CannotWrite(path, error) from error
@@ -111,24 +107,60 @@ def import_series(
     return open_run(path)
 
 
+def _our_plan(
+    series: FoundSeries, recovered: Recovered, path: Path, *, link: bool, cut: bool, items: int
+) -> _Plan:
+    """The plan for a series that fits our own model."""
+    first, theirs = next(iter(series.steps.values())), _common_config(series)
+    _refuse_other_data(first, theirs.cfg.n_ctx, recovered)
+    table = TokenTable(first)
+    corpus, rows = placed(recovered, table, theirs.cfg.d_vocab, cut=cut)
+    _refuse_other_tokenizers(series, table, recovered)
+    how = conversion(first, theirs, rows, len(recovered.texts))
+    if not link:
+        _refuse_full_disk(path, len(series.steps) * n_weights(how.cfg) * 4, len(series.steps))
+    return _Plan(corpus, how, link, items)
+
+
+def _bridge_plan(
+    series: FoundSeries, recovered: Recovered, path: Path, *, link: bool, cut: bool, items: int
+) -> BridgePlan:
+    """The plan for a series of another architecture."""
+    first = next(iter(series.steps.values()))
+    if cut:
+        raise HopscopeError(
+            f"{first.config} is of an architecture that is kept as it is, so no rows are cut; "
+            "leave out --cut-vocab."
+        )
+    bridges = Bridges.of(series)
+    _refuse_other_data(first, bridges.shape.n_ctx, recovered)
+    table = TokenTable(first)
+    corpus, rows = placed(recovered, table, bridges.shape.d_vocab, cut=False)
+    _refuse_other_tokenizers(series, table, recovered)
+    if not link:
+        _refuse_full_disk(path, bridges.n_bytes, len(series.steps))
+    return BridgePlan(bridges, corpus, rows, link, items)
+
+
+def _refuse_other_data(first: StepFiles, n_ctx: int, recovered: Recovered) -> None:
+    if recovered.n_ctx > n_ctx:
+        raise HopscopeError(
+            f"{first.config}: the model takes {n_ctx} tokens, and the questions have "
+            f"{recovered.n_ctx}; the data are another model's."
+        )
+
+
 @dataclass(frozen=True)
 class _Plan:
-    series: FoundSeries
     corpus: Corpus
     how: Conversion
     link: bool
     items: int
 
-    def manifest(self) -> dict[str, Any]:
-        """The entry `imported`."""
-        return {
-            "from": self.series.layout,
-            "source": self.series.path.resolve().name,
-            "model": "ours",
-            "link": str(self.series.path.resolve()) if self.link else None,
-            "unknown": list(UNKNOWN),
-            "conversion": self.how.to_json(),
-        }
+    def facts(self, imported: dict[str, Any]) -> dict[str, Any]:
+        """Entries of the manifest."""
+        more = {"model": "ours", "conversion": self.how.to_json()}
+        return {"model": self.how.cfg.to_json(), "imported": imported | more}
 
     def recipe(self) -> Recipe:
         """What is known of how the series was made; the rest has its defaults."""
@@ -140,18 +172,42 @@ class _Plan:
             evaluation=EvaluationSection(items=self.items),
         )
 
+    def measure(self) -> Measure:
+        """What is measured of every step."""
+        return Measure(self.corpus, self.how.cfg.d_vocab, self.items)
 
-def _write(folder: Path, plan: _Plan, progress: Progress) -> None:
+    @cached_property
+    def _model(self) -> PlainTransformer:
+        return PlainTransformer(self.how.cfg).eval()
+
+    def keep(
+        self, folder: Path, step: int, files: StepFiles, measure: Measure
+    ) -> tuple[dict[str, Any], dict[str, float]]:
+        """Keep a step; its row of the manifest, and what was measured."""
+        weights = converted(files, self.how)
+        row = keep_step(folder, step, files, weights, link=self.link)
+        with torch.no_grad():
+            for name, own in self._model.state_dict().items():
+                own.copy_(weights[name])
+        return row, measure(partial(fast_logits, self._model))
+
+
+def _write(folder: Path, series: FoundSeries, plan: _Plan | BridgePlan, progress: Progress) -> None:
     """The whole run in this folder, the manifest last."""
-    facts = {"model": plan.how.cfg.to_json(), "imported": plan.manifest()}
-    with RunWriter.create(folder, plan.recipe(), plan.corpus, facts) as writer:
-        measure = Measure(plan.corpus, plan.how.cfg, plan.items)
+    imported = {
+        "from": series.layout,
+        "source": series.path.resolve().name,
+        "link": str(series.path.resolve()) if plan.link else None,
+        "unknown": list(UNKNOWN),
+    }
+    with RunWriter.create(folder, plan.recipe(), plan.corpus, plan.facts(imported)) as writer:
+        measure = plan.measure()
         kept = []
-        for done, (step, files) in enumerate(plan.series.steps.items(), 1):
-            weights = converted(files, plan.how)
-            kept.append(keep_step(folder, step, files, weights, link=plan.link))
-            writer.append_metrics({"step": step, **measure(weights)})
-            progress(done, len(plan.series.steps))
+        for done, (step, files) in enumerate(series.steps.items(), 1):
+            row, measured = plan.keep(folder, step, files, measure)
+            kept.append(row)
+            writer.append_metrics({"step": step, **measured})
+            progress(done, len(series.steps))
         (folder / RESUME).rmdir()
         grok = grok_summary_of_rows(writer.rows).to_json()
         writer.set_state("finished", checkpoints=kept, grok=grok)
@@ -237,8 +293,7 @@ def _refuse_other_tokenizers(series: FoundSeries, table: TokenTable, recovered: 
         known.add(content)
 
 
-def _refuse_full_disk(path: Path, how: Conversion, n_steps: int) -> None:
-    needed = n_steps * n_weights(how.cfg) * 4
+def _refuse_full_disk(path: Path, needed: int, n_steps: int) -> None:
     folder = next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())
     free = shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:

@@ -16,6 +16,7 @@ from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
 from circuits.series.converting import Conversion, converted, digest
 from circuits.series.folders import find_series
+from circuits.series.step_files import StepFiles
 
 
 def linked_weights(manifest: Mapping[str, Any], step: int, *, sha256: str) -> dict[str, Tensor]:
@@ -25,24 +26,40 @@ def linked_weights(manifest: Mapping[str, Any], step: int, *, sha256: str) -> di
         HopscopeError: if the folder or the step has gone, or a file is not the one imported.
     """
     entry = manifest["imported"]
-    steps = find_series(_folder(entry), allow_broken=True).steps
+    files = imported_step(_folder(entry), step, sha256=sha256)
+    how = Conversion.from_json(entry["conversion"], ModelConfig.from_json(manifest["model"]))
+    return {name: weight.float() for name, weight in converted(files, how).items()}
+
+
+def imported_step(folder: Path, step: int, *, sha256: str) -> StepFiles:
+    """The files of a step, if they are those that were imported.
+
+    Raises:
+        HopscopeError: if the step has gone, or a file is not the one imported.
+    """
+    steps = find_series(folder, allow_broken=True).steps
     if step not in steps:
         raise HopscopeError(
-            f"{entry['link']} has no whole checkpoint of step {step} any more; put it back, or "
-            "import the series again."
+            f"{folder} has no whole checkpoint of step {step} any more; put it back, or import the "
+            "series again."
         )
     if digest(steps[step]) != sha256:
         raise HopscopeError(
-            f"the weights of step {step} in {entry['link']} are not those that were imported; "
-            "import the series again."
+            f"the weights of step {step} in {folder} are not those that were imported; import the "
+            "series again."
         )
-    how = Conversion.from_json(entry["conversion"], ModelConfig.from_json(manifest["model"]))
-    return {name: weight.float() for name, weight in converted(steps[step], how).items()}
+    return steps[step]
 
 
-def linked_digests(manifest: Mapping[str, Any]) -> dict[int, str]:
-    """SHA-256 of the files of every step that is whole."""
-    steps = find_series(_folder(manifest["imported"]), allow_broken=True).steps
+def folder_of(path: Path, manifest: Mapping[str, Any]) -> Path:
+    """Where an imported run in folder `path` has its weights."""
+    entry = manifest["imported"]
+    return _folder(entry) if entry.get("link") else path / "checkpoints"
+
+
+def imported_digests(folder: Path) -> dict[int, str]:
+    """SHA-256 of the files of every step in a folder of weights that is whole."""
+    steps = find_series(folder, allow_broken=True).steps
     return {step: digest(files) for step, files in steps.items()}
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
-from circuits.model.config import ModelConfig
-from circuits.model.hook_free import fast_logits
-from circuits.model.plain import PlainTransformer
+
+LastLogits = Callable[[Int[Tensor, "n pos"]], Float[Tensor, "n d_vocab"]]
+"""From questions to the logits of their answers."""
 
 LOGITS_AT_ONCE = 2**25
 """Logits held in memory at a time."""
@@ -23,7 +23,7 @@ LOGITS_AT_ONCE = 2**25
 class Measure:
     """The same questions of every split at every step."""
 
-    def __init__(self, corpus: Corpus, cfg: ModelConfig, items: int) -> None:
+    def __init__(self, corpus: Corpus, d_vocab: int, items: int) -> None:
         """Draw at most `items` questions of each split that has any."""
         draw = np.random.default_rng(0)
         self._asked: dict[str, Queries] = {}
@@ -31,18 +31,15 @@ class Measure:
             rows = np.sort(draw.permutation(len(queries))[:items])
             if len(rows):
                 self._asked[name] = queries.take(rows)
-        self._model = PlainTransformer(cfg).eval()
-        self._at_once = max(16, LOGITS_AT_ONCE // cfg.d_vocab)
+        self._at_once = max(16, LOGITS_AT_ONCE // d_vocab)
 
     @torch.no_grad()
-    def __call__(self, weights: Mapping[str, Tensor]) -> dict[str, float]:
+    def __call__(self, last_logits: LastLogits) -> dict[str, float]:
         """ "loss/<split>" in nats and "accuracy/<split>"; for compositions also the mean over
         bridges of the accuracy on each one's questions, "macro_accuracy/<split>"."""
-        for name, own in self._model.state_dict().items():
-            own.copy_(weights[name])
         row: dict[str, float] = {}
         for split, queries in self._asked.items():
-            losses, right = self._answered(queries)
+            losses, right = self._answered(queries, last_logits)
             row[f"loss/{split}"] = float(losses.mean())
             row[f"accuracy/{split}"] = float(right.mean())
             if queries.kind == "composition":
@@ -51,12 +48,14 @@ class Measure:
                 row[f"macro_accuracy/{split}"] = float(of_each.mean())
         return row
 
-    def _answered(self, queries: Queries) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    def _answered(
+        self, queries: Queries, last_logits: LastLogits
+    ) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
         """Loss of each question, and whether the answer is the top token."""
         losses, right = [], []
         parts = (queries.tokens.split(self._at_once), queries.answer.split(self._at_once))
         for tokens, answer in zip(*parts, strict=True):
-            logits = fast_logits(self._model, tokens)
+            logits = last_logits(tokens)
             losses.append(F.cross_entropy(logits, answer, reduction="none").double())
             right.append(logits.argmax(-1) == answer)
         return torch.cat(losses).numpy(), torch.cat(right).numpy()

@@ -36,25 +36,63 @@ def config(architecture: str, d_vocab: int) -> Any:
     )  # fmt: skip
 
 
-def write_series(
-    folder: Path, corpus: Corpus, architecture: str = "neox", steps: tuple[int, ...] = STEPS
-) -> None:
-    """Train on the corpus and save `checkpoint-N` at each step, without a tokenizer."""
+def word_tokenizer(corpus: Corpus) -> tuple[Any, torch.Tensor]:
+    """A tokenizer with one token a name, in another order than ours; and its id of each of ours."""
+    import tokenizers
     import transformers
+
+    n = len(corpus.vocab)
+    ids = torch.randperm(n, generator=torch.manual_seed(3))
+    words = {corpus.vocab.name(i): int(ids[i]) for i in range(n)}
+    words["[UNK]"] = n
+    core = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
+    core.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=core, unk_token="[UNK]"), ids
+
+
+def write_questions(path: Path, corpus: Corpus, splits: tuple[str, ...]) -> None:
+    """A question file of these splits of a corpus."""
+    lines = ["subject,relation_1,bridge,relation_2,answer,split"]
+    name = corpus.vocab.name
+    for split in splits:
+        queries = corpus.queries(split)
+        rows = zip(queries.token_ids, queries.bridge_ids[:, 0], queries.answer_ids, strict=True)
+        for (s, r1, r2), b, a in rows:
+            lines.append(",".join([*(name(int(i)) for i in (s, r1, b, r2, a)), split]))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_series(
+    folder: Path,
+    corpus: Corpus,
+    architecture: str = "neox",
+    steps: tuple[int, ...] = STEPS,
+    *,
+    words: bool = False,
+) -> None:
+    """Train on the corpus and save `checkpoint-N` at each step.
+
+    With `words`, a tokenizer of `word_tokenizer` is saved beside the weights, and its ids are used.
+    """
+    import transformers
+
+    tokenizer, ids = word_tokenizer(corpus) if words else (None, torch.arange(len(corpus.vocab)))
 
     torch.manual_seed(0)
     model = {"neox": transformers.GPTNeoXForCausalLM, "gpt2": transformers.GPT2LMHeadModel}[
         architecture
-    ](config(architecture, len(corpus.vocab)))
+    ](config(architecture, len(corpus.vocab) + words))
     table = corpus.training_set()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for step in range(steps[-1] + 1):
         if step in steps:
             model.eval().save_pretrained(folder / f"checkpoint-{step}")
+            if tokenizer is not None:
+                tokenizer.save_pretrained(folder / f"checkpoint-{step}")
             model.train()
         rows = torch.randint(len(table), (64,))
-        logits = model(table.tokens[rows]).logits[torch.arange(64), table.predict_at[rows]]
-        loss = torch.nn.functional.cross_entropy(logits, table.answer[rows])
+        logits = model(ids[table.tokens[rows]]).logits[torch.arange(64), table.predict_at[rows]]
+        loss = torch.nn.functional.cross_entropy(logits, ids[table.answer[rows]])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
