@@ -45,10 +45,16 @@ def _fetched(name: str, revisions: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    wanted = [] if revisions == "all" else [word.strip() for word in revisions.split(",")]
+    for revision in wanted:
+        if step_of(revision) is None:
+            raise HopscopeError(
+                f"the revision {revision!r} does not say a step; name revisions such as step1000."
+            )
     try:
-        wanted = _all_revisions(name) if revisions == "all" else revisions.split(",")
+        wanted = wanted or _all_revisions(name)
         folders = [
-            Path(snapshot_download(name, revision=revision.strip(), allow_patterns=WANTED))
+            Path(snapshot_download(name, revision=revision, allow_patterns=WANTED))
             for revision in wanted
         ]
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:

@@ -121,3 +121,8 @@ def test_a_name_without_revisions_is_told_what_is_missing() -> None:
         downloaded("EleutherAI/pythia-70m", None)
     with pytest.raises(HopscopeError, match="is not a folder here"):
         downloaded("runs/nothing/there", None)
+
+
+def test_a_revision_that_says_no_step_is_refused() -> None:
+    with pytest.raises(HopscopeError, match="revision 'main' does not say a step"):
+        downloaded("EleutherAI/pythia-70m", "step0,main")
