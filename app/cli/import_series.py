@@ -34,7 +34,7 @@ def import_command(
     ] = 1000,
 ) -> None:
     """Make a run of a series of checkpoints that others trained."""
-    from circuits.series.hub import downloaded
+    from circuits.series.hub import downloaded, steps_of
     from circuits.series.importing import import_series
 
     folder = downloaded(source, revisions)
@@ -43,7 +43,7 @@ def import_command(
         say(f"  {done} of {of} checkpoints", err=True)
 
     run = import_series(
-        folder, out, data=data, questions=questions, link=link, cut_vocab=cut_vocab, items=items,
-        progress=told,
+        folder, out, data=data, questions=questions, steps=steps_of(revisions), link=link,
+        cut_vocab=cut_vocab, items=items, progress=told,
     )  # fmt: skip
     say("\n".join(summary(run)))

@@ -32,7 +32,6 @@ from __future__ import annotations
 
 import operator
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +54,6 @@ from circuits.runs.reading import (
 
 if TYPE_CHECKING:  # pandas and PyTorch take seconds to import, and listing runs needs neither
     import pandas as pd
-    from torch import Tensor
 
     from circuits.corpus.corpus import Corpus
     from circuits.corpus.queries import Queries
@@ -266,58 +264,25 @@ class Run:
         Raises:
             HopscopeError: if there is no such checkpoint, or it is damaged.
         """
-        from circuits.model.config import ModelConfig
-        from circuits.model.transformer import HookedTransformer
-        from circuits.runs.checkpoints import refuse_larger
+        from circuits.runs.models import load_model
 
-        if not self.steps:
-            raise HopscopeError(f"{self.path} has no checkpoint yet; wait, or train it again.")
-        step = self.steps[-1] if step is None else self.checked_step(step)
-        if self.given:
-            raise HopscopeError(
-                f"{self.path} has results but no weights, since a function loaded its models; open "
-                "it with open_series(steps, load, corpus, out=...)."
-            )
-        if self.bridged:
-            from circuits.series.bridges import bridge_of_run
-
-            digest = self._digests[step]
-            return bridge_of_run(self.path, self.manifest, step, sha256=digest, device=device)
-        config = ModelConfig.from_json(self.manifest["model"])
-        if not self.link:
-            refuse_larger(self.path, step, self.checkpoint_path(step), config.n_matrix_weights)
-        model = HookedTransformer(config)
-        self.load_weights(model, step)
-        return model.to(device).eval()
+        return load_model(self, step, device)
 
     def load_weights(self, model: HookedTransformer, step: int) -> None:
         """Load another checkpoint into a model of this run; faster than making a new model."""
-        model.load_state_dict(self._state_dict(model, step))
+        from circuits.runs.models import step_weights
 
-    def _state_dict(self, model: HookedTransformer, step: int) -> dict[str, Tensor]:
-        """Weights of a step in fp32, under the names and with the shapes of the model's."""
-        digest = self._digests[self.checked_step(step)]
-        if self.link:
-            from circuits.series.linked import linked_weights
+        model.load_state_dict(step_weights(self, model, step))
 
-            return linked_weights(self.manifest, step, sha256=digest)
-        from circuits.runs.checkpoints import load_checkpoint
-
-        shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-        return load_checkpoint(self.checkpoint_path(step), shapes, sha256=digest)
+    def digest(self, step: int) -> str:
+        """SHA-256 of the file of a listed step, as it was written."""
+        return self._digests[self.checked_step(step)]
 
     def damaged_steps(self) -> list[int]:
         """Steps whose checkpoint is missing or is not the file that was written."""
-        if self.given:
-            return []
-        if self.link or self.bridged:
-            from circuits.series.linked import folder_of, imported_digests
+        from circuits.runs.models import digests_on_disk
 
-            folder = folder_of(self.path, self.manifest)
-            there: Mapping[int, str | None] = imported_digests(folder)
-        else:
-            folder = self.path / CHECKPOINTS
-            there = {step: file_sha256(folder / checkpoint_name(step)) for step in self.steps}
+        there = digests_on_disk(self)
         return [step for step in self.steps if there.get(step) != self._digests[step]]
 
     def refreshed(self) -> Run:

@@ -41,6 +41,17 @@ def downloaded(source: str, revisions: str | None) -> Path:
     return _fetched(source, revisions)
 
 
+def steps_of(revisions: str | None) -> set[int] | None:
+    """The steps that a list of revisions asks for; None: all. The cache may hold others.
+
+    >>> steps_of("step0,step512"), steps_of("all")
+    ({0, 512}, None)
+    """
+    if revisions is None or revisions == "all":
+        return None
+    return {step for step in map(step_of, revisions.split(",")) if step is not None}
+
+
 def _fetched(name: str, revisions: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

@@ -11,8 +11,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from circuits.recipes.schema import (
 from circuits.runs.checkpoints import save_checkpoint
 from circuits.runs.grok import grok_summary_of_rows
 from circuits.runs.reading import checkpoint_name
-from circuits.runs.run import CHECKPOINTS, RESUME, Run, open_run
+from circuits.runs.run import CHECKPOINTS, RESUME, Run, describe_steps, open_run
 from circuits.runs.writer import RunWriter
 from circuits.series.configs import TheirConfig, read_config
 from circuits.series.converting import Conversion, conversion, converted, digest, n_weights
@@ -62,6 +62,7 @@ def import_series(
     *,
     data: str | Path | None = None,
     questions: str | Path | None = None,
+    steps: Collection[int] | None = None,
     link: bool = False,
     cut_vocab: bool = False,
     items: int = 1000,
@@ -74,6 +75,7 @@ def import_series(
         out: The new run folder.
         data: Folder with the data of the *Grokked Transformers* layout.
         questions: File of questions, see `read_questions`; instead of data.
+        steps: Only these of the series; None: all.
         link: Leave the weights where they are, and read them when they are needed.
         cut_vocab: Drop the rows of the vocabulary that the data do not list. Logits of the others
             stay as they are; probabilities are then among the others.
@@ -88,7 +90,7 @@ def import_series(
     """
     path = Path(out)
     _refuse_taken(path)
-    series = _series(source)
+    series = _series(source, steps)
     recovered = _recovered(data, questions)
     plan = (
         _bridge_plan(series, recovered, path, link=link, cut=cut_vocab, items=items)
@@ -235,8 +237,14 @@ def _refuse_taken(path: Path) -> None:
         raise HopscopeError(f"{path} exists and is not empty; give another --out.")
 
 
-def _series(source: str | Path) -> FoundSeries:
+def _series(source: str | Path, wanted: Collection[int] | None) -> FoundSeries:
     series = find_series(source)
+    if wanted is not None:
+        if missing := sorted(set(wanted) - series.steps.keys()):
+            raise HopscopeError(
+                f"{series.path} has no step {missing[0]}; it has {describe_steps([*series.steps])}"
+            )
+        series = replace(series, steps={step: series.steps[step] for step in sorted(wanted)})
     if series.layout == "hopscope run":
         raise HopscopeError(f"{series.path} is a run already; open it as it is.")
     if len(series.steps) == 1:

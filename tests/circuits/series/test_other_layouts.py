@@ -126,3 +126,12 @@ def test_a_name_without_revisions_is_told_what_is_missing() -> None:
 def test_a_revision_that_says_no_step_is_refused() -> None:
     with pytest.raises(HopscopeError, match="revision 'main' does not say a step"):
         downloaded("EleutherAI/pythia-70m", "step0,main")
+
+
+def test_only_the_steps_that_are_asked_for_are_imported(tmp_path: Path) -> None:
+    """The hub's cache may hold revisions of earlier downloads."""
+    series(tmp_path)
+    run = import_series(tmp_path / "out", tmp_path / "run", data=tmp_path / "data", steps={0, 10})
+    assert run.steps == [0, 10]
+    with pytest.raises(HopscopeError, match="has no step 7; it has 0, 5, 10"):
+        import_series(tmp_path / "out", tmp_path / "b", data=tmp_path / "data", steps={0, 7})
