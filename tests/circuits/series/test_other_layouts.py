@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from grokked_folders import composition_data
+from grokked_folders import composition_data, grokked_series
 from safetensors.torch import save_file
 
 from circuits.errors import HopscopeError
@@ -16,7 +17,7 @@ from circuits.model.config import ModelConfig
 from circuits.model.transformer import HookedTransformer
 from circuits.model.transformer_lens_3 import to_tl_state_dict
 from circuits.runs.run import Run
-from circuits.series.hub import downloaded
+from circuits.series.hub import downloaded, steps_of
 from circuits.series.importing import import_series
 
 SHAPE = ModelConfig(n_layers=2, d_model=16, n_ctx=4, d_vocab=30, n_heads=2)
@@ -135,3 +136,24 @@ def test_only_the_steps_that_are_asked_for_are_imported(tmp_path: Path) -> None:
     assert run.steps == [0, 10]
     with pytest.raises(HopscopeError, match="has no step 7; it has 0, 5, 10"):
         import_series(tmp_path / "out", tmp_path / "b", data=tmp_path / "data", steps={0, 7})
+
+
+def test_revisions_in_the_cache_of_the_hub_become_a_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a connection `huggingface_hub` gives what it has; a third revision is left aside."""
+    made = tmp_path / "made"
+    grokked_series(made / "out", composition_data(made / "data"), (0, 1, 2), n_layer=1)
+    repository = tmp_path / "cache" / "models--me--tiny"
+    (repository / "refs").mkdir(parents=True)
+    for step in (0, 1, 2):
+        commit = f"{step}" * 40
+        (repository / "refs" / f"step{step}").write_text(commit)
+        shutil.copytree(made / "out" / f"checkpoint-{step}", repository / "snapshots" / commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    folder, wanted = downloaded("me/tiny", "step0,step2"), steps_of("step0,step2")
+    assert folder == repository
+    run = import_series(folder, tmp_path / "run", data=made / "data", steps=wanted)
+    assert run.steps == [0, 2]
+    assert run.manifest["imported"]["from"] == "hub cache"
