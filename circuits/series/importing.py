@@ -287,10 +287,10 @@ def _common_config(series: FoundSeries) -> TheirConfig:
 def _refuse_other_tokenizers(series: FoundSeries, table: TokenTable, recovered: Recovered) -> None:
     """Compare every tokenizer with the first one, unless its files are the same."""
     first = next(iter(series.steps.values()))
-    known = {tuple(path.read_bytes() for path in first.tokenizer)}
+    known = {_tokenizer_bytes(first)}
     rows = table.rows(recovered.texts)
     for step, files in series.steps.items():
-        content = tuple(path.read_bytes() for path in files.tokenizer)
+        content = _tokenizer_bytes(files)
         if not content or content in known:
             continue
         if TokenTable(files).rows(recovered.texts) != rows:
@@ -299,6 +299,15 @@ def _refuse_other_tokenizers(series: FoundSeries, table: TokenTable, recovered: 
                 "first step's; the steps are of different models."
             )
         known.add(content)
+
+
+def _tokenizer_bytes(files: StepFiles) -> tuple[bytes, ...]:
+    try:
+        return tuple(path.read_bytes() for path in files.tokenizer)
+    except OSError as error:
+        raise HopscopeError(
+            f"{error.filename} cannot be read ({error.strerror}); make it readable."
+        ) from None
 
 
 def _refuse_full_disk(path: Path, needed: int, n_steps: int) -> None:
