@@ -34,7 +34,7 @@ ROOMS: dict[str, str] = {
     "circuits.runs",
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
-    "train.recipes": "",
+    "train.recipes": "circuits",
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
     "analyses.questions",
     "analyses.options": "circuits circuits.patching",
@@ -67,7 +67,8 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.runs circuits.series train analyses analyses.circuits analyses.certificate "
+    "circuits.runs circuits.series train train.recipes analyses analyses.circuits "
+    "analyses.certificate "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.instrument": "circuits circuits.circuit circuits.runs analyses analyses.over_training "
     "analyses.figures analyses.figures.renderers",

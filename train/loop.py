@@ -4,7 +4,7 @@ A start, step by step (a resume is in `train/resume.py`, the steps of both in `t
 
 1. The recipe's data are built: graph, splits, questions.
 2. Model, optimizer and checkpoint plan are set up; what does not fit is refused before any file.
-3. The run folder is made, by the first of several processes.
+3. The number of threads is chosen, and the run folder made, by the first of several processes.
 4. The session evaluates and keeps the untrained model, and trains to the end.
 """
 
@@ -23,6 +23,7 @@ from train.distributed import LostProcess, process_group
 from train.resume import resume_run
 from train.session import Session
 from train.state import how_to_go_on
+from train.threads import threads_for
 from train.trackers import check_trackers
 
 
@@ -73,9 +74,10 @@ def _start(recipe: Recipe, out: Path, *, show: bool) -> None:
         corpus = build_corpus(recipe)
         session = Session(recipe, corpus, out, group)
         trainer, warnings = session.trainer, few_bridges(corpus.report["diversity"])
-        facts = {"model": trainer.model.cfg.to_json(), **trainer.circumstances()}
-        with (
-            RunWriter.create(out, recipe, corpus, facts) if group.is_first else nullcontext()
-        ) as writer:
-            session.run(writer, *warnings, show=show)
+        with threads_for(trainer.attempt, group.device) as told:
+            facts = {"model": trainer.model.cfg.to_json(), **trainer.circumstances()}
+            with (
+                RunWriter.create(out, recipe, corpus, facts) if group.is_first else nullcontext()
+            ) as writer:
+                session.run(writer, *warnings, *([told] if told else []), show=show)
         group.barrier()

@@ -24,6 +24,7 @@ from circuits.runs.writer import RunWriter
 from train.distributed import Group, process_group
 from train.session import Session
 from train.state import ResumeState, forget_after, no_state, usable_states
+from train.threads import recorded_threads
 from train.trackers import check_trackers
 from train.trainer import Trainer
 
@@ -33,7 +34,11 @@ def resume_run(path: Path, recipe: Recipe | None, *, show: bool) -> None:
     run = open_run(path)
     _refuse(run, recipe)
     check_trackers(run.recipe)
-    with process_group(run.recipe.training.device) as group, group.own_randomness():
+    with (
+        process_group(run.recipe.training.device) as group,
+        group.own_randomness(),
+        recorded_threads(run.manifest.get("threads")),
+    ):
         with RunWriter.reopen(run) if group.is_first else nullcontext() as writer:
             session = Session(run.recipe, run.corpus, path, group, _precision_before(run, group))
             notes = _load_newest(session, run, writer)
@@ -57,7 +62,8 @@ def _refuse(run: Run, recipe: Recipe | None) -> None:
     if run.state == "finished":
         raise HopscopeError(
             f"{run.path} is finished ({_why_finished(run)}); there is nothing to resume. To train "
-            "longer or otherwise, train a recipe into a new folder."
+            f"longer: hopscope train --resume {run.path} --set training.steps=N; otherwise train a "
+            "recipe into a new folder."
         )
     if run.recipe_changed:
         raise HopscopeError(

@@ -23,11 +23,12 @@ from circuits.runs.run import RESUME
 from circuits.runs.writer import RunWriter
 from train.distributed import Group, tells_of_a_lost_process
 from train.evaluation import Evaluator, gradient_weight_cosine, weight_norms
+from train.initial import load_initial
 from train.interrupts import StopRequest, stop_requests
 from train.memory import fitting_model, is_out_of_memory, largest_fitting, out_of_memory
 from train.progress import TrainingProgress
 from train.schedule import CheckpointPlan
-from train.state import ResumeState, how_to_go_on, remove_states, save_state
+from train.state import ResumeState, how_to_go_on, keep_newest, save_state
 from train.trackers import Report, trackers
 from train.trainer import CHECK_EVERY, NonFiniteLoss, Trainer
 
@@ -62,7 +63,10 @@ class Session:
         self.writer: RunWriter | None = None
         config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
         with fitting_model(config.n_matrix_weights):
-            trainer = Trainer(recipe, corpus, PlainTransformer(config), precision, group)
+            model = PlainTransformer(config)
+            if recipe.training.init_from is not None:
+                load_initial(model, corpus.vocab, recipe.training.init_from)
+            trainer = Trainer(recipe, corpus, model, precision, group)
             self.evaluator = Evaluator(recipe, corpus, config, group.device)
         self.trainer = trainer
         torch.manual_seed(recipe.seed + group.rank)  # of dropout, unless a state is loaded
@@ -242,12 +246,12 @@ class Session:
             self.trainer.share_losses()
         if self.writer is None:
             return
-        if not stopped:
-            self.writer.set_state("finished", **self._summary())
-            remove_states(self.path / RESUME)
-            return
         if self._state_step != self.trainer.step:
             self._save_state(self.writer)
+        if not stopped:
+            self.writer.set_state("finished", **self._summary())
+            keep_newest(self.path / RESUME)
+            return
         self.writer.set_state("stopped", **self._summary())
         assert self._progress is not None
         self._progress.say(

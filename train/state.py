@@ -75,12 +75,10 @@ def _check_numbers(numbers: dict[str, Any], step: int) -> None:
         raise ValueError("its checkpoints are not a list")
 
 
-def remove_states(folder: Path) -> None:
-    """Delete all states of a finished run, and nothing else."""
-    for path in list(folder.glob("state_*")):
-        path.unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+def keep_newest(folder: Path) -> None:
+    """Delete all states but the newest, with which a finished run can go on to more steps."""
+    for old in state_steps(folder)[1:]:
+        _remove(folder, old)
 
 
 def forget_after(folder: Path, step: int) -> None:

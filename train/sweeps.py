@@ -1,15 +1,17 @@
 """Sweeps: one recipe over a grid of values and several seeds, in parallel processes.
 
-joblib runs them in parallel: in local processes by default, on a Ray cluster with backend "ray". A
-sweep may be started again: finished runs are kept, and stopped ones are resumed. A process that is
-told to stop saves its current run and starts no other run of the sweep. Workers may have been
-started anywhere, so every path is made absolute before it is sent to one; all of them and this
-process must share the folder of the runs.
+joblib runs them in local processes. On a Ray cluster each run is a task (`circuits.ray_tasks`),
+which is resumed on another node from its newest state if its own is lost. A sweep may be started
+again: finished runs are kept, and stopped ones are resumed. A process that is told to stop saves
+its current run and starts no other run of the sweep. Workers may have been started anywhere, so
+every path is made absolute before it is sent to one; all of them and this process must share the
+folder of the runs.
 """
 
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -23,12 +25,16 @@ import pandas as pd
 
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.files import write_atomically
+from circuits.ray_tasks import Lost, ray_results
 from circuits.recipes.schema import Recipe, load_recipe
 from circuits.runs.reading import MANIFEST
-from circuits.runs.run import Run, open_run
+from circuits.runs.run import Run, is_locked, open_run
+from train.threads import is_set_by_user
 
 Backend = Literal["loky", "ray"]
 TABLE = "sweep.csv"
+LETS_GO_S = 60.0
+"""A worker whose node was killed goes on for some seconds before it notices."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ def sweep(
     overrides: Iterable[str] = (),
     backend: Backend = "loky",
     n_jobs: int | None = None,
+    address: str | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Train every combination and write `sweep.csv` into `out`.
@@ -62,7 +69,9 @@ def sweep(
         seeds: Number of seeds of every combination, counted up from the recipe's own.
         overrides: Settings `section.key=value` for all runs.
         backend: "loky" for local processes, "ray" for a cluster.
-        n_jobs: Processes at once; None: one per core, or a single one for a GPU.
+        n_jobs: Processes at once; None: one per core, or a single one for a GPU; on a cluster as
+            many as it has room for.
+        address: Of the Ray cluster; None: RAY_ADDRESS, or the one on this machine.
         progress: Show joblib's progress on the terminal.
 
     Returns:
@@ -74,28 +83,60 @@ def sweep(
     """
     out = out.absolute()
     runs = plan_sweep(recipe, grid, out=out, seeds=seeds, overrides=list(overrides))
-    jobs = n_jobs or _default_jobs(runs[0].recipe)
-    threads = max(1, joblib.cpu_count() // jobs)
-    name = uuid4().hex
-    if backend == "ray":
-        _register_ray()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotWrite(out, error) from error
+    if backend == "ray":
+        rows = _on_ray(runs, n_jobs, address)
+    else:
+        rows = _on_this_machine(runs, n_jobs or _default_jobs(runs[0].recipe), out, progress)
+    table = pd.DataFrame([_seen_here(row, backend) for row in rows])
+    write_atomically(out / TABLE, table.to_csv(index=False).encode())
+    return table
+
+
+def _on_this_machine(
+    runs: Sequence[SweepRun], jobs: int, out: Path, progress: bool
+) -> list[dict[str, Any]]:
+    """Rows of the table, in order; runs go to local processes."""
+    threads = None if is_set_by_user() else max(1, joblib.cpu_count() // jobs)
+    name = uuid4().hex
     try:
-        with joblib.parallel_config(backend=backend, n_jobs=jobs):
-            rows = joblib.Parallel(verbose=5 if progress else 0)(
-                joblib.delayed(_train_one)(run, threads, name) for run in runs
+        with joblib.parallel_config(backend="loky", n_jobs=jobs):
+            return list(
+                joblib.Parallel(verbose=5 if progress else 0)(
+                    joblib.delayed(_train_one)(run, threads, name) for run in runs
+                )
             )
     except BrokenProcessPool as error:
         raise HopscopeError(
             f"a process of the sweep was killed, maybe for lack of memory (jobs = {jobs}); start "
             f"the sweep again with fewer --jobs: what is in {out} is kept, and the rest is trained."
         ) from error
-    table = pd.DataFrame([_seen_here(row, backend) for row in rows])
-    write_atomically(out / TABLE, table.to_csv(index=False).encode())
-    return table
+
+
+def _on_ray(
+    runs: Sequence[SweepRun], at_once: int | None, address: str | None
+) -> list[dict[str, Any]]:
+    """Rows of the table, in order; each run is a task that occupies one core or one GPU."""
+    gpus = float(runs[0].recipe.training.device == "cuda")
+    rows: dict[int, dict[str, Any]] = {}
+    for index, found in ray_results(
+        _train_alone, runs, gpus=gpus, at_once=at_once, address=address
+    ):
+        if isinstance(found, Lost):
+            found = _not_trained(runs[index], found.reason)
+        rows[index] = found
+    return [rows[index] for index in range(len(runs))]
+
+
+def _train_alone(run: SweepRun) -> dict[str, Any]:
+    """Train on one core of a cluster, once a process that was cut off has let go of the run."""
+    begun = time.monotonic()
+    while is_locked(run.path) and time.monotonic() - begun < LETS_GO_S:
+        time.sleep(0.5)
+    return _train_one(run, 1, uuid4().hex)
 
 
 def plan_sweep(
@@ -158,11 +199,11 @@ _stopped: set[str] = set()
 """Sweeps that this process was told to stop; one process may serve several."""
 
 
-def _train_one(run: SweepRun, threads: int, sweep_name: str) -> dict[str, Any]:
+def _train_one(run: SweepRun, threads: int | None, sweep_name: str) -> dict[str, Any]:
     import torch
 
     before = torch.get_num_threads()  # of this process, which may be the caller's own
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads or before)
     try:
         return _trained(run, sweep_name)
     finally:
@@ -172,7 +213,7 @@ def _train_one(run: SweepRun, threads: int, sweep_name: str) -> dict[str, Any]:
 def _trained(run: SweepRun, sweep_name: str) -> dict[str, Any]:
     from train.loop import train
 
-    row: dict[str, Any] = {**run.overrides, "seed": run.seed, "run": str(run.path), "error": ""}
+    row = _not_trained(run, "")
     if sweep_name in _stopped:
         return row | {"error": "not started, because the sweep was stopped; run its command again"}
     try:
@@ -189,6 +230,10 @@ def _trained(run: SweepRun, sweep_name: str) -> dict[str, Any]:
     last = done.rows()[-1]
     accuracies = {key: value for key, value in last.items() if key.startswith("accuracy/")}
     return row | done.grok | {"step": last["step"]} | accuracies
+
+
+def _not_trained(run: SweepRun, error: str) -> dict[str, Any]:
+    return {**run.overrides, "seed": run.seed, "run": str(run.path), "error": error}
 
 
 def _seen_here(row: dict[str, Any], backend: str) -> dict[str, Any]:
@@ -208,14 +253,3 @@ def _existing(run: SweepRun) -> Run | None:
     if found.recipe.absolute() != run.recipe:
         raise HopscopeError(f"{run.path} holds a run of another recipe; give another --out.")
     return found
-
-
-def _register_ray() -> None:
-    try:
-        from ray.util.joblib import register_ray
-    except ImportError as error:
-        raise HopscopeError(
-            "backend 'ray' needs Ray, which is not installed; "
-            "`pip install 'hopscope[ray]'`, or leave out --backend for local processes."
-        ) from error
-    register_ray()

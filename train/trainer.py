@@ -65,9 +65,12 @@ class Trainer:
         self._losses[self._count].copy_(self._step(self.batches.next()))
         self._count += 1
 
-    def attempt(self, size: int) -> None:
-        """Run forward and backward on the first `size` training examples, to see if they fit."""
-        self._step.attempt(self.batches.first(size))
+    def attempt(self, size: int | None = None) -> None:
+        """Run forward and backward on the first `size` training examples, and change nothing.
+
+        Shows whether they fit into memory, or how long it takes; None: as many as in a step.
+        """
+        self._step.attempt(self.batches.first(size or self.training.batch_size))
 
     def check_finite(self) -> None:
         """Raise if a loss since the last evaluation is not finite; waits for the device.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,8 +41,16 @@ def app_command(
     ]
     if runs_dir is not None:
         command += ["--", str(runs_dir)]
-    try:
-        code = subprocess.run(command, env={**os.environ}, check=False).returncode
-    except KeyboardInterrupt:
-        code = 0
-    raise typer.Exit(code)
+    raise typer.Exit(served(command))
+
+
+def served(command: list[str]) -> int:
+    """Run the server until it ends, and end it if this process is asked to end; its exit code."""
+    with subprocess.Popen(command, env={**os.environ}) as server:
+        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:  # the server got it as well
+            server.wait()
+            code = 0
+    return 0 if code == -signal.SIGTERM else code

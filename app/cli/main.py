@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -18,15 +19,16 @@ from app.cli.compare import compare_command
 from app.cli.data import data_command
 from app.cli.export import export_command
 from app.cli.import_series import import_command
+from app.cli.runs import runs_command
 from app.cli.terminal import say
 from app.cli.train import sweep_command, train_command
+from circuits import __version__
 from circuits.errors import HopscopeError
 
 cli = typer.Typer(
     name="hopscope",
     help="Watch the circuit for two-hop reasoning form while a transformer groks.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich takes longer to import than all the rest
 )
@@ -39,11 +41,30 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "certify": certify_command,
     "compare": compare_command,
     "export": export_command,
+    "runs": runs_command,
     "app": app_command,
 }
 for name, command in COMMANDS.items():
     first = (command.__doc__ or "").split("\n\n")[0]  # else cut after one line
     cli.command(name, short_help=first)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"hopscope {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def hopscope(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Watch the circuit for two-hop reasoning form while a transformer groks."""
 
 
 def main() -> None:

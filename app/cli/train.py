@@ -24,7 +24,8 @@ SHOWN_OF_SWEEPS = ("accuracy/train_inferred", "accuracy/id_test", "accuracy/ood_
 
 def train_command(
     recipe: Annotated[
-        Path | None, typer.Argument(help="A recipe, e.g. train/recipes/demo.toml.")
+        Path | None,
+        typer.Argument(help="A recipe file, or the name of one that ships, e.g. demo."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="New run folder; runs/<recipe>-<time> if not given.")
@@ -32,7 +33,10 @@ def train_command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="section.key=value, may be repeated.")
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="A stopped run to resume.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="A stopped run to resume; with --set training.steps=N, also a finished."),
+    ] = None,
 ) -> None:
     """Train a recipe into a run folder, or resume a stopped run."""
     if (recipe is None) == (resume is None):
@@ -40,14 +44,19 @@ def train_command(
             "give either a recipe (hopscope train RECIPE) or a run (hopscope train --resume RUN)."
         )
     from circuits.recipes.schema import load_recipe
+    from train.longer import lengthen
     from train.loop import train
+    from train.recipes import recipe_file
 
     if resume is not None:
-        if out is not None or settings:
-            raise HopscopeError("--resume continues a run unchanged; leave out --out and --set.")
+        if out is not None:
+            raise HopscopeError("--resume goes on in the run's own folder; leave out --out.")
+        if settings and (told := lengthen(resume, settings)):
+            say(told, err=True)
         run = train(None, resume, resume=True)
     else:
         assert recipe is not None
+        recipe = recipe_file(recipe)
         resolved = load_recipe(recipe, settings or ())
         if out is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise HopscopeError("under torchrun give --out, so that all processes agree on it.")
@@ -59,7 +68,7 @@ def train_command(
 
 
 def sweep_command(
-    recipe: Annotated[Path, typer.Argument(help="The recipe to vary.")],
+    recipe: Annotated[Path, typer.Argument(help="The recipe to vary: a file or a name.")],
     grid: Annotated[
         list[str] | None, typer.Option(help="section.key=a,b,c, may be repeated.")
     ] = None,
@@ -70,10 +79,15 @@ def sweep_command(
     ] = None,
     backend: Annotated[str, typer.Option(help="loky (this machine) or ray (a cluster).")] = "loky",
     jobs: Annotated[int | None, typer.Option(help="Processes at once.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster; else RAY_ADDRESS, or this machine's.")
+    ] = None,
 ) -> None:
     """Train a recipe over a grid of values and several seeds."""
+    from train.recipes import recipe_file
     from train.sweeps import TABLE, sweep
 
+    recipe = recipe_file(recipe)
     if backend not in ("loky", "ray"):
         raise unknown_name("backend", backend, ["loky", "ray"])
     folder = out or RUNS / f"sweep-{recipe.stem}"
@@ -86,6 +100,7 @@ def sweep_command(
             overrides=settings or (),
             backend=backend,  # type: ignore[arg-type]  # checked above
             n_jobs=jobs,
+            address=address,
         )
     except KeyboardInterrupt:
         say(f"Stopped; the same command continues with what is in {folder}.", err=True)

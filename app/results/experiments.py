@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import train.recipes
+from train.recipes import shipped
 
 SEEDS = 3
 """The fewest that give an interval over runs."""
@@ -33,7 +33,7 @@ class Arm:
     @property
     def recipe_file(self) -> Path:
         """The recipe's file."""
-        return Path(next(iter(train.recipes.__path__))) / f"{self.recipe}.toml"
+        return shipped()[self.recipe]
 
 
 @dataclass(frozen=True)

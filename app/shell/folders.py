@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from circuits.runs.listing import run_folders
 from circuits.runs.reading import MANIFEST
 
 ENVIRONMENT = "HOPSCOPE_RUNS"
@@ -14,8 +15,6 @@ ENVIRONMENT = "HOPSCOPE_RUNS"
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 DEMOS = (ASSETS / "textbook", ASSETS / "demo")
-DEEPEST = 2
-"""A sweep keeps its runs one level deeper."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def find_runs() -> RunFolders:
     if (root / MANIFEST).is_file():
         found = [(root.name, root)]
     elif root.is_dir():
-        found = _inside(root, problems)
+        found = run_folders(root, problems)
     elif is_chosen():
         problems.append(f"The runs folder {root} does not exist; give another one.")
     found.sort(key=lambda item: _modified(item[1]), reverse=True)
@@ -60,33 +59,6 @@ def find_runs() -> RunFolders:
         if (demo / MANIFEST).is_file() and all(path.resolve() != demo for _, path in found):
             found.append((demo.name, demo))
     return RunFolders(dict(found), problems)
-
-
-def _inside(root: Path, problems: list[str], depth: int = 1) -> list[tuple[str, Path]]:
-    found: list[tuple[str, Path]] = []
-    try:
-        children = sorted(p for p in root.iterdir() if p.is_dir() and not p.is_symlink())
-    except OSError as error:
-        problems.append(f"The folder {root} cannot be read ({error.strerror}).")
-        return found
-    for child in children:
-        if child.name.startswith("."):
-            continue
-        if _looks_like_a_run(child, problems):
-            found.append((child.name, child))
-        elif depth < DEEPEST:
-            deeper = _inside(child, problems, depth + 1)
-            found += [(f"{child.name}/{name}", path) for name, path in deeper]
-    return found
-
-
-def _looks_like_a_run(folder: Path, problems: list[str]) -> bool:
-    """A folder with a manifest, or only with a recipe (half written: its page says so)."""
-    try:
-        return (folder / MANIFEST).is_file() or (folder / "recipe.toml").is_file()
-    except OSError as error:
-        problems.append(f"The folder {folder} cannot be read ({error.strerror}).")
-        return False
 
 
 def _modified(folder: Path) -> float:

@@ -8,7 +8,6 @@ from typing import Any
 
 import streamlit as st
 
-import train.recipes
 from app.background import jobs
 from app.instrument.component import mount
 from app.instrument.measures import Datasets
@@ -20,6 +19,7 @@ from app.shell.plain_text import as_text
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe, load_recipe
 from circuits.runs.run import Run
+from train.recipes import shipped
 
 READING = (
     "Choose a recipe, change its main settings and start; the training continues after you close "
@@ -74,13 +74,8 @@ def _watch() -> None:
 
 def recipes() -> dict[str, Path]:
     """The recipes that come with Hopscope, and those in the runs folder, by name."""
-    own = Path(next(iter(train.recipes.__path__)))
-    return {
-        path.stem: path
-        for folder in (runs_folder(), own)
-        for path in sorted(folder.glob("*.toml"))
-        if not path.is_symlink()
-    }
+    mine = sorted(runs_folder().glob("*.toml"))
+    return {path.stem: path for path in mine if not path.is_symlink()} | shipped()
 
 
 def _form() -> None:
@@ -152,7 +147,8 @@ def _status(path: Path) -> None:
         if running:
             st.info("The training is being prepared ...", icon=":material/hourglass_top:")
         else:
-            st.error(as_text(f"{error} {jobs.log_tail(path, 3)}"))
+            told = jobs.log_tail(path, 3)  # why it was refused; then there is no folder to open
+            st.error(as_text(f"The training did not start. {told}" if told else str(error)))
         return
     left, *places = st.columns([3.4, 1.1, 1.1, 1.3], vertical_alignment="center")
     with left:

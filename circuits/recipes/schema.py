@@ -146,6 +146,9 @@ class TrainingSection(Section):
     loss: Literal["cross_entropy", "stablemax"] = "cross_entropy"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    init_from: str | None = None
+    """Begin with the weights of another run, "RUN@STEP"; the path is relative to the recipe. Its
+    vocabulary and model must be the same."""
 
 
 class CheckpointsSection(Section):
@@ -200,19 +203,28 @@ class Recipe(Section):
 
     def absolute(self) -> Recipe:
         """The same recipe with absolute paths, for a process that may run in another folder."""
-        if self.source.path is None:
-            return self
-        source = self.source.model_copy(update={"path": str(Path(self.source.path).absolute())})
-        return self.model_copy(update={"source": source})
+        found = self
+        if self.source.path is not None:
+            path = str(Path(self.source.path).absolute())
+            found = found.model_copy(
+                update={"source": self.source.model_copy(update={"path": path})}
+            )
+        if self.training.init_from is not None:
+            run = str(Path(self.training.init_from).absolute())
+            found = found.with_training(init_from=run)
+        return found
+
+    def with_training(self, **changes: Any) -> Recipe:
+        """The same recipe with other values in [training]; they are not validated."""
+        return self.model_copy(update={"training": self.training.model_copy(update=changes)})
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a TOML recipe and apply `section.key=value` overrides.
 
     Args:
-        path: The file. `source.path` in it is relative to its folder.
-        overrides: As typed after `--set`. An override of `source.path` is relative to the working
-            directory.
+        path: The file. `source.path` and `training.init_from` in it are relative to its folder.
+        overrides: As typed after `--set`. Paths in them are relative to the working directory.
 
     Raises:
         HopscopeError: if the file is missing or malformed, a key is unknown or a value is out of
@@ -233,9 +245,10 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         raise HopscopeError(f"recipe {path} cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HopscopeError(f"recipe {path} is not valid TOML: {error}.") from error
-    source = table.get("source")
-    if isinstance(source, dict) and isinstance(source.get("path"), str):
-        source["path"] = str(path.parent / source["path"])
+    for section, key in (("source", "path"), ("training", "init_from")):
+        inner = table.get(section)
+        if isinstance(inner, dict) and isinstance(inner.get(key), str):
+            inner[key] = str(path.parent / inner[key])
     return parse_recipe(table, str(path), overrides)
 
 

@@ -81,6 +81,8 @@ def _check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
             isinstance(manifest.get(key, {}), dict) for key in ("grok", "baselines", "diversity")
         )
         and isinstance(manifest.get("notes", []), list)
+        and isinstance(manifest.get("continued", []), list)
+        and all(_is_continuation(row) for row in manifest.get("continued", []))
         and isinstance(manifest.get("model"), dict)
         and manifest.get("state") in ("training", "stopped", "finished")
     )
@@ -101,6 +103,12 @@ def _is_checkpoint(row: Any) -> bool:
         and type(row.get("step")) is int
         and 0 <= row["step"] <= MOST_STEPS
         and isinstance(row.get("sha256"), str)
+    )
+
+
+def _is_continuation(row: Any) -> bool:
+    return isinstance(row, dict) and all(
+        type(row.get(key)) is int and 0 < row[key] <= MOST_STEPS for key in ("from_step", "steps")
     )
 
 

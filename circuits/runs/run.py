@@ -9,7 +9,7 @@ metrics.jsonl          one evaluation per line, rising in "step"; a last line wi
 checkpoints/step_00001234.safetensors   the model's state dict after 1,234 optimizer steps
 manifest.json          written last and atomically: what it lists exists
 results/<analysis>.zarr, figures/       made later by analyses and export
-resume/                optimizer and random state (train/state.py); removed when finished
+resume/                optimizer and random state (train/state.py), from which training goes on
 .lock                  held by the process that trains
 ```
 `manifest.json` holds `schema` (this format's version), `hopscope` and `versions` (of libraries),
@@ -17,7 +17,8 @@ resume/                optimizer and random state (train/state.py); removed when
 `model` (ModelConfig), `state` ("training", "stopped" or "finished"), `checkpoints` (rows step,
 sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/corpus), `device`,
 `precision`, `kernels` ("compiled", or "pytorch" where there is no C compiler), `threads`,
-`seconds` (spent training), `notes` (sentences) and, where the run is sent to Weights & Biases,
+`seconds` (spent training), `notes` (sentences), `continued` (rows from_step, steps: later changes
+of training.steps, which recipe.toml does not have) and, where the run is sent to Weights & Biases,
 `wandb_id`.
 A run that was imported has `imported`: `from` (the layout found), `source` (name of the folder),
 `model` ("ours"), `unknown` (sections that recipe.toml leaves out, and "seed"), `conversion` (how
@@ -314,7 +315,10 @@ def open_run(path: str | Path) -> Run:
         table = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise incomplete(folder, f"{RECIPE} cannot be read: {error}") from error
-    return Run(folder, parse_recipe(table, str(folder / RECIPE)), manifest)
+    recipe = parse_recipe(table, str(folder / RECIPE))
+    if continued := manifest.get("continued"):
+        recipe = recipe.with_training(steps=continued[-1]["steps"])
+    return Run(folder, recipe, manifest)
 
 
 def is_locked(folder: Path) -> bool:

@@ -220,6 +220,11 @@ class RunWriter:
         write_atomically(self.path / MANIFEST, content.encode())
         self.manifest.update(facts)  # in place: another thread may be adding a note
 
+    def record_more_steps(self, steps: int) -> None:
+        """The run is to go on to that many steps: it is "stopped" until somebody trains it."""
+        row = {"from_step": max(self.steps[-1:] or [0]), "steps": steps}
+        self._set(state="stopped", continued=[*self.manifest.get("continued", []), row])
+
     def rewind(self, step: int) -> None:
         """Drop everything recorded after `step`; training will record it again."""
         kept = [row for row in self.manifest["checkpoints"] if row["step"] <= step]

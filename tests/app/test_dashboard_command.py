@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -18,11 +20,11 @@ ROOT = Path(__file__).parents[2]
 def started(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
     commands: list[list[str]] = []
 
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+    def served(command: list[str]) -> int:
         commands.append(command)
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("app.cli.app.served", served)
     assert CliRunner().invoke(cli, ["app", *arguments]).exit_code == 0
     return commands[0]
 
@@ -65,3 +67,26 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_an_impossible_port_is_refused() -> None:
     assert CliRunner().invoke(cli, ["app", "--port", "99999"]).exit_code == 2
+
+
+SERVER = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("ended", flush=True), sys.exit(0)))
+print("serving", flush=True)
+time.sleep(60)
+"""
+COMMAND = f"""
+import sys
+from app.cli.app import served
+sys.exit(served([sys.executable, "-c", {SERVER!r}]))
+"""
+
+
+def test_a_command_that_is_told_to_end_ends_its_server() -> None:
+    started = [sys.executable, "-c", COMMAND]
+    with subprocess.Popen(started, stdout=subprocess.PIPE, cwd=ROOT) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == b"serving\n"
+        command.send_signal(signal.SIGTERM)
+        assert command.stdout.readline() == b"ended\n"
+        assert command.wait(10) == 0

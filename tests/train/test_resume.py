@@ -72,7 +72,7 @@ def test_killed_at_random_moments_it_ends_as_if_never_killed(tmp_path: Path) -> 
     last.join()
     assert last.exitcode == 0
     assert_equal_runs(tmp_path / "whole", path)
-    assert not (path / "resume").exists()
+    assert state_steps(path / "resume") == [recipe.training.steps]
     assert not list(path.glob("**/.*.*.*"))  # no half-written file is left
 
 
@@ -129,7 +129,7 @@ def test_a_run_that_had_reached_its_goal_is_finished_and_left_as_it_is(tmp_path:
     recipe = tiny_recipe(evaluation__stop_at_id_accuracy=0.001, training__lr=0.02)
     run = train(recipe, tmp_path / "run", progress=False)
     assert run.steps[-1] < recipe.training.steps
-    assert not (run.path / "resume").exists()
+    assert state_steps(run.path / "resume") == [run.last_step]
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     with pytest.raises(HopscopeError, match=r"stop_at_id_accuracy = 0\.001 .* nothing to resume"):
         train(None, run.path, resume=True, progress=False)

@@ -62,16 +62,26 @@ def _ranks(ds: xr.Dataset, kind: str, matrices: list[str], cursor: float | None)
         subtitle=f"of at most {highest:.0f}",
         series=tuple(
             Series(
-                label=matrix.removesuffix(f".{kind}"),
+                label=label,
                 x=ds["step"].values.astype(float),
                 y=ds["effective_rank"].sel(matrix=matrix).values.astype(float),
-                colour=i / max(1, len(matrices) - 1),
+                colour=colour,
             )
-            for i, matrix in enumerate(matrices)
+            for matrix in matrices
+            for label, colour in [_owner(matrix, len(matrices))]
         ),
         y_label="effective rank",
         cursor=cursor,
     )
+
+
+def _owner(matrix: str, n_blocks: int) -> tuple[str, float | int]:
+    """Label and colour of what a matrix belongs to, the same in every panel of the figure."""
+    part, _, rest = matrix.partition(".")
+    if part != "blocks":
+        return "outside of blocks", 1
+    block = int(rest.partition(".")[0])
+    return f"block {block}", block / max(1, n_blocks - 1)
 
 
 def gradient_cosines(

@@ -263,8 +263,8 @@ def test_the_same_command_begins_again_what_was_killed_before_its_first_manifest
     (path / "manifest.json").unlink()
     with pytest.raises(HopscopeError, match="not empty"):  # that had been trained
         train(tiny_recipe(), path, progress=False)
-    for checkpoint in (path / "checkpoints").glob("step_000000[1-9]*"):
-        checkpoint.unlink()
+    for trained in (*path.glob("checkpoints/step_000000[1-9]*"), *path.glob("resume/*")):
+        trained.unlink()
     (path / "checkpoints" / ".step_00000010.safetensors.a1b2c3d4").touch()
     train(tiny_recipe(), path, progress=False)
     assert numbers(path) == numbers(whole)
