@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from circuits.patching import Patch, patch_grid, run_patched
     from circuits.recipes.schema import Recipe, load_recipe
     from circuits.runs.run import Run, open_run
+    from circuits.series.given import open_series
 
 __version__ = "0.2.0"
 
@@ -56,6 +57,7 @@ __all__ = [
     "load_recipe",
     "load_source",
     "open_run",
+    "open_series",
     "patch_grid",
     "run_patched",
     "to_bridge",
@@ -83,6 +85,7 @@ _HOME = {
     "load_recipe": "circuits.recipes.schema",
     "load_source": "circuits.graph.sources",
     "open_run": "circuits.runs.run",
+    "open_series": "circuits.series.given",
     "patch_grid": "circuits.patching",
     "run_patched": "circuits.patching",
     "to_bridge": "circuits.model.transformer_lens_4",

@@ -30,11 +30,13 @@ ROOMS: dict[str, str] = {
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
     "circuits.circuit": "circuits circuits.model circuits.patching",
     "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model circuits.series",
-    "circuits.series": "circuits circuits.runs",
+    "circuits.series": "circuits circuits.recipes circuits.graph circuits.corpus circuits.model "
+    "circuits.runs",
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
     "train.recipes": "circuits",
-    "analyses": "circuits circuits.recipes circuits.runs analyses.options analyses.questions",
+    "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
+    "analyses.questions",
     "analyses.options": "circuits circuits.patching",
     "analyses.questions": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit",
     "analyses.readouts": "circuits circuits.corpus circuits.model circuits.patching analyses "

@@ -41,7 +41,11 @@ class RunFigure:
 
 def results_to_come(run: Run) -> list[str]:
     """The usual analyses of the run that have not been run with their default options."""
-    return [name for name in usual_analyses(run.corpus.task) if not stored_steps(run, name)]
+    return [
+        name
+        for name in usual_analyses(run.corpus.task, bridged=run.bridged)
+        if not stored_steps(run, name)
+    ]
 
 
 def run_figures(run: Run) -> dict[str, RunFigure]:

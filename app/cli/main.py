@@ -19,6 +19,7 @@ from app.cli.check import check_command
 from app.cli.compare import compare_command
 from app.cli.data import data_command
 from app.cli.export import export_command
+from app.cli.import_series import import_command
 from app.cli.runs import runs_command
 from app.cli.terminal import say
 from app.cli.train import sweep_command, train_command
@@ -35,6 +36,7 @@ cli = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "data": data_command,
     "train": train_command,
+    "import": import_command,
     "sweep": sweep_command,
     "analyze": analyze_command,
     "certify": certify_command,

@@ -32,7 +32,7 @@ from circuits.series.record import kept_check
 DASHES = {"solid": "", "dash": "9 3", "dot": "2 3"}
 """Dashes of lines in pixels."""
 TRAINED = "train_inferred"
-DRAWN_SPLITS = (TRAINED, "id_test", "ood_test")
+DRAWN_SPLITS = (TRAINED, "id_test", "ood_test", "asked")
 """The splits that can be chosen on the first page."""
 LENS_TARGETS = {
     "composition": ("bridge", "relation_2", "answer"),
@@ -55,7 +55,7 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
                 "dash": DASHES[split_of(name).dash],
             }
             for name in DRAWN_SPLITS
-            if name in run.corpus.splits
+            if len(run.corpus.splits.get(name, ()))
         ],
         "vocabulary": spoken_names(),
         "baselines": run.baselines,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from circuits.corpus.corpus import Corpus
-    from circuits.model.transformer import HookedTransformer
+    from circuits.model.protocol import Model
 
 CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
 """The analyses that the instrument draws of a composition run."""
@@ -91,13 +91,13 @@ def _corpus(path: str, created: str) -> Corpus:
     return storage.load(Path(path))
 
 
-def model_of(at: Stamp, step: int) -> HookedTransformer:
+def model_of(at: Stamp, step: int) -> Model:
     """The model at a checkpoint, on the CPU."""
     return _model(at.path, at.manifest, step)
 
 
 @st.cache_resource(max_entries=12, show_spinner="Loading the checkpoint ...")
-def _model(path: str, manifest: int, step: int) -> HookedTransformer:
+def _model(path: str, manifest: int, step: int) -> Model:
     load(MODELS)
     one_thread()
     return _opened(path, manifest).model(step)

@@ -23,6 +23,7 @@ from torch import Tensor
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
 from circuits.recipes.schema import StoredDtype
+from circuits.runs.reading import MANIFEST, incomplete
 
 DTYPES: dict[str, torch.dtype] = {
     "F32": torch.float32,
@@ -124,6 +125,20 @@ def read_header(path: Path) -> dict[str, TensorEntry]:
     entries = {name: _entry(path, name, value) for name, value in table.items()}
     _check_ranges(path, entries, size - 8 - length)
     return entries
+
+
+def refuse_larger(run: Path, step: int, path: Path, n_weights: int) -> None:
+    """Refuse a checkpoint with fewer weights than the manifest of its run tells of.
+
+    Memory for a model is never allocated on the word of a manifest.
+    """
+    there = sum(prod(entry.shape) for entry in read_header(path).values())
+    if n_weights > there:
+        raise incomplete(
+            run,
+            f"{MANIFEST} tells of a model of at least {n_weights:,} weights, the checkpoint of "
+            f"step {step} has {there:,}",
+        )
 
 
 def load_checkpoint(

@@ -146,6 +146,9 @@ def _of_run(folder: Path) -> Files:
     if not steps:
         raise HopscopeError(f"{folder} has no checkpoint yet; wait, or train it again.")
     checkpoints = folder / "checkpoints"
+    if isinstance(imported, dict) and imported.get("model") == "bridge":
+        stored = {step: checkpoints / Path(checkpoint_name(step)).stem for step in steps}
+        return {step: _in_folder(path) for step, path in stored.items()}
     return {step: _one_file(checkpoints / checkpoint_name(step)) for step in steps}
 
 
