@@ -82,7 +82,7 @@ def refuse_imported(run: Run) -> None:
     if run.imported is not None:
         raise HopscopeError(
             f"{run.path} was imported: its optimizer is unknown, so its training cannot go on. "
-            f"Train a recipe into a new folder, with training.init_from={run.path}@STEP if you like."
+            "Train a recipe into a new folder."
         )
 
 
