@@ -13,6 +13,7 @@ import hashlib
 import inspect
 import json
 import re
+import tokenize
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,7 @@ def _settings(
 ) -> dict[str, Any]:
     try:
         source = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError, tokenize.TokenError):  # made in a console, say
         source = "unknown"
     module, known_as = (getattr(function, f"__{part}__", "?") for part in ("module", "qualname"))
     return {

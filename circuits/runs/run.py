@@ -253,11 +253,11 @@ class Run:
             raise HopscopeError(f"{path} leads out of the run folder; that is not followed.")
         return path
 
-    def model(self, step: int | None = None, device: str = "cpu") -> Any:
+    def model(self, step: int | None = None, device: str = "cpu") -> HookedTransformer:
         """The model at a checkpoint, in eval mode and fp32.
 
-        A `HookedTransformer`, or a `BridgedModel` where the run is an imported series of another
-        architecture (`bridged`); `circuits.model.protocol` has what both can do.
+        A `HookedTransformer`; where the run is an imported series of another architecture
+        (`bridged`) a `BridgedModel`. `circuits.model.protocol` has what both can do.
 
         Args:
             step: One of `steps`; None: the last.
