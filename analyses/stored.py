@@ -15,7 +15,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyses.catalog import CATALOG, Analysis, AnalysisOptions, catalog_entry
+from analyses.catalog import CATALOG, Analysis, AnalysisOptions
+from analyses.fitting import catalog_entry
 from analyses.usable import with_usable
 from circuits.errors import HopscopeError, unknown_name
 from circuits.runs.results import ResultStore

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 
-from analyses.catalog import catalog_entry
+from analyses.fitting import catalog_entry
 from analyses.stored import Request
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run, open_run

@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from analyses.catalog import CATALOG, usual_analyses
+from analyses.catalog import CATALOG
 from analyses.certificate.certify import stored_certificate
 from analyses.figures.builders.certificate import card
 from analyses.figures.builders.circuit import circuit_dataset
@@ -18,6 +18,7 @@ from analyses.figures.nothing import replace_by_sentence
 from analyses.figures.registry import FIGURES, about_figures, figure, takes_split
 from analyses.figures.specs.charts import Spec
 from analyses.figures.words import words
+from analyses.fitting import usual_analyses
 from analyses.over_training.first_usable import first_usable
 from analyses.over_training.formation import formation
 from analyses.stored import Reader, reader, stored_steps, usable_splits

@@ -92,7 +92,7 @@ def _checked(
     options: dict[str, Any],
 ) -> dict[str, Request]:
     """The analyses to run, by name; refuses before any of them has run."""
-    from analyses.catalog import catalog_entry, usual_analyses
+    from analyses.fitting import catalog_entry, usual_analyses
     from analyses.stored import Request
 
     task = run.corpus.task

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from app.cli.main import cli
 from app.logic.comparison_book import ComparisonBook
-from app.logic.run_curves import UNKNOWN, differing, settings
+from app.logic.run_groups import UNKNOWN, differing, settings
 from app.shell import folders
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run, open_run
