@@ -69,7 +69,7 @@ ROOMS: dict[str, str] = {
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
     "circuits.runs circuits.series train train.recipes analyses analyses.circuits "
     "analyses.certificate analyses.over_training analyses.figures analyses.figures.builders "
-    "analyses.figures.renderers",
+    "analyses.figures.renderers app.logic",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
