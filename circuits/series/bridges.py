@@ -112,6 +112,12 @@ def architecture_of(files: StepFiles) -> str:
             f"the architecture {name!r} of {files.config} has no bridge; supported are "
             f"{' and '.join(TESTED)} and, not tested here, {', '.join(others)}."
         )
+    theirs, named = getattr(transformers, name).config_class.model_type, config.get("model_type")
+    if named not in (None, theirs):
+        raise HopscopeError(
+            f"{files.config} contradicts itself: {name} has the model_type {theirs!r}, and it says "
+            f"{named!r}; put right whichever is wrong."
+        )
     return str(name)
 
 

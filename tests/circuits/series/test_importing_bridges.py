@@ -119,7 +119,7 @@ def test_a_stored_bridge_that_was_changed_is_refused(imported: Run, tmp_path: Pa
     assert list(found.steps) == run.steps
     shutil.rmtree(found.steps[40].folder)
     with pytest.raises(HopscopeError, match="no whole checkpoint of step 40"):
-        run.model(20)
+        run.model(40)
     assert run.damaged_steps() == [40]
 
 

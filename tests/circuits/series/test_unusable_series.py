@@ -134,7 +134,11 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
         r"the configuration of step 2 is not that of step 0",
     ),
     "a variant": (lambda h: configs(h, share_mlp=True), r"GPT-2's share_mlp is not supported"),
-    "another architecture": (lambda h: configs(h, model_type="mamba"), r"is not a GPT-2"),
+    "two architectures": (lambda h: configs(h, model_type="mamba"), r"it says 'mamba'"),
+    "an unknown architecture": (
+        lambda h: configs(h, model_type="mystery", architectures=["MysteryForCausalLM"]),
+        r"'MysteryForCausalLM' .* has no bridge; supported are GPT2LMHeadModel",
+    ),
     "a further tensor": (
         lambda h: spoil_weights(h, lambda s: s.update({"h.0.memory": torch.zeros(2)})),
         r"holds h.0.memory, which a GPT-2 of this config.json does not have",
