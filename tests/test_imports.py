@@ -51,6 +51,8 @@ ROOMS: dict[str, str] = {
     "analyses.over_training analyses.figures.specs analyses.figures.builders "
     "analyses.figures.builders.over_training analyses.figures.renderers.matplotlib "
     "analyses.figures.renderers.plotly",
+    "analyses.figures.sheets": "circuits circuits.runs analyses analyses.figures "
+    "analyses.figures.specs",
     "analyses.figures.specs": "",
     "analyses.figures.builders": "circuits circuits.corpus circuits.circuit analyses "
     "analyses.circuits analyses.certificate analyses.over_training analyses.figures "
@@ -65,7 +67,7 @@ ROOMS: dict[str, str] = {
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
     "circuits.runs train train.recipes analyses analyses.circuits analyses.certificate "
-    "analyses.over_training analyses.figures analyses.figures.renderers",
+    "analyses.over_training analyses.figures analyses.figures.renderers analyses.figures.sheets",
     "app.instrument": "circuits circuits.circuit circuits.runs analyses analyses.over_training "
     "analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analyses.figures.specs.charts import Spec
+from analyses.figures.specs.sheet import Sheet
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.files import WRITTEN_BY_EXPORT, write_together
 
@@ -56,6 +57,8 @@ def export(
 ) -> list[Path]:
     """Write `spec` to `path`, and beside it its data (.csv) and its provenance (.json).
 
+    Of a sheet, each panel has its own data and provenance: sheet_a.csv, sheet_a.json, ...
+
     Args:
         spec: The figure.
         path: Its suffix decides the format: .pdf, .svg, .png, .html or .csv.
@@ -83,7 +86,8 @@ def export(
             f"{', '.join('.' + f for f in FORMATS)}."
         )
     files = {path: FORMATS[file_format](spec, width, theme, title)}
-    files.setdefault(path.with_suffix(".csv"), _csv(spec))
+    for table, content in _data(spec, path).items():
+        files.setdefault(table, content)
     record_path = path.with_suffix(".json")
     written = _written_before(record_path)
     _refuse_others_files([*files], written)
@@ -92,6 +96,19 @@ def export(
     files[record_path] = _record(spec, known)
     _write_all(files)
     return list(files)
+
+
+def _data(spec: Spec, path: Path) -> dict[Path, bytes]:
+    """The numbers shown: one table or, for a sheet, a table and a record for each panel."""
+    if not isinstance(spec, Sheet):
+        return {path.with_suffix(".csv"): _csv(spec)}
+    files = {}
+    for letter, panel in zip(spec.letters, spec.panels, strict=True):
+        table = path.with_name(f"{path.stem}_{letter}.csv")
+        files[table] = _csv(panel)
+        known = {table.name: hashlib.sha256(files[table]).hexdigest()}
+        files[table.with_suffix(".json")] = _record(panel, known)
+    return files
 
 
 def _record(spec: Spec, files: dict[str, str]) -> bytes:

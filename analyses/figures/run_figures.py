@@ -37,6 +37,10 @@ class RunFigure:
     make: Callable[..., Spec]
     """The spec at a step (None: the last one) and, as `split`, of one split (None: as it is drawn
     by default)."""
+    result: Callable[[], xr.Dataset] | None = None
+    """The result it is drawn from; None if it takes no selections."""
+    within: str = ""
+    """Its name within its analysis."""
 
 
 def results_to_come(run: Run) -> list[str]:
@@ -109,8 +113,24 @@ def _figures_of(run: Run, analysis: str, get: Callable[[], xr.Dataset]) -> dict[
     made = {}
     for name, about in about_figures(FIGURES[analysis]).items():
         full = name if name == analysis else f"{analysis}_{name}"
-        made[full] = RunFigure(full, analysis, about, partial(_make, run, name, get))
+        make = partial(_make, run, name, get)
+        made[full] = RunFigure(full, analysis, about, make, get, name)
     return made
+
+
+def selected(run: Run, found: RunFigure, step: int | None = None, **sel: Any) -> Spec:
+    """A figure of the run with selections (split, layer, target, ...) beside the step.
+
+    Raises:
+        HopscopeError: if the figure does not take a selection, or its result has no such value.
+    """
+    if not sel:
+        return found.make(step)
+    if found.result is None:
+        raise HopscopeError(f"the figure {found.name!r} takes no selection but the step.")
+    ds = found.result()
+    start = _start_of_grokking(run, ds) if found.within == "strength_change" else {}
+    return figure(ds, found.within, step, **(start | sel))
 
 
 def _make(

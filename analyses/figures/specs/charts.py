@@ -77,6 +77,7 @@ class Lines(Spec):
     series: tuple[Series, ...]
     x_label: str = "training step"
     y_label: str = ""
+    x_limits: tuple[float, float] | None = None
     y_limits: tuple[float, float] | None = None
     x_log: bool = False
     y_log: bool = False
@@ -283,12 +284,18 @@ class Panels(Spec):
     """Panels side by side on a page; a column shows as many as fit."""
 
     def frame(self) -> pd.DataFrame:
-        """The panels' tables, one after the other, identified by the column "panel"."""
+        """The panels' tables, one after the other, identified by the column "panel".
+
+        Panels with one title are numbered: "Accuracy (1)", "Accuracy (2)".
+        """
+        titles = [panel.title for panel in self.panels]
+        names = [
+            f"{title} ({titles[: i + 1].count(title)})" if titles.count(title) > 1 else title
+            for i, title in enumerate(titles)
+        ]
         return pd.concat(
             [
-                panel.frame()
-                .assign(panel=panel.title)
-                .pipe(lambda f: f[["panel", *f.columns[:-1]]])
-                for panel in self.panels
+                panel.frame().assign(panel=name).pipe(lambda f: f[["panel", *f.columns[:-1]]])
+                for name, panel in zip(names, self.panels, strict=True)
             ]
         )
