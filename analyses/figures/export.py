@@ -38,12 +38,19 @@ def _csv(spec: Spec, *_: Any) -> bytes:
     return spec.frame().to_csv(index=False, lineterminator="\n").encode()
 
 
+def _tex(spec: Spec, *_: Any) -> bytes:
+    from analyses.figures.renderers.latex import table_to_latex
+
+    return table_to_latex(spec).encode()
+
+
 FORMATS: dict[str, Callable[[Spec, str | float, str, bool], bytes]] = {
     "pdf": _print("pdf"),
     "svg": _print("svg"),
     "png": _print("png"),
     "html": _html,
     "csv": _csv,
+    "tex": _tex,
 }
 
 
@@ -61,7 +68,7 @@ def export(
 
     Args:
         spec: The figure.
-        path: Its suffix decides the format: .pdf, .svg, .png, .html or .csv.
+        path: Its suffix decides the format: .pdf, .svg, .png, .html or .csv; for tables also .tex.
         width: "column" (3.25 in), "page" (6.75 in) or inches; ignored for HTML and CSV.
         theme: "light" or "dark".
         title: Whether the picture has title and subtitle.

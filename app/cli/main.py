@@ -18,6 +18,7 @@ from app.cli.certify import certify_command
 from app.cli.compare import compare_command
 from app.cli.data import data_command
 from app.cli.export import export_command
+from app.cli.paper import paper_command
 from app.cli.runs import runs_command
 from app.cli.sheet import sheet_command
 from app.cli.terminal import say
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare_command,
     "export": export_command,
     "sheet": sheet_command,
+    "paper": paper_command,
     "runs": runs_command,
     "app": app_command,
 }

@@ -50,6 +50,12 @@ class Series:
     colour: int | float = 0
     """int: a category of the palette; float in 0..1: a place in an order."""
     dash: Literal["solid", "dash", "dot"] = "solid"
+    marks: bool = False
+    """Whether to mark the points themselves, of which there are few; a single one always is."""
+
+    def marked(self, points: int) -> bool:
+        """Whether points are marked, given how many are drawn: a line through one is invisible."""
+        return self.marks or points == 1
 
 
 @dataclass(frozen=True, kw_only=True)

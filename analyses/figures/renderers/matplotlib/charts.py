@@ -33,6 +33,8 @@ def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> Drawn:
                 s.x[keep], s.low[keep], s.high[keep], color=colour, alpha=0.22, linewidth=0
             )
         (line,) = ax.plot(s.x[keep], s.y[keep], color=colour, linewidth=1.3, ls=DASHES[s.dash])
+        if s.marked(int(np.isfinite(s.y[keep]).sum())):
+            line.set(marker="o", markersize=2.6)
         entries.append(Entry(s.label, line, (colour, s.dash)))
     entries += _references(ax, spec.references, theme)
     if spec.x_log:
@@ -128,6 +130,7 @@ def draw_bars(ax: Axes, spec: Bars, theme: Theme) -> Drawn:
     place = ax.get_subplotspec()
     side_by_side = 1 if place is None else place.get_gridspec().ncols
     set_names(ax, places, category_labels(spec, width_of(ax) / side_by_side))
+    ax.set_xlim(-0.5, len(places) - 0.5)  # groups without a bar keep their place
     if spec.y_limits is not None:
         ax.set_ylim(spec.y_limits[0], spec.y_limits[1] + 0.03 * np.ptp(spec.y_limits))
     return Drawn(tuple(entries))

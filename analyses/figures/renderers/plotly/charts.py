@@ -30,7 +30,8 @@ def draw_lines(figure: go.Figure, spec: Lines, theme: Theme, cell: Cell) -> None
                 **{**entry, "showlegend": False}, mode="lines", **cell.at,
             )  # fmt: skip
         figure.add_scatter(
-            x=s.x, y=s.y, **entry, mode="lines",
+            x=s.x, y=s.y, **entry,
+            mode="lines+markers" if s.marked(int(np.isfinite(s.y).sum())) else "lines",
             line={"color": colour, "width": 2.2, "dash": s.dash},
             hovertemplate=f"%{{fullData.name}}<br>{_in_template(spec.x_label)} %{{x:,}}: %{{y:.3f}}"
             "<extra></extra>",
