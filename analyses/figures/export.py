@@ -34,7 +34,8 @@ def _html(spec: Spec, _width: str | float, theme: str, title: bool) -> bytes:
     return to_html(spec, theme=theme, title=title).encode()
 
 
-def _csv(spec: Spec, *_: Any) -> bytes:
+def table_of(spec: Spec, *_: Any) -> bytes:
+    """The table behind a figure, as the CSV file that is written beside it."""
     return spec.frame().to_csv(index=False, lineterminator="\n").encode()
 
 
@@ -49,7 +50,7 @@ FORMATS: dict[str, Callable[[Spec, str | float, str, bool], bytes]] = {
     "svg": _print("svg"),
     "png": _print("png"),
     "html": _html,
-    "csv": _csv,
+    "csv": table_of,
     "tex": _tex,
 }
 
@@ -108,11 +109,11 @@ def export(
 def _data(spec: Spec, path: Path) -> dict[Path, bytes]:
     """The numbers shown: one table or, for a sheet, a table and a record for each panel."""
     if not isinstance(spec, Sheet):
-        return {path.with_suffix(".csv"): _csv(spec)}
+        return {path.with_suffix(".csv"): table_of(spec)}
     files = {}
     for letter, panel in zip(spec.letters, spec.panels, strict=True):
         table = path.with_name(f"{path.stem}_{letter}.csv")
-        files[table] = _csv(panel)
+        files[table] = table_of(panel)
         known = {table.name: hashlib.sha256(files[table]).hexdigest()}
         files[table.with_suffix(".json")] = _record(panel, known)
     return files

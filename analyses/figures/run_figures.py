@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -113,9 +114,35 @@ def _figures_of(run: Run, analysis: str, get: Callable[[], xr.Dataset]) -> dict[
     made = {}
     for name, about in about_figures(FIGURES[analysis]).items():
         full = name if name == analysis else f"{analysis}_{name}"
-        make = partial(_make, run, name, get)
+        make = partial(_signed, run, full, get, partial(_make, run, name, get))
         made[full] = RunFigure(full, analysis, about, make, get, name)
     return made
+
+
+def _signed(
+    run: Run,
+    name: str,
+    get: Callable[[], xr.Dataset],
+    make: Callable[..., Spec],
+    step: int | None = None,
+    *how: Any,
+    given: Mapping[str, Any] | None = None,
+    **sel: Any,
+) -> Spec:
+    """A figure whose provenance says how to make it again, and of which weights it is."""
+    spec = make(step, *how, **sel)
+    chosen = {**(given or sel), **({"split": how[0]} if how and how[0] is not None else {})}
+    request = {"run": run.path.resolve().name, "figure": name, "step": step, "select": chosen}
+    steps = [int(s) for s in get()["step"].values]
+    signed = {"request": request, "weights": _weights(run, steps)}
+    return replace(spec, provenance={**spec.provenance, **signed})
+
+
+def _weights(run: Run, steps: Sequence[int]) -> str:
+    """A digest of the checkpoints of these steps; of all that the run has, if none is."""
+    rows = {int(row["step"]): str(row["sha256"]) for row in run.manifest["checkpoints"]}
+    there = [s for s in sorted(rows) if s in set(steps)] or sorted(rows)
+    return hashlib.sha256("".join(f"{s} {rows[s]}\n" for s in there).encode()).hexdigest()
 
 
 def selected(run: Run, found: RunFigure, step: int | None = None, **sel: Any) -> Spec:
@@ -130,7 +157,8 @@ def selected(run: Run, found: RunFigure, step: int | None = None, **sel: Any) ->
         raise HopscopeError(f"the figure {found.name!r} takes no selection but the step.")
     ds = found.result()
     start = _start_of_grokking(run, ds) if found.within == "strength_change" else {}
-    return figure(ds, found.within, step, **(start | sel))
+    how = partial(figure, ds, found.within, **(start | sel))
+    return _signed(run, found.name, found.result, how, step, given=sel)
 
 
 def _make(
