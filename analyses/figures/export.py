@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analyses.figures.specs.charts import Spec
 from analyses.figures.specs.sheet import Sheet
@@ -19,33 +19,44 @@ from circuits.errors import CannotWrite, HopscopeError
 from circuits.files import WRITTEN_BY_EXPORT, write_together
 
 
-def _print(file_format: str) -> Callable[[Spec, str | float, str, bool], bytes]:
-    def render(spec: Spec, width: str | float, theme: str, title: bool) -> bytes:
+@dataclass(frozen=True)
+class Look:
+    """How a picture is drawn, apart from what it shows."""
+
+    width: str | float = "column"
+    theme: str = "light"
+    title: bool = True
+    svg_text: bool = False
+
+
+def _print(file_format: str) -> Callable[[Spec, Look], bytes]:
+    def render(spec: Spec, look: Look) -> bytes:
         from analyses.figures.renderers.matplotlib.renderer import to_bytes
 
-        return to_bytes(spec, file_format, width, theme=theme, title=title)
+        how = {"theme": look.theme, "title": look.title, "svg_text": look.svg_text}
+        return to_bytes(spec, file_format, look.width, **how)  # type: ignore[arg-type]
 
     return render
 
 
-def _html(spec: Spec, _width: str | float, theme: str, title: bool) -> bytes:
+def _html(spec: Spec, look: Look) -> bytes:
     from analyses.figures.renderers.plotly.renderer import to_html
 
-    return to_html(spec, theme=theme, title=title).encode()
+    return to_html(spec, theme=look.theme, title=look.title).encode()
 
 
-def table_of(spec: Spec, *_: Any) -> bytes:
+def table_of(spec: Spec, _look: Look | None = None) -> bytes:
     """The table behind a figure, as the CSV file that is written beside it."""
     return spec.frame().to_csv(index=False, lineterminator="\n").encode()
 
 
-def _tex(spec: Spec, *_: Any) -> bytes:
+def _tex(spec: Spec, _look: Look) -> bytes:
     from analyses.figures.renderers.latex import table_to_latex
 
     return table_to_latex(spec).encode()
 
 
-FORMATS: dict[str, Callable[[Spec, str | float, str, bool], bytes]] = {
+FORMATS: dict[str, Callable[[Spec, Look], bytes]] = {
     "pdf": _print("pdf"),
     "svg": _print("svg"),
     "png": _print("png"),
@@ -62,6 +73,7 @@ def export(
     *,
     theme: str = "light",
     title: bool = True,
+    svg_text: bool = False,
 ) -> list[Path]:
     """Write `spec` to `path`, and beside it its data (.csv) and its provenance (.json).
 
@@ -70,9 +82,12 @@ def export(
     Args:
         spec: The figure.
         path: Its suffix decides the format: .pdf, .svg, .png, .html or .csv; for tables also .tex.
-        width: "column" (3.25 in), "page" (6.75 in) or inches; ignored for HTML and CSV.
+        width: "column" (3.25 in), "page" (6.75 in), a venue's name (`renderers.style.WIDTHS`) or
+            inches; ignored for HTML and CSV.
         theme: "light" or "dark".
         title: Whether the picture has title and subtitle.
+        svg_text: Keep text in SVG files as text, which can be edited and searched but looks alike
+            only where the fonts are installed; otherwise letters are paths.
 
     Returns:
         The files written, the picture first.
@@ -93,7 +108,7 @@ def export(
             f"cannot export to {path.name!r}: the name must end in "
             f"{', '.join('.' + f for f in FORMATS)}."
         )
-    files = {path: FORMATS[file_format](spec, width, theme, title)}
+    files = {path: FORMATS[file_format](spec, Look(width, theme, title, svg_text))}
     for table, content in _data(spec, path).items():
         files.setdefault(table, content)
     record_path = path.with_suffix(".json")

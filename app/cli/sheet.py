@@ -24,6 +24,7 @@ def sheet_command(
     ] = None,
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     title: Annotated[bool, typer.Option(help="Titles and notes beside the letters.")] = True,
+    svg_text: Annotated[bool, typer.Option(help="In an SVG: text as text, not paths.")] = False,
 ) -> None:
     """Draw a sheet of figures of one or several runs, with data and provenance of each panel."""
     from analyses.figures.export import export
@@ -37,5 +38,5 @@ def sheet_command(
     theme_of(theme)
     sheet = compose(described, description.stem)
     path = out or description.with_suffix(".pdf")
-    for written in export(sheet, path, wide, theme=theme, title=title)[:1]:
+    for written in export(sheet, path, wide, theme=theme, title=title, svg_text=svg_text)[:1]:
         say(str(written))

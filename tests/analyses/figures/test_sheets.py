@@ -187,3 +187,23 @@ PANEL = {"figure": "accuracy"}
 def test_a_wrong_description_is_refused_in_a_sentence(change, said) -> None:
     with pytest.raises(HopscopeError, match=said.replace("?", r"\?")):
         parse_description({"runs": {"a": "a"}, **change}, "sheet.toml")
+
+
+def test_embedded_fonts_of_a_sheet_are_truetype(mixed, tmp_path) -> None:
+    export(mixed, tmp_path / "s.pdf", "neurips")
+    page = PdfReader(tmp_path / "s.pdf").pages[0]
+    fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]
+    assert fonts
+    for font in fonts:
+        inner = font["/DescendantFonts"][0].get_object()
+        assert inner["/Subtype"] == "/CIDFontType2"
+        assert "/FontFile2" in inner["/FontDescriptor"].get_object()
+    assert float(page.mediabox.width) == pytest.approx(5.5 * 72)
+
+
+def test_text_of_an_svg_is_text_if_asked_for(tmp_path) -> None:
+    spec = lines(2, title="A & <b>")
+    export(spec, tmp_path / "paths.svg")
+    export(spec, tmp_path / "text.svg", svg_text=True)
+    assert "A &amp; &lt;b&gt;</text>" in (tmp_path / "text.svg").read_text()
+    assert "<text" not in (tmp_path / "paths.svg").read_text()

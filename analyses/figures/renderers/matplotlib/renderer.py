@@ -122,10 +122,16 @@ def to_bytes(
     *,
     theme: str = "light",
     title: bool = True,
+    svg_text: bool = False,
 ) -> bytes:
-    """The figure as a "pdf", "svg" or "png" file; the same bytes for the same spec."""
+    """The figure as a "pdf", "svg" or "png" file; the same bytes for the same spec.
+
+    `svg_text` keeps text in an SVG as text instead of paths.
+    """
     out = io.BytesIO()
     with settings(theme_of(theme), families_for(spec.to_json())):
         figure = to_matplotlib(spec, width, theme=theme, title=title)
+        if svg_text:
+            matplotlib.rcParams["svg.fonttype"] = "none"  # restored with the other settings
         figure.savefig(out, format=file_format, dpi=PNG_DPI, metadata=METADATA[file_format])
     return out.getvalue()
