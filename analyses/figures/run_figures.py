@@ -72,7 +72,9 @@ def run_figures(run: Run) -> dict[str, RunFigure]:
     for analysis, get in every.items():
         made |= _figures_of(run, analysis, cache(get))
     if about := made.pop("evidence_certificate", None):
-        made["certificate"] = replace(about, name="certificate", make=partial(_card, run, read))
+        card_at = partial(_card, run, read)
+        make = partial(_signed, run, "certificate", every["evidence"], card_at)
+        made["certificate"] = replace(about, name="certificate", make=make, result=None)
     return made
 
 

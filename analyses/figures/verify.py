@@ -128,15 +128,20 @@ def _again(
     name, how = str(request.get("figure")), dict(request.get("select", {}))
     step, options = request.get("step"), dict(_options(provenance))
     found = drawn.get(name)
-    spec = None if found is None else selected(run, found, step, **how)
+    spec = None if found is None else _made_again(run, found, step, how)
     analysis = str(provenance.get("analysis"))
     if analysis in CATALOG and options and (spec is None or _options(spec.provenance) != options):
         ds = stored_result(run, analysis, **options)  # made with other options than the default
         if ds is not None:
-            spec = selected(run, analysis_figures(run, analysis, ds)[name], step, **how)
+            spec = _made_again(run, analysis_figures(run, analysis, ds)[name], step, how)
     if spec is None:
         raise HopscopeError(f"the run has no result for the figure {name!r}.")
     return spec
+
+
+def _made_again(run: Run, found: RunFigure, step: int | None, how: Mapping[str, Any]) -> Spec:
+    """As `export --split` makes it, also of figures without splits; or with any selections."""
+    return selected(run, found, step, **how) if set(how) - {"split"} else found.make(step, **how)
 
 
 def _reasons(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
