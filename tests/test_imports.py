@@ -56,7 +56,7 @@ ROOMS: dict[str, str] = {
     "analyses.figures analyses.figures.builders analyses.figures.specs",
     "analyses.figures.sheets": "circuits circuits.runs analyses analyses.figures "
     "analyses.figures.specs",
-    "analyses.figures.specs": "",
+    "analyses.figures.specs": "circuits",
     "analyses.figures.builders": "circuits circuits.corpus circuits.circuit analyses "
     "analyses.circuits analyses.certificate analyses.over_training analyses.figures "
     "analyses.figures.specs",

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from analyses.figures.specs.base import Spec
+from analyses.figures.specs.base import Spec, apart
 from analyses.figures.specs.circuit import CircuitDiagram, DrawnEdge, DrawnNode
 
 __all__ = [
@@ -97,14 +97,14 @@ class Lines(Spec):
         rows = [
             pd.DataFrame(
                 {
-                    "series": s.label,
+                    "series": name,
                     self.x_label: s.x,
                     self.y_label: s.y,
                     "low": np.nan if s.low is None else s.low,
                     "high": np.nan if s.high is None else s.high,
                 }
             )
-            for s in self.series
+            for name, s in zip(apart([s.label for s in self.series]), self.series, strict=True)
         ]
         levels = {
             "series": [r.label for r in self.references],
@@ -198,7 +198,7 @@ class StackedArea(Spec):
         """Columns: series, x, share."""
         return pd.DataFrame(
             {
-                "series": np.repeat(self.labels, len(self.x)),
+                "series": np.repeat(apart(self.labels), len(self.x)),
                 self.x_label: np.tile(self.x, len(self.labels)),
                 self.y_label: self.shares.ravel(),
             }
@@ -232,14 +232,14 @@ class Bars(Spec):
         return pd.concat(
             pd.DataFrame(
                 {
-                    "series": s.label,
+                    "series": name,
                     self.x_label or "category": self.categories,
                     self.y_label: s.values,
                     "low": np.nan if s.low is None else s.low,
                     "high": np.nan if s.high is None else s.high,
                 }
             )
-            for s in self.series
+            for name, s in zip(apart([s.label for s in self.series]), self.series, strict=True)
         )
 
 
@@ -267,17 +267,18 @@ class Scatter(Spec):
     """Draw x = y, to compare two measures of the same thing."""
 
     def frame(self) -> pd.DataFrame:
-        """Columns: group, name, x, y."""
+        """Columns: group, name, x, y (under their labels, if they have different ones)."""
+        across, up = apart([self.x_label or "x", self.y_label or "y"])
         return pd.concat(
             pd.DataFrame(
                 {
-                    "group": g.label,
+                    "group": name,
                     "name": list(g.names) or "",
-                    self.x_label: g.x,
-                    self.y_label: g.y,
+                    across: g.x,
+                    up: g.y,
                 }
             )
-            for g in self.groups
+            for name, g in zip(apart([g.label for g in self.groups]), self.groups, strict=True)
         )
 
 
@@ -294,11 +295,7 @@ class Panels(Spec):
 
         Panels with one title are numbered: "Accuracy (1)", "Accuracy (2)".
         """
-        titles = [panel.title for panel in self.panels]
-        names = [
-            f"{title} ({titles[: i + 1].count(title)})" if titles.count(title) > 1 else title
-            for i, title in enumerate(titles)
-        ]
+        names = apart([panel.title for panel in self.panels])
         return pd.concat(
             [
                 panel.frame().assign(panel=name).pipe(lambda f: f[["panel", *f.columns[:-1]]])

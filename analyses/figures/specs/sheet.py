@@ -13,6 +13,7 @@ import pandas as pd
 
 from analyses.figures.specs.base import Spec
 from analyses.figures.specs.charts import Bars, Lines, Panels
+from circuits.errors import HopscopeError, unknown_name
 
 Axes = Literal["none", "x", "y", "both"]
 """Which axes panels share if their labels agree."""
@@ -66,6 +67,19 @@ class Sheet(Spec):
     """Axes with the same label that have the same limits, and are labelled at the edge only."""
     joint_legend: bool = True
     """Explain below the sheet, once, what several panels have; False: everything in its panel."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be laid out."""
+        if not self.panels or self.columns < 1:
+            raise HopscopeError("a sheet needs at least one panel and one column.")
+        if self.spans and len(self.spans) != len(self.panels):
+            raise HopscopeError(
+                f"a sheet of {len(self.panels)} panels has {len(self.spans)} spans; give one each."
+            )
+        if any(isinstance(panel, Sheet) for panel in self.panels):
+            raise HopscopeError("a sheet cannot be a panel of another; give its panels instead.")
+        if self.share not in AXES:
+            raise unknown_name("choice of shared axes", self.share, AXES)
 
     @property
     def letters(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pypdf import PdfReader
 from analyses import Sheet, export, figure, read_sheet
 from analyses.figures import to_matplotlib, to_plotly
 from analyses.figures.sheets.description import parse_description
-from analyses.figures.specs.charts import Lines, Panels, Series
+from analyses.figures.specs.charts import Lines, Panels, PointGroup, Scatter, Series
 from analyses.figures.specs.sheet import letter
 from circuits.errors import HopscopeError
 
@@ -207,3 +207,33 @@ def test_text_of_an_svg_is_text_if_asked_for(tmp_path) -> None:
     export(spec, tmp_path / "text.svg", svg_text=True)
     assert "A &amp; &lt;b&gt;</text>" in (tmp_path / "text.svg").read_text()
     assert "<text" not in (tmp_path / "paths.svg").read_text()
+
+
+def test_a_sheet_that_cannot_be_laid_out_is_refused() -> None:
+    for fields in ({"panels": ()}, {"spans": (1, 2)}, {"share": "z"}, {"columns": 0}):
+        with pytest.raises(HopscopeError):
+            Sheet(**{"name": "s", "title": "S", "panels": (lines(2),), **fields})
+    with pytest.raises(HopscopeError, match="cannot be a panel of another"):
+        sheet_of(sheet_of(lines(2)))
+
+
+def test_series_with_one_name_stay_apart_in_the_data() -> None:
+    point = np.array([1.0])
+    twice = tuple(Series(label="Paris", x=point, y=point) for _ in range(2))
+    assert list(Lines(name="l", title="L", series=twice).frame()["series"]) == [
+        "Paris (1)", "Paris (2)",
+    ]  # fmt: skip
+
+
+def test_a_scatter_plot_without_labels_keeps_both_coordinates_in_its_data() -> None:
+    groups = (PointGroup(label="a", x=np.array([1.0]), y=np.array([2.0])),)
+    table = Scatter(name="s", title="S", groups=groups).frame()
+    assert (table["x"].item(), table["y"].item()) == (1.0, 2.0)
+
+
+def test_a_series_of_one_point_is_seen() -> None:
+    point = Series(label="one", x=np.array([1.0]), y=np.array([0.5]))
+    spec = Lines(name="l", title="L", series=(point,))
+    (line,) = to_matplotlib(spec).axes[0].lines
+    assert line.get_marker() == "o"
+    assert to_plotly(spec).data[0].mode == "lines+markers"
