@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +159,14 @@ def test_names_are_literal_in_latex_and_every_row_is_written() -> None:
     assert text.startswith("% T\n\\begin{tabular}{lr}")
     with pytest.raises(HopscopeError, match="only a table"):
         table_to_latex(Lines(name="l", title="L", series=()))
+
+
+def test_sheets_and_papers_load_no_torch(tmp_path) -> None:
+    """Nothing here runs a model."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from app.cli.main import cli; "
+        f"done = CliRunner().invoke(cli, ['paper', {str(DEMO)!r}, '--out', {str(tmp_path)!r}, "
+        "'--format', 'csv']); print(done.exit_code, 'torch' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == ["0", "False"]
