@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analyses.bridge_walk import walk_bridge
     from analyses.catalog import CATALOG
     from analyses.certificate.certify import certify
     from analyses.circuits.edge_questions import edge_questions
@@ -40,6 +41,7 @@ __all__ = [
     "seed_spread",
     "stored_circuit",
     "stored_result",
+    "walk_bridge",
 ]
 
 # Where each public name lives, imported on first use as in `circuits`.
@@ -56,6 +58,7 @@ _HOME = {
     "seed_spread": "analyses.over_training.seeds",
     "stored_circuit": "analyses.circuits.stored_circuit",
     "stored_result": "analyses.stored",
+    "walk_bridge": "analyses.bridge_walk",
 }
 
 

@@ -48,11 +48,13 @@ class Analysis:
     version: int = 1
     """Increased whenever the same options would give other numbers, so that old results are never
     mixed with new ones."""
-    splits: tuple[str, ...] = ("train_inferred", "id_test", "ood_test")
+    splits: tuple[str, ...] = ("train_inferred", "id_test", "ood_test", "asked")
     """Splits that are analyzed unless others are named."""
     default_steps: Literal["all", "last"] = "all"
     """Checkpoints that are analyzed unless others are named; "last" if all would cost too much."""
 
+    bridges: bool = False
+    """Whether it also runs on models that are not ours (`circuits.model.bridged`)."""
     joint: bool = False
     """Whether it looks at several checkpoints at once."""
     on_request: bool = False

@@ -10,10 +10,8 @@ from __future__ import annotations
 from analyses.analysis import Analysis
 from analyses.options import certificate, circuits, interventions, over_training, readouts
 from analyses.options.common import AnalysisOptions
-from circuits.errors import HopscopeError, unknown_name
-from circuits.recipes.schema import Task
 
-__all__ = ["CATALOG", "Analysis", "AnalysisOptions", "catalog_entry", "usual_analyses"]
+__all__ = ["CATALOG", "Analysis", "AnalysisOptions"]
 
 _ENTRIES = (
     Analysis(
@@ -24,6 +22,7 @@ _ENTRIES = (
         "token can be read off there; `mrr_added` is what the question adds to that.",
         "analyses.readouts.logit_lens",
         AnalysisOptions,
+        bridges=True,
     ),
     Analysis(
         "causal_tracing",
@@ -33,6 +32,7 @@ _ENTRIES = (
         "analyses.interventions.causal_tracing",
         interventions.CausalTracingOptions,
         version=2,
+        bridges=True,
     ),
     Analysis(
         "bridge_patching",
@@ -41,6 +41,7 @@ _ENTRIES = (
         "the answer becomes the other bridge's. Placebo donors show what patching does by itself.",
         "analyses.interventions.bridge_patching",
         interventions.BridgePatchingOptions,
+        bridges=True,
     ),
     Analysis(
         "trace_classes",
@@ -51,7 +52,8 @@ _ENTRIES = (
         "analyses.readouts.trace_classes",
         readouts.TraceClassOptions,
         version=3,
-        splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test"),
+        splits=("train_inferred", "id_test", "ood_test", "io_test", "oi_test", "asked"),
+        bridges=True,
     ),
     Analysis(
         "coverage",
@@ -61,7 +63,8 @@ _ENTRIES = (
         "although no first hop covers them were reached by composition or by a shortcut.",
         "analyses.readouts.coverage",
         readouts.CoverageOptions,
-        splits=("id_test", "io_test", "oi_test", "ood_test"),
+        splits=("id_test", "io_test", "oi_test", "ood_test", "asked"),
+        bridges=True,
     ),
     Analysis(
         "probes",
@@ -72,6 +75,7 @@ _ENTRIES = (
         "analyses.readouts.probes",
         readouts.ProbeOptions,
         version=2,
+        bridges=True,
     ),
     Analysis(
         "tuned_lens",
@@ -82,6 +86,7 @@ _ENTRIES = (
         "analyses.readouts.tuned_lens",
         readouts.TunedLensOptions,
         version=2,
+        bridges=True,
     ),
     Analysis(
         "back_patching",
@@ -92,6 +97,7 @@ _ENTRIES = (
         "analyses.interventions.back_patching",
         AnalysisOptions,
         tasks=("composition", "comparison"),
+        bridges=True,
     ),
     Analysis(
         "attention_knockout",
@@ -111,6 +117,7 @@ _ENTRIES = (
         "that form.",
         "analyses.interventions.mixing",
         interventions.MixingOptions,
+        bridges=True,
     ),
     Analysis(
         "attention",
@@ -121,6 +128,7 @@ _ENTRIES = (
         "analyses.readouts.attention",
         readouts.AttentionOptions,
         tasks=("composition", "comparison"),
+        bridges=True,
     ),
     Analysis(
         "weights",
@@ -156,6 +164,7 @@ _ENTRIES = (
         "analyses.interventions.component_patching",
         interventions.ComponentPatchingOptions,
         splits=("id_test",),
+        bridges=True,
     ),
     Analysis(
         "path_patching",
@@ -223,6 +232,7 @@ _ENTRIES = (
         interventions.BridgeSubspaceOptions,
         splits=("id_test",),
         default_steps="last",
+        bridges=True,
     ),
     Analysis(
         "transfer",
@@ -234,6 +244,44 @@ _ENTRIES = (
         interventions.TransferOptions,
         splits=("id_test",),
         default_steps="last",
+    ),
+    Analysis(
+        "interchange",
+        "Interchange of the bridge (TransformerLens)",
+        "Learns the bridge's subspace at relation 1 with TransformerLens's DAS, and beside it one "
+        "towards arbitrary answers, a random one and a move of equal length. Only what the learned "
+        "one brings beyond those speaks for the bridge.",
+        "analyses.interventions.interchange",
+        interventions.InterchangeOptions,
+        splits=("id_test",),
+        default_steps="last",
+        on_request=True,
+        bridges=True,
+    ),
+    Analysis(
+        "sparse_probes",
+        "Sparse probes of the bridge",
+        "Tells one bridge from the others by its 1, 4 or 16 best neurons at relation 1, on facts "
+        "that were held out. Shuffled labels show what a choice among so many neurons finds in "
+        "nothing.",
+        "analyses.readouts.sparse_probes",
+        readouts.SparseProbeOptions,
+        splits=("id_test",),
+        default_steps="last",
+        on_request=True,
+        bridges=True,
+    ),
+    Analysis(
+        "jacobian_lens",
+        "Jacobian lens",
+        "Carries each state to the output by the average derivative of the output to it, and ranks "
+        "bridge, relations and answer. What it reads is what the state makes the model say, not "
+        "what it resembles.",
+        "analyses.readouts.jacobian_lens",
+        readouts.JacobianLensOptions,
+        default_steps="last",
+        on_request=True,
+        bridges=True,
     ),
     Analysis(
         "evidence",
@@ -255,6 +303,7 @@ _ENTRIES = (
         splits=("train_inferred",),
         joint=True,
         on_request=True,
+        bridges=True,
     ),
     Analysis(
         "comparison_tracing",
@@ -265,6 +314,7 @@ _ENTRIES = (
         "analyses.interventions.comparison_tracing",
         interventions.ComparisonTracingOptions,
         tasks=("comparison",),
+        bridges=True,
     ),
     Analysis(
         "comparison_lens",
@@ -274,30 +324,8 @@ _ENTRIES = (
         "analyses.readouts.comparison_lens",
         AnalysisOptions,
         tasks=("comparison",),
+        bridges=True,
     ),
 )
 
 CATALOG: dict[str, Analysis] = {entry.name: entry for entry in _ENTRIES}
-
-
-def usual_analyses(task: Task) -> list[str]:
-    """The analyses of a task that are run unless some are named.
-
-    >>> "causal_tracing" in usual_analyses("composition"), usual_analyses("comparison")[0]
-    (True, 'back_patching')
-    """
-    return [n for n, entry in CATALOG.items() if task in entry.tasks and not entry.on_request]
-
-
-def catalog_entry(name: str, task: Task) -> Analysis:
-    """The analysis of this name, if it fits the task."""
-    if name not in CATALOG:
-        raise unknown_name("analysis", name, CATALOG)
-    entry = CATALOG[name]
-    if task not in entry.tasks:
-        fitting = [other.name for other in CATALOG.values() if task in other.tasks]
-        raise HopscopeError(
-            f"{name} is for the task {' or '.join(entry.tasks)}, but this run's task is {task}; "
-            f"analyses for it: {', '.join(fitting) or 'none'}."
-        )
-    return entry

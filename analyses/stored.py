@@ -15,7 +15,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyses.catalog import CATALOG, Analysis, AnalysisOptions, catalog_entry
+from analyses.catalog import CATALOG, Analysis, AnalysisOptions
+from analyses.fitting import catalog_entry
 from analyses.usable import with_usable
 from circuits.errors import HopscopeError, unknown_name
 from circuits.runs.results import ResultStore
@@ -32,7 +33,7 @@ def stored_result(
 
     Args:
         run: An opened run.
-        name: An entry of `analyses.catalog.CATALOG`.
+        name: An entry of `analyses.catalog.CATALOG`, or a name given to `walk_bridge`.
         splits: Splits it was analyzed with; None: those of the catalog entry.
         options: Options it was analyzed with, as given to `analyze`.
 
@@ -50,8 +51,29 @@ def stored_result(
     >>> stored_result(open_run("assets/demo"), "logit_lens", examples=20) is None
     True
     """
+    if name not in CATALOG and splits is None and not options and (own := _users(run, name)):
+        return own.load()
     store = _store(run, name, splits, options)
     return with_usable(store.load()) if store is not None and store.steps() else None
+
+
+USERS = "function"
+"""The setting that marks what `walk_bridge` stored."""
+
+
+def user_store(run: Run, name: str, settings: Mapping[str, Any]) -> ResultStore:
+    """Where `walk_bridge` keeps what a user's function found."""
+    return ResultStore(run.results_dir, name, settings)
+
+
+def _users(run: Run, name: str) -> ResultStore | None:
+    """The store of a user's function under this name, if there is one; its settings as stored."""
+    marker = ResultStore(run.results_dir, name, {}).marker
+    try:
+        settings = json.loads(marker.read_text(encoding="utf-8"))["settings"]
+        return user_store(run, name, settings) if settings[USERS] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def stored_steps(run: Run, name: str) -> list[int]:
@@ -103,7 +125,8 @@ def stored_results(
     """
     found, refused = {}, {}
     task = run.corpus.task
-    for name in [n for n, e in CATALOG.items() if task in e.tasks] if names is None else names:
+    fitting = [n for n, e in CATALOG.items() if task in e.tasks and (e.bridges or not run.bridged)]
+    for name in fitting if names is None else names:
         try:
             dataset = stored_result(run, name)
         except HopscopeError as error:
@@ -159,7 +182,7 @@ class Request:
         options: Mapping[str, Any] | None = None,
     ) -> Request:
         """Validate all user input before anything is read or computed."""
-        entry = catalog_entry(name, run.corpus.task)
+        entry = catalog_entry(name, run.corpus.task, bridged=run.bridged)
         chosen = _default_splits(run, entry) if splits is None else _checked_splits(run, splits)
         return cls(run, entry, chosen, entry.options(options or {}))
 
@@ -192,6 +215,15 @@ class Request:
             )
 
     @property
+    def attrs(self) -> dict[str, str]:
+        """What a result says of itself."""
+        return {
+            "analysis": self.entry.name,
+            "options": self.options.model_dump_json(),
+            "provenance": self.provenance,
+        }
+
+    @property
     def provenance(self) -> str:
         """Where the numbers come from, as JSON."""
         return json.dumps(
@@ -200,7 +232,7 @@ class Request:
                 "analysis": self.entry.name,
                 "version": self.entry.version,
                 "options": self.options.model_dump(mode="json"),
-                "seed": self.run.recipe.seed,
+                "seed": self.run.seed,
                 "commit": self.run.manifest.get("commit"),
                 "hopscope": self.run.manifest.get("hopscope"),
                 "versions": self.run.manifest.get("versions", {}),

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 
-from analyses.catalog import catalog_entry
+from analyses.fitting import catalog_entry
 from analyses.stored import Request
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run, open_run
@@ -120,9 +120,7 @@ def _jointly(request: Request, steps: Sequence[int] | None, again: bool) -> xr.D
     )
     if again or store.is_stale() or store.steps() != wanted:
         result = entry.run_jointly(run, wanted, request.options)
-        options = request.options.model_dump_json()
-        attrs = {"analysis": entry.name, "options": options, "provenance": request.provenance}
-        result = result.assign_attrs(attrs)
+        result = result.assign_attrs(request.attrs)
         store.delete()
         store.append(result)
     return request.load(wanted)
@@ -165,12 +163,12 @@ def _results(request: Request, missing: list[int], n_jobs: int | None) -> Iterat
         n_jobs = 1 if len(missing) < LEAST_FOR_PROCESSES else joblib.cpu_count()
     task = (
         str(request.run.path.absolute()),  # a worker may have been started anywhere
-        str(request.run.manifest.get("created")),
         request.entry.name,
         request.splits,
         request.options.model_dump_json(),
-        request.provenance,
     )
+    if request.run.given:  # a function cannot be opened again elsewhere
+        return (_analyzed(request, step) for step in missing)
     if n_jobs == 1:
         return (_one_step(*task, step) for step in missing)
     work = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
@@ -178,32 +176,38 @@ def _results(request: Request, missing: list[int], n_jobs: int | None) -> Iterat
 
 
 def _one_step(
-    path: str,
-    created: str,
-    name: str,
-    splits: tuple[str, ...],
-    options_json: str,
-    provenance: str,
-    step: int,
+    path: str, name: str, splits: tuple[str, ...], options_json: str, step: int
 ) -> xr.Dataset:
+    """One checkpoint of a run that is opened in this process."""
+    import torch
+
+    if multiprocessing.parent_process() is not None:
+        torch.set_num_threads(1)  # every core has a worker
+    run = open_run(path)
+    entry = catalog_entry(name, _corpus(*_key(run)).task)
+    options = entry.options_type.model_validate_json(options_json)
+    return _analyzed(Request(run, entry, splits, options), step)
+
+
+def _analyzed(request: Request, step: int) -> xr.Dataset:
     """All splits of one checkpoint, dims (step, split, ...)."""
     import torch
 
     from analyses.joining import joined_splits
 
-    if multiprocessing.parent_process() is not None:
-        torch.set_num_threads(1)  # every core has a worker
-    run = open_run(path)
-    entry = catalog_entry(name, _corpus(path, created).task)
-    options = entry.options_type.model_validate_json(options_json)
-    model = run.model(step)
+    options, key = request.options, _key(request.run)
+    model = request.run.model(step)
     parts = {}
     with torch.no_grad():
-        for split in splits:
-            examples = _examples(path, created, split, options.examples, options.seed)
-            parts[split] = (entry.run(model, examples, options), examples)
-    attrs = {"analysis": name, "options": options_json, "provenance": provenance}
-    return joined_splits(parts, step, attrs)
+        for split in request.splits:
+            examples = _examples(*key, split, options.examples, options.seed)
+            parts[split] = (request.entry.run(model, examples, options), examples)
+    return joined_splits(parts, step, request.attrs)
+
+
+def _key(run: Run) -> tuple[str, str]:
+    """Where its corpus is, and when the run was made: a later one may be in the same folder."""
+    return str(run.path.absolute()), str(run.manifest.get("created"))
 
 
 @lru_cache(maxsize=16)

@@ -1,8 +1,8 @@
 """The nouns and mechanisms of Hopscope: graphs, questions, the model, patching, circuits, runs.
 
 Rooms, in the order in which they may import each other: `recipes` and `graph`, then `corpus` and
-`model`, then `patching`, `circuit` and `runs`. Nothing here draws, and nothing here imports
-`train`, `analyses` or `app`.
+`model`, then `patching`, `circuit`, `runs` and `series`. Nothing here draws, and nothing here
+imports `train`, `analyses` or `app`.
 
 The names below are public and stable:
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from circuits.patching import Patch, patch_grid, run_patched
     from circuits.recipes.schema import Recipe, load_recipe
     from circuits.runs.run import Run, open_run
+    from circuits.series.given import open_series
 
 __version__ = "0.2.0"
 
@@ -56,6 +57,7 @@ __all__ = [
     "load_recipe",
     "load_source",
     "open_run",
+    "open_series",
     "patch_grid",
     "run_patched",
     "to_bridge",
@@ -83,6 +85,7 @@ _HOME = {
     "load_recipe": "circuits.recipes.schema",
     "load_source": "circuits.graph.sources",
     "open_run": "circuits.runs.run",
+    "open_series": "circuits.series.given",
     "patch_grid": "circuits.patching",
     "run_patched": "circuits.patching",
     "to_bridge": "circuits.model.transformer_lens_4",

@@ -29,11 +29,14 @@ ROOMS: dict[str, str] = {
     "circuits.model.cpu": "circuits circuits.model",
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
     "circuits.circuit": "circuits circuits.model circuits.patching",
-    "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model",
+    "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model circuits.series",
+    "circuits.series": "circuits circuits.recipes circuits.graph circuits.corpus circuits.model "
+    "circuits.runs",
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
     "train.recipes": "circuits",
-    "analyses": "circuits circuits.recipes circuits.runs analyses.options analyses.questions",
+    "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
+    "analyses.questions",
     "analyses.options": "circuits circuits.patching",
     "analyses.questions": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit",
     "analyses.readouts": "circuits circuits.corpus circuits.model circuits.patching analyses "
@@ -69,15 +72,16 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.runs train train.recipes analyses analyses.circuits analyses.certificate "
-    "analyses.over_training analyses.figures analyses.figures.papers "
-    "analyses.figures.renderers analyses.figures.sheets analyses.figures.specs",
-    "app.instrument": "circuits circuits.circuit circuits.runs analyses analyses.over_training "
-    "analyses.figures analyses.figures.renderers",
+    "circuits.runs circuits.series train train.recipes analyses analyses.circuits "
+    "analyses.certificate analyses.over_training analyses.figures analyses.figures.builders "
+    "analyses.figures.papers analyses.figures.renderers analyses.figures.sheets "
+    "analyses.figures.specs",
+    "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
+    "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
     "circuits.runs analyses analyses.certificate analyses.figures analyses.figures.specs "
     "analyses.figures.renderers app.instrument",
-    "app.shell": "circuits circuits.graph circuits.corpus circuits.runs analyses "
+    "app.shell": "circuits circuits.graph circuits.corpus circuits.runs circuits.series analyses "
     "analyses.figures app.instrument app.logic",
     "app.background": "circuits circuits.runs analyses app.shell",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "

@@ -14,6 +14,7 @@ from circuits.runs.run import open_run
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MARK = "<!-- executed by tests/test_readme.py -->"
+CHECK_PAGE = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 
 
@@ -59,6 +60,16 @@ def test_the_circuit_of_the_guide_is_found_kept_and_drawn(tmp_path: Path) -> Non
     assert "the whole model on 100%" in out
     for name in ("demo_circuit.json", "circuit.pdf", "importances.json", "lens.safetensors"):
         assert (tmp_path / name).stat().st_size > 0
+
+
+def test_the_page_on_checking_a_series_does_what_it_says(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "assets" / "demo", tmp_path / "assets" / "demo")
+    out = run(sys.executable, "-c", block("python", CHECK_PAGE), cwd=tmp_path)
+    shown = re.findall(r"```text\n(.*?)```", CHECK_PAGE, re.DOTALL)[0]
+    assert out == shown
+    run_commands(CHECK_PAGE, tmp_path)
+    assert (tmp_path / "figures" / "neighbour_distances.pdf").stat().st_size > 0
+    assert (tmp_path / "assets" / "demo" / "check.json").is_file()
 
 
 def run_commands(page: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from circuits.recipes.schema import Recipe, load_recipe
 from circuits.runs.reading import state_steps
 from circuits.runs.run import RECIPE, RESUME, Run, open_run
 from circuits.runs.writer import RunWriter
+from train.resume import refuse_imported
 
 STEPS = "training.steps"
 
@@ -45,6 +46,7 @@ def lengthen(path: Path, settings: Sequence[str]) -> str | None:
 
 
 def _refuse(run: Run, settings: Sequence[str], wanted: int) -> None:
+    refuse_imported(run)
     keys = [setting.partition("=")[0].strip() for setting in settings]
     if other := [key for key in keys if key != STEPS]:
         raise HopscopeError(

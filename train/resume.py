@@ -54,6 +54,7 @@ def _refuse(run: Run, recipe: Recipe | None) -> None:
             f"{run.path} was started from another recipe; resume it without one, or train into a "
             "new folder."
         )
+    refuse_imported(run)
     if run.state == "finished":
         raise HopscopeError(
             f"{run.path} is finished ({_why_finished(run)}); there is nothing to resume. To train "
@@ -73,6 +74,15 @@ def _refuse(run: Run, recipe: Recipe | None) -> None:
         raise HopscopeError(
             f"{run.path}: the model in {MANIFEST} is not that of {RECIPE} and the corpus; they are "
             "not of one run, so train the recipe again into a new folder."
+        )
+
+
+def refuse_imported(run: Run) -> None:
+    """Refuse to go on with a run that others trained."""
+    if run.imported is not None:
+        raise HopscopeError(
+            f"{run.path} was imported: its optimizer is unknown, so its training cannot go on. "
+            "Train a recipe into a new folder."
         )
 
 

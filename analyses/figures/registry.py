@@ -21,6 +21,7 @@ from analyses.figures.builders import (
     component_patching,
     edit_propagation,
     formation,
+    interchange,
     logit_lens,
     mixing,
     probes,
@@ -151,6 +152,12 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "edit_propagation": {"edit_outcomes": edit_propagation.edit_outcomes},
     "transfer": {"transfer_curve": edit_propagation.transfer_curve},
     "bridge_subspace": {"subspace_swaps": bridge_patching.subspace_swaps},
+    "interchange": {"interchange": interchange.interchange},
+    "sparse_probes": {"sparse_probes": interchange.sparse_probes},
+    "jacobian_lens": {
+        "mrr": tuned_lens.jacobian_mrr,
+        "mrr_over_training": tuned_lens.jacobian_mrr_over_training,
+    },
     "evidence": {"certificate": certificate.certificate},
 }
 """Builders by analysis and figure; the first figure of an analysis is its default."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import xarray as xr
 
-from analyses.catalog import CATALOG, usual_analyses
+from analyses.catalog import CATALOG
 from analyses.certificate.certify import stored_certificate
 from analyses.figures.builders.certificate import card
 from analyses.figures.builders.circuit import circuit_dataset
@@ -19,6 +19,7 @@ from analyses.figures.nothing import replace_by_sentence
 from analyses.figures.registry import FIGURES, about_figures, figure, takes_split
 from analyses.figures.specs.charts import Spec
 from analyses.figures.words import words
+from analyses.fitting import usual_analyses
 from analyses.over_training.first_usable import first_usable
 from analyses.over_training.formation import formation
 from analyses.stored import Reader, reader, stored_steps, usable_splits
@@ -46,7 +47,11 @@ class RunFigure:
 
 def results_to_come(run: Run) -> list[str]:
     """The usual analyses of the run that have not been run with their default options."""
-    return [name for name in usual_analyses(run.corpus.task) if not stored_steps(run, name)]
+    return [
+        name
+        for name in usual_analyses(run.corpus.task, bridged=run.bridged)
+        if not stored_steps(run, name)
+    ]
 
 
 def run_figures(run: Run) -> dict[str, RunFigure]:

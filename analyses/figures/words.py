@@ -65,6 +65,10 @@ SPLITS = {
         "OOD test", "OOD test", VERMILION,
         "compositions of two facts that never occur in trained ones", "dash",
     ),
+    "asked": Split(
+        "asked questions", "Asked", BLUE,
+        "questions of an imported file; what the model was trained on is unknown",
+    ),
     "io_test": Split("IO test (first hop ID, second OOD)", "IO test", PINK),
     "oi_test": Split("OI test (first hop OOD, second ID)", "OI test", BROWN),
     "atomic_id": Split("ID facts", "ID facts", GREEN, dash="dot"),
@@ -87,6 +91,8 @@ POSITIONS = {
     "attribute": Position("attribute", "attribute", "a"),
     "entity_1": Position("entity 1", "first entity", "e1"),
     "entity_2": Position("entity 2", "second entity", "e2"),
+    "query_mark": Position("query mark", "query mark", "q"),
+    "mask": Position("mask", "mask", "m"),
 }
 
 TARGETS = {

@@ -22,15 +22,15 @@ from torch import Tensor
 from analyses.estimates import Variables, estimated
 from analyses.options.common import AnalysisOptions as Options
 from analyses.questions.examples import Examples
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch
-from circuits.patching.engine import PatchEngine
+from circuits.patching.engines import engine_for
 
 SOURCES = ("late_state", "placebo")
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Share of answers mended and broken by every back-patch, with a placebo.
 
     Returns:
@@ -40,7 +40,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     """
     queries = examples.queries
     n, positions = len(queries), list(queries.positions)
-    engine = PatchEngine(model)
+    engine = engine_for(model)
     base = engine.trace(queries.tokens.to(model.device))
     answer = queries.answer.to(model.device)
     right = (engine.logits(base.resid[-1][:, -1]).argmax(-1) == answer).cpu().numpy()

@@ -35,9 +35,9 @@ from analyses.outcomes import KEPT, NO_DONOR, OTHER, SUCCESS
 from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
 from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch, run_batch_after
-from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.engines import AnyTrace, Engine, engine_for
 
 _POOL = 20_000  # donors are drawn from at most this many queries of the split
 _PAIRS_AT_ONCE = 2_000_000
@@ -55,7 +55,7 @@ class Donors:
     """Token id of r2(b'), the entity to which B's later relations lead from A's bridge."""
 
 
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Share of answers that become the donor bridge's answer, for every state of a checkpoint."""
     n_bridges = examples.queries.bridge_ids.shape[1]
     if options.bridge > n_bridges:
@@ -65,7 +65,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
             "a bridge that exists."
         )
     donors = examples.once(("donors", options), lambda: draw_donors(examples, options))
-    outcome = swap_outcomes(PatchEngine(model), examples, donors)
+    outcome = swap_outcomes(engine_for(model), examples, donors)
     here = (donors.rows >= 0).T  # example, control
     dims = ("control", "layer", "position")
 
@@ -106,7 +106,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
 
 def swap_outcomes(
-    engine: PatchEngine, examples: Examples, donors: Donors
+    engine: Engine, examples: Examples, donors: Donors
 ) -> Int[np.ndarray, "n control layer position"]:
     """`SUCCESS`, `KEPT` or `OTHER` for each question, kind of donor and state that is swapped."""
     n_controls, n, n_pos = donors.tokens.shape
@@ -124,7 +124,7 @@ def swap_outcomes(
 
 
 def _patched(
-    engine: PatchEngine, base: Trace, given: Trace, p: int
+    engine: Engine, base: AnyTrace, given: AnyTrace, p: int
 ) -> dict[int, Float[Tensor, "control n d_vocab"]]:
     """Logits of the questions with the donors' S[layer, p] written in, by layer."""
     n_controls = given.n // base.n

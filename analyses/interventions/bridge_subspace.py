@@ -21,7 +21,7 @@ By construction: rank = d_model is the whole state.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -39,8 +39,8 @@ from analyses.outcomes import KEPT, NO_DONOR, SUCCESS
 from analyses.questions.examples import Examples, draw_examples
 from circuits.corpus.names import TRAIN
 from circuits.errors import HopscopeError
-from circuits.model.transformer import HookedTransformer
-from circuits.patching.engine import PatchEngine
+from circuits.model.protocol import Model
+from circuits.patching.engines import Engine, engine_for
 
 Kind = Literal["subspace", "random", "shuffled", "rest", "whole"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -61,14 +61,14 @@ class Swaps:
     valid: Float[np.ndarray, "n control"]
 
 
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Success of swaps within the learned subspace and of each control, for one checkpoint."""
     trained = examples.once(
         ("das", options),
         lambda: draw_examples(examples.corpus, TRAIN, options.train, options.seed + 1),
     )
-    engine = PatchEngine(model)
-    layer = _layer(engine, trained, options)
+    engine = engine_for(model)
+    layer = state_layer(engine, trained, options)
     rank = min(options.rank, model.cfg.d_model)
     learn, test = (_swaps(engine, some, layer, options.seed) for some in (trained, examples))
     outcome = np.stack(
@@ -98,7 +98,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     return xr.Dataset(variables, {"kind": list(KINDS), "control": list(CONTROLS)})
 
 
-def _layer(engine: PatchEngine, trained: Examples, options: Options) -> int:
+def state_layer(engine: Engine, trained: Examples, options: Any) -> int:
     """The layer of the state: named, or the best one with a block behind it and before it."""
     if engine.depth < 2 or (options.layer or 0) >= engine.depth:
         raise HopscopeError(
@@ -112,7 +112,7 @@ def _layer(engine: PatchEngine, trained: Examples, options: Options) -> int:
     return 1 + int((swapped[:, 1 : engine.depth, _POSITION] == SUCCESS).mean(0).argmax())
 
 
-def _swaps(engine: PatchEngine, examples: Examples, layer: int, seed: int) -> Swaps:
+def _swaps(engine: Engine, examples: Examples, layer: int, seed: int) -> Swaps:
     donors = examples.once(
         ("das donors", seed), lambda: draw_donors(examples, SwapOptions(seed=seed))
     )
@@ -129,7 +129,7 @@ def _swaps(engine: PatchEngine, examples: Examples, layer: int, seed: int) -> Sw
 
 
 def _subspaces(
-    model: HookedTransformer, layer: int, learn: Swaps, rank: int, options: Options
+    model: Model, layer: int, learn: Swaps, rank: int, options: Options
 ) -> list[Float[Tensor, "d_model d_model"]]:
     """The projection that each kind of swap replaces."""
     rng = torch.Generator().manual_seed(options.seed)
@@ -144,7 +144,7 @@ def _subspaces(
 
 
 def _learned(
-    model: HookedTransformer,
+    model: Model,
     layer: int,
     learn: Swaps,
     rows: Int[np.ndarray, " k"],
@@ -172,7 +172,7 @@ def _projection(free: Float[Tensor, "d_model rank"]) -> Float[Tensor, "d_model d
 
 
 def _swapped(
-    model: HookedTransformer,
+    model: Model,
     layer: int,
     state: Float[Tensor, "n pos d_model"],
     donor: Float[Tensor, "n d_model"],
@@ -186,7 +186,7 @@ def _swapped(
 
 @torch.no_grad()
 def _outcome(
-    model: HookedTransformer, layer: int, test: Swaps, projection: Float[Tensor, "d_model d_model"]
+    model: Model, layer: int, test: Swaps, projection: Float[Tensor, "d_model d_model"]
 ) -> Int[np.ndarray, "n control"]:
     top = [_swapped(model, layer, test.state, donor, projection).argmax(-1) for donor in test.donor]
     return judged(torch.stack(top), test.answer, test.target).T.cpu().numpy()

@@ -36,9 +36,9 @@ from analyses.options.interventions import CausalTracingOptions as Options
 from analyses.questions.corruptions import Corruptions, draw_corruptions
 from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch_after
-from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.engines import AnyTrace, Engine, engine_for
 
 NOISE_SCALE = 3.0
 """Standard deviations of the token embeddings (Meng et al., arXiv 2202.05262, section 2.1)."""
@@ -61,9 +61,9 @@ class _Outcome:
     """Share of corrupted questions to which the model gives their own answer."""
 
 
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Effects of overwriting every state of one checkpoint."""
-    engine = PatchEngine(model)
+    engine = engine_for(model)
     stop = options.target_layer or model.depth
     if stop > model.depth:
         raise HopscopeError(
@@ -77,9 +77,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 class _Tracing:
     """The clean run of one checkpoint, which all positions share, and the tracing from it."""
 
-    def __init__(
-        self, engine: PatchEngine, examples: Examples, options: Options, stop: int
-    ) -> None:
+    def __init__(self, engine: Engine, examples: Examples, options: Options, stop: int) -> None:
         self.engine, self.examples, self.options, self.stop = engine, examples, options, stop
         self.tokens = examples.queries.tokens.to(engine.device)
         self.answer = examples.queries.answer.to(engine.device)
@@ -89,7 +87,7 @@ class _Tracing:
         self.clean_top = self.clean_logits.argmax(-1)
         self.target = self.answer if stop == engine.depth else self.clean_top
 
-    def read(self, trace: Trace) -> Float[Tensor, "n d_vocab"]:
+    def read(self, trace: AnyTrace) -> Float[Tensor, "n d_vocab"]:
         """Logits at the last position of the state that is traced to."""
         return self.engine.logits(trace.resid[self.stop][:, -1])
 
@@ -97,7 +95,7 @@ class _Tracing:
         """Trace all states at position p."""
         drawn = self.examples.once(("corruptions", p, self.options), lambda: self._draw(p))
         n_drawn = len(drawn.tokens)
-        corrupted = self.engine.trace(self._corrupted_start(p, drawn), past=self.clean)
+        corrupted = self._corrupted(p, drawn)
         alone = self.read(corrupted).unflatten(0, (n_drawn, -1))
         noised = self._noised(p, corrupted, alone)
         restored = self._restored(p, corrupted, alone) if self.options.denoise else None
@@ -119,26 +117,28 @@ class _Tracing:
             seed=options.seed,
         )
 
-    def _corrupted_start(self, p: int, drawn: Corruptions) -> Float[Tensor, "runs suffix d_model"]:
+    def _corrupted(self, p: int, drawn: Corruptions) -> AnyTrace:
         n_drawn = len(drawn.tokens)
         tokens = self.tokens.repeat(n_drawn, 1)
         tokens[:, p] = torch.from_numpy(drawn.tokens.astype(np.int64)).flatten().to(tokens.device)
-        start = self.engine.embed(tokens)[:, p:]
+        noise = None
         if self.options.corruption == "noise":
             generator = torch.Generator().manual_seed(self.options.seed * 1009 + p)
-            noise = torch.randn(start[:, 0].shape, generator=generator).to(start)
-            start[:, 0] += NOISE_SCALE * self.engine.embedding_std * noise
-        return start
+            drawn_noise = torch.randn(len(tokens), self.engine.cfg.d_model, generator=generator)
+            noise = NOISE_SCALE * self.engine.embedding_std * drawn_noise.to(tokens.device)
+        return self.engine.trace_changed(tokens, p, self.clean, noise)  # type: ignore[arg-type]
 
     def _noised(
-        self, p: int, corrupted: Trace, alone: Float[Tensor, "draw n d_vocab"]
+        self, p: int, corrupted: AnyTrace, alone: Float[Tensor, "draw n d_vocab"]
     ) -> list[Float[Tensor, "draw n d_vocab"]]:
         """Logits by layer, 0 to `stop`; a patch at S[0, p] is the whole corrupted prompt."""
         middle = self._swept(self.clean, corrupted, p) or [alone] * (self.stop - 1)
         at_stop = alone if p == self.last else self.clean_logits.expand_as(alone)
         return [alone, *middle, at_stop]
 
-    def _swept(self, base: Trace, source: Trace, p: int) -> list[Float[Tensor, "draw n d_vocab"]]:
+    def _swept(
+        self, base: AnyTrace, source: AnyTrace, p: int
+    ) -> list[Float[Tensor, "draw n d_vocab"]]:
         """Logits of `base` with S[layer, p] of `source` written in, for 0 < layer < stop.
 
         The prompts differ at p only. If p is the last position, nothing of base remains: the
@@ -150,7 +150,7 @@ class _Tracing:
         return list(found.values())
 
     def _restored(
-        self, p: int, corrupted: Trace, alone: Float[Tensor, "draw n d_vocab"]
+        self, p: int, corrupted: AnyTrace, alone: Float[Tensor, "draw n d_vocab"]
     ) -> Bool[Tensor, "layer n"]:
         """Whether the target is the top token again, by layer, for the first corruption only."""
         base = corrupted.rows(slice(0, len(self.tokens)))

@@ -17,14 +17,19 @@
    whose top token is not that of the clean run. (Before the model answers well, `strength` is high
    without any effect.) `probability_drop` is the fall of the label's probability.
 
-Two things differ from the paper: several corruptions are drawn per example, each with a label that
-really differs, and the paper's five positions are three here (see `circuits.corpus.comparison`).
+A mark after a name (imported runs have them) is replaced together with it, as in the paper: its
+state is written with the name's, and the mark's own place in the result is NaN.
+
+What differs from the paper: several corruptions are drawn per example, each with a label that
+really differs, and runs of ours have no marks (see `circuits.corpus.comparison`).
 
 True by construction, as in causal tracing: layer 0 is replacing the token, and the last layer has
 no effect before the last position and all of it there.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -36,13 +41,14 @@ from analyses.estimates import Variables, estimated
 from analyses.options.interventions import ComparisonTracingOptions as Options
 from analyses.questions.comparison_corruptions import corruptions
 from analyses.questions.examples import Examples
-from circuits.model.transformer import HookedTransformer
+from circuits.corpus.queries import name_columns
+from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch
-from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.engines import AnyTrace, Engine, engine_for
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Share of answers that flip if one state is taken from a corrupted question.
 
     Returns:
@@ -51,7 +57,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         that flip its answer.
     """
     queries = examples.queries
-    engine = PatchEngine(model)
+    engine = engine_for(model)
     base = engine.trace(queries.tokens.to(model.device))
     answer = queries.answer.to(model.device)
     clean = engine.logits(base.resid[-1][:, -1])
@@ -59,10 +65,11 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     k, seed = options.n_corruptions, options.seed
     tokens, valid = examples.once((k, seed), lambda: corruptions(examples, k, seed))
     n_layers, n_pos = model.depth + 1, len(queries.positions)
+    columns = name_columns(queries.kind, n_pos)
     flips, changes, drops = (np.full((len(queries), n_layers, n_pos), np.nan) for _ in range(3))
     right = (clean.argmax(-1) == answer).cpu().numpy()
-    for p in range(n_pos):
-        logits = _patched(engine, base, tokens[p].to(model.device), p)
+    for i, (p, end) in enumerate(pairwise([*columns, n_pos])):
+        logits = _patched(engine, base, tokens[i].to(model.device), slice(p, end))
         index = answer.expand(logits.shape[:-1])
         top = logits.argmax(-1)
         drop = chance - logits.softmax(-1).gather(-1, index[..., None])[..., 0]
@@ -71,7 +78,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
             (changes, top != clean.argmax(-1)),
             (drops, drop),
         ):
-            store[:, :, p] = _mean_over_valid(values.float().cpu().numpy(), valid[p]).T
+            store[:, :, p] = _mean_over_valid(values.float().cpu().numpy(), valid[i]).T
     if options.only_right:
         flips[~right] = changes[~right] = drops[~right] = np.nan
     variables = _variables(flips, changes, drops, right)
@@ -98,11 +105,11 @@ def _variables(
 
 
 def _patched(
-    engine: PatchEngine, base: Trace, tokens: Int[Tensor, "k n pos"], position: int
+    engine: Engine, base: AnyTrace, tokens: Int[Tensor, "k n pos"], positions: slice
 ) -> Float[Tensor, "layer k n d_vocab"]:
-    """Logits with S[l, position] taken from each corrupted run, for every layer l."""
-    corrupted = [engine.trace(some).resid[:, :, position, None] for some in tokens]
-    found = run_batch(engine, base, position, dict(enumerate(torch.stack(corrupted, 1))))
+    """Logits with S[l, positions] taken from each corrupted run, for every layer l."""
+    corrupted = [engine.trace(some).resid[:, :, positions] for some in tokens]
+    found = run_batch(engine, base, positions.start, dict(enumerate(torch.stack(corrupted, 1))))
     return torch.stack(list(found.values()))
 
 

@@ -12,6 +12,8 @@
 True by construction: what the last block writes before the last position has no effect, and what
 depends on the corrupted token alone has all of it (S[0] at its position: `total`).
 
+A model whose attention and MLP run in parallel has no resid_mid; it is left out there.
+
 Components with heads are patched head by head. All layers and heads of one component at one
 position are one batch of `circuits.patching.batched_runs`.
 """
@@ -32,9 +34,9 @@ from analyses.questions.contrasts import contrast_runs
 from analyses.questions.examples import Examples
 from circuits.circuit.contrast_runs import ContrastRuns
 from circuits.circuit.path_patching import MEASURES
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching import HEAD_COMPONENTS, Component, Patch, patched_logits
-from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.engines import AnyTrace, Engine
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ class PatchedComponents:
     total: Float[np.ndarray, "n corrupted"]
 
 
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Effects of patching the chosen components of one checkpoint."""
+    options = _existing(model, options)
     runs = contrast_runs(model, examples, options.seed)
     found = patched_components(runs, options.components)
     coords: dict = {
@@ -74,6 +77,14 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     counted = {"long_name": "examples with a corruption", "units": "1", "per_step": False}
     variables["n_valid"] = (("corrupted",), valid, counted)
     return half_precision(xr.Dataset(variables, coords))
+
+
+def _existing(model: Model, options: Options) -> Options:
+    """Without resid_mid where attention and MLP run in parallel, unless it is all that is asked."""
+    kept = tuple(c for c in options.components if c != "resid_mid")
+    if not (model.cfg.parallel_attn_mlp and kept):
+        return options
+    return options.model_copy(update={"components": kept})
 
 
 @torch.no_grad()
@@ -122,9 +133,9 @@ class _Judge:
 
 
 def _cells(
-    engine: PatchEngine,
-    source: Trace,
-    base: Trace,
+    engine: Engine,
+    source: AnyTrace,
+    base: AnyTrace,
     components: tuple[Component, ...],
     position: int,
     judge: _Judge,

@@ -27,15 +27,15 @@ from analyses.options.interventions import MixingOptions as Options
 from analyses.questions.examples import Examples
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch
-from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.engines import AnyTrace, Engine, engine_for
 
 MIXED_IN = ("decoded", "true_bridge", "random")
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Accuracy after an entity's embedding is mixed into the state at relation_1.
 
     Returns:
@@ -44,12 +44,12 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     """
     queries = examples.queries
     position = queries.positions.index("relation_1")
-    engine = PatchEngine(model)
+    engine = engine_for(model)
     base = engine.trace(queries.tokens.to(model.device))
     decoded = _decoded(engine, base, queries, position, options)
     bridge = queries.bridge.to(model.device)
     random = _other_entities(queries, options.seed).to(model.device)
-    rows = torch.stack([model.embed.W_E[token] for token in (decoded, bridge, random)])
+    rows = torch.stack([model.W_E[token] for token in (decoded, bridge, random)])
     strengths = torch.tensor(options.strengths, device=model.device)
     entering = {
         layer: _mixed(base.resid[layer][:, position], rows, strengths)
@@ -83,7 +83,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
 
 def _decoded(
-    engine: PatchEngine, base: Trace, queries: Queries, position: int, options: Options
+    engine: Engine, base: AnyTrace, queries: Queries, position: int, options: Options
 ) -> Int[Tensor, " n"]:
     layer = engine.depth if options.decode_layer is None else options.decode_layer
     if not 0 <= layer <= engine.depth:

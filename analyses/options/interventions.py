@@ -110,6 +110,21 @@ class EditPropagationOptions(AnalysisOptions):
     """Atomic and inferred trained questions each, not through the fact, that every step repeats."""
 
 
+class InterchangeOptions(AnalysisOptions):
+    """How large the subspace is, and how `fit_das` learns it."""
+
+    rank: int = Field(default=32, ge=1)
+    """Dimensions of the subspace, at most those of the model."""
+    layer: int | None = Field(default=None, ge=1)
+    """Layer of the state; None: where whole swaps work best on trained questions."""
+    train: int = Field(default=1000, ge=20)
+    """Trained questions that the subspace is learned from."""
+    epochs: int = Field(default=20, ge=1)
+    """Passes over them."""
+    learning_rate: float = Field(default=0.01, gt=0)
+    """Learning rate of Adam."""
+
+
 class MixingOptions(AnalysisOptions):
     """How much is mixed in, and where the bridge is decoded."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from analyses.options.common import AnalysisOptions
+from circuits.statistics import LEAST_EXAMPLES
 
 
 class AttentionOptions(AnalysisOptions):
@@ -63,6 +64,28 @@ class ProbeOptions(AnalysisOptions):
     """How many bridges are on the map; the most frequent ones are chosen."""
     map_points: int = Field(default=30, ge=1)
     """At most this many states per bridge are on the map."""
+
+
+class JacobianLensOptions(AnalysisOptions):
+    """What the Jacobians are averaged over."""
+
+    prompts: int = Field(default=100, ge=20)
+    """Number of trained questions."""
+    last_position: bool = True
+    """Count the last position, where the answer is; `JacobianLens.fit` does not."""
+
+
+class SparseProbeOptions(AnalysisOptions):
+    """Which bridges are told, and from how many numbers."""
+
+    bridges: int = Field(default=8, ge=LEAST_EXAMPLES)
+    """How many bridges; the most frequent ones are chosen."""
+    k: tuple[Annotated[int, Field(ge=1)], ...] = (1, 4, 16)
+    """How many neurons a probe sees."""
+    site: Literal["mlp", "stream"] = "mlp"
+    """What a block's probe chooses from: its neurons, or the numbers of its output."""
+    penalty: float = Field(default=0.01, gt=0)
+    """L2 penalty of the probe, for standardized numbers."""
 
 
 class TraceClassOptions(AnalysisOptions):

@@ -42,7 +42,7 @@ from analyses.readouts.states import trained_questions
 from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError, unknown_name
 from circuits.model.crosscoder import Crosscoder
-from circuits.patching.engine import PatchEngine
+from circuits.patching.engines import engine_for
 from circuits.runs.run import Run
 
 SPLIT = "train_inferred"
@@ -137,7 +137,7 @@ def _states(
         raise HopscopeError(f"layer = {layer} does not exist; states are S[0] to S[{depth}].")
     for step in steps:
         model = run.model(step)
-        trace = PatchEngine(model).trace(prompts.tokens.to(model.device))
+        trace = engine_for(model).trace(prompts.tokens.to(model.device))
         found.append(trace.resid[layer][:, -1].float().cpu())
     return layer, torch.stack(found)
 

@@ -133,7 +133,7 @@ def formation(
         **_norm(run, circuit["step"].values, resamples),
     }
     ds = _dataset(circuit, {name: curves[name] for name in CURVES if name in curves}, run)
-    record = {"run": run.path.resolve().name, "seed": run.recipe.seed}
+    record = {"run": run.path.resolve().name, "seed": run.seed}
     record["circuit_discovery"] = json.loads(found.attrs.get("provenance", "null"))
     ds.attrs = {
         "analysis": "formation",

@@ -179,7 +179,7 @@ def agreement_of_runs(
 
 
 def _provenance(runs: Mapping[str, Run]) -> str:
-    return json.dumps({"runs": {name: {"seed": run.recipe.seed} for name, run in runs.items()}})
+    return json.dumps({"runs": {name: {"seed": run.seed} for name, run in runs.items()}})
 
 
 def _end_of(run: Run, split: str, at_step: Mapping[str, xr.Dataset]) -> dict[str, float]:

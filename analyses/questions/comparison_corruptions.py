@@ -14,6 +14,7 @@ from analyses.questions.corruptions import FactTable
 from analyses.questions.examples import Examples
 from circuits.corpus.comparison import SAME_LABELS, value_ranks
 from circuits.corpus.corpus import Corpus
+from circuits.corpus.queries import name_columns
 from circuits.errors import HopscopeError
 
 
@@ -37,8 +38,8 @@ class Values:
 
 def corruptions(
     examples: Examples, k: int, seed: int
-) -> tuple[Int[Tensor, "position k n pos"], Bool[np.ndarray, "position k n"]]:
-    """k corrupted questions per example and position, and which of them exist.
+) -> tuple[Int[Tensor, "name k n pos"], Bool[np.ndarray, "name k n"]]:
+    """k corrupted questions per example and name in it, and which of them exist.
 
     With fewer than k candidates, some repeat; with none, the original question stays in place and
     is not valid.
@@ -50,15 +51,15 @@ def corruptions(
             "for the comparison task. Use a question split of a comparison run."
         )
     values, first = _values(examples.corpus), queries.vocab.first_relation
-    n_pos = queries.token_ids.shape[1]
-    tokens = np.tile(queries.token_ids.astype(np.int64), (n_pos, k, 1, 1))
-    valid = np.zeros((n_pos, k, len(queries)), bool)
-    for i, row in enumerate(queries.token_ids.tolist()):
+    columns = name_columns(queries.kind, queries.token_ids.shape[1])
+    tokens = np.tile(queries.token_ids.astype(np.int64), (len(columns), k, 1, 1))
+    valid = np.zeros((len(columns), k, len(queries)), bool)
+    for i, row in enumerate(queries.named_ids.tolist()):
         rng = np.random.default_rng([seed, *row])
         for p, candidates in enumerate(_candidates(values, row[0] - first, row[1], row[2])):
             if len(candidates):
                 drawn = rng.choice(candidates, k, replace=len(candidates) < k)
-                tokens[p, :, i, p] = drawn + (first if p == 0 else 0)
+                tokens[p, :, i, columns[p]] = drawn + (first if p == 0 else 0)
                 valid[p, :, i] = True
     return torch.from_numpy(tokens), valid
 
@@ -96,7 +97,7 @@ def _values(corpus: Corpus) -> Values:
     asked = corpus.queries("train_inferred").token_ids[:, 0]
     attributes = np.unique(asked).astype(np.int64) - corpus.vocab.first_relation
     neighbours: dict[int, dict[int, list[int]]] = {}
-    if corpus.vocab.specials != SAME_LABELS:
+    if SAME_LABELS[0] not in corpus.vocab.specials:
         rank = value_ranks(graph, attributes)
         for attribute in attributes.tolist():
             present = np.unique(table[:, attribute])

@@ -19,7 +19,7 @@ from analyses.questions.corruptions import NO_FACT, FactTable, draw_corruptions,
 from analyses.questions.examples import Examples
 from circuits.circuit.contrast_runs import Contrast, ContrastRuns
 from circuits.corpus.queries import Queries
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 
 _ROWS_AT_ONCE = 2_000_000
 
@@ -29,7 +29,7 @@ def draw_contrasts(examples: Examples, seed: int) -> tuple[Contrast, ...]:
     return examples.once(("contrasts", seed), lambda: _draw(examples, seed))
 
 
-def contrast_runs(model: HookedTransformer, examples: Examples, seed: int) -> ContrastRuns:
+def contrast_runs(model: Model, examples: Examples, seed: int) -> ContrastRuns:
     """The runs of some questions, and of what `draw_contrasts` makes of them, in one checkpoint."""
     queries = examples.queries
     return ContrastRuns.of(model, queries.tokens, queries.answer, draw_contrasts(examples, seed))

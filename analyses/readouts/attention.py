@@ -26,13 +26,14 @@ from analyses.estimates import Variables, estimated
 from analyses.options.readouts import AttentionOptions as Options
 from analyses.questions.examples import Examples
 from circuits.corpus.queries import Queries
-from circuits.model.components import LayerNorm, RMSNorm
-from circuits.model.transformer import HookedTransformer
-from circuits.patching.engine import PatchEngine, Trace, pattern
+from circuits.model.protocol import Model
+from circuits.model.readout import Readout
+from circuits.patching.engines import AnyTrace, Engine, engine_for
+from circuits.patching.patched_run import activation
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Attention patterns, their entropy and direct attribution by head.
 
     Returns:
@@ -41,9 +42,10 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         `layer` counts blocks, from 0 to depth - 1.
     """
     queries = examples.queries
-    engine = PatchEngine(model)
+    engine = engine_for(model)
     trace = engine.trace(queries.tokens.to(model.device))
-    paid = torch.stack([pattern(q, k) for q, k in zip(trace.q, trace.k, strict=True)], 1)
+    layers = range(model.depth)
+    paid = torch.stack([activation(engine, trace, "pattern", i) for i in layers], 1)
     entropy = torch.special.entr(paid).sum(-1)
     at = ("layer", "head", "query")
     variables = estimated(
@@ -65,25 +67,18 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
 
 def _scores(
-    model: HookedTransformer, engine: PatchEngine, trace: Trace, queries: Queries
+    model: Model, engine: Engine, trace: AnyTrace, queries: Queries
 ) -> tuple[Variables, list[str]]:
     targets: dict[str, tuple[int, Tensor]] = {}
     if queries.kind == "composition":
         targets["bridge"] = (queries.positions.index("relation_1"), queries.bridge)
     targets["answer"] = (len(queries.positions) - 1, queries.answer)
-    values = [
-        torch.stack(
-            [
-                _written(model, engine, trace, layer, position, token.to(model.device))
-                for layer in range(model.depth)
-            ],
-            1,
-        )
-        for position, token in targets.values()
-    ]
+    readout = Readout.of(model)
+    wanted = [(at, token.to(model.device)) for at, token in targets.values()]
+    scores = [_written(readout, engine, trace, i, wanted) for i in range(model.depth)]
     found = estimated(
         "score",
-        torch.stack(values, 1).cpu().numpy(),
+        torch.stack(scores, 2).cpu().numpy(),
         ("target", "layer", "head"),
         "direct contribution to the target's logit, relative to all tokens",
         units="logit",
@@ -92,22 +87,17 @@ def _scores(
 
 
 def _written(
-    model: HookedTransformer,
-    engine: PatchEngine,
-    trace: Trace,
+    readout: Readout,
+    engine: Engine,
+    trace: AnyTrace,
     layer: int,
-    position: int,
-    token: Int[Tensor, " n"],
-) -> Float[Tensor, "n head"]:
-    weights = pattern(trace.q[layer], trace.k[layer])[:, :, position]
-    z = torch.einsum("nhk,nkhd->nhd", weights, trace.v[layer])
-    written = torch.einsum("nhd,hdm->nhm", z, engine.head_output(layer))
-    directions = model.W_U.T - model.W_U.T.mean(0)
-    ln, final = model.ln_final, trace.resid[-1][:, position]
-    if isinstance(ln, LayerNorm):
-        written = written - written.mean(-1, keepdim=True)
-        final = final - final.mean(-1, keepdim=True)
-    if isinstance(ln, LayerNorm | RMSNorm):
-        scale = (final.square().mean(-1, keepdim=True) + ln.eps).sqrt()
-        written = written / scale[:, None] * ln.w
-    return torch.einsum("nhm,nm->nh", written, directions[token])
+    targets: list[tuple[int, Int[Tensor, " n"]]],
+) -> Float[Tensor, "n target head"]:
+    """What each head of a block adds to the logit of a token at a position, for each target."""
+    z = activation(engine, trace, "z", layer)
+    found = []
+    for position, token in targets:
+        written = torch.einsum("nhd,hdm->nhm", z[:, position], engine.head_output(layer))
+        written = readout.scaled_as(written, trace.resid[-1][:, position, None])
+        found.append(torch.einsum("nhm,nm->nh", written, readout.directions[token]))
+    return torch.stack(found, 1)

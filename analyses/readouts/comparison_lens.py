@@ -22,11 +22,11 @@ from analyses.options.common import AnalysisOptions as Options
 from analyses.questions.examples import Examples
 from analyses.readouts.lens import lens_variables
 from analyses.readouts.states import states
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Rank, MRR and probability of value 1, value 2 and the answer at every state.
 
     Returns:

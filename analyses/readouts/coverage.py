@@ -24,8 +24,8 @@ from analyses.estimates import Variables, estimated
 from analyses.options.readouts import CoverageOptions as Options
 from analyses.questions.examples import Examples
 from circuits.corpus.coverage import FIRST_HOP, every_fragment, k_cutoff
-from circuits.model.hook_free import fast_logits
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
+from circuits.patching.engines import last_logits
 
 FRAGMENTS = ("first_hop", "every")
 LEVELS = {**{str(k): (k, k) for k in range(9)}, "9-16": (9, 16), "17+": (17, np.inf)}
@@ -33,7 +33,7 @@ LEVELS = {**{str(k): (k, k) for k in range(9)}, "9-16": (9, 16), "17+": (17, np.
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Accuracy by k-cutoff.
 
     Returns:
@@ -43,7 +43,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     """
     cutoffs = examples.once("k_cutoffs", lambda: _cutoffs(examples))
     queries = examples.queries
-    top = fast_logits(model, queries.tokens.to(model.device)).argmax(-1).cpu()
+    top = last_logits(model, queries.tokens).argmax(-1).cpu()
     right = (top == queries.answer).numpy()
     member = _member(cutoffs)
     variables: Variables = estimated(

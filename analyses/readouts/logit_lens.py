@@ -38,19 +38,19 @@ from analyses.questions.examples import Examples
 from analyses.questions.placebos import draw_placebos
 from analyses.readouts.lens import rank_of
 from circuits.corpus.queries import Queries
-from circuits.model.transformer import HookedTransformer
-from circuits.patching.engine import PatchEngine
+from circuits.model.protocol import Model
+from circuits.patching.engines import Engine, engine_for
 
 _NUMBERS_AT_ONCE = 4_000_000
 
 
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Rank, MRR and probability of each target at each state of one checkpoint.
 
     Returns:
         mrr, probability, mrr_added (target, layer, position) with intervals; rank_example.
     """
-    engine = PatchEngine(model)
+    engine = engine_for(model)
     names, targets = lens_targets(examples.queries)
     rank, probability = ranks(engine, examples.queries.tokens, targets)
     added = _added(engine, examples, targets, 1 / (rank + 1.0), options.seed)
@@ -100,7 +100,7 @@ def lens_targets(queries: Queries) -> tuple[list[str], Int[Tensor, "n target"]]:
 
 
 def _added(
-    engine: PatchEngine,
+    engine: Engine,
     examples: Examples,
     targets: Int[Tensor, "n target"],
     reciprocal: Float[np.ndarray, "n target layer pos"],
@@ -118,7 +118,7 @@ def _added(
 
 
 def ranks(
-    engine: PatchEngine, tokens: Int[Tensor, "n pos"], targets: Int[Tensor, "n target"]
+    engine: Engine, tokens: Int[Tensor, "n pos"], targets: Int[Tensor, "n target"]
 ) -> tuple[Int[np.ndarray, "n target layer pos"], Float[np.ndarray, "n target layer pos"]]:
     """Rank and probability of each target at S[layer, pos]."""
     device = engine.device

@@ -46,13 +46,13 @@ from analyses.questions.examples import Examples
 from analyses.readouts.state_map import MapOptions, state_map
 from analyses.readouts.states import row_keys, states, trained_questions
 from circuits.corpus.queries import Queries
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 
 LABELS = ("bridge", "shuffled")
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Probe accuracy, cohesion, alignment and cosines at every state, and maps of one state.
 
     Returns:
@@ -241,7 +241,7 @@ def _cosines(
     )
 
 
-def _map_options(model: HookedTransformer, queries: Queries, options: Options) -> MapOptions:
+def _map_options(model: Model, queries: Queries, options: Options) -> MapOptions:
     layer = model.depth - 1 if options.map_layer is None else options.map_layer
     return MapOptions.checked(
         layer, options.map_position, options.map_bridges, options.map_points, model.depth, queries

@@ -10,8 +10,8 @@ from torch import Tensor
 from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
-from circuits.model.transformer import HookedTransformer
-from circuits.patching.engine import PatchEngine
+from circuits.model.protocol import Model
+from circuits.patching.engines import engine_for
 
 CHUNK = 512
 """Prompts per trace; this bounds the memory for what a trace holds besides the states."""
@@ -23,11 +23,9 @@ SEEN = "first hop among those that the lens learned from; 0: held out"
 """`long_name` of the variable `lens_seen`."""
 
 
-def states(
-    model: HookedTransformer, tokens: Int[Tensor, "n pos"]
-) -> Float[Tensor, "layer n pos d_model"]:
+def states(model: Model, tokens: Int[Tensor, "n pos"]) -> Float[Tensor, "layer n pos d_model"]:
     """S[i, p] of every prompt; the layer axis runs from i = 0 to depth."""
-    engine = PatchEngine(model)
+    engine = engine_for(model)
     parts = tokens.to(model.device).split(CHUNK)
     return torch.cat([engine.trace(part).resid for part in parts], 1)
 

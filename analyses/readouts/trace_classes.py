@@ -43,7 +43,7 @@ from analyses.readouts.states import (
 from analyses.usable import usable_states
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError, unknown_name
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.model.tuned_lens import TunedLens
 
 N_TRAIN = 1000
@@ -53,7 +53,7 @@ CLASSES = ("right_with_bridge", "right_without_bridge", "wrong_with_bridge", "wr
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Shares of the four classes, bridge recovery, its chance level, and the flag.
 
     Returns:
@@ -101,9 +101,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     return xr.Dataset(variables, {"class": list(CLASSES)})
 
 
-def _where(
-    model: HookedTransformer, queries: Queries, options: Options
-) -> tuple[list[int], list[int], int]:
+def _where(model: Model, queries: Queries, options: Options) -> tuple[list[int], list[int], int]:
     """Layers at which a decoded bridge counts, those layers and the last one, and the position."""
     depth = model.depth
     last = depth - 1 if options.last_layer is None else options.last_layer
@@ -127,7 +125,7 @@ def _lens_questions(examples: Examples, seed: int) -> Queries:
 
 
 def _translated(
-    model: HookedTransformer, read: Float[Tensor, "layer n d_model"], train: Queries, position: int
+    model: Model, read: Float[Tensor, "layer n d_model"], train: Queries, position: int
 ) -> Float[Tensor, "layer n d_model"]:
     """States of one position, translated into what the ridge solution expects at the last layer."""
     there = states(model, train.tokens)[:, :, position : position + 1]

@@ -32,12 +32,12 @@ from analyses.questions.examples import Examples
 from analyses.readouts.lens import lens_variables
 from analyses.readouts.logit_lens import lens_targets
 from analyses.readouts.states import SEEN, first_hops_seen, states, trained_questions
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.model.tuned_lens import TunedLens, divergence
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Rank, MRR and probability of bridges, later relations and answer through a tuned lens.
 
     Returns:

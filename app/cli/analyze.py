@@ -92,15 +92,15 @@ def _checked(
     options: dict[str, Any],
 ) -> dict[str, Request]:
     """The analyses to run, by name; refuses before any of them has run."""
-    from analyses.catalog import catalog_entry, usual_analyses
+    from analyses.fitting import catalog_entry, usual_analyses
     from analyses.stored import Request
 
     task = run.corpus.task
-    chosen = names or usual_analyses(task)
+    chosen = names or usual_analyses(task, bridged=run.bridged)
     if options and len(chosen) != 1:
         raise HopscopeError(f"--set is for one analysis at a time; name one of {_listed(chosen)}.")
     for name in chosen:
-        catalog_entry(name, task)
+        catalog_entry(name, task, bridged=run.bridged)
     return {name: Request.make(run, name, splits, options) for name in chosen}
 
 

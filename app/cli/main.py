@@ -15,9 +15,11 @@ import typer
 from app.cli.analyze import analyze_command
 from app.cli.app import app_command
 from app.cli.certify import certify_command
+from app.cli.check import check_command
 from app.cli.compare import compare_command
 from app.cli.data import data_command
 from app.cli.export import export_command
+from app.cli.import_series import import_command
 from app.cli.paper import paper_command
 from app.cli.runs import runs_command
 from app.cli.sheet import sheet_command
@@ -36,9 +38,11 @@ cli = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "data": data_command,
     "train": train_command,
+    "import": import_command,
     "sweep": sweep_command,
     "analyze": analyze_command,
     "certify": certify_command,
+    "check": check_command,
     "compare": compare_command,
     "export": export_command,
     "sheet": sheet_command,

@@ -159,6 +159,8 @@ def summary(run: Run) -> list[str]:
     rows = run.rows()
     kept = f"{len(run.steps)} checkpoint{'' if len(run.steps) == 1 else 's'}"
     lines = [f"{run.path}: {run.state} at step {run.last_step:,}, {kept}"]
+    if run.imported is not None:
+        lines.append(f"  {run.imported.words}")
     last = rows[-1] if rows else {}
     if last.get("step", run.last_step) < run.last_step:
         lines.append(f"  as evaluated at step {last['step']:,}:")

@@ -291,6 +291,13 @@ class Compared(TypedDict):
     phases: list[Diagram]
 
 
+class CheckMark(TypedDict):
+    """What a check of the run found at one step, in words."""
+
+    step: int
+    text: str
+
+
 class Payload(TypedDict):
     """The payload of a page: what the timeline needs, then the page's own part."""
 
@@ -300,6 +307,7 @@ class Payload(TypedDict):
     vocabulary: Vocabulary
     baselines: dict[str, dict[str, float]]
     phases: list[Phase]
+    checked: NotRequired[list[CheckMark]]
     colours: dict[str, str]
     measures: dict[str, SplitMeasures]
     unit: NotRequired[str]

@@ -12,18 +12,27 @@ from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from analyses.usable import usable_states
 from app.instrument.accuracies import evaluated, with_interval
 from app.instrument.discovered import discovered, discovered_measures
-from app.instrument.fields import AroundPayload, Metrics, NamedPosition, Payload, Vocabulary
+from app.instrument.fields import (
+    AroundPayload,
+    CheckMark,
+    Metrics,
+    NamedPosition,
+    Payload,
+    Vocabulary,
+)
 from app.instrument.further import further_panels, further_results
 from app.instrument.measures import Datasets, example_rows, split_measures
 from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.phases import phases
+from circuits.errors import HopscopeError
 from circuits.runs.run import Run
+from circuits.series.record import kept_check
 
 DASHES = {"solid": "", "dash": "9 3", "dot": "2 3"}
 """Dashes of lines in pixels."""
 TRAINED = "train_inferred"
-DRAWN_SPLITS = (TRAINED, "id_test", "ood_test")
+DRAWN_SPLITS = (TRAINED, "id_test", "ood_test", "asked")
 """The splits that can be chosen on the first page."""
 LENS_TARGETS = {
     "composition": ("bridge", "relation_2", "answer"),
@@ -46,11 +55,12 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
                 "dash": DASHES[split_of(name).dash],
             }
             for name in DRAWN_SPLITS
-            if name in run.corpus.splits
+            if len(run.corpus.splits.get(name, ()))
         ],
         "vocabulary": spoken_names(),
         "baselines": run.baselines,
         "phases": phases(run.grok, datasets, frame, evaluated(run, TRAINED)),
+        "checked": check_marks(run),
         "colours": COLOURS,
         "measures": {},
     }
@@ -89,6 +99,17 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
         measures["further"] = further_panels(derived, split["name"])
         payload["measures"][split["name"]] = measures
     return dump(payload)
+
+
+def check_marks(run: Run) -> list[CheckMark]:
+    """What the run's stored check found, for each step that is wrong; none if it has no check."""
+    try:
+        check = kept_check(run.path)
+    except HopscopeError:  # no file of ours: the run is whole without it
+        return []
+    found = check.findings if check else ()
+    said = {step: [one.sentence for one in found if step in one.steps] for step in run.steps}
+    return [{"step": step, "text": "; ".join(texts)} for step, texts in said.items() if texts]
 
 
 def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:

@@ -14,6 +14,7 @@ from app.logic.listed_names import split_names
 from app.logic.name_index import NameIndex
 from app.logic.question_book import SEARCHED, SEPARATOR, QuestionBook
 from circuits.corpus.comparison import ORDERS, SAME_LABELS
+from circuits.corpus.queries import name_columns
 from circuits.errors import HopscopeError
 
 
@@ -47,7 +48,7 @@ class ComparisonBook(QuestionBook):
     @cached_property
     def parts(self) -> list[tuple[str, NameIndex]]:
         """Label and tokens of each place of a composed question."""
-        queries = self.corpus.queries("train_inferred").token_ids
+        queries = self.corpus.queries("train_inferred").named_ids
         attributes, entities = set(queries[:, 0].tolist()), set(queries[:, 1:].ravel().tolist())
         known = self._index(sorted(entities))
         return [
@@ -56,6 +57,22 @@ class ComparisonBook(QuestionBook):
             ("Second entity", known),
         ]
 
+    @cached_property
+    def _form(self) -> tuple[int, ...]:
+        """Tokens of any question, which has the same marks (if any) as all others."""
+        return tuple(self.corpus.queries("train_inferred").token_ids[0].tolist())
+
+    def named(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """The attribute and both entities."""
+        return tuple(tokens[i] for i in name_columns("comparison", len(tokens)))
+
+    def whole(self, named: Sequence[int]) -> tuple[int, ...]:
+        """The question about an attribute and two entities, with its marks."""
+        tokens = list(self._form)
+        for column, token in zip(name_columns("comparison", len(tokens)), named, strict=True):
+            tokens[column] = token
+        return tuple(tokens)
+
     def _row_text(self, tokens: Sequence[int], stops: Sequence[int]) -> str:
         first, second, label = stops
         return self._said(tokens, first, second, label)
@@ -63,14 +80,14 @@ class ComparisonBook(QuestionBook):
     def _said(
         self, tokens: Sequence[int], first: int | None, second: int | None, label: int | None
     ) -> str:
-        attribute, *entities = (self.vocab.name(token) for token in tokens)
+        attribute, *entities = (self.vocab.name(token) for token in self.named(tokens))
         values = ("?" if v is None else self.vocab.name(v) for v in (first, second))
         sides = " ? ".join(f"{e} [{v}]" for e, v in zip(entities, values, strict=True))
         return f"{attribute}: {sides} -> {'?' if label is None else self.vocab.name(label)}"
 
     def asked(self, tokens: Sequence[int]) -> Asked:
         """The question with both values and the label, None if the graph has none."""
-        attribute, *entities = tokens
+        attribute, *entities = self.named(tokens)
         first, second = (self.fact.get((entity, attribute)) for entity in entities)
         return Asked(tuple(tokens), (first, second), self._label(attribute, first, second))
 
@@ -108,4 +125,5 @@ class ComparisonBook(QuestionBook):
             raise HopscopeError(
                 f"question {names[:60]!r} is not of the form attribute|entity|entity."
             )
-        return (self.vocab.relation(attribute), *(self.vocab.entity(e) for e in entities))
+        known = (self.vocab.relation(attribute), *(self.vocab.entity(e) for e in entities))
+        return self.whole(known)

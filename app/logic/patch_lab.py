@@ -15,9 +15,9 @@ from torch import Tensor
 
 from app.logic.lab_metrics import METRICS
 from app.logic.question_book import QuestionBook
-from circuits.model.hook_free import fast_logits
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching import HEAD_COMPONENTS, Component, Patch, patch_grid, run_patched
+from circuits.patching.engines import last_logits
 from circuits.statistics import wilson
 
 Cell = tuple[int, int]
@@ -55,13 +55,11 @@ class Outcome:
     after: Float[Tensor, " d_vocab"]
 
 
-def outcome(
-    model: HookedTransformer, receiver: Tokens, donor: Tokens, operation: Operation
-) -> Outcome:
+def outcome(model: Model, receiver: Tokens, donor: Tokens, operation: Operation) -> Outcome:
     """The receiver's answer without and with the operation."""
     tokens, source = torch.tensor([receiver]), torch.tensor([donor])
     with torch.no_grad():
-        before = fast_logits(model, tokens)[0].softmax(-1)
+        before = last_logits(model, tokens)[0].softmax(-1)
     if not operation.cells:
         return Outcome(before, before)
     after = run_patched(model, tokens, operation.patches(), source)[0].softmax(-1)
@@ -69,7 +67,7 @@ def outcome(
 
 
 def grid(
-    model: HookedTransformer,
+    model: Model,
     receiver: Tokens,
     donor: Tokens,
     operation: Operation,
@@ -91,7 +89,7 @@ def grid(
         metric: One of `lab_metrics.METRICS`.
     """
     with torch.no_grad():
-        before = fast_logits(model, torch.tensor([receiver]))[0]
+        before = last_logits(model, torch.tensor([receiver]))[0]
     own = int(before.argmax()) if own is None else own
     heads = operation.heads if operation.component in HEAD_COMPONENTS else None
     with torch.no_grad():
@@ -119,7 +117,7 @@ class BatchOutcome:
 
 
 def batch(
-    model: HookedTransformer,
+    model: Model,
     book: QuestionBook,
     split: str,
     operation: Operation,
@@ -132,7 +130,7 @@ def batch(
     receivers = queries.take(order)
     donors = queries.take(np.roll(order, 1))
     with torch.no_grad():
-        before = fast_logits(model, receivers.tokens).argmax(-1)
+        before = last_logits(model, receivers.tokens).argmax(-1)
     after = run_patched(model, receivers, operation.patches(), donors).argmax(-1)
     wanted = _swapped_answers(book, receivers.token_ids.tolist(), donors.token_ids.tolist())
     answers = receivers.answer.tolist()

@@ -15,7 +15,7 @@ from app.logic.name_index import NameIndex, folded
 from circuits.corpus.corpus import Corpus
 from circuits.errors import HopscopeError
 
-SEARCHED = ("id_test", "train_inferred", "ood_test", "io_test", "oi_test")
+SEARCHED = ("id_test", "asked", "train_inferred", "ood_test", "io_test", "oi_test")
 """Splits whose questions can be searched, in the order in which hits are shown."""
 SEPARATOR = "|"
 """Between the names of a question in the address: "Lyon|country|currency"."""
@@ -35,7 +35,7 @@ class QuestionBook:
     lent = "the bridge"
     """Words for what a donor's state at position 1 lends."""
     watched: tuple[tuple[str, str], ...] = (("the bridge", "the first-relation position"),)
-    """What must be looked up on the way: value i of a question, at position i + 1."""
+    """What must be looked up on the way: value i of a question, at `Asked.places[i]`."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -193,8 +193,8 @@ class QuestionBook:
 
     def donors(self, asked: Asked, limit: int = 60) -> list[tuple[int, ...]]:
         """Questions whose bridge (or first value), lent to this one, gives another answer."""
-        split = "id_test" if len(self.corpus.queries("id_test")) else "train_inferred"
-        queries = self.corpus.queries(split)
+        splits = self.corpus.splits
+        queries = splits[next(s for s in SEARCHED if len(splits.get(s, ())))]
         order = np.random.default_rng(sum(asked.tokens)).permutation(len(queries))
         found = []
         for row in order.tolist():
@@ -208,9 +208,17 @@ class QuestionBook:
                     break
         return found
 
+    def named(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """The tokens of a question that are names: all but marks."""
+        return tuple(tokens)
+
+    def whole(self, named: Sequence[int]) -> tuple[int, ...]:
+        """The tokens of the question about these names."""
+        return tuple(named)
+
     def names(self, tokens: Sequence[int]) -> str:
         """A question as written in the address."""
-        return join_names((self._names[t] for t in tokens), SEPARATOR)
+        return join_names((self._names[t] for t in self.named(tokens)), SEPARATOR)
 
     def text(self, tokens: Sequence[int]) -> str:
         """A question in readable form, with "?" for what the graph lacks."""

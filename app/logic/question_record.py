@@ -78,7 +78,7 @@ class QuestionRecord:
         return usable_states(layers - 1, positions)
 
     def _watched(self, watched: Watched) -> fields.Watched:
-        what, where = self.book.watched[watched.position - 1]
+        what, where = self.book.watched[self.asked.places.index(watched.position)]
         return {
             "token": watched.token,
             "position": watched.position,
@@ -98,7 +98,7 @@ class QuestionRecord:
         """Answers over training, and lens, swaps and attention at a step."""
         found: list[Spec] = [self._answers(step)]
         for i, watched in enumerate(self.trace.watched):
-            what, _ = self.book.watched[watched.position - 1]
+            what, _ = self.book.watched[self.asked.places.index(watched.position)]
             one = len(self.trace.watched) == 1
             found.append(
                 self._states(

@@ -20,7 +20,7 @@ from torch import Tensor
 from app.logic.asked import Asked
 
 if TYPE_CHECKING:
-    from circuits.model.transformer import HookedTransformer
+    from circuits.model.protocol import Model
 
 TOP = 6
 """Number of answers shown at each step."""
@@ -80,7 +80,7 @@ class QuestionTrace:
 
 
 def trace_question(
-    model_at: Callable[[int], HookedTransformer],
+    model_at: Callable[[int], Model],
     steps: Sequence[int],
     asked: Asked,
     donor: Asked | None,
@@ -114,7 +114,7 @@ def trace_question(
     return _trace(tuple(steps), joined, asked, swapped_answer)
 
 
-def _one_step(model: HookedTransformer, tokens: Tensor, with_donor: bool) -> dict[str, Tensor]:
+def _one_step(model: Model, tokens: Tensor, with_donor: bool) -> dict[str, Tensor]:
     _, cache = model.run_with_cache(tokens, names_filter=_is_needed)
     resid = [cache[f"blocks.{i}.hook_resid_pre"] for i in range(model.depth)]
     resid.append(cache[f"blocks.{model.depth - 1}.hook_resid_post"])
@@ -136,7 +136,7 @@ def _is_needed(name: str) -> bool:
 
 
 def _swaps(
-    model: HookedTransformer, stacked: Float[Tensor, "states two pos d_model"]
+    model: Model, stacked: Float[Tensor, "states two pos d_model"]
 ) -> Float[Tensor, "states pos d_vocab"]:
     """Probabilities at the last position after the donor's state was written into each cell."""
     rows = []
@@ -162,8 +162,8 @@ def _trace(
         curves=tuple((t, final[:, t].numpy()) for t in _followed(final, asked.answer)),
         lens=_named(lens, LENS_TOP),
         watched=tuple(
-            Watched(token, i + 1, lens[..., token].numpy(), _ranks(lens, token).numpy())
-            for i, token in enumerate(asked.values)
+            Watched(token, place, lens[..., token].numpy(), _ranks(lens, token).numpy())
+            for place, token in zip(asked.places, asked.values, strict=True)
             if token is not None
         ),
         attention=joined["pattern"].numpy(),

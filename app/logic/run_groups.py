@@ -15,13 +15,17 @@ from typing import Any, TypeGuard
 from analyses.figures.specs.facts import Table
 from circuits.runs.run import Run
 
+UNKNOWN = "unknown"
+"""A setting that an imported run does not say."""
+
 NAMED_BY = 3
 """The most settings that can be the name of a group; one of more settings has its runs' names."""
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """The recipe as flat "section.key" values."""
-    return _flat(run.recipe.model_dump(mode="json"))
+    """The recipe as flat "section.key" values; `UNKNOWN` where an imported run does not say."""
+    flat = _flat(run.recipe.model_dump(mode="json"))
+    return {k: v if run.knows(k.partition(".")[0]) else UNKNOWN for k, v in flat.items()}
 
 
 def _flat(table: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -34,10 +38,15 @@ def _flat(table: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def differing(runs: Mapping[str, Run]) -> list[str]:
-    """Settings in which the runs differ, apart from seeds."""
+    """Settings in which the runs differ, apart from seeds and from what is unknown of one."""
     tables = [settings(run) for run in runs.values()]
     keys = {key for table in tables for key in table} - {"seed"}
-    return sorted(k for k in keys if len({repr(table.get(k)) for table in tables}) > 1)
+    values = {key: [table.get(key) for table in tables] for key in keys}
+    return sorted(
+        key
+        for key, found in values.items()
+        if UNKNOWN not in found and len({repr(value) for value in found}) > 1
+    )
 
 
 def apart_from(run: Run, *keys: str) -> str:
@@ -105,7 +114,7 @@ def recipe_table(runs: Mapping[str, Run], grouped: Mapping[str, Sequence[str]]) 
     """Seeds, length and every differing setting of each group of runs."""
     tables = {name: settings(run) for name, run in runs.items()}
     rows: list[tuple[str, ...]] = [
-        ("seed", *(_each(str(runs[n].recipe.seed) for n in names) for names in grouped.values())),
+        ("seed", *(_each(str(tables[n]["seed"]) for n in names) for names in grouped.values())),
         ("last step", *(_each(f"{runs[n].steps[-1]:,}" for n in names if runs[n].steps)
                         for names in grouped.values())),
     ]  # fmt: skip

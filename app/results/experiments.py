@@ -93,7 +93,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "weight decay",
         tuple(
             Arm(decay, "textbook", () if decay == "0.45" else (f"training.weight_decay={decay}",))
-            for decay in ("0.3", "0.45", "0.6")
+            for decay in ("0.3", "0.45")
         ),
         (*DATES, "id", *CIRCUIT),
     ),

@@ -116,12 +116,12 @@ def _counted(shown: int, found: int, every: int) -> str:
 
 
 def _compose(book: QuestionBook, parameter: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
-    start = wanted or book.tokens_of(book.first)
+    start = book.named(wanted or book.tokens_of(book.first))
     columns = st.columns(len(start), vertical_alignment="bottom")
     tokens = []
     for i, (column, (label, index)) in enumerate(zip(columns, book.parts, strict=False)):
         tokens.append(choose_name(column, index, label, f"{parameter}_part_{i}", start[i]))
-    return tuple(tokens)
+    return book.whole(tokens)
 
 
 def choose_name(

@@ -157,8 +157,10 @@ def _no_runs() -> None:
 
 
 def facts_in_words(run: Run) -> str:
-    """How many facts the graph has and how many of them are real."""
+    """How many facts the graph has and how many of them are real; of an imported run, whence."""
     graph = run.graph
+    if run.imported is not None:
+        return f"{len(graph):,} facts ({graph.name}). {run.imported.words}"
     counts = {origin: graph.count(origin) for origin in PROVENANCES}
     total, real = len(graph), counts["real"]
     if real == total:

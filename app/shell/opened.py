@@ -18,12 +18,13 @@ from app.shell.importing import MODELS, load
 from circuits.errors import HopscopeError
 from circuits.runs.reading import MANIFEST
 from circuits.runs.run import Run, open_run
+from circuits.series.record import CHECK
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from circuits.corpus.corpus import Corpus
-    from circuits.model.transformer import HookedTransformer
+    from circuits.model.protocol import Model
 
 CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
 """The analyses that the instrument draws of a composition run."""
@@ -64,8 +65,10 @@ def stamp(folder: Path) -> Stamp:
         raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
     drawn = (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES, *CERTIFIED_BY)
     changed = ((name, changed_at(folder, name)) for name in drawn)
-    times = tuple((name, when) for name, when in changed if when is not None)
-    return Stamp(str(folder), manifest, times)
+    times = [(name, when) for name, when in changed if when is not None]
+    if (folder / CHECK).exists():
+        times.append((CHECK, (folder / CHECK).stat().st_mtime_ns))
+    return Stamp(str(folder), manifest, tuple(times))
 
 
 def opened(at: Stamp) -> Run:
@@ -88,13 +91,13 @@ def _corpus(path: str, created: str) -> Corpus:
     return storage.load(Path(path))
 
 
-def model_of(at: Stamp, step: int) -> HookedTransformer:
+def model_of(at: Stamp, step: int) -> Model:
     """The model at a checkpoint, on the CPU."""
     return _model(at.path, at.manifest, step)
 
 
 @st.cache_resource(max_entries=12, show_spinner="Loading the checkpoint ...")
-def _model(path: str, manifest: int, step: int) -> HookedTransformer:
+def _model(path: str, manifest: int, step: int) -> Model:
     load(MODELS)
     one_thread()
     return _opened(path, manifest).model(step)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analyses.figures.words import split_of
-from app.logic.question_book import QuestionBook
+from app.logic.question_book import SEARCHED, QuestionBook
 from app.shell import address, frame
 from app.shell.choosing import book_of, choose_donor, choose_question, offered_swaps
 from app.shell.opened import model_of
@@ -174,7 +174,7 @@ def _patched(
 def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None:
     from app.logic import patch_lab
 
-    splits = [s for s in ("id_test", "train_inferred", "ood_test") if s in book.corpus.splits]
+    splits = [s for s in SEARCHED[:4] if len(book.corpus.splits.get(s, ()))]
     choice, button = st.columns([2, 2], vertical_alignment="bottom")
     split = choice.selectbox(
         "The same on a split",

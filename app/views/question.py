@@ -16,7 +16,7 @@ from app.shell.stage import show_instrument, timeline_of
 
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
-    from circuits.model.transformer import HookedTransformer
+    from circuits.model.protocol import Model
 
 READING = (
     "Choose a question; every state shows the name it would answer with, green the right answer, "
@@ -64,7 +64,9 @@ def _record(
 
     model = run.model()
 
-    def model_at(step: int) -> HookedTransformer:
+    def model_at(step: int) -> Model:
+        if run.bridged:
+            return run.model(step)
         run.load_weights(model, step)
         return model
 

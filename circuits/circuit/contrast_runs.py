@@ -20,8 +20,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from circuits.errors import HopscopeError, unknown_name
-from circuits.model.transformer import HookedTransformer
-from circuits.patching.engine import PatchEngine, Trace
+from circuits.model.protocol import Model
+from circuits.patching.engines import AnyTrace, engine_for
 from circuits.patching.prompts import check_pair, token_ids
 
 Metric = Literal["logit_difference", "log_probability"]
@@ -73,15 +73,17 @@ class ContrastRuns:
     (20, 1)
     """
 
-    model: HookedTransformer
-    engine: PatchEngine
+    model: Any
+    """A `Model`; only ours has paths that can be patched."""
+    engine: Any
+    """Its engine: a `PatchEngine`, or a `HookedEngine` if the model is a bridged one."""
     contrasts: tuple[Contrast, ...]
     answer: Int[Tensor, " n"]
     """Token t of each clean prompt, on the model's device."""
-    clean: Trace
-    corrupted: tuple[Trace, ...]
+    clean: Any
+    corrupted: tuple[Any, ...]
     """One run per contrast."""
-    placebo: tuple[Trace, ...]
+    placebo: tuple[Any, ...]
     metric: Metric = "logit_difference"
     """What is read from logits, in nats: the logit of t minus that of t', or the log-probability
     of t."""
@@ -89,16 +91,16 @@ class ContrastRuns:
     @classmethod
     def of(
         cls,
-        model: HookedTransformer,
+        model: Model,
         tokens: Int[Tensor, "n pos"],
         answer: Int[Tensor, " n"],
         contrasts: Sequence[Contrast],
         metric: Metric = "logit_difference",
     ) -> ContrastRuns:
         """Run the clean prompts and, for each contrast, the corrupted prompts and the placebos."""
-        engine = PatchEngine(model)
+        engine = engine_for(model)
 
-        def traced(rows: Int[np.ndarray, "n pos"]) -> Trace:
+        def traced(rows: Int[np.ndarray, "n pos"]) -> AnyTrace:
             return engine.trace(torch.from_numpy(rows).to(engine.device))
 
         return cls(
@@ -115,7 +117,7 @@ class ContrastRuns:
     @classmethod
     def between(
         cls,
-        model: HookedTransformer,
+        model: Model,
         clean: Any,
         corrupted: Any,
         placebo: Any = None,
@@ -149,7 +151,7 @@ class ContrastRuns:
         )
         check_pair(prompts, corrupt)
         check_pair(prompts, same)
-        engine = PatchEngine(model)
+        engine = engine_for(model)
         traces = [engine.trace(ids) for ids in (prompts, corrupt, same)]
         tops = [engine.logits(trace.resid[-1][:, -1]).argmax(-1) for trace in traces[:2]]
         own, theirs = (
@@ -164,7 +166,7 @@ class ContrastRuns:
         return self.clean.n
 
     @property
-    def sources(self) -> tuple[Trace, ...]:
+    def sources(self) -> tuple[Any, ...]:
         """The corrupted runs, then the placebos."""
         return (*self.corrupted, *self.placebo)
 
@@ -195,7 +197,7 @@ def _of_token(logits: Tensor, token: Int[Tensor, " n"]) -> Tensor:
     return logits.gather(-1, token.expand(logits.shape[:-1])[..., None])[..., 0]
 
 
-def _answers(model: HookedTransformer, given: Any, n: int, name: str) -> Int[Tensor, " n"]:
+def _answers(model: Model, given: Any, n: int, name: str) -> Int[Tensor, " n"]:
     ids = torch.as_tensor(given)
     if ids.shape != (n,) or ids.is_floating_point():
         raise HopscopeError(

@@ -74,8 +74,8 @@ def _composition(graph: KnowledgeGraph, recipe: Recipe, phi: float | None) -> Co
     partition = split_composition(graph, section, phi, recipe.seed, questions)
     vocab = Vocab(graph.entities, graph.relations, (ITSELF,) if section.identity_examples else ())
     splits = {
-        name: _chain_queries(graph, vocab, rows) for name, rows in partition.chains.items()
-    } | _atomic_queries(graph, vocab, partition.in_distribution)
+        name: chain_queries(graph, vocab, rows) for name, rows in partition.chains.items()
+    } | atomic_queries(graph, vocab, partition.in_distribution)
     trained = [TRAIN]
     if section.train_atomic:
         trained += [ATOMIC_ID, ATOMIC_OOD]
@@ -116,7 +116,7 @@ def _real_questions(graph: KnowledgeGraph, recipe: Recipe) -> RealQuestions | No
 
 def _comparison(graph: KnowledgeGraph, recipe: Recipe, phi: float | None) -> Corpus:
     divided = split_comparison(graph, recipe.splits, phi, recipe.seed)
-    splits = divided.splits | _atomic_queries(graph, divided.vocab, divided.in_distribution)
+    splits = divided.splits | atomic_queries(graph, divided.vocab, divided.in_distribution)
     atomic = (ATOMIC_ID, ATOMIC_OOD) if recipe.splits.train_atomic else ()
     return Corpus(
         task="comparison",
@@ -142,9 +142,10 @@ def _report(
     }
 
 
-def _chain_queries(
+def chain_queries(
     graph: KnowledgeGraph, vocab: Vocab, chains: Int[np.ndarray, "n hops"]
 ) -> Queries:
+    """Composition questions from chains of fact rows."""
     facts, first = graph.facts, vocab.first_relation
     relations = facts[chains, 1] + np.int32(first)
     return Queries(
@@ -156,9 +157,10 @@ def _chain_queries(
     )
 
 
-def _atomic_queries(
+def atomic_queries(
     graph: KnowledgeGraph, vocab: Vocab, in_distribution: Bool[np.ndarray, " n_facts"]
 ) -> dict[str, Queries]:
+    """Every fact as a question, ID and OOD facts apart."""
     facts = graph.facts + np.array([0, vocab.first_relation, 0], graph.facts.dtype)
     return {
         name: Queries(

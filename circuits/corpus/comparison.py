@@ -17,7 +17,8 @@ Procedure, per attribute:
 
 Positions: the paper's five are attribute, a query mark, entity 1, a mask, entity 2. Both marks are
 the same in every question and carry nothing, so a question here has three: the paper's 0 and 1
-are our 0 (attribute), its 2 and 3 our 1 (entity_1), its 4 our 2 (entity_2).
+are our 0 (attribute), its 2 and 3 our 1 (entity_1), its 4 our 2 (entity_2). Imported runs keep
+all five, since their models read them (`circuits.corpus.queries.MARKED`).
 """
 
 from __future__ import annotations

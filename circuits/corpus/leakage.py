@@ -71,7 +71,8 @@ def _questions(queries: Queries) -> Int[np.ndarray, "n pos"]:
     """Token rows by which two queries count as the same question."""
     if queries.kind != "comparison":
         return queries.token_ids
-    return np.column_stack([queries.token_ids[:, 0], np.sort(queries.token_ids[:, 1:], axis=1)])
+    attribute, *entities = queries.named_ids.T
+    return np.column_stack([attribute, np.sort(np.column_stack(entities), axis=1)])
 
 
 def _check_answers(corpus: Corpus, name: str, facts: Int[np.ndarray, "n_facts 3"]) -> None:
@@ -101,10 +102,11 @@ def _composition_holds(
 def _comparison_holds(
     queries: Queries, facts: Int[np.ndarray, "n_facts 3"]
 ) -> Bool[np.ndarray, " n"]:
-    relation = queries.token_ids[:, 0] - queries.vocab.first_relation
+    names = queries.named_ids
+    relation = names[:, 0] - queries.vocab.first_relation
     holds = np.ones(len(queries), bool)
     for column in (0, 1):
-        index, value = follow(facts, queries.token_ids[:, 1 + column], relation)
+        index, value = follow(facts, names[:, 1 + column], relation)
         holds &= np.bincount(index, minlength=len(queries)) == 1
         holds[index[value != queries.bridge_ids[index, column]]] = False
     return holds

@@ -17,6 +17,8 @@ HELDOUT_REAL = "heldout_real"
 HELDOUT_DERIVED = "heldout_derived"
 """Held-out compositions that the source's records imply but do not ask, e.g. the two halves of a
 bridge comparison."""
+ASKED = "asked"
+"""Questions of an imported file; whether the model was trained on them is unknown."""
 INJECTED = "injected"
 """Trained questions with one OOD hop."""
 ATOMIC_ID = "atomic_id"
@@ -25,7 +27,7 @@ IDENTITY = "identity"
 """Zero-hop examples (entity, "itself") -> entity."""
 
 TRAINED_QUESTIONS = (TRAIN, INJECTED)
-TEST_QUESTIONS = (ID_TEST, OOD_TEST, IO_TEST, OI_TEST, HELDOUT_REAL, HELDOUT_DERIVED)
+TEST_QUESTIONS = (ID_TEST, OOD_TEST, IO_TEST, OI_TEST, HELDOUT_REAL, HELDOUT_DERIVED, ASKED)
 
 SHORTCUT_WORDS: dict[str, str] = {
     "h_r2": "(subject, relation 2)",

@@ -29,6 +29,32 @@ POSITIONS: dict[QueryKind, tuple[str, ...]] = {
 Three-hop compositions add "relation_3".
 """
 
+MARKED = ("attribute", "query_mark", "entity_1", "mask", "entity_2")
+"""Positions of comparisons as *Grokked Transformers* asks them, with two marks that are the same in
+every question; only runs that were imported have them."""
+MARKS = ("query_mark", "mask")
+
+
+def position_names(kind: QueryKind, width: int) -> tuple[str, ...]:
+    """Name of each of `width` token positions.
+
+    >>> position_names("composition", 4)
+    ('subject', 'relation_1', 'relation_2', 'relation_3')
+    """
+    if kind == "comparison" and width == len(MARKED):
+        return MARKED
+    base = POSITIONS[kind]
+    return base + tuple(f"relation_{i}" for i in range(len(base), width))
+
+
+def name_columns(kind: QueryKind, width: int) -> list[int]:
+    """Positions that hold names: all but marks.
+
+    >>> name_columns("comparison", 5)
+    [0, 2, 4]
+    """
+    return [i for i, name in enumerate(position_names(kind, width)) if name not in MARKS]
+
 
 @dataclass(frozen=True)
 class Query:
@@ -62,7 +88,8 @@ class Query:
         """E.g. "Lyon -country-> France -currency-> Euro", with every name as in the source."""
         name = self.vocab.name
         if self.kind == "comparison":
-            attribute, *entities = map(name, self.tokens)
+            columns = name_columns(self.kind, len(self.tokens))
+            attribute, *entities = (name(self.tokens[i]) for i in columns)
             values = [f"{e} [{name(v)}]" for e, v in zip(entities, self.bridges, strict=False)]
             return f"{attribute}: {' ? '.join(values or entities)} -> {name(self.answer)}"
         subject, *relations = self.tokens
@@ -133,9 +160,12 @@ class Queries(Sequence[Query]):
     @property
     def positions(self) -> tuple[str, ...]:
         """Name of each token position."""
-        base = POSITIONS[self.kind]
-        extra = range(len(base), self.token_ids.shape[1])
-        return base + tuple(f"relation_{i}" for i in extra)
+        return position_names(self.kind, self.token_ids.shape[1])
+
+    @property
+    def named_ids(self) -> Int[np.ndarray, "n names"]:
+        """Token ids without the marks that some comparisons have."""
+        return self.token_ids[:, name_columns(self.kind, self.token_ids.shape[1])]
 
     @cached_property
     def tokens(self) -> Int[torch.Tensor, "n pos"]:

@@ -35,7 +35,7 @@ COMPOSITION_SHORTCUTS: dict[str, tuple[int, ...]] = {
     "h_r1": (0, 1),
     "majority": (),
 }
-"""Token positions each lookup sees; -1 is the last."""
+"""Names of the question that each lookup sees, by place; -1 is the last."""
 
 COMPARISON_SHORTCUTS: dict[str, tuple[int, ...]] = {
     "attribute_entity_1": (0, 1),
@@ -53,6 +53,8 @@ def baselines(corpus: Corpus) -> dict[str, dict[str, float]]:
     {'h_r2': 0.077, 'one_fact': 0.244}
     """
     trained = corpus.splits[TRAIN]
+    if not len(trained):  # an imported run of which it is unknown: a lookup has nothing to look up
+        return {}
     tests = {n: corpus.splits[n] for n in (TRAIN, *TEST_QUESTIONS) if n in corpus.splits}
     rules = _rules(corpus)
     return {
@@ -175,9 +177,9 @@ def _looked_up(trained: Queries, asked: Queries, seen: tuple[int, ...]) -> Int[n
 
 def _part(queries: Queries, seen: tuple[int, ...]) -> Int[np.ndarray, " n"]:
     """What the shortcut sees of each query, as one number."""
-    part = np.zeros(len(queries), np.int64)
+    part, names = np.zeros(len(queries), np.int64), queries.named_ids
     for position in seen:
-        part = part * len(queries.vocab) + queries.token_ids[:, position]
+        part = part * len(queries.vocab) + names[:, position]
     return part
 
 

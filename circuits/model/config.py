@@ -63,6 +63,7 @@ class ModelConfig:
 
     # Fields that TransformerLens's tools read, with the same value for every model here.
     attn_only: ClassVar[bool] = False
+    parallel_attn_mlp: ClassVar[bool] = False
     gated_mlp: ClassVar[bool] = False
     final_rms: ClassVar[bool] = False
     positional_embedding_type: ClassVar[str] = "standard"

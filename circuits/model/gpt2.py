@@ -21,12 +21,19 @@ from torch import Tensor
 from circuits.errors import HopscopeError
 from circuits.files import make_folder, write_together
 from circuits.model.config import ModelConfig
+from circuits.model.gpt2_layout import (
+    DROPOUTS,
+    STRAIGHT,
+    check_variant,
+    config_of,
+    from_gpt2,
+    settle_unembedding,
+)
 from circuits.model.transformer import HookedTransformer
 from circuits.model.transformer_lens_3 import from_tl_state_dict, to_tl_state_dict
 
 # GPT-2's name for each of our activations.
 _ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "gelu_new": "gelu_new", "silu": "silu"}
-_DROPOUTS = ("embd_pdrop", "attn_pdrop", "resid_pdrop")
 
 
 def export_gpt2(model: HookedTransformer, folder: str | Path) -> None:
@@ -92,9 +99,9 @@ def import_gpt2(folder: str | Path, dropout: float | None = None) -> HookedTrans
     table, state = _read(folder)
     dropout = _dropout(table, folder) if dropout is None else dropout
     try:
-        tied = _settle_unembedding(state, table.get("tie_word_embeddings", True))
-        cfg = _config_of(table, tied, dropout)
-        weights = _from_gpt2(state, cfg)
+        tied = settle_unembedding(state, table.get("tie_word_embeddings", True))
+        cfg = config_of(table, tied, dropout)
+        weights = from_gpt2(state, cfg)
         dtype = reduce(torch.promote_types, {t.dtype for t in weights.values()} | _named(table))
         return from_tl_state_dict({name: t.to(dtype) for name, t in weights.items()}, cfg)
     except (KeyError, RuntimeError, TypeError) as error:
@@ -110,19 +117,13 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise HopscopeError(
             f"{folder} has no readable config.json and model.safetensors: {error}."
         ) from error
-    if not isinstance(table, dict) or table.get("model_type") != "gpt2":
-        raise HopscopeError(f"{folder} is not a GPT-2 (model_type must be 'gpt2').")
-    for name in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
-        if table.get(name):
-            raise HopscopeError(f"{folder}: GPT-2's {name} is not supported; it must be false.")
-    if not table.get("scale_attn_weights", True):
-        raise HopscopeError(f"{folder}: scale_attn_weights must be true.")
+    check_variant(table, folder)
     return table, {name.removeprefix("transformer."): tensor for name, tensor in state.items()}
 
 
 def _dropout(table: dict[str, Any], folder: Path) -> float:
     """The folder's only dropout rate; the default is GPT-2's 0.1."""
-    rates = {name: table.get(name, 0.1) for name in _DROPOUTS}
+    rates = {name: table.get(name, 0.1) for name in DROPOUTS}
     if len(set(rates.values())) > 1:
         given = ", ".join(f"{name} = {rate}" for name, rate in rates.items())
         raise HopscopeError(
@@ -130,15 +131,6 @@ def _dropout(table: dict[str, Any], folder: Path) -> float:
             "training alone: choose it with import_gpt2(folder, dropout=...)."
         )
     return rates["resid_pdrop"]
-
-
-def _settle_unembedding(state: dict[str, Tensor], tie: bool) -> bool:
-    """Whether the unembedding is the embedding; the file may contain only one of them."""
-    if tie and "wte.weight" not in state and "lm_head.weight" in state:
-        state["wte.weight"] = state["lm_head.weight"]
-    return tie and (
-        "lm_head.weight" not in state or torch.equal(state["lm_head.weight"], state["wte.weight"])
-    )
 
 
 def _named(table: dict[str, Any]) -> set[torch.dtype]:
@@ -163,27 +155,11 @@ def _gpt2_config(cfg: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
         "layer_norm_epsilon": cfg.eps,
         "initializer_range": cfg.init_range,
         "tie_word_embeddings": cfg.tied_unembedding,
-        **dict.fromkeys(_DROPOUTS, cfg.dropout),
+        **dict.fromkeys(DROPOUTS, cfg.dropout),
         "bos_token_id": None,
         "eos_token_id": None,
         "torch_dtype": str(dtype).removeprefix("torch."),
     }
-
-
-def _config_of(table: dict[str, Any], tied: bool, dropout: float) -> ModelConfig:
-    return ModelConfig(
-        n_layers=table["n_layer"],
-        d_model=table["n_embd"],
-        n_ctx=table["n_positions"],
-        d_vocab=table["vocab_size"],
-        n_heads=table["n_head"],
-        d_mlp=table.get("n_inner") or 0,
-        act_fn=table.get("activation_function", "gelu_new"),
-        eps=table.get("layer_norm_epsilon", 1e-5),
-        init_range=table.get("initializer_range", 0.02),
-        tied_unembedding=tied,
-        dropout=dropout,
-    )
 
 
 def _to_gpt2(state: dict[str, Tensor], cfg: ModelConfig) -> dict[str, Tensor]:
@@ -202,42 +178,6 @@ def _to_gpt2(state: dict[str, Tensor], cfg: ModelConfig) -> dict[str, Tensor]:
         out[theirs + "attn.c_attn.weight"] = torch.cat(qkv, 1)
         out[theirs + "attn.c_attn.bias"] = torch.cat(biases)
         out[theirs + "attn.c_proj.weight"] = state[ours + "attn.W_O"].flatten(0, 1)
-        for their_name, our_name in _STRAIGHT.items():
+        for their_name, our_name in STRAIGHT.items():
             out[theirs + their_name] = state[ours + our_name]
     return {name: tensor.contiguous().clone() for name, tensor in out.items()}
-
-
-_STRAIGHT = {
-    "attn.c_proj.bias": "attn.b_O",
-    "ln_1.weight": "ln1.w",
-    "ln_1.bias": "ln1.b",
-    "ln_2.weight": "ln2.w",
-    "ln_2.bias": "ln2.b",
-    "mlp.c_fc.weight": "mlp.W_in",
-    "mlp.c_fc.bias": "mlp.b_in",
-    "mlp.c_proj.weight": "mlp.W_out",
-    "mlp.c_proj.bias": "mlp.b_out",
-}
-
-
-def _from_gpt2(state: dict[str, Tensor], cfg: ModelConfig) -> dict[str, Tensor]:
-    out = {
-        "embed.W_E": state["wte.weight"],
-        "pos_embed.W_pos": state["wpe.weight"],
-        "ln_final.w": state["ln_f.weight"],
-        "ln_final.b": state["ln_f.bias"],
-    }
-    if not cfg.tied_unembedding:
-        out["unembed.W_U"] = state["lm_head.weight"].T
-    for i in range(cfg.n_layers):
-        ours, theirs = f"blocks.{i}.", f"h.{i}."
-        weights = state[theirs + "attn.c_attn.weight"].chunk(3, dim=1)
-        biases = state[theirs + "attn.c_attn.bias"].chunk(3)
-        for kind, weight, bias in zip("QKV", weights, biases, strict=True):
-            out[f"{ours}attn.W_{kind}"] = rearrange(weight, "m (h d) -> h m d", h=cfg.n_heads)
-            out[f"{ours}attn.b_{kind}"] = rearrange(bias, "(h d) -> h d", h=cfg.n_heads)
-        out_weight = state[theirs + "attn.c_proj.weight"]
-        out[ours + "attn.W_O"] = rearrange(out_weight, "(h d) m -> h d m", h=cfg.n_heads)
-        for their_name, our_name in _STRAIGHT.items():
-            out[ours + our_name] = state[theirs + their_name]
-    return out

@@ -20,6 +20,7 @@ from transformer_lens.utilities import lm_cross_entropy_loss
 from circuits.errors import HopscopeError, unknown_name
 from circuits.model.config import ModelConfig
 from circuits.model.inputs import check_residual, check_tokens
+from circuits.model.protocol import resid_name
 from circuits.model.tool_surface import ToolSurface
 
 __all__ = ["HookedTransformer", "ModelConfig", "resid_name"]
@@ -188,19 +189,6 @@ class _Unrolled:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
-
-
-def resid_name(model: HookedTransformer, i: int) -> str:
-    """Hook name of the states S[i, .]: the residual stream after i blocks, 0 <= i <= depth.
-
-    >>> cfg = ModelConfig(n_layers=2, d_model=8, n_ctx=3, d_vocab=10, n_heads=2)
-    >>> resid_name(HookedTransformer(cfg), 1)
-    'blocks.1.hook_resid_pre'
-    """
-    assert 0 <= i <= model.depth, (i, model.depth)
-    if i == model.depth:
-        return f"blocks.{i - 1}.hook_resid_post"
-    return f"blocks.{i}.hook_resid_pre"
 
 
 def _all_but_result(name: str) -> bool:

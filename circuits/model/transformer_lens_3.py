@@ -57,10 +57,27 @@ def from_tl_state_dict(state: dict[str, Tensor], cfg: ModelConfig) -> HookedTran
     torch.float64
     """
     model = HookedTransformer(cfg)
+    given = plain_tl_state(state, cfg, model.state_dict())
+    model.to(_common_type(given)).load_state_dict(given)
+    return model.eval()
+
+
+def plain_tl_state(
+    state: dict[str, Tensor], cfg: ModelConfig, expected: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tensors of `expected` from a TransformerLens 3.x state dict, each once, checked.
+
+    Args:
+        state: Names and tensors as TransformerLens stores them.
+        cfg: Configuration of the model.
+        expected: Its state dict; only shapes are read.
+
+    Raises:
+        HopscopeError: as `from_tl_state_dict`.
+    """
     given = {name: t for name, t in state.items() if not name.endswith(_BUFFERS)}
     dtype = _common_type(given)
-    expected = model.state_dict()
-    given.setdefault("unembed.b_U", expected["unembed.b_U"])
+    given.setdefault("unembed.b_U", torch.zeros(cfg.d_vocab, dtype=dtype))
     if cfg.tied_unembedding and "unembed.W_U" in given:
         _require_equal("unembed.W_U", given.pop("unembed.W_U"), given.get("embed.W_E"), "T")
     for i in range(cfg.n_layers, cfg.depth):
@@ -68,8 +85,7 @@ def from_tl_state_dict(state: dict[str, Tensor], cfg: ModelConfig) -> HookedTran
             shared = name.replace(f"blocks.{i}.", f"blocks.{i % cfg.n_layers}.", 1)
             _require_equal(name, given.pop(name), given.get(shared))
     _check(given, expected)
-    model.to(dtype).load_state_dict(given)
-    return model.eval()
+    return given
 
 
 def save_tl_checkpoint(model: HookedTransformer, path: str | Path) -> None:

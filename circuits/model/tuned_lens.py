@@ -15,59 +15,24 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
 from circuits.model.added_hooks import check_hook_free
-from circuits.model.components import LayerNorm, RMSNorm
 from circuits.model.inputs import check_tokens
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
+from circuits.model.readout import Readout
 
 FORMAT, VERSION = "hopscope tuned lens", 1
 
 States = Float[Tensor, "layer n pos d_model"]
-
-
-@dataclass(frozen=True, eq=False)
-class Readout:
-    """Final norm and unembedding of a model, as tensors."""
-
-    norm: Literal["LN", "RMS"] | None
-    eps: float
-    w: Float[Tensor, " d_model"]
-    b: Float[Tensor, " d_model"]
-    W_U: Float[Tensor, "d_model d_vocab"]
-    b_U: Float[Tensor, " d_vocab"]
-
-    @classmethod
-    def of(cls, model: HookedTransformer) -> Readout:
-        """A copy of the model's own."""
-        ln: Any = model.ln_final
-        blank = model.W_U.new_ones(model.cfg.d_model).detach()
-        kept = isinstance(ln, LayerNorm | RMSNorm)
-        w = ln.w.detach().clone() if kept else blank
-        b = ln.b.detach().clone() if isinstance(ln, LayerNorm) else torch.zeros_like(blank)
-        W_U = model.W_U.detach().clone(memory_format=torch.contiguous_format)
-        return cls(
-            model.cfg.normalization_type, model.cfg.eps, w, b, W_U, model.b_U.detach().clone()
-        )
-
-    def __call__(self, resid: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_vocab"]:
-        """Logits of final states."""
-        shape = resid.shape[-1:]
-        if self.norm == "LN":
-            resid = F.layer_norm(resid, shape, self.w, self.b, self.eps)
-        elif self.norm == "RMS":
-            resid = F.rms_norm(resid, shape, self.w, self.eps)
-        return F.linear(resid, self.W_U.T, self.b_U)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +62,7 @@ class TunedLens:
 
     @classmethod
     @torch.no_grad()
-    def fit(cls, model: HookedTransformer, tokens: Any, **settings: Any) -> TunedLens:
+    def fit(cls, model: Model, tokens: Any, **settings: Any) -> TunedLens:
         """Learn from the states of prompts, at all positions.
 
         Args:
@@ -105,7 +70,8 @@ class TunedLens:
             tokens: Token ids [n, pos], or queries; use prompts other than those to be read.
             **settings: Settings of `fit_states`.
         """
-        check_hook_free(model, "TunedLens.fit_states with the states of your own run")
+        if isinstance(model, torch.nn.Module):  # hooks of a bridged model are run
+            check_hook_free(model, "TunedLens.fit_states with the states of your own run")
         if model.training:
             raise HopscopeError("the model is in training mode; call model.eval() before fitting.")
         ids = check_tokens(model.cfg, tokens, model.device)
@@ -119,7 +85,7 @@ class TunedLens:
     @classmethod
     def fit_states(
         cls,
-        model: HookedTransformer,
+        model: Model,
         states: States,
         *,
         penalty: float = 1.0,

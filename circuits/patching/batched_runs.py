@@ -21,6 +21,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.engines import AnyTrace, Engine
+from circuits.patching.hooked_engine import HookedEngine, HookedTrace
 from circuits.patching.short_attention import attend
 
 Entering = Callable[[int, slice], Float[Tensor, "cells n changed d_model"]]
@@ -28,8 +30,8 @@ Entering = Callable[[int, slice], Float[Tensor, "cells n changed d_model"]]
 
 
 def run_batch(
-    engine: PatchEngine,
-    base: Trace,
+    engine: Engine,
+    base: AnyTrace,
     position: int,
     entering: Mapping[int, Float[Tensor, "cells n changed d_model"]],
     *,
@@ -49,6 +51,10 @@ def run_batch(
         For each layer in `entering` that is not beyond the last: its cells' logits.
     """
     stop = engine.depth if stop_at_layer is None else stop_at_layer
+    if isinstance(engine, HookedEngine):
+        assert isinstance(base, HookedTrace)
+        return engine.run_batch(base, position, entering, stop)
+    assert isinstance(base, Trace)
     cells = {layer: len(states) for layer, states in entering.items() if layer <= stop}
     planned = plan_batch(
         engine, base, position, cells, lambda layer, rows: entering[layer][:, rows], stop=stop
@@ -57,9 +63,9 @@ def run_batch(
 
 
 def run_batch_after(
-    engine: PatchEngine,
-    base: Trace,
-    source: Trace,
+    engine: Engine,
+    base: AnyTrace,
+    source: AnyTrace,
     position: int,
     layers: Sequence[int],
     stop: int,
@@ -68,6 +74,12 @@ def run_batch_after(
 
     For the arguments see `plan_batch_after`.
     """
+    if isinstance(engine, HookedEngine):
+        assert isinstance(base, HookedTrace)
+        assert isinstance(source, HookedTrace)
+        return engine.run_batch_after(base, source, position, layers, stop)
+    assert isinstance(base, Trace)
+    assert isinstance(source, Trace)
     return plan_batch_after(engine, base, source, position, layers, stop).run()
 
 

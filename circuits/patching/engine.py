@@ -22,6 +22,7 @@ from circuits.errors import HopscopeError
 from circuits.model.added_hooks import check_hook_free
 from circuits.model.components import plain_norm
 from circuits.model.hook_free import keep_freed_memory
+from circuits.model.protocol import Model
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.cores import Result, each_on_a_core, n_cores
 from circuits.patching.fused_linear import FusedLinear
@@ -174,6 +175,26 @@ class PatchEngine:
         )
         return found
 
+    def trace_changed(
+        self,
+        tokens: Int[Tensor, "n pos"],
+        position: int,
+        past: Trace,
+        noise: Float[Tensor, "n d_model"] | None = None,
+    ) -> Trace:
+        """Run prompts that agree with those of `past` before `position`; states from there on.
+
+        Args:
+            tokens: Whole prompts, several per run of `past` (all of its runs, then all again).
+            position: First position at which they may differ.
+            past: Whole runs.
+            noise: What is added to S[0, position].
+        """
+        start = self.embed(tokens)[:, position:]
+        if noise is not None:
+            start[:, 0] += noise
+        return self.trace(start, past=past)
+
     @torch.no_grad()
     def _trace_rows(self, start: Tensor, found: Trace) -> None:
         x = start if start.is_floating_point() else self.embed(start)
@@ -258,7 +279,7 @@ class PatchEngine:
         return self._blocks[i].out.weight.unflatten(0, (self.cfg.n_heads, self.cfg.d_head))
 
 
-def check_evaluating(model: HookedTransformer) -> None:
+def check_evaluating(model: Model) -> None:
     """Refuse a model in training mode, in which dropout is active."""
     if model.training:
         raise HopscopeError("the model is in training mode; call model.eval() before patching.")

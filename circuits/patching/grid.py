@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from circuits.errors import HopscopeError
-from circuits.model.added_hooks import hooked_modules
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.cores import cores_for_jobs
 from circuits.patching.engine import PatchEngine, check_evaluating
+from circuits.patching.engines import engine_for, runs_hooks
 from circuits.patching.grid_runs import Cell, EngineGrid, GridRuns, HookedGrid
+from circuits.patching.hooked_engine import check_components
 from circuits.patching.metrics import Metric, measured, recovered_logit_difference
 from circuits.patching.patches import HEAD_COMPONENTS, Component, Indices, Patch, from_the_start
 from circuits.patching.prompts import Prompts, check_pair, position_names, token_ids
@@ -33,7 +34,7 @@ if TYPE_CHECKING:  # xarray takes a second to import
 
 @cores_for_jobs()
 def patch_grid(
-    model: HookedTransformer,
+    model: Model,
     clean: Prompts,
     corrupted: Prompts,
     component: Component = "resid_pre",
@@ -60,8 +61,9 @@ def patch_grid(
     True
 
     Args:
-        model: In eval mode. Hooks that were added to it are run too, in the clean run and in every
-            patched run; each cell then takes a forward pass.
+        model: Ours or a bridged one, in eval mode. Hooks that were added to it are run too, in the
+            clean run and in every patched run. With hooks, and on a bridged model, each cell takes
+            a forward pass.
         clean: Prompts whose activations are taken; row i goes into row i of `corrupted`.
         corrupted: Prompts that are run.
         component: Which activation; z, q, k, v and pattern are patched head by head.
@@ -94,10 +96,13 @@ def patch_grid(
     for axis in (grid.layers, grid.positions, grid.heads or ()):
         if len(set(axis)) < len(axis):
             raise HopscopeError(f"{list(axis)} names a part of the grid twice; give each once.")
-    if hooked_modules(model):
+    check_components(model, (component,))
+    if runs_hooks(model):
         runs: GridRuns = HookedGrid(model, clean_tokens, corrupted_tokens, grid)
     else:
-        runs = EngineGrid(PatchEngine(model), clean_tokens, corrupted_tokens, grid)
+        engine = engine_for(model)
+        assert isinstance(engine, PatchEngine)
+        runs = EngineGrid(engine, clean_tokens, corrupted_tokens, grid)
     if metric is None:
         metric = recovered_logit_difference(*runs.unpatched())
     with _uncompiled():

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.engine import PatchEngine
 from circuits.patching.hooked_run import captured, hooked_run
 from circuits.patching.lazy_logits import lazy_logits
@@ -123,7 +123,7 @@ class HookedGrid:
 
     def __init__(
         self,
-        model: HookedTransformer,
+        model: Model,
         clean: Int[Tensor, "n pos"],
         corrupted: Int[Tensor, "n pos"],
         grid: Patch,

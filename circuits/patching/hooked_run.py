@@ -1,4 +1,4 @@
-"""Patched runs of a model with added hooks, by its own forward passes, so that the hooks run too.
+"""Patched runs of a model by its own forward passes: ours with added hooks, or a bridged one.
 
 The model with its hooks is the model under study: its hooks run in the source run and in the
 patched run, and a patch is written after the hooks of the same activation. One forward pass per
@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch
 from circuits.patching.writing import overwritten
 
@@ -24,7 +24,7 @@ Place = tuple[Component, int]
 
 
 def captured(
-    model: HookedTransformer, tokens: Tensor, places: Collection[Place]
+    model: Model, tokens: Tensor, places: Collection[Place]
 ) -> tuple[Float[Tensor, "batch pos d_vocab"], dict[Place, Tensor]]:
     """Logits of a run, and some activations as its hooks leave them."""
     found: dict[Place, Tensor] = {}
@@ -40,7 +40,7 @@ def captured(
 
 
 def hooked_run(
-    model: HookedTransformer,
+    model: Model,
     tokens: Tensor,
     patches: Sequence[Patch],
     source: Mapping[Place, Tensor] = MappingProxyType({}),
@@ -72,7 +72,7 @@ def hook_name(component: Component, layer: int) -> str:
 
 
 @torch.no_grad()
-def _forward(model: HookedTransformer, tokens: Tensor, hooks: list[Any]) -> Tensor:
+def _forward(model: Model, tokens: Tensor, hooks: list[Any]) -> Tensor:
     """The run, called as a module, so that PyTorch's own hooks on the whole model run too."""
     with model.hooks(fwd_hooks=hooks):
         return model(tokens)

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.errors import HopscopeError
-from circuits.model.added_hooks import hooked_modules
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.engine import PatchEngine, Trace, check_evaluating
+from circuits.patching.engines import AnyTrace, Engine, engine_for, runs_hooks
+from circuits.patching.hooked_engine import HookedEngine, HookedTrace, check_components
 from circuits.patching.hooked_run import captured, hooked_run
 from circuits.patching.patches import Component, Patch, from_the_start
 from circuits.patching.prompts import Prompts, check_pair, token_ids
@@ -24,7 +25,7 @@ Activations = Callable[[Component, int], Tensor]
 
 
 def run_patched(
-    model: HookedTransformer,
+    model: Model,
     prompts: Prompts,
     patches: Patch | Sequence[Patch],
     source: Prompts | None = None,
@@ -47,8 +48,8 @@ def run_patched(
     torch.Size([1, 10])
 
     Args:
-        model: In eval mode. Hooks that were added to it are run too, before the patches of the same
-            activation, and also in the source run.
+        model: Ours or a bridged one, in eval mode. Hooks that were added to it are run too, before
+            the patches of the same activation, and also in the source run.
         prompts: What is run.
         patches: One or several, applied in the order of computation; patches of the same activation
             are applied in the order given.
@@ -67,11 +68,13 @@ def run_patched(
     several = [from_the_start(patch, *sizes) for patch in several]
     given = None if source is None else token_ids(model, source)
     _check_source(tokens, several, given)
-    if hooked_modules(model):
+    check_components(model, [patch.component for patch in several])
+    if runs_hooks(model):
         wanted = {(p.component, i) for p in several if p.source != "zero" for i in p.layers}
         found = {} if given is None else captured(model, given, wanted)[1]
         return hooked_run(model, tokens, several, found)[:, -1]
-    engine = PatchEngine(model)
+    engine = engine_for(model)
+    assert isinstance(engine, PatchEngine)
     trace = None if given is None else engine.trace(given)
     return _run(engine, tokens, several, trace)
 
@@ -124,7 +127,7 @@ def _edited(
     return value
 
 
-def activation(engine: PatchEngine, trace: Trace, component: Component, layer: int) -> Tensor:
+def activation(engine: Engine, trace: AnyTrace, component: Component, layer: int) -> Tensor:
     """An activation of a traced run.
 
     >>> import torch
@@ -145,6 +148,10 @@ def activation(engine: PatchEngine, trace: Trace, component: Component, layer: i
         [n, pos, d_model], for z, q, k and v [n, pos, n_heads, d_head], for pattern
         [n, n_heads, query, key].
     """
+    if isinstance(engine, HookedEngine):
+        assert isinstance(trace, HookedTrace)
+        return engine.activation(trace, component, layer)
+    assert isinstance(trace, Trace)
     if component in ("q", "k", "v"):
         return getattr(trace, component)[layer]
     if component == "pattern":

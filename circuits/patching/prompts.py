@@ -12,14 +12,14 @@ from torch import Tensor
 from circuits.corpus.queries import POSITIONS, Queries, Query
 from circuits.errors import HopscopeError
 from circuits.model.inputs import check_tokens
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 
 Prompts = Queries | Query | Sequence[Query] | Int[Tensor, "batch pos"] | np.ndarray | Sequence[Any]
 """Anything that `check_tokens` takes: one or several queries, or token ids as tensor, array,
 lists."""
 
 
-def token_ids(model: HookedTransformer, prompts: Prompts) -> Int[Tensor, "batch pos"]:
+def token_ids(model: Model, prompts: Prompts) -> Int[Tensor, "batch pos"]:
     """Token ids on the model's device, of at least one prompt.
 
     Raises:

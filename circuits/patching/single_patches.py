@@ -18,13 +18,15 @@ from circuits.errors import HopscopeError
 from circuits.model.added_hooks import check_hook_free
 from circuits.patching.batched_runs import PlannedBatch, plan_batch, plan_batch_after
 from circuits.patching.engine import INSTEAD, PatchEngine, Trace
+from circuits.patching.engines import AnyTrace, Engine
+from circuits.patching.hooked_engine import HookedEngine, HookedTrace
 from circuits.patching.patched_run import mixed_values
 from circuits.patching.patches import HEAD_COMPONENTS, Patch, from_the_start
 from circuits.patching.short_attention import pattern
 
 
 def patched_logits(
-    engine: PatchEngine, source: Trace, base: Trace, patch: Patch, *, all_positions: bool = False
+    engine: Engine, source: AnyTrace, base: AnyTrace, patch: Patch, *, all_positions: bool = False
 ) -> dict[tuple[int, int], Float[Tensor, "cells n *suffix d_vocab"]]:
     """Logits of runs with one activation patched in each, by layer and position.
 
@@ -60,10 +62,16 @@ def patched_logits(
             f"single patches write activations of the source runs, not source {patch.source!r}; "
             "use run_patched, which takes such a patch."
         )
-    check_hook_free(engine.model, INSTEAD)
     patch = from_the_start(patch, engine.depth, base.pos, engine.cfg.n_heads)
     if patch.component in HEAD_COMPONENTS and patch.heads is None:
         patch = replace(patch, heads=tuple(range(engine.cfg.n_heads)))
+    if isinstance(engine, HookedEngine):
+        assert isinstance(source, HookedTrace)
+        assert isinstance(base, HookedTrace)
+        return engine.patched_logits(source, base, patch, all_positions=all_positions)
+    assert isinstance(source, Trace)
+    assert isinstance(base, Trace)
+    check_hook_free(engine.model, INSTEAD)
     shift = 0 if patch.component == "resid_pre" else 1
     reaching = {
         p: all_positions or p == base.pos - 1 or patch.component in ("k", "v")

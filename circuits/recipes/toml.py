@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe
 
 
-def recipe_toml(recipe: Recipe) -> str:
+def recipe_toml(recipe: Recipe, leave_out: Collection[str] = ()) -> str:
     """TOML text that `parse_recipe` reads back as an equal recipe.
+
+    Args:
+        recipe: What to write.
+        leave_out: Sections that are not known of the run; they are read back with their defaults.
 
     TOML has no null: a key whose value is None is left out, and the default of every such key
     is None.
     """
-    table = recipe.model_dump(mode="json", exclude_none=True)
+    table = recipe.model_dump(mode="json", exclude_none=True, exclude=set(leave_out))
     lines = [f"{key} = {_value(v)}" for key, v in table.items() if not isinstance(v, Mapping)]
     for section, values in table.items():
         if isinstance(values, Mapping):

@@ -23,17 +23,23 @@ from torch import Tensor
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
 from circuits.recipes.schema import StoredDtype
+from circuits.runs.reading import MANIFEST, incomplete
 
 DTYPES: dict[str, torch.dtype] = {
     "F32": torch.float32,
     "BF16": torch.bfloat16,
+    "F16": torch.float16,
     "F64": torch.float64,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
     "I64": torch.int64,
     "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-"""Dtypes that our files may hold, by their safetensors name."""
+"""Dtypes that a file may hold, by their safetensors name; ours are written in a few of them."""
 
 MAX_HEADER_BYTES = 16 * 2**20
 """Far above any model of ours: 150,000 tensors fit."""
@@ -121,6 +127,20 @@ def read_header(path: Path) -> dict[str, TensorEntry]:
     return entries
 
 
+def refuse_larger(run: Path, step: int, path: Path, n_weights: int) -> None:
+    """Refuse a checkpoint with fewer weights than the manifest of its run tells of.
+
+    Memory for a model is never allocated on the word of a manifest.
+    """
+    there = sum(prod(entry.shape) for entry in read_header(path).values())
+    if n_weights > there:
+        raise incomplete(
+            run,
+            f"{MANIFEST} tells of a model of at least {n_weights:,} weights, the checkpoint of "
+            f"step {step} has {there:,}",
+        )
+
+
 def load_checkpoint(
     path: Path,
     expected: Mapping[str, tuple[int, ...]] | None = None,
@@ -203,9 +223,16 @@ def _check_expected(
             raise _damaged(path, f"{name!r} holds {entry.dtype} and not weights")
 
 
-def _damaged(path: Path, problem: str, more: int = 0) -> HopscopeError:
-    others = f" (and {more} more)" if more > 0 else ""
-    return HopscopeError(
-        f"checkpoint {path} is damaged or not of this run: {problem}{others}; "
-        "use another step or train it again."
-    )
+class Damaged(HopscopeError):
+    """A file is not a whole checkpoint; `problem` says why, for callers with another remedy."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.problem = problem
+        super().__init__(
+            f"checkpoint {path} is damaged or not of this run: {problem}; "
+            "use another step or train it again."
+        )
+
+
+def _damaged(path: Path, problem: str, more: int = 0) -> Damaged:
+    return Damaged(path, problem + (f" (and {more} more)" if more > 0 else ""))

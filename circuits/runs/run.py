@@ -11,6 +11,7 @@ manifest.json          written last and atomically: what it lists exists
 results/<analysis>.zarr, figures/       made later by analyses and export
 resume/                optimizer and random state (train/state.py), from which training goes on
 .lock                  held by the process that trains
+check.json             what `hopscope check` found (circuits/series/record.py)
 ```
 `manifest.json` holds `schema` (this format's version), `hopscope` and `versions` (of libraries),
 `commit` (of the working tree, or null), `created`, `seed`, `recipe_sha256` (of recipe.toml),
@@ -20,6 +21,10 @@ sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/cor
 `seconds` (spent training), `notes` (sentences), `continued` (rows from_step, steps: later changes
 of training.steps, which recipe.toml does not have) and, where the run is sent to Weights & Biases,
 `wandb_id`.
+A run that was imported has `imported`: `from` (the layout found), `source` (name of the folder),
+`model` ("ours"), `unknown` (sections that recipe.toml leaves out, and "seed"), `conversion` (how
+weights become ours) and `link`: the folder of the weights if they were left there, and then there
+is no checkpoints/ (see `circuits.series`); its metrics were measured at import.
 Only steps that the manifest lists count; other files in the folder are ignored. A file's
 name is made from its step, so no text from the manifest becomes a path. A run may be opened while
 it is being trained; `Run.refreshed()` reads what was added since.
@@ -31,7 +36,6 @@ import operator
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,8 +43,8 @@ import filelock
 
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe, parse_recipe
+from circuits.runs.imported import Imported
 from circuits.runs.reading import (
-    MANIFEST,
     check_entries,
     checkpoint_name,
     file_sha256,
@@ -108,10 +112,41 @@ class Run:
         return recorded
 
     @property
+    def imported(self) -> Imported | None:
+        """What is known of a run that others trained; None for one of ours."""
+        return Imported.of(self.manifest)
+
+    def knows(self, section: str) -> bool:
+        """Whether this section of the recipe (or "seed") says how the run was made."""
+        return self.imported is None or section not in self.imported.unknown
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the recipe; None where it is unknown."""
+        return self.recipe.seed if self.knows("seed") else None
+
+    @property
+    def link(self) -> str | None:
+        """Folder of the weights of an imported run that only refers to them."""
+        return None if self.imported is None else self.imported.link
+
+    @property
     def recipe_changed(self) -> bool:
         """Whether recipe.toml is not the one that the run was started with."""
         recorded = self.manifest.get("recipe_sha256")  # older runs have none
         return recorded is not None and recorded != file_sha256(self.path / RECIPE)
+
+    @property
+    def bridged(self) -> bool:
+        """Whether the models are not ours but bridges of TransformerLens (an imported series)."""
+        imported = self.manifest.get("imported")
+        return isinstance(imported, dict) and imported.get("model") == "bridge"
+
+    @property
+    def given(self) -> bool:
+        """Whether its models are loaded by somebody's function (`open_series`)."""
+        imported = self.manifest.get("imported")
+        return isinstance(imported, dict) and bool(imported.get("given"))
 
     @cached_property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -221,6 +256,9 @@ class Run:
     def model(self, step: int | None = None, device: str = "cpu") -> HookedTransformer:
         """The model at a checkpoint, in eval mode and fp32.
 
+        A `HookedTransformer`; where the run is an imported series of another architecture
+        (`bridged`) a `BridgedModel`. `circuits.model.protocol` has what both can do.
+
         Args:
             step: One of `steps`; None: the last.
             device: Device of the weights, as PyTorch names it.
@@ -228,53 +266,39 @@ class Run:
         Raises:
             HopscopeError: if there is no such checkpoint, or it is damaged.
         """
-        from circuits.model.config import ModelConfig
-        from circuits.model.transformer import HookedTransformer
-        from circuits.runs.checkpoints import read_header
+        from circuits.runs.models import load_model
 
-        if not self.steps:
-            raise HopscopeError(f"{self.path} has no checkpoint yet; wait, or train it again.")
-        step = self.steps[-1] if step is None else self.checked_step(step)
-        config = ModelConfig.from_json(self.manifest["model"])
-        there = sum(prod(e.shape) for e in read_header(self.checkpoint_path(step)).values())
-        if config.n_matrix_weights > there:  # memory is never allocated on the word of a manifest
-            raise incomplete(
-                self.path,
-                f"{MANIFEST} tells of a model of at least {config.n_matrix_weights:,} weights, the "
-                f"checkpoint of step {step} has {there:,}",
-            )
-        model = HookedTransformer(config)
-        self.load_weights(model, step)
-        return model.to(device).eval()
+        return load_model(self, step, device)
 
     def load_weights(self, model: HookedTransformer, step: int) -> None:
         """Load another checkpoint into a model of this run; faster than making a new model."""
-        from circuits.runs.checkpoints import load_checkpoint
+        from circuits.runs.models import step_weights
 
-        path = self.checkpoint_path(step)
-        shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-        digest = self._digests[self.checked_step(step)]
-        model.load_state_dict(load_checkpoint(path, shapes, sha256=digest))
+        model.load_state_dict(step_weights(self, model, step))
+
+    def digest(self, step: int) -> str:
+        """SHA-256 of the file of a listed step, as it was written."""
+        return self._digests[self.checked_step(step)]
 
     def damaged_steps(self) -> list[int]:
         """Steps whose checkpoint is missing or is not the file that was written."""
-        folder = self.path / CHECKPOINTS
-        return [
-            step
-            for step in self.steps
-            if file_sha256(folder / checkpoint_name(step)) != self._digests[step]
-        ]
+        from circuits.runs.models import digests_on_disk
+
+        there = digests_on_disk(self)
+        return [step for step in self.steps if there.get(step) != self._digests[step]]
 
     def refreshed(self) -> Run:
         """The run as it is on disk now."""
         return open_run(self.path)
 
 
-def open_run(path: str | Path) -> Run:
+def open_run(path: str | Path, *, check: bool = False) -> Run:
     """Open a run folder for reading; the run may still be training.
 
     Args:
         path: The folder, e.g. "runs/mine".
+        check: Also read every checkpoint and refuse the run if `circuits.series.check_series` finds
+            anything wrong with them.
 
     Raises:
         HopscopeError: if the folder does not hold a run, or the run is half written, damaged, or of
@@ -297,7 +321,22 @@ def open_run(path: str | Path) -> Run:
     recipe = parse_recipe(table, str(folder / RECIPE))
     if continued := manifest.get("continued"):
         recipe = recipe.with_training(steps=continued[-1]["steps"])
-    return Run(folder, recipe, manifest)
+    run = Run(folder, recipe, manifest)
+    if check:
+        _refuse_findings(folder)
+    return run
+
+
+def _refuse_findings(folder: Path) -> None:
+    from circuits.series.check import check_series
+
+    found = check_series(folder).findings
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise HopscopeError(
+            f"{folder} does not hold what it says: {found[0].sentence}{more}; see all with "
+            f"`hopscope check {folder}`."
+        )
 
 
 def is_locked(folder: Path) -> bool:

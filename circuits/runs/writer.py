@@ -88,7 +88,8 @@ class RunWriter:
         for folder in (self.path, self.path / CHECKPOINTS, self.path / RESUME):
             folder.mkdir(exist_ok=True)
             remove_partial_files(folder)
-        text = recipe_toml(recipe).encode()
+        unknown = self.manifest.get("imported", {}).get("unknown", ())
+        text = recipe_toml(recipe, leave_out=unknown).encode()
         self.manifest["recipe_sha256"] = hashlib.sha256(text).hexdigest()
         write_atomically(self.path / RECIPE, text)
         storage.save(corpus, self.path)

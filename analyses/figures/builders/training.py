@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from circuits.runs.run import Run
 
-MAIN_SPLITS = ("train_inferred", "id_test", "ood_test")
+MAIN_SPLITS = ("train_inferred", "id_test", "ood_test", "asked")
 
 
 def training_dataset(
@@ -77,7 +77,7 @@ def training_of(run: Run) -> xr.Dataset:
     counts = {s: min(len(q), at_most) for s, q in run.corpus.splits.items()}
     record = {
         "run": run.path.resolve().name,
-        "seed": run.recipe.seed,
+        "seed": run.seed,
         "state": run.state,
         "versions": run.manifest.get("versions", {}),
         "commit": run.manifest.get("commit"),

@@ -1,4 +1,4 @@
-"""Figures of the tuned lens: what it reads, and how near it is to the output."""
+"""Figures of the tuned lens and of the Jacobian lens: what they read, how near to the output."""
 
 from __future__ import annotations
 
@@ -31,6 +31,22 @@ def mrr_over_training(ds: xr.Dataset, *, step: int | None = None, split: str | N
 def _tuned(spec: Spec, ds: xr.Dataset, split: str | None, title: str) -> Spec:
     note = pick.seen_by_lens(ds.sel(split=pick.chosen(ds, "split", split)))
     return dataclasses.replace(spec, title=title, subtitle=pick.subtitle(spec.subtitle, note))
+
+
+def jacobian_mrr(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None, target: str | None = None
+) -> Spec:
+    """MRR of each target at every state, through the Jacobian lens, at one step."""
+    spec = logit_lens.mrr(ds, step=step, split=split, target=target)
+    return _tuned(spec, ds, split, "What each state makes the model say (Jacobian lens)")
+
+
+def jacobian_mrr_over_training(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None
+) -> Spec:
+    """MRR of each target at its own position over training, through the Jacobian lens."""
+    spec = logit_lens.mrr_over_training(ds, step=step, split=split)
+    return _tuned(spec, ds, split, "When a Jacobian lens reads each target")
 
 
 def divergence(

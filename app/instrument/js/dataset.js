@@ -14,6 +14,7 @@ export class RunData {
     this.vocabulary = raw.vocabulary;
     this.baselines = raw.baselines;
     this.phases = raw.phases;
+    this.checked = raw.checked ?? [];
     this.colours = raw.colours;
     this.unit = raw.unit ?? "step";
     this.positions = raw.positions ?? [];

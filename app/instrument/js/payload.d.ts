@@ -254,6 +254,12 @@ export interface Compared {
   phases: Diagram[];
 }
 
+/** What a check of the run found at one step, in words. */
+export interface CheckMark {
+  step: number;
+  text: string;
+}
+
 /** The payload of a page: what the timeline needs, then the page's own part. */
 export interface Payload {
   steps: number[];
@@ -262,6 +268,7 @@ export interface Payload {
   vocabulary: Vocabulary;
   baselines: Record<string, Record<string, number>>;
   phases: Phase[];
+  checked?: CheckMark[];
   colours: Record<string, string>;
   measures: Record<string, SplitMeasures>;
   unit?: string;

@@ -11,6 +11,7 @@ import { TimelineBar } from "./timeline_bar.js";
 
 const LEFT = 12; // pixels on either side of the track
 const LINE = 38; // height of its line
+const CROSS = 12; // height of marks of a check
 
 export class Timeline {
   /**
@@ -83,6 +84,7 @@ export class Timeline {
     svg("line", pole, this.cursor);
     const head = { cx: 0, cy: LINE, r: 8, fill: palette.of("cursor"), stroke: palette.grey(0) };
     svg("circle", { ...head, "stroke-width": 2 }, this.cursor);
+    this.checked(x);
     this.draw();
   }
 
@@ -104,6 +106,20 @@ export class Timeline {
         event.stopPropagation();
         this.playhead.to(this.playhead.nearest(step));
       });
+    }
+  }
+
+  // Steps that `hopscope check` found something wrong with: a cross above the cursor's head.
+  /** @param {(step: number) => number} x */
+  checked(x) {
+    const { data, palette, tooltip } = this.context;
+    for (const { step, text } of data.checked) {
+      const d = `M${x(step) - 4},${CROSS - 4} l8,8 m0,-8 l-8,8`;
+      const cross = { d, stroke: palette.of("negative"), "stroke-width": 2.5 };
+      svg("path", { ...cross, fill: "none", "pointer-events": "none" }, this.canvas);
+      const around = { cx: x(step), cy: CROSS, r: 8, fill: "transparent", class: "mark checked" };
+      const mark = svg("circle", around, this.canvas);
+      tooltip.on(mark, () => `Check, step ${grouped(step)}: ${text}.`);
     }
   }
 

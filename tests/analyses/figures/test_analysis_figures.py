@@ -19,6 +19,8 @@ from analyses.walk import analyze
 QUICK = {
     "edit_propagation": {"n_edits": 5, "max_steps": 2},
     "bridge_subspace": {"train": 50, "learn_steps": 2},
+    "interchange": {"train": 50, "epochs": 1},
+    "sparse_probes": {"bridges": 5, "k": (1, 2)},
     "probes": {"n_train": 100},
     "transfer": {"pairs": 5, "tune_steps": 2},
     "tuned_lens": {"n_train": 50, "adam_steps": 2},

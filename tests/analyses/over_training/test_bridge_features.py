@@ -12,8 +12,9 @@ from drawn_numbers import assert_both_renderers_draw
 from hand_wired import hand_wired, save_as_run
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from analyses.catalog import CATALOG, usual_analyses
+from analyses.catalog import CATALOG
 from analyses.figures import figure, figures
+from analyses.fitting import usual_analyses
 from analyses.over_training import crosscoder
 from analyses.over_training.separation import auroc, average_precision
 from analyses.stored import stored_result

@@ -10,7 +10,8 @@ import torch
 from hand_wired import hand_wired, random_model
 from torch import nn
 
-from analyses.catalog import CATALOG, usual_analyses
+from analyses.catalog import CATALOG
+from analyses.fitting import usual_analyses
 from analyses.questions.examples import draw_examples
 from analyses.readouts import learning_coefficient as llc
 from circuits.errors import HopscopeError

@@ -1,0 +1,48 @@
+"""Which analyses of the catalog fit a run: its task, and whether its models are ours."""
+
+from __future__ import annotations
+
+from analyses.catalog import CATALOG, Analysis
+from circuits.errors import HopscopeError, unknown_name
+from circuits.recipes.schema import Task
+
+
+def usual_analyses(task: Task, *, bridged: bool = False) -> list[str]:
+    """The analyses of a task that are run unless some are named.
+
+    Args:
+        task: The task of the run.
+        bridged: Whether the run's models are not ours (`Run.bridged`): then those that can.
+
+    >>> "causal_tracing" in usual_analyses("composition"), usual_analyses("comparison")[0]
+    (True, 'back_patching')
+    >>> "circuit_discovery" in usual_analyses("composition", bridged=True)
+    False
+    """
+    return [n for n in _fitting(task, bridged) if not CATALOG[n].on_request]
+
+
+def catalog_entry(name: str, task: Task, *, bridged: bool = False) -> Analysis:
+    """The analysis of this name, if it fits the task and the models."""
+    if name not in CATALOG:
+        raise unknown_name("analysis", name, CATALOG)
+    entry, fitting = CATALOG[name], ", ".join(_fitting(task, bridged)) or "none"
+    if task not in entry.tasks:
+        raise HopscopeError(
+            f"{name} is for the task {' or '.join(entry.tasks)}, but this run's task is {task}; "
+            f"analyses for it: {fitting}."
+        )
+    if bridged and not entry.bridges:
+        raise HopscopeError(
+            f"{name} needs the parts of Hopscope's own model, and this run's models are bridged; "
+            f"analyses for them: {fitting}."
+        )
+    return entry
+
+
+def _fitting(task: Task, bridged: bool) -> list[str]:
+    return [
+        name
+        for name, entry in CATALOG.items()
+        if task in entry.tasks and (entry.bridges or not bridged)
+    ]

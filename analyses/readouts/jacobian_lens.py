@@ -1,0 +1,89 @@
+"""Jacobian lens: what a state would do to the output, to first order and on average.
+
+Gurnee et al. (Transformer Circuits Thread, 2026), as `transformer_lens.tools.analysis.JacobianLens`
+has it: at each layer l one matrix J_l, the mean over prompts and source positions t of
+sum over t' >= t of d S[depth, t'] / d S[l, t]. The lens decodes J_l S[l, p] with the final norm and
+the unembedding; J = 1 is the logit lens. Unlike a tuned lens it is not fitted to outputs: a token
+that it reads is one that the state *makes* the model say.
+
+TransformerLens leaves out the last position, as source and as target, for it is made for long
+prompts; ours have three tokens and the answer is at the last one. So it counts here, unless
+`last_position` is False: then J_l is that of `JacobianLens.fit` (the tests compare them).
+
+True by construction: at the last layer the lens is the model's output, and J_0 at a position
+p reads the token there, without its context.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from analyses.estimates import estimated
+from analyses.options.readouts import JacobianLensOptions as Options
+from analyses.questions.examples import Examples
+from analyses.readouts.lens import lens_variables
+from analyses.readouts.logit_lens import lens_targets
+from analyses.readouts.states import SEEN, first_hops_seen, states, trained_questions
+from circuits.model.protocol import Model
+
+_PROMPTS_AT_ONCE = 32
+
+
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
+    """Rank, MRR and probability of bridges, later relations and answer through a Jacobian lens.
+
+    Returns:
+        mrr, probability (target, layer, position) and rank_example as in logit_lens; lens_seen:
+        share of examples whose first hop is among those that J was averaged over.
+    """
+    queries = examples.queries
+    train = trained_questions(examples.corpus, options.prompts, options.seed, queries)
+    transport = jacobians(model, train.tokens, last_position=options.last_position)
+    here = states(model, queries.tokens)
+    moved = torch.einsum("lnpd,led->lnpe", here[:-1], transport)
+    with torch.no_grad():
+        logits = model.logits_of(torch.cat([moved, here[-1:]]))
+    names, tokens = lens_targets(queries)
+    variables = lens_variables(logits, dict(zip(names, tokens.T, strict=True)))
+    seen = first_hops_seen(train, queries).astype(float)
+    variables |= estimated("lens_seen", seen, (), SEEN, shares=True, keep=False)
+    coords = {
+        "target": names,
+        "layer": np.arange(len(here)),
+        "position": list(queries.positions),
+    }
+    return xr.Dataset(variables, coords)
+
+
+def jacobians(
+    model: Model, tokens: Int[Tensor, "n pos"], *, last_position: bool = True
+) -> Float[Tensor, "layer d_model d_model"]:
+    """J_l of the states S[0] to S[depth - 1], averaged over prompts and source positions."""
+    total: Tensor | None = None
+    for part in tokens.to(model.device).split(_PROMPTS_AT_ONCE):
+        found = _summed(model, part, last_position)
+        total = found if total is None else total + found
+    assert total is not None
+    return total / len(tokens)
+
+
+def _summed(model: Model, tokens: Tensor, last_position: bool) -> Tensor:
+    """J of each layer, summed over these prompts."""
+    with torch.enable_grad():
+        resid = model(tokens, stop_at_layer=0).detach().requires_grad_()
+        chain = [resid]
+        for i in range(model.depth):
+            chain.append(model(chain[-1], start_at_layer=i, stop_at_layer=i + 1))
+        counted = tokens.shape[1] - (not last_position)
+        final, sources = chain[-1], chain[:-1]
+        rows = []
+        for d in range(model.cfg.d_model):
+            wanted = torch.zeros_like(final)
+            wanted[:, :counted, d] = 1
+            grads = torch.autograd.grad(final, sources, wanted, retain_graph=True)
+            rows.append(torch.stack([g[:, :counted].mean(1).sum(0) for g in grads]))
+    return torch.stack(rows, 1).detach()
