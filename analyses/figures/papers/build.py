@@ -25,6 +25,9 @@ from circuits.runs.run import Run
 PHI_WILD, PHI_GROKKED = 6.25, 9.0
 """phi of *Wild*'s composition, and of the run that *Grokked* analyzes."""
 
+DECISIVE = ("source", "augmentation", "splits", "model", "training", "seed")
+"""What of its recipe an imported run may not know, and without which nothing can be told of it."""
+
 COMMANDS = {
     "wild_comparison": "hopscope train wild-comparison --out runs/wild-comparison",
     "wild_composition": "hopscope train demo --out runs/demo",
@@ -49,6 +52,9 @@ class Papers:
     missing: dict[str, str] = field(default_factory=dict)
     """Panel -> the command that makes what it lacks."""
 
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Runs that feed nothing, and why."""
+
     def feed(self, panel: str, found: Family | Sequence[Family] | None, command: str) -> None:
         """Note what feeds a panel, or the command if nothing does."""
         if not found:
@@ -66,13 +72,21 @@ def papers(runs: Sequence[Run]) -> Papers:
     """
     if not runs:
         raise HopscopeError("name at least one run: hopscope paper RUN... --out DIR.")
-    for run in runs:
-        if not run.rows():
-            raise HopscopeError(f"{run.path} has no evaluation yet; wait, or leave it out.")
-    found, made = families(runs), Papers()
+    made = Papers(left_out={str(run.path): why for run in runs if (why := _unusable(run))})
+    if len(made.left_out) == len(runs):
+        path, why = next(iter(made.left_out.items()))
+        raise HopscopeError(f"{path} {why}; name a run that was trained with Hopscope.")
+    found = families([run for run in runs if str(run.path) not in made.left_out])
     _wild(found, made)
     _grokked(found, made)
     return made
+
+
+def _unusable(run: Run) -> str:
+    """Why a run cannot feed any panel; "" if it can."""
+    if unknown := [name for name in DECISIVE if not run.knows(name)]:
+        return f"does not say how it was made ({', '.join(unknown)})"
+    return "" if run.rows() else "has no evaluation yet"
 
 
 def _wild(found: Sequence[Family], made: Papers) -> None:

@@ -150,6 +150,19 @@ def test_no_run_and_a_folder_without_runs_are_refused_in_a_sentence(tmp_path) ->
     assert not (tmp_path / "out").exists()
 
 
+def test_a_run_that_does_not_say_how_it_was_made_is_left_out_with_the_reason(monkeypatch) -> None:
+    whole, imported = open_run(DEMO), open_run(DEMO)
+    monkeypatch.setattr(type(whole), "knows", lambda run, name: run is whole or name == "splits")
+    object.__setattr__(imported, "path", Path("imported"))
+    monkeypatch.setattr("analyses.figures.papers.build._grokked", lambda found, made: None)
+    made = papers([imported, whole])
+    assert list(made.left_out) == ["imported"]
+    assert "does not say how it was made (source, augmentation" in made.left_out["imported"]
+    assert "demo" in made.fed_by["Wild figures 1 and 4 and table 3, composition"]
+    with pytest.raises(HopscopeError, match="does not say how it was made"):
+        papers([imported])
+
+
 def test_names_are_literal_in_latex_and_every_row_is_written() -> None:
     rows = tuple((f"a_{i} & 50% \\x", 0.5) for i in range(45))
     spec = Table(name="t", title="T", columns=("n#", "v"), rows=rows, formats=("", ".2f"))
