@@ -38,8 +38,8 @@ def paper_command(
         path = out / f"{name}.{suffix}"
         export(spec, path, width, theme=theme, title=title)
         say(str(path))
-    for path, why in made.left_out.items():
-        say(f"left out: {path} {why}", err=True)
+    for run, why in made.left_out.items():
+        say(f"left out: {run} {why}", err=True)
     for panel, command in made.missing.items():
         say(f"missing: {panel}; make it with: {command}", err=True)
 
