@@ -237,3 +237,14 @@ def test_a_series_of_one_point_is_seen() -> None:
     (line,) = to_matplotlib(spec).axes[0].lines
     assert line.get_marker() == "o"
     assert to_plotly(spec).data[0].mode == "lines+markers"
+
+
+def test_the_common_legend_stands_below_those_of_the_panels() -> None:
+    drawn = to_matplotlib(sheet_of(lines(2, "one"), lines(2, "two")), "page")
+    spans = {
+        text.get_text(): legend.get_window_extent().intervaly
+        for part in drawn.subfigs
+        for legend in part.legends
+        for text in legend.get_texts()
+    }
+    assert spans["all"][1] <= min(spans["one"][0], spans["two"][0])

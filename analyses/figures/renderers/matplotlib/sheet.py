@@ -70,7 +70,7 @@ def draw_sheet(sheet: Sheet, inches: float, theme: Theme, title: bool) -> Figure
         for place, panel in zip(sheet.places(), sheet.drawn_panels(), strict=True)
     ]
     header = header_lines(sheet, inches) if title else []
-    heights = _heights(parts, header_height(header), 0.14 * legend_rows(joint, inches))
+    heights = _heights(parts, header_height(header), 0.14 * _rows(joint, inches))
     figure = Figure(figsize=(inches, sum(heights)), layout="constrained")
     engine = figure.get_layout_engine()
     assert engine is not None
@@ -102,6 +102,11 @@ def _joint_labels(sheet: Sheet) -> list[str]:
     return [label for label, n in Counter(every).items() if n > 1]
 
 
+def _rows(labels: Sequence[str], inches: float) -> int:
+    """Lines of a legend that says even a single thing: what else there is, is said elsewhere."""
+    return legend_rows((*labels, "") if len(labels) == 1 else labels, inches)
+
+
 def _part(
     sheet: Sheet, place: Place, spec: Spec, joint: Sequence[str], inches: float, title: bool
 ) -> Part:
@@ -126,7 +131,7 @@ def _heights(parts: Sequence[Part], header: float, footer: float) -> list[float]
         inside = [part for part in parts if part.place.row == row]
         heights.append(GAP + max(header_height(_with_letter(part)) for part in inside))
         heights.append(max(part.height for part in inside))
-    return [*heights, footer + 0.02]
+    return [*heights, footer + (0.12 if footer else 0.02)]
 
 
 def _with_letter(part: Part) -> list[HeaderLine]:
