@@ -75,7 +75,7 @@ ROOMS: dict[str, str] = {
     "circuits.runs circuits.series train train.recipes analyses analyses.circuits "
     "analyses.certificate analyses.over_training analyses.figures analyses.figures.builders "
     "analyses.figures.papers analyses.figures.renderers analyses.figures.sheets "
-    "analyses.figures.specs",
+    "analyses.figures.specs app.logic",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "

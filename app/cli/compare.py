@@ -14,6 +14,8 @@ from circuits.errors import HopscopeError
 if TYPE_CHECKING:
     import xarray as xr
 
+    from circuits.runs.run import Run
+
 
 def compare_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, e.g. of several seeds.")],
@@ -32,12 +34,25 @@ def compare_command(
     if len(set(names)) < len(names):
         raise HopscopeError("a run is named twice; name different runs.")
     opened = dict(zip(names, (open_run(path) for path in runs), strict=True))
+    _say_if_no_seeds(opened)
     read = {name: reader(run) for name, run in opened.items()}
     _show_spread(seed_spread(opened, split, read=read))
     agreement = agreement_of_runs(opened, split, read=read)
     _show_agreement(agreement)
     if out is not None:
         _draw(agreement, out, format_.lower().removeprefix("."))
+
+
+def _say_if_no_seeds(runs: dict[str, Run]) -> None:
+    """A mean over runs of different recipes is of no one setting."""
+    from app.logic.run_groups import differing, groups
+
+    if max(len(names) for names in groups(runs).values()) == len(runs):
+        return
+    settings = differing(runs)
+    told = ", ".join(settings[:4]) + (f" and {len(settings) - 4} more" if len(settings) > 4 else "")
+    why = f"they differ in {told}" if settings else "the same seed is among them twice"
+    say(f"not seeds of one recipe: {why}; read what follows as a spread over these runs.", err=True)
 
 
 def _draw(agreement: xr.Dataset, out: Path, file_format: str) -> None:

@@ -33,7 +33,7 @@ def import_command(
         int, typer.Option(help="Questions per split that are measured at each step.", min=1)
     ] = 1000,
 ) -> None:
-    """Make a run of a series of checkpoints that others trained."""
+    """Make a run of a series of checkpoints that others trained, and check that it is whole."""
     from circuits.series.hub import downloaded, steps_of
     from circuits.series.importing import import_series
 
@@ -47,3 +47,17 @@ def import_command(
         cut_vocab=cut_vocab, items=items, progress=told,
     )  # fmt: skip
     say("\n".join(summary(run)))
+    _checked(run.path)
+
+
+def _checked(run: Path) -> None:
+    """Check the series as `hopscope check` does, and keep what was found for the timeline."""
+    from circuits.series import check_series
+    from circuits.series.record import keep_check
+
+    found = check_series(run)
+    keep_check(run, found)
+    for one in found.findings:
+        say(f"check: {one.sentence}", err=True)
+    if not found.ok:
+        say(f"The series is not what it says; more: hopscope check {run}", err=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analyses.certificate.certify import Certificate, certify
+from analyses.certificate.certify import Certificate, certify, stored_certificate
 from circuits.corpus.names import ID_TEST, IO_TEST, OI_TEST, OOD_TEST
 from circuits.runs.run import Run
 
@@ -76,9 +76,9 @@ def dates(grok: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, floa
 
 
 def _ood(run: Run) -> dict[str, Any]:
-    if OOD_TEST not in run.corpus.splits:
+    found = stored_certificate(run, split=OOD_TEST)  # its evidence came with that of ID questions
+    if found is None:
         return {}
-    found = certify(run, split=OOD_TEST, progress=False)
     inside = _inside(found, "ood_")
     return {
         **_behaviour(found, "ood"),
