@@ -22,18 +22,22 @@ if TYPE_CHECKING:
     from analyses.circuits.stored_circuit import stored_circuit
     from analyses.figures.export import export
     from analyses.figures.registry import figure
+    from analyses.figures.sheets.compose import read_sheet
+    from analyses.figures.specs.sheet import Sheet
     from analyses.over_training.seeds import agreement_of_runs, seed_spread
     from analyses.stored import stored_result
     from analyses.walk import analyze
 
 __all__ = [
     "CATALOG",
+    "Sheet",
     "agreement_of_runs",
     "analyze",
     "certify",
     "edge_questions",
     "export",
     "figure",
+    "read_sheet",
     "seed_spread",
     "stored_circuit",
     "stored_result",
@@ -43,12 +47,14 @@ __all__ = [
 # Where each public name lives, imported on first use as in `circuits`.
 _HOME = {
     "CATALOG": "analyses.catalog",
+    "Sheet": "analyses.figures.specs.sheet",
     "agreement_of_runs": "analyses.over_training.seeds",
     "analyze": "analyses.walk",
     "certify": "analyses.certificate.certify",
     "edge_questions": "analyses.circuits.edge_questions",
     "export": "analyses.figures.export",
     "figure": "analyses.figures.registry",
+    "read_sheet": "analyses.figures.sheets.compose",
     "seed_spread": "analyses.over_training.seeds",
     "stored_circuit": "analyses.circuits.stored_circuit",
     "stored_result": "analyses.stored",

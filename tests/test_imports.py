@@ -52,9 +52,14 @@ ROOMS: dict[str, str] = {
     "circuits.runs analyses analyses.options analyses.readouts analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.certificate "
     "analyses.over_training analyses.figures.specs analyses.figures.builders "
-    "analyses.figures.builders.over_training analyses.figures.renderers.matplotlib "
+    "analyses.figures.builders.over_training analyses.figures.renderers "
+    "analyses.figures.renderers.matplotlib "
     "analyses.figures.renderers.plotly",
-    "analyses.figures.specs": "",
+    "analyses.figures.papers": "circuits circuits.recipes circuits.runs analyses "
+    "analyses.figures analyses.figures.builders analyses.figures.specs",
+    "analyses.figures.sheets": "circuits circuits.runs analyses analyses.figures "
+    "analyses.figures.specs",
+    "analyses.figures.specs": "circuits",
     "analyses.figures.builders": "circuits circuits.corpus circuits.circuit analyses "
     "analyses.circuits analyses.certificate analyses.over_training analyses.figures "
     "analyses.figures.specs",
@@ -69,7 +74,8 @@ ROOMS: dict[str, str] = {
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
     "circuits.runs circuits.series train train.recipes analyses analyses.circuits "
     "analyses.certificate analyses.over_training analyses.figures analyses.figures.builders "
-    "analyses.figures.renderers app.logic",
+    "analyses.figures.papers analyses.figures.renderers analyses.figures.sheets "
+    "analyses.figures.specs app.logic",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "

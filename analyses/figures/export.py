@@ -10,39 +10,59 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analyses.figures.specs.charts import Spec
+from analyses.figures.specs.sheet import Sheet
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.files import WRITTEN_BY_EXPORT, write_together
 
 
-def _print(file_format: str) -> Callable[[Spec, str | float, str, bool], bytes]:
-    def render(spec: Spec, width: str | float, theme: str, title: bool) -> bytes:
+@dataclass(frozen=True)
+class Look:
+    """How a picture is drawn, apart from what it shows."""
+
+    width: str | float = "column"
+    theme: str = "light"
+    title: bool = True
+    svg_text: bool = False
+
+
+def _print(file_format: str) -> Callable[[Spec, Look], bytes]:
+    def render(spec: Spec, look: Look) -> bytes:
         from analyses.figures.renderers.matplotlib.renderer import to_bytes
 
-        return to_bytes(spec, file_format, width, theme=theme, title=title)
+        how = {"theme": look.theme, "title": look.title, "svg_text": look.svg_text}
+        return to_bytes(spec, file_format, look.width, **how)  # type: ignore[arg-type]
 
     return render
 
 
-def _html(spec: Spec, _width: str | float, theme: str, title: bool) -> bytes:
+def _html(spec: Spec, look: Look) -> bytes:
     from analyses.figures.renderers.plotly.renderer import to_html
 
-    return to_html(spec, theme=theme, title=title).encode()
+    return to_html(spec, theme=look.theme, title=look.title).encode()
 
 
-def _csv(spec: Spec, *_: Any) -> bytes:
+def table_of(spec: Spec, _look: Look | None = None) -> bytes:
+    """The table behind a figure, as the CSV file that is written beside it."""
     return spec.frame().to_csv(index=False, lineterminator="\n").encode()
 
 
-FORMATS: dict[str, Callable[[Spec, str | float, str, bool], bytes]] = {
+def _tex(spec: Spec, _look: Look) -> bytes:
+    from analyses.figures.renderers.latex import table_to_latex
+
+    return table_to_latex(spec).encode()
+
+
+FORMATS: dict[str, Callable[[Spec, Look], bytes]] = {
     "pdf": _print("pdf"),
     "svg": _print("svg"),
     "png": _print("png"),
     "html": _html,
-    "csv": _csv,
+    "csv": table_of,
+    "tex": _tex,
 }
 
 
@@ -53,15 +73,21 @@ def export(
     *,
     theme: str = "light",
     title: bool = True,
+    svg_text: bool = False,
 ) -> list[Path]:
     """Write `spec` to `path`, and beside it its data (.csv) and its provenance (.json).
 
+    Of a sheet, each panel has its own data and provenance: sheet_a.csv, sheet_a.json, ...
+
     Args:
         spec: The figure.
-        path: Its suffix decides the format: .pdf, .svg, .png, .html or .csv.
-        width: "column" (3.25 in), "page" (6.75 in) or inches; ignored for HTML and CSV.
+        path: Its suffix decides the format: .pdf, .svg, .png, .html or .csv; for tables also .tex.
+        width: "column" (3.25 in), "page" (6.75 in), a venue's name (`renderers.style.WIDTHS`) or
+            inches; ignored for HTML and CSV.
         theme: "light" or "dark".
         title: Whether the picture has title and subtitle.
+        svg_text: Keep text in SVG files as text, which can be edited and searched but looks alike
+            only where the fonts are installed; otherwise letters are paths.
 
     Returns:
         The files written, the picture first.
@@ -82,8 +108,9 @@ def export(
             f"cannot export to {path.name!r}: the name must end in "
             f"{', '.join('.' + f for f in FORMATS)}."
         )
-    files = {path: FORMATS[file_format](spec, width, theme, title)}
-    files.setdefault(path.with_suffix(".csv"), _csv(spec))
+    files = {path: FORMATS[file_format](spec, Look(width, theme, title, svg_text))}
+    for table, content in _data(spec, path).items():
+        files.setdefault(table, content)
     record_path = path.with_suffix(".json")
     written = _written_before(record_path)
     _refuse_others_files([*files], written)
@@ -92,6 +119,19 @@ def export(
     files[record_path] = _record(spec, known)
     _write_all(files)
     return list(files)
+
+
+def _data(spec: Spec, path: Path) -> dict[Path, bytes]:
+    """The numbers shown: one table or, for a sheet, a table and a record for each panel."""
+    if not isinstance(spec, Sheet):
+        return {path.with_suffix(".csv"): table_of(spec)}
+    files = {}
+    for letter, panel in zip(spec.letters, spec.panels, strict=True):
+        table = path.with_name(f"{path.stem}_{letter}.csv")
+        files[table] = table_of(panel)
+        known = {table.name: hashlib.sha256(files[table]).hexdigest()}
+        files[table.with_suffix(".json")] = _record(panel, known)
+    return files
 
 
 def _record(spec: Spec, files: dict[str, str]) -> bytes:

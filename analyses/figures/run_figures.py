@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -38,6 +39,10 @@ class RunFigure:
     make: Callable[..., Spec]
     """The spec at a step (None: the last one) and, as `split`, of one split (None: as it is drawn
     by default)."""
+    result: Callable[[], xr.Dataset] | None = None
+    """The result it is drawn from; None if it takes no selections."""
+    within: str = ""
+    """Its name within its analysis."""
 
 
 def results_to_come(run: Run) -> list[str]:
@@ -72,7 +77,9 @@ def run_figures(run: Run) -> dict[str, RunFigure]:
     for analysis, get in every.items():
         made |= _figures_of(run, analysis, cache(get))
     if about := made.pop("evidence_certificate", None):
-        made["certificate"] = replace(about, name="certificate", make=partial(_card, run, read))
+        card_at = partial(_card, run, read)
+        make = partial(_signed, run, "certificate", every["evidence"], card_at)
+        made["certificate"] = replace(about, name="certificate", make=make, result=None)
     return made
 
 
@@ -114,8 +121,51 @@ def _figures_of(run: Run, analysis: str, get: Callable[[], xr.Dataset]) -> dict[
     made = {}
     for name, about in about_figures(FIGURES[analysis]).items():
         full = name if name == analysis else f"{analysis}_{name}"
-        made[full] = RunFigure(full, analysis, about, partial(_make, run, name, get))
+        make = partial(_signed, run, full, get, partial(_make, run, name, get))
+        made[full] = RunFigure(full, analysis, about, make, get, name)
     return made
+
+
+def _signed(
+    run: Run,
+    name: str,
+    get: Callable[[], xr.Dataset],
+    make: Callable[..., Spec],
+    step: int | None = None,
+    *how: Any,
+    given: Mapping[str, Any] | None = None,
+    **sel: Any,
+) -> Spec:
+    """A figure whose provenance says how to make it again, and of which weights it is."""
+    spec = make(step, *how, **sel)
+    chosen = {**(given or sel), **({"split": how[0]} if how and how[0] is not None else {})}
+    request = {"run": run.path.resolve().name, "figure": name, "step": step, "select": chosen}
+    steps = [int(s) for s in get()["step"].values]
+    signed = {"request": request, "weights": _weights(run, steps)}
+    return replace(spec, provenance={**spec.provenance, **signed})
+
+
+def _weights(run: Run, steps: Sequence[int]) -> str:
+    """A digest of the checkpoints of these steps; of all that the run has, if none is."""
+    rows = {int(row["step"]): str(row["sha256"]) for row in run.manifest["checkpoints"]}
+    there = [s for s in sorted(rows) if s in set(steps)] or sorted(rows)
+    return hashlib.sha256("".join(f"{s} {rows[s]}\n" for s in there).encode()).hexdigest()
+
+
+def selected(run: Run, found: RunFigure, step: int | None = None, **sel: Any) -> Spec:
+    """A figure of the run with selections (split, layer, target, ...) beside the step.
+
+    Raises:
+        HopscopeError: if the figure does not take a selection, or its result has no such value.
+    """
+    if not sel:
+        return found.make(step)
+    if found.result is None:
+        raise HopscopeError(f"the figure {found.name!r} takes no selection but the step.")
+    ds = found.result()
+    start = _start_of_grokking(run, ds) if found.within == "strength_change" else {}
+    how = partial(figure, ds, found.within, **(start | sel))
+    return _signed(run, found.name, found.result, how, step, given=sel)
 
 
 def _make(

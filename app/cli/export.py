@@ -9,6 +9,7 @@ import typer
 
 from app.cli.analyze import parse_option, split_names
 from app.cli.terminal import say
+from app.cli.verify import verify_exports
 from circuits.errors import HopscopeError, unknown_name
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def export_command(
-    run: Annotated[Path, typer.Argument(help="Run folder, e.g. runs/demo.")],
+    run: Annotated[Path | None, typer.Argument(help="Run folder, e.g. runs/demo.")] = None,
     figures: Annotated[
         list[str] | None,
         typer.Argument(help="Figures or analyses; every figure if none is named. See --list."),
@@ -39,6 +40,10 @@ def export_command(
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     title: Annotated[bool, typer.Option(help="Title and subtitle in the picture.")] = True,
     list_: Annotated[bool, typer.Option("--list", help="Name the run's figures.")] = False,
+    verify: Annotated[
+        Path | None,
+        typer.Option(help="Write nothing; check the figures exported to this folder against RUN."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,6 +60,11 @@ def export_command(
     from analyses.figures.run_figures import chosen_figures
     from circuits.runs.run import open_run
 
+    if verify is not None:
+        verify_exports(run, verify)
+        return
+    if run is None:
+        raise HopscopeError("name a run: hopscope export RUN.")
     file_format = format_.lower().removeprefix(".")
     if file_format not in FORMATS:
         raise unknown_name("format", format_, FORMATS)

@@ -20,7 +20,9 @@ from app.cli.compare import compare_command
 from app.cli.data import data_command
 from app.cli.export import export_command
 from app.cli.import_series import import_command
+from app.cli.paper import paper_command
 from app.cli.runs import runs_command
+from app.cli.sheet import sheet_command
 from app.cli.terminal import say
 from app.cli.train import sweep_command, train_command
 from circuits import __version__
@@ -43,6 +45,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check_command,
     "compare": compare_command,
     "export": export_command,
+    "sheet": sheet_command,
+    "paper": paper_command,
     "runs": runs_command,
     "app": app_command,
 }

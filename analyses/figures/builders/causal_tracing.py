@@ -133,7 +133,7 @@ def strength_change(
     splits = pick.names(ds, "split") if split is None else (pick.chosen(ds, "split", split),)
     note = pick.subtitle(
         f"step {step:,} minus step {start:,}",
-        pick.number_of_examples(ds.sel(step=step)),
+        pick.number_of_examples(ds.sel(step=step, split=list(splits))),
         _unpatched(*(ds.sel(step=s, split=list(splits)) for s in (start, step))),
         pick.hatched_note(ds),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -106,7 +107,7 @@ def _date(ds: xr.Dataset, edge: int) -> str:
     return date.replace(", ", f",{NO_BREAK}")
 
 
-def _band(curve: xr.Dataset) -> dict[str, np.ndarray]:
+def _band(curve: xr.Dataset) -> dict[str, Any]:
     """Values with their interval, if they were measured on questions."""
     value, low, high = (curve[f"value{e}"].values.astype(float) for e in ("", "_low", "_high"))
     return {"y": value, "low": low, "high": high} if curve["curve_n"] else {"y": value}

@@ -26,8 +26,19 @@ CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", 
 VEILED = 0.45
 """Share of its colour that a hatched cell keeps."""
 
-WIDTHS = {"column": 3.25, "page": 6.75}
-"""Widths of a paper's column and of its page, inches."""
+WIDTHS = {
+    "column": 3.25,
+    "page": 6.75,
+    "neurips": 5.5,
+    "icml-column": 3.25,
+    "icml": 6.75,
+    "iclr": 5.5,
+    "acl-column": 3.03,
+    "acl": 6.3,
+    "slides": 5.51,
+}
+"""Widths by name, inches: a column and a page; the text of a venue's style, or one of its columns;
+the text of a 16:9 slide of LaTeX's beamer (14 cm)."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,21 @@ class Spec:
     def _repr_png_(self) -> bytes | None:
         """A notebook's view of the figure: the exported picture at page width."""
         return None if _picture is None else _picture(self)
+
+
+def apart(names: Sequence[str]) -> list[str]:
+    """Names for a table, in which equal ones are numbered, so that no two things become one.
+
+    >>> apart(["Paris", "Lyon", "Paris"])
+    ['Paris (1)', 'Lyon', 'Paris (2)']
+    """
+    counts = Counter(names)
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name} ({seen[name]})" if counts[name] > 1 else name)
+    return found
 
 
 def _plain(value: Any) -> Any:

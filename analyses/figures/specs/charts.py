@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from analyses.figures.specs.base import Spec
+from analyses.figures.specs.base import Spec, apart
 from analyses.figures.specs.circuit import CircuitDiagram, DrawnEdge, DrawnNode
 
 __all__ = [
@@ -50,6 +50,12 @@ class Series:
     colour: int | float = 0
     """int: a category of the palette; float in 0..1: a place in an order."""
     dash: Literal["solid", "dash", "dot"] = "solid"
+    marks: bool = False
+    """Whether to mark the points themselves, of which there are few; a single one always is."""
+
+    def marked(self, points: int) -> bool:
+        """Whether points are marked, given how many are drawn: a line through one is invisible."""
+        return self.marks or points == 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +83,7 @@ class Lines(Spec):
     series: tuple[Series, ...]
     x_label: str = "training step"
     y_label: str = ""
+    x_limits: tuple[float, float] | None = None
     y_limits: tuple[float, float] | None = None
     x_log: bool = False
     y_log: bool = False
@@ -90,14 +97,14 @@ class Lines(Spec):
         rows = [
             pd.DataFrame(
                 {
-                    "series": s.label,
+                    "series": name,
                     self.x_label: s.x,
                     self.y_label: s.y,
                     "low": np.nan if s.low is None else s.low,
                     "high": np.nan if s.high is None else s.high,
                 }
             )
-            for s in self.series
+            for name, s in zip(apart([s.label for s in self.series]), self.series, strict=True)
         ]
         levels = {
             "series": [r.label for r in self.references],
@@ -191,7 +198,7 @@ class StackedArea(Spec):
         """Columns: series, x, share."""
         return pd.DataFrame(
             {
-                "series": np.repeat(self.labels, len(self.x)),
+                "series": np.repeat(apart(self.labels), len(self.x)),
                 self.x_label: np.tile(self.x, len(self.labels)),
                 self.y_label: self.shares.ravel(),
             }
@@ -225,14 +232,14 @@ class Bars(Spec):
         return pd.concat(
             pd.DataFrame(
                 {
-                    "series": s.label,
+                    "series": name,
                     self.x_label or "category": self.categories,
                     self.y_label: s.values,
                     "low": np.nan if s.low is None else s.low,
                     "high": np.nan if s.high is None else s.high,
                 }
             )
-            for s in self.series
+            for name, s in zip(apart([s.label for s in self.series]), self.series, strict=True)
         )
 
 
@@ -260,17 +267,18 @@ class Scatter(Spec):
     """Draw x = y, to compare two measures of the same thing."""
 
     def frame(self) -> pd.DataFrame:
-        """Columns: group, name, x, y."""
+        """Columns: group, name, x, y (under their labels, if they have different ones)."""
+        across, up = apart([self.x_label or "x", self.y_label or "y"])
         return pd.concat(
             pd.DataFrame(
                 {
-                    "group": g.label,
+                    "group": name,
                     "name": list(g.names) or "",
-                    self.x_label: g.x,
-                    self.y_label: g.y,
+                    across: g.x,
+                    up: g.y,
                 }
             )
-            for g in self.groups
+            for name, g in zip(apart([g.label for g in self.groups]), self.groups, strict=True)
         )
 
 
@@ -283,12 +291,14 @@ class Panels(Spec):
     """Panels side by side on a page; a column shows as many as fit."""
 
     def frame(self) -> pd.DataFrame:
-        """The panels' tables, one after the other, identified by the column "panel"."""
+        """The panels' tables, one after the other, identified by the column "panel".
+
+        Panels with one title are numbered: "Accuracy (1)", "Accuracy (2)".
+        """
+        names = apart([panel.title for panel in self.panels])
         return pd.concat(
             [
-                panel.frame()
-                .assign(panel=panel.title)
-                .pipe(lambda f: f[["panel", *f.columns[:-1]]])
-                for panel in self.panels
+                panel.frame().assign(panel=name).pipe(lambda f: f[["panel", *f.columns[:-1]]])
+                for name, panel in zip(names, self.panels, strict=True)
             ]
         )

@@ -28,14 +28,14 @@ class Table(Spec):
         """The table itself, with unformatted numbers."""
         return pd.DataFrame(list(self.rows), columns=list(self.columns))
 
-    def texts(self) -> list[list[str]]:
-        """The shown rows as formatted text; "–" for missing values."""
+    def texts(self, most: int | None = None) -> list[list[str]]:
+        """The shown rows (or `most` of them) as formatted text; "–" for missing values."""
         return [
             [
                 "–" if cell is None else format(cell, kind)
                 for cell, kind in zip(row, self.formats, strict=True)
             ]
-            for row in self.rows[: self.shown]
+            for row in self.rows[: self.shown if most is None else most]
         ]
 
     @property

@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from analyses.figures.renderers.matplotlib.fit import category_labels
 from analyses.figures.renderers.matplotlib.heatmap import set_names
-from analyses.figures.renderers.matplotlib.page import Drawn, Entry
+from analyses.figures.renderers.matplotlib.page import Drawn, Entry, width_of
 from analyses.figures.renderers.style import Theme, category, series_colour
 from analyses.figures.specs.charts import Bars, Lines, Reference, Scatter, StackedArea
 
@@ -33,14 +33,18 @@ def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> Drawn:
                 s.x[keep], s.low[keep], s.high[keep], color=colour, alpha=0.22, linewidth=0
             )
         (line,) = ax.plot(s.x[keep], s.y[keep], color=colour, linewidth=1.3, ls=DASHES[s.dash])
+        if s.marked(int(np.isfinite(s.y[keep]).sum())):
+            line.set(marker="o", markersize=2.6)
         entries.append(Entry(s.label, line, (colour, s.dash)))
     entries += _references(ax, spec.references, theme)
     if spec.x_log:
         ax.set_xscale("log")
     if spec.y_log:
         ax.set_yscale("log")
+    if spec.x_limits is not None:
+        ax.set_xlim(*_padded(spec.x_limits, spec.x_log))
     if spec.y_limits is not None:
-        ax.set_ylim(*_padded(spec.y_limits))
+        ax.set_ylim(*_padded(spec.y_limits, spec.y_log))
     _tidy(ax, spec.x_label, spec.y_label, theme)
     for event in spec.events:
         ax.axvline(event.x, color=theme.faint, linewidth=0.6, ls=DASHES["dot"], zorder=0)
@@ -52,8 +56,11 @@ def draw_lines(ax: Axes, spec: Lines, theme: Theme) -> Drawn:
     return Drawn(tuple(entries))
 
 
-def _padded(limits: tuple[float, float]) -> tuple[float, float]:
+def _padded(limits: tuple[float, float], log: bool = False) -> tuple[float, float]:
     """Margins, so that the frame does not cut a curve at 1.0 in half."""
+    if log and limits[0] > 0:
+        air = (limits[1] / limits[0]) ** 0.03
+        return limits[0] / air, limits[1] * air
     air = 0.03 * (limits[1] - limits[0])
     return limits[0] - air, limits[1] + air
 
@@ -120,11 +127,10 @@ def draw_bars(ax: Axes, spec: Bars, theme: Theme) -> Drawn:
             ax.vlines(x, s.low, s.high, color=theme.ink, linewidth=0.8)
     entries += _references(ax, spec.references, theme)
     _tidy(ax, spec.x_label, spec.y_label, theme)
-    figure = ax.get_figure(root=True)
-    assert figure is not None
     place = ax.get_subplotspec()
     side_by_side = 1 if place is None else place.get_gridspec().ncols
-    set_names(ax, places, category_labels(spec, figure.get_figwidth() / side_by_side))
+    set_names(ax, places, category_labels(spec, width_of(ax) / side_by_side))
+    ax.set_xlim(-0.5, len(places) - 0.5)  # groups without a bar keep their place
     if spec.y_limits is not None:
         ax.set_ylim(spec.y_limits[0], spec.y_limits[1] + 0.03 * np.ptp(spec.y_limits))
     return Drawn(tuple(entries))

@@ -22,7 +22,7 @@ from analyses.figures.renderers.circuit_layout import (
     node_fill,
     strokes,
 )
-from analyses.figures.renderers.matplotlib.page import Drawn, Entry
+from analyses.figures.renderers.matplotlib.page import Drawn, Entry, width_of
 from analyses.figures.renderers.style import Theme, category, ink_on, mix
 from analyses.figures.renderers.text import wrap
 from analyses.figures.specs.charts import CircuitDiagram, DrawnNode
@@ -32,12 +32,6 @@ BROAD = 4.5
 """From this width in inches a diagram has larger letters and a fixed distance of columns."""
 
 
-def _width(ax: Axes) -> float:
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return float(figure.get_figwidth())
-
-
 def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> Drawn:
     """Edges below, states above them, tokens at the bottom and the output on top."""
     for stroke in strokes(spec):
@@ -45,7 +39,7 @@ def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> Drawn:
     for node in spec.nodes:
         _draw_node(ax, node, spec, theme)
     names = spec.tokens or tuple(words(p) for p in spec.positions)
-    room = 0.92 * _width(ax) / len(names)
+    room = 0.92 * width_of(ax) / len(names)
     for x, name in enumerate(names):
         ax.text(x, TOKEN_Y, wrap(name, room, 7), ha="center", va="center", size=7)
     _box(ax, len(spec.positions) - 1, spec.depth + 1, theme.paper, theme.ink)
@@ -60,7 +54,7 @@ def draw_circuit(ax: Axes, spec: CircuitDiagram, theme: Theme) -> Drawn:
     ax.set_xticks([])
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    if _width(ax) > BROAD:  # keep the columns together on a wide page
+    if width_of(ax) > BROAD:  # keep the columns together on a wide page
         ax.set_aspect(0.5, anchor="C")
     return Drawn(tuple(_entries(spec, theme)))
 
@@ -119,7 +113,7 @@ def _draw_node(ax: Axes, node: DrawnNode, spec: CircuitDiagram, theme: Theme) ->
         node.position,
         node.layer,
         text,
-        size=6.8 if _width(ax) > BROAD else 5.6,
+        size=6.8 if width_of(ax) > BROAD else 5.6,
         ha="center",
         va="center",
         color=ink_on(fill),

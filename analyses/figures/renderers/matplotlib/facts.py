@@ -10,7 +10,7 @@ from analyses.figures.renderers.facts_layout import (
     fact_texts,
     table_layout,
 )
-from analyses.figures.renderers.matplotlib.page import Drawn
+from analyses.figures.renderers.matplotlib.page import Drawn, width_of
 from analyses.figures.renderers.style import Theme, category
 from analyses.figures.renderers.text import wrap
 from analyses.figures.specs.facts import Neighbourhood, Table
@@ -35,7 +35,7 @@ def facts_height(spec: Table | Neighbourhood, inches: float) -> float:
 
 def draw_table(ax: Axes, spec: Table, theme: Theme) -> Drawn:
     """Three rules without a box; text aligned left, numbers right."""
-    inches = _inches(ax)
+    inches = width_of(ax)
     layout = _layout(spec, inches)
     ends = [sum(layout.widths[: i + 1]) + i * GAP for i in range(len(layout.widths))]
     top, rules = 0.0, [0.0]
@@ -69,7 +69,7 @@ def _row_heights(layout: TableLayout) -> list[float]:
 
 def draw_neighbourhood(ax: Axes, spec: Neighbourhood, theme: Theme) -> Drawn:
     """The entity in the middle; facts that are not real have dotted lines."""
-    inches = _inches(ax)
+    inches = width_of(ax)
     reach = _reach(inches)
     top = 1 + 2.4 / spec.rows
     for side, sign in (("in", -1), ("out", 1)):
@@ -102,9 +102,3 @@ def _room(inches: float) -> float:
 
 def _reach(inches: float) -> float:
     return 0.09 * inches
-
-
-def _inches(ax: Axes) -> float:
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return float(figure.get_figwidth())

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
@@ -24,7 +23,7 @@ from analyses.figures.renderers.matplotlib.fit import (
     row_names,
     value_text,
 )
-from analyses.figures.renderers.matplotlib.page import Drawn
+from analyses.figures.renderers.matplotlib.page import AnyFigure, Drawn, height_of, width_of
 from analyses.figures.renderers.style import (
     VEILED,
     Theme,
@@ -86,9 +85,7 @@ def _hatch(ax: Axes, spec: HeatMap, theme: Theme) -> None:
 
 
 def _ticks(ax: Axes, spec: HeatMap) -> None:
-    figure = ax.get_figure()
-    assert figure is not None
-    inches, height = figure.get_figwidth(), figure.get_figheight()  # type: ignore[union-attr]
+    inches, height = width_of(ax), height_of(ax)
     spec_ = ax.get_subplotspec()
     above, side_by_side = (1, 1) if spec_ is None else spec_.get_gridspec().get_geometry()
     if spec.places is not None:
@@ -145,7 +142,7 @@ def drop_values_that_overflow(ax: Axes, spec: HeatMap) -> None:
 
 
 def colour_bars(
-    figure: Figure, panels: Sequence[Spec], drawn: Sequence[tuple[Axes, Drawn]], theme: Theme
+    figure: AnyFigure, panels: Sequence[Spec], drawn: Sequence[tuple[Axes, Drawn]], theme: Theme
 ) -> None:
     """One colour bar if all heat maps share a scale, else one for each."""
     maps = [
@@ -160,7 +157,7 @@ def colour_bars(
 
 
 def colour_bar(
-    figure: Figure, spec: HeatMap, mesh: QuadMesh, axes: Sequence[Axes], theme: Theme
+    figure: AnyFigure, spec: HeatMap, mesh: QuadMesh, axes: Sequence[Axes], theme: Theme
 ) -> None:
     """The labelled scale of `axes`, to their right."""
     bar = figure.colorbar(mesh, ax=list(axes), fraction=0.06, pad=0.02, aspect=18)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from analyses.figures.renderers.style import Theme
@@ -28,6 +29,10 @@ SIGN = 0.27
 
 HeaderLine = tuple[str, float, str]
 """Wrapped text, size in points, weight."""
+
+
+AnyFigure = Figure | SubFigure
+"""A figure, or a part of a sheet that is drawn like one."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,20 @@ class Drawn:
     entries: tuple[Entry, ...] = ()
     mesh: QuadMesh | None = None
     """The cells of a heat map, for the colour bar."""
+
+
+def width_of(ax: Axes) -> float:
+    """Inches of the figure that these axes are in, or of their part of a sheet."""
+    part = ax.get_figure(root=False)
+    assert part is not None
+    return float(part.bbox.width / part.dpi)
+
+
+def height_of(ax: Axes) -> float:
+    """Height in inches of the figure that these axes are in, or of their part of a sheet."""
+    part = ax.get_figure(root=False)
+    assert part is not None
+    return float(part.bbox.height / part.dpi)
 
 
 def different(drawn: Sequence[Drawn]) -> list[Entry]:
@@ -85,17 +104,16 @@ def legend_rows(labels: Sequence[str], inches: float) -> int:
     return -(-len(labels) // _columns(labels, inches)) if len(labels) > 1 else 0
 
 
-def legend(figure: Figure, drawn: Sequence[Drawn]) -> None:
-    """A legend below the figure, outside the data; none for a single series."""
-    entries = different(drawn)
-    if len(entries) < 2:
+def legend(figure: AnyFigure, entries: Sequence[Entry], least: int = 2) -> None:
+    """A legend below a figure, outside the data; none for fewer than `least` entries."""
+    if len(entries) < least:
         return
     labels = [entry.label for entry in entries]
     figure.legend(
         [entry.handle for entry in entries],
         labels,
         loc="outside lower center",
-        ncols=_columns(labels, figure.get_figwidth()),
+        ncols=_columns(labels, figure.bbox.width / figure.dpi),
         columnspacing=0.9,
         handlelength=1.6,
         handletextpad=0.5,
@@ -116,17 +134,22 @@ def header_height(header: Sequence[HeaderLine]) -> float:
     return sum(size * 1.3 * (text.count("\n") + 1) for text, size, _ in header) / 72
 
 
-def place_header(figure: Figure, header: Sequence[HeaderLine], theme: Theme) -> None:
-    """Title and subtitle at the top left, the rest of the figure below them."""
-    width, height = figure.get_size_inches()
+def draw_header(part: AnyFigure, header: Sequence[HeaderLine], theme: Theme) -> None:
+    """Title and subtitle at the top left of a figure, or of a part of a sheet."""
+    width, height = part.bbox.width / part.dpi, part.bbox.height / part.dpi
     y = height - 0.03
     for line in header:
         text, size, weight = line
         colour = theme.ink if weight == "bold" else theme.faint
-        drawn = figure.text(0.05 / width, y / height, text, va="top", linespacing=1.25)
+        drawn = part.text(0.05 / width, y / height, text, va="top", linespacing=1.25)
         drawn.set(size=size, weight=weight, color=colour)
         y -= header_height([line])
+
+
+def place_header(figure: Figure, header: Sequence[HeaderLine], theme: Theme) -> None:
+    """Title and subtitle at the top left, the rest of the figure below them."""
+    draw_header(figure, header, theme)
     engine = figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
-    taken = (header_height(header) + 0.04 if header else 0) / height
+    taken = (header_height(header) + 0.04 if header else 0) / figure.get_figheight()
     engine.set(rect=(0, 0, 1, 1 - taken), w_pad=0.03, h_pad=0.03)

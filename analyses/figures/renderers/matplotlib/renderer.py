@@ -8,47 +8,32 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses.figures.renderers.matplotlib import charts
-from analyses.figures.renderers.matplotlib.circuit import draw_circuit
-from analyses.figures.renderers.matplotlib.facts import draw_neighbourhood, draw_table
-from analyses.figures.renderers.matplotlib.fit import panel_columns, panel_height, title_width
-from analyses.figures.renderers.matplotlib.heatmap import (
-    colour_bars,
-    draw_heat_map,
-    drop_values_that_overflow,
+from analyses.figures.renderers.matplotlib.body import (
+    body_height,
+    draw_body,
+    entries_of,
+    tidy_values,
 )
 from analyses.figures.renderers.matplotlib.page import (
     LABEL,
     SUBTITLE,
-    Drawn,
     header_height,
     header_lines,
-    labels_of,
     legend,
-    legend_rows,
     place_header,
 )
+from analyses.figures.renderers.matplotlib.sheet import draw_sheet
 from analyses.figures.renderers.style import Theme, theme_of, width_in_inches
-from analyses.figures.renderers.text import families_for, wrap
-from analyses.figures.specs.charts import (
-    Bars,
-    CircuitDiagram,
-    HeatMap,
-    Lines,
-    Panels,
-    Scatter,
-    Spec,
-    StackedArea,
-)
-from analyses.figures.specs.facts import Neighbourhood, Table
+from analyses.figures.renderers.text import families_for
+from analyses.figures.specs.base import Spec
+from analyses.figures.specs.sheet import Sheet
 
 _SETTINGS_LOCK = threading.RLock()
 
@@ -60,17 +45,6 @@ METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": "Hopscope"},
 }
 """Metadata of a file: no time of writing, so that equal figures give equal files."""
-
-DRAW: dict[type[Spec], Callable[[Axes, Any, Theme], Drawn]] = {
-    Lines: charts.draw_lines,
-    StackedArea: charts.draw_stacked_area,
-    Bars: charts.draw_bars,
-    Scatter: charts.draw_scatter,
-    HeatMap: draw_heat_map,
-    CircuitDiagram: draw_circuit,
-    Table: draw_table,
-    Neighbourhood: draw_neighbourhood,
-}
 
 
 @contextmanager
@@ -128,22 +102,16 @@ def to_matplotlib(
     page = theme_of(theme)
     inches = width_in_inches(width)
     with settings(page, families_for(spec.to_json())):
-        panels = spec.panels if isinstance(spec, Panels) else (spec,)
-        n_columns = panel_columns(spec, inches)
-        n_rows = -(-len(panels) // n_columns)
-        height = n_rows * max(panel_height(p, inches, n_columns) for p in panels)
+        if isinstance(spec, Sheet):
+            return draw_sheet(spec, inches, page, title)
         header = header_lines(spec, inches) if title else []
-        height += header_height(header) + 0.14 * legend_rows(labels_of(panels), inches)
+        height = body_height(spec, inches) + header_height(header)
         figure = Figure(figsize=(inches, height), layout="constrained")
-        axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey=_same_rows(panels))
-        drawn = _draw_panels(axes, panels, page, captions=isinstance(spec, Panels))
-        colour_bars(figure, panels, drawn, page)
-        legend(figure, [found for _, found in drawn])
+        body = draw_body(figure, spec, inches, page)
+        legend(figure, entries_of(body))
         place_header(figure, header, page)
         figure.draw_without_rendering()  # fixes the layout while our settings apply
-        for panel, (ax, _) in zip(panels, drawn, strict=True):
-            if isinstance(panel, HeatMap):
-                drop_values_that_overflow(ax, panel)
+        tidy_values(body)
     return figure
 
 
@@ -154,44 +122,16 @@ def to_bytes(
     *,
     theme: str = "light",
     title: bool = True,
+    svg_text: bool = False,
 ) -> bytes:
-    """The figure as a "pdf", "svg" or "png" file; the same bytes for the same spec."""
+    """The figure as a "pdf", "svg" or "png" file; the same bytes for the same spec.
+
+    `svg_text` keeps text in an SVG as text instead of paths.
+    """
     out = io.BytesIO()
     with settings(theme_of(theme), families_for(spec.to_json())):
         figure = to_matplotlib(spec, width, theme=theme, title=title)
+        if svg_text:
+            matplotlib.rcParams["svg.fonttype"] = "none"  # restored with the other settings
         figure.savefig(out, format=file_format, dpi=PNG_DPI, metadata=METADATA[file_format])
     return out.getvalue()
-
-
-def _same_rows(panels: Sequence[Spec]) -> bool:
-    """Whether panels can share their vertical axis."""
-    if all(isinstance(p, HeatMap) for p in panels):
-        return len({p.rows for p in panels if isinstance(p, HeatMap)}) == 1
-    if all(isinstance(p, Lines) and p.y_limits for p in panels):
-        return len({p.y_limits for p in panels if isinstance(p, Lines)}) == 1
-    return False
-
-
-def _draw_panels(
-    axes: Any, panels: Sequence[Spec], theme: Theme, captions: bool
-) -> list[tuple[Axes, Drawn]]:
-    """Draw each panel into its axes; pairs of axes and the drawing's return value."""
-    drawn = []
-    figure_inches, n_columns = axes.flat[0].get_figure().get_figwidth(), axes.shape[1]
-    for i, ax in enumerate(axes.flat):
-        if i >= len(panels):
-            ax.set_axis_off()
-            continue
-        drawn.append((ax, DRAW[type(panels[i])](ax, panels[i], theme)))
-        if captions:
-            room = title_width(panels[i], figure_inches, n_columns)
-            ax.set_title(wrap(panels[i].title, room, LABEL), loc="left")
-        if i % n_columns and _same_rows(panels):
-            ax.set_ylabel("")
-        ax.set_ylabel(
-            wrap(ax.get_ylabel(), panel_height(panels[i], figure_inches, n_columns) - 0.55, LABEL)
-        )
-        below = i + n_columns < len(panels)
-        if below and isinstance(panels[i], Lines):
-            ax.set_xlabel("")
-    return drawn

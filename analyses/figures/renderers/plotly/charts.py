@@ -30,7 +30,8 @@ def draw_lines(figure: go.Figure, spec: Lines, theme: Theme, cell: Cell) -> None
                 **{**entry, "showlegend": False}, mode="lines", **cell.at,
             )  # fmt: skip
         figure.add_scatter(
-            x=s.x, y=s.y, **entry, mode="lines",
+            x=s.x, y=s.y, **entry,
+            mode="lines+markers" if s.marked(int(np.isfinite(s.y).sum())) else "lines",
             line={"color": colour, "width": 2.2, "dash": s.dash},
             hovertemplate=f"%{{fullData.name}}<br>{_in_template(spec.x_label)} %{{x:,}}: %{{y:.3f}}"
             "<extra></extra>",
@@ -47,9 +48,10 @@ def draw_lines(figure: go.Figure, spec: Lines, theme: Theme, cell: Cell) -> None
     )  # fmt: skip
     if spec.y_log:
         figure.update_yaxes(exponentformat="power", dtick=1, **cell.at)
+    if spec.x_limits is not None:
+        figure.update_xaxes(range=_range(spec.x_limits, spec.x_log), **cell.at)
     if spec.y_limits is not None:
-        air = 0.03 * (spec.y_limits[1] - spec.y_limits[0])
-        figure.update_yaxes(range=[spec.y_limits[0] - air, spec.y_limits[1] + air], **cell.at)
+        figure.update_yaxes(range=_range(spec.y_limits, spec.y_log), **cell.at)
     for event in spec.events:
         figure.add_vline(
             event.x, line={"color": theme.faint, "width": 1, "dash": "dot"},
@@ -60,12 +62,21 @@ def draw_lines(figure: go.Figure, spec: Lines, theme: Theme, cell: Cell) -> None
     cursor_line(figure, spec.cursor, theme, cell)
 
 
+def _range(limits: tuple[float, float], log: bool) -> list[float]:
+    """plotly's range of an axis with a little air; of a logarithmic one, in powers of ten."""
+    low, high = np.log10(limits) if log else limits
+    air = 0.03 * (high - low)
+    return [float(low - air), float(high + air)]
+
+
 def _in_template(label: str) -> str:
     """An axis' name inside a hover template."""
     return plain(label).replace("%", "&#37;")
 
 
 def _extent(spec: Lines) -> list[float]:
+    if spec.x_limits is not None:
+        return list(spec.x_limits)
     ends = [x for s in spec.series for x in s.x if x > 0 or not spec.x_log]
     return [min(ends), max(ends)] if ends else []
 

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
-from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analyses.figures.renderers.plotly import charts
 from analyses.figures.renderers.plotly.cell import Cell
-from analyses.figures.renderers.plotly.circuit import draw_circuit
-from analyses.figures.renderers.plotly.facts import draw_neighbourhood, draw_table, facts_height
-from analyses.figures.renderers.plotly.heatmap import draw_heat_map
 from analyses.figures.renderers.plotly.markup import plain
+from analyses.figures.renderers.plotly.panels import DRAW, columns_of, height_of, leaves
+from analyses.figures.renderers.plotly.sheet import draw_sheet
 from analyses.figures.renderers.style import Theme, theme_of
 from analyses.figures.renderers.text import wrap
-from analyses.figures.specs.charts import (
-    Bars,
-    CircuitDiagram,
-    HeatMap,
-    Lines,
-    Panels,
-    Scatter,
-    Spec,
-    StackedArea,
-)
-from analyses.figures.specs.facts import Neighbourhood, Table
+from analyses.figures.specs.charts import Panels, Spec
+from analyses.figures.specs.sheet import Sheet
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif"
 HEADER, LINE = 76, 16
@@ -36,25 +23,15 @@ HEADER, LINE = 76, 16
 SUBTITLE_WIDTH = 7.5
 """Width of a line of the subtitle in inches, 720 pixels."""
 
-DRAW: dict[type[Spec], Callable[[go.Figure, Any, Theme, Cell], None]] = {
-    Lines: charts.draw_lines,
-    StackedArea: charts.draw_stacked_area,
-    Bars: charts.draw_bars,
-    Scatter: charts.draw_scatter,
-    HeatMap: draw_heat_map,
-    CircuitDiagram: draw_circuit,
-    Table: draw_table,
-    Neighbourhood: draw_neighbourhood,
-}
-
 
 def to_plotly(
     spec: Spec, *, theme: str = "light", title: bool = True, height: int | None = None
 ) -> go.Figure:
     """The plotly figure of `spec`, as wide as its container, `height` pixels high or as needed."""
     page = theme_of(theme)
-    panels = spec.panels if isinstance(spec, Panels) else (spec,)
-    n_columns = min(spec.columns, len(panels)) if isinstance(spec, Panels) else 1
+    if isinstance(spec, Sheet):
+        return _sheet(spec, page, title)
+    panels, n_columns = leaves(spec), columns_of(spec)
     n_rows = -(-len(panels) // n_columns)
     figure = make_subplots(
         n_rows,
@@ -68,8 +45,17 @@ def to_plotly(
         row, column = divmod(i, n_columns)
         cell = Cell(row + 1, column + 1, first=column == 0, alone=i == 0, legend=legend)
         DRAW[type(panel)](figure, panel, page, cell)
-    needed = n_rows * max(_height(p) for p in panels) + (_header(spec) if title else 20)
+    needed = n_rows * max(height_of(p) for p in panels) + (_header(spec) if title else 20)
     _layout(figure, spec, page, title, height or needed)
+    return figure
+
+
+def _sheet(spec: Sheet, theme: Theme, title: bool) -> go.Figure:
+    figure = draw_sheet(spec, theme, title)
+    panels = figure.layout.height
+    top = _header(spec) if title else 20
+    _layout(figure, spec, theme, title, panels + top + 10)
+    figure.update_layout(margin={"l": 10, "r": 10, "t": top, "b": 10})
     return figure
 
 
@@ -87,17 +73,6 @@ def to_html(spec: Spec, *, theme: str = "light", title: bool = True) -> str:
     )
 
 
-def _height(spec: Spec) -> int:
-    """Height of one panel with its legend, pixels."""
-    if isinstance(spec, HeatMap):
-        return 110 + max(18, min(44, 480 // len(spec.rows))) * len(spec.rows)
-    if isinstance(spec, CircuitDiagram):
-        return 150 + round(72 * (spec.depth + 2.2))
-    if isinstance(spec, Table | Neighbourhood):
-        return facts_height(spec)
-    return 360
-
-
 def _header(spec: Spec) -> int:
     """Pixels above the plots: title and every line of the subtitle."""
     return HEADER + LINE * wrap(spec.subtitle, SUBTITLE_WIDTH, 9).count("\n")
@@ -113,9 +88,11 @@ def _layout(figure: go.Figure, spec: Spec, theme: Theme, title: bool, height: in
         font={"family": FONT, "size": 13, "color": theme.ink},
         height=height,
         margin={"l": 64, "r": 24, "t": top, "b": 56},
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         hoverlabel={"font": {"family": FONT}},
     )  # fmt: skip
+    if not isinstance(spec, Sheet):
+        below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
+        figure.update_layout(legend=below)
     if title:
         figure.update_layout(
             title={
@@ -129,5 +106,5 @@ def _layout(figure: go.Figure, spec: Spec, theme: Theme, title: bool, height: in
             }
         )
     for annotation in figure.layout.annotations:
-        if annotation.xref == "paper" and annotation.yref == "paper":  # titles of panels
+        if isinstance(spec, Panels) and (annotation.xref, annotation.yref) == ("paper", "paper"):
             annotation.update(font={"size": 13, "color": theme.ink})
