@@ -53,10 +53,9 @@ ROOMS: dict[str, str] = {
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.certificate "
     "analyses.over_training analyses.figures.specs analyses.figures.builders "
     "analyses.figures.builders.over_training analyses.figures.renderers "
-    "analyses.figures.renderers.matplotlib "
-    "analyses.figures.renderers.plotly",
+    "analyses.figures.renderers.matplotlib analyses.figures.renderers.plotly",
     "analyses.figures.papers": "circuits circuits.recipes circuits.runs analyses "
-    "analyses.figures analyses.figures.builders analyses.figures.specs",
+    "analyses.figures analyses.figures.specs analyses.figures.builders",
     "analyses.figures.sheets": "circuits circuits.runs analyses analyses.figures "
     "analyses.figures.specs",
     "analyses.figures.specs": "circuits",
@@ -73,9 +72,9 @@ ROOMS: dict[str, str] = {
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
     "circuits.runs circuits.series train train.recipes analyses analyses.circuits "
-    "analyses.certificate analyses.over_training analyses.figures analyses.figures.builders "
-    "analyses.figures.papers analyses.figures.renderers analyses.figures.sheets "
-    "analyses.figures.specs app.logic",
+    "analyses.certificate analyses.over_training analyses.figures analyses.figures.papers "
+    "analyses.figures.sheets analyses.figures.specs analyses.figures.builders "
+    "analyses.figures.renderers app.logic",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "

@@ -67,7 +67,7 @@ SPLITS = {
     ),
     "asked": Split(
         "asked questions", "Asked", BLUE,
-        "questions of an imported file; what the model was trained on is unknown",
+        "questions of an imported file; what the model was trained on is unknown", "dot",
     ),
     "io_test": Split("IO test (first hop ID, second OOD)", "IO test", PINK),
     "oi_test": Split("OI test (first hop OOD, second ID)", "OI test", BROWN),
