@@ -41,7 +41,8 @@ def test_results_are_opened_in_one_place() -> None:
     opening = set()
     for path in (p for room in ("analyses", "app", "train", "circuits") for p in room_of(room)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        names = {node.id for node in calls if isinstance(node, ast.Name)}
         names |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         if names & {"ResultStore", "zarr"}:
             opening.add(str(path.relative_to(ROOT)))

@@ -268,7 +268,7 @@ def test_a_finished_run_whose_resume_states_cannot_be_removed_stays_finished(
     def busy(folder: Path) -> None:
         raise OSError(16, "Device or resource busy", str(folder))
 
-    monkeypatch.setattr(session, "remove_states", busy)
+    monkeypatch.setattr(session, "keep_newest", busy)
     with pytest.raises(HopscopeError, match="resource busy"):
         train(tiny_recipe(), tmp_path / "run", progress=False)
     assert open_run(tmp_path / "run").state == "finished"

@@ -53,7 +53,8 @@ def test_a_recipe_is_trained_with_settings_and_summed_up(
     [
         (["train"], "either a recipe"),
         (["train", "RECIPE", "--resume", "x"], "either a recipe"),
-        (["train", "--resume", "x", "--set", "seed=1"], "leave out --out and --set"),
+        (["train", "--resume", "x", "--out", "y"], "leave out --out"),
+        (["train", "--resume", "x", "--set", "training.steps=9"], "not a run folder"),
         (["train", "--resume", "nowhere"], "not a run folder"),
         (["train", "nowhere.toml"], "cannot be read"),
         (["train", "RECIPE", "--set", "training.stepz=3"], "Did you mean 'steps'"),

@@ -31,9 +31,7 @@ def table_to_latex(spec: object) -> str:
         HopscopeError: if it is another kind of figure.
     """
     if not isinstance(spec, Table):
-        raise HopscopeError(
-            "only a table is written as .tex; export other figures as .pdf or .pgf."
-        )
+        raise HopscopeError("only a table is written as .tex; export other figures as .pdf.")
     sides = "".join("r" if kind else "l" for kind in spec.formats)
     rows = [" & ".join(map(literal, row)) + r" \\" for row in spec.texts(len(spec.rows))]
     head = " & ".join(map(literal, spec.columns)) + r" \\"

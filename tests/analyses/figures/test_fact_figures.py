@@ -13,6 +13,7 @@ from analyses.figures.export import FORMATS, export
 from analyses.figures.specs.facts import Neighbour, Neighbourhood, Spec, Table
 from app.logic.data_tables import matching
 from app.logic.neighbourhood import around_payload, neighbourhood
+from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
 GRAPH = KnowledgeGraph(
@@ -116,8 +117,15 @@ def test_a_table_is_read_with_its_formats_and_says_what_it_leaves_out() -> None:
     assert TABLE.rest == "and 11 more rows, in the CSV file"
 
 
-@pytest.mark.parametrize("file_format", list(FORMATS))
-@pytest.mark.parametrize("spec", [TABLE, AROUND], ids=["table", "around"])
+@pytest.mark.parametrize(
+    ("spec", "file_format"),
+    [
+        (spec, form)
+        for spec in (TABLE, AROUND)
+        for form in FORMATS
+        if spec is TABLE or form != "tex"
+    ],
+)
 def test_every_format_is_written_with_all_rows_beside_it(
     spec: Spec, file_format: str, tmp_path: Path
 ) -> None:
@@ -125,6 +133,12 @@ def test_every_format_is_written_with_all_rows_beside_it(
     assert files[0].stat().st_size > 0
     with (tmp_path / "figure.csv").open() as file:
         assert len(list(csv.reader(file))) == 1 + len(spec.frame())
+
+
+def test_only_a_table_is_written_for_latex(tmp_path: Path) -> None:
+    with pytest.raises(HopscopeError, match=r"only a table is written as \.tex"):
+        export(AROUND, tmp_path / "figure.tex")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fact_matches_if_every_word_occurs_in_it_and_its_origin_is_asked_for() -> None:
