@@ -28,25 +28,21 @@ def results(
     seeds: Annotated[int, typer.Option(help="Seeds of every setting.")] = SEEDS,
     jobs: Annotated[int | None, typer.Option(help="Trainings at once.")] = None,
 ) -> None:
-    """Train what is missing, certify it, and rewrite the tables of the page and its CSV."""
-    import pandas as pd
-
+    """Train what is missing, certify it, and rewrite the tables of the page and their CSV files."""
     wanted = names or NAMES
     if unknown := [name for name in wanted if name not in NAMES]:
         raise unknown_name("result", unknown[0], NAMES)
-    every: list[dict[str, object]] = []
     text = _read(page)
     for experiment in (e for e in EXPERIMENTS if e.name in wanted):
         table, rows = _experiment(experiment, runs, seeds, jobs)
-        text, every = _placed(page, text, experiment.name, table), [*every, *rows]
+        text = _placed(page, text, experiment.name, table)
+        _keep_rows(page, experiment.name, rows)
     if ROUTES in wanted:
         from app.results.routes import by_relation
         from app.results.tables import routes_table
 
         table = routes_table(by_relation(trained(DEMO, runs, seeds, jobs)))
         text = _placed(page, text, ROUTES, table)
-    if every:
-        write_atomically(runs / "results.csv", pd.DataFrame(every).to_csv(index=False).encode())
 
 
 def _experiment(
@@ -76,6 +72,15 @@ def trained(arm: Arm, folder: Path, seeds: int, jobs: int | None) -> list[Run]:
     if failed := [row for row in table.to_dict("records") if row["error"]]:
         raise HopscopeError(f"{failed[0]['run']} did not finish: {failed[0]['error']}")
     return [open_run(path) for path in table["run"]]
+
+
+def _keep_rows(page: Path, name: str, rows: list[dict[str, object]]) -> None:
+    """Every run's measures beside the page: results.md has results/<name>.csv."""
+    import pandas as pd
+
+    folder = page.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    write_atomically(folder / f"{name}.csv", pd.DataFrame(rows).to_csv(index=False).encode())
 
 
 def _read(page: Path) -> str:
