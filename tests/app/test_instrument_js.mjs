@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { Axis } from "../../app/instrument/js/axis.js";
 import { stateInWords } from "../../app/instrument/js/circuit_words.js";
+import { shareOrEnd } from "../../app/instrument/js/curve_words.js";
 import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
 import { html } from "../../app/instrument/js/elements.js";
 import { verdicts } from "../../app/instrument/js/examples.js";
@@ -342,4 +343,11 @@ test("another step of a page is no new entry of the history, another page is", (
   assert.ok(samePage(here, "?run=demo&step=200"));
   assert.ok(samePage(here, "/lab?run=demo"));
   assert.ok(!samePage(here, "/question?run=demo"));
+});
+
+test("a run that has ended is told with its last accuracy, not with a dash", () => {
+  const short = { name: "demo", steps: [0, 100, 6000, 8500], values: [0, 0.5, 0.978, null] };
+  assert.equal(shareOrEnd(short, 100), "demo 50%");
+  assert.equal(shareOrEnd(short, 8500), "demo ended at 6,000 with 98%");
+  assert.equal(shareOrEnd({ name: "new", steps: [], values: [] }, 10), "new –");
 });

@@ -1,9 +1,10 @@
 // @ts-check
 // Several runs on one timeline: by step, or by how far ID accuracy has come.
 
+import { shareOrEnd } from "./curve_words.js";
 import { Curves } from "./curves.js";
 import { html } from "./elements.js";
-import { clamp, grouped, percent } from "./numbers.js";
+import { clamp, grouped } from "./numbers.js";
 import { PhasePanel } from "./phase.js";
 
 /** @import { Context } from "./context.js" */
@@ -60,8 +61,7 @@ export class CompareView {
   draw() {
     const first = this.panels[0];
     const place = this.context.playhead.step;
-    const words = first.series.map((s) => `${s.name} ${percent(first.valueAt(s, place))}`);
-    const named = words.join(", ");
+    const named = first.series.map((s) => shareOrEnd(s, place)).join(", ");
     this.sentence.textContent =
       this.compared.aligned === "accuracy"
         ? `Where ID accuracy has first reached ${place}%, trained questions are right: ${named}.`

@@ -38,3 +38,15 @@ export function seriesInWords({ name, steps, values, low, high, n }, step, exact
   const known = found.every((v) => typeof v === "number");
   return `${name} ${value}${known ? ` [${from} to ${to}]` : ""}${n ? ` of ${grouped(n)}` : ""}`;
 }
+
+/**
+ * A share at a step, or how a series that has ended before it ended.
+ * @param {Pick<Series, "name" | "steps" | "values">} series
+ * @param {number} step
+ */
+export function shareOrEnd({ name, steps, values }, step) {
+  const last = values.findLastIndex((value) => value !== null);
+  const here = valueAt(steps, values, step, true);
+  if (last < 0 || step <= steps[last]) return `${name} ${percent(here)}`;
+  return `${name} ended at ${grouped(steps[last])} with ${percent(values[last])}`;
+}
