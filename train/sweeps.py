@@ -27,8 +27,9 @@ from circuits.errors import CannotWrite, HopscopeError
 from circuits.files import write_atomically
 from circuits.ray_tasks import Lost, ray_results
 from circuits.recipes.schema import Recipe, load_recipe
+from circuits.runs.locking import is_locked
 from circuits.runs.reading import MANIFEST
-from circuits.runs.run import Run, is_locked, open_run
+from circuits.runs.run import Run, open_run
 from train.threads import is_set_by_user
 
 Backend = Literal["loky", "ray"]

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from circuits.errors import HopscopeError
+from circuits.runs.locking import is_locked
 from circuits.runs.reading import MANIFEST
-from circuits.runs.run import is_locked
 
 JOB, LOG = ".job.json", ".log"
 MEASURING, MEASURING_LOG = ".measuring.json", ".measuring.log"

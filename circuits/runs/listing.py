@@ -13,8 +13,9 @@ import filelock
 
 from circuits.corpus.names import ID_TEST, OOD_TEST, TRAIN
 from circuits.errors import CannotWrite, HopscopeError, unknown_name
+from circuits.runs.locking import LOCK
 from circuits.runs.reading import MANIFEST
-from circuits.runs.run import CHECKPOINTS, LOCK, METRICS, RECIPE, RESULTS, RESUME, open_run
+from circuits.runs.run import CHECKPOINTS, METRICS, RECIPE, RESULTS, RESUME, open_run
 
 DEEPEST = 2
 """A sweep keeps its runs one level deeper."""

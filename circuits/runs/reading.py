@@ -112,6 +112,13 @@ def _is_continuation(row: Any) -> bool:
     )
 
 
+def describe_steps(steps: list[int]) -> str:
+    """A list of steps in a few words, for errors."""
+    if len(steps) > 12:
+        return f"{len(steps)} of them, {', '.join(map(str, steps[:5]))}, ... {steps[-1]}."
+    return f"{', '.join(map(str, steps)) or 'none'}."
+
+
 def incomplete(folder: Path, problem: str) -> HopscopeError:
     """The error for a folder that is not a complete run."""
     return HopscopeError(

@@ -39,14 +39,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import filelock
-
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe, parse_recipe
 from circuits.runs.imported import Imported
+from circuits.runs.locking import is_locked
 from circuits.runs.reading import (
     check_entries,
     checkpoint_name,
+    describe_steps,
     file_sha256,
     incomplete,
     read_manifest,
@@ -63,7 +63,7 @@ if TYPE_CHECKING:  # pandas and PyTorch take seconds to import, and listing runs
     from circuits.graph.knowledge_graph import KnowledgeGraph
     from circuits.model.transformer import HookedTransformer
 
-RECIPE, METRICS, LOCK = "recipe.toml", "metrics.jsonl", ".lock"
+RECIPE, METRICS = "recipe.toml", "metrics.jsonl"
 CHECKPOINTS, RESUME, RESULTS = "checkpoints", "resume", "results"
 
 RunState = Literal["training", "stopped", "finished"]
@@ -337,23 +337,3 @@ def _refuse_findings(folder: Path) -> None:
             f"{folder} does not hold what it says: {found[0].sentence}{more}; see all with "
             f"`hopscope check {folder}`."
         )
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process is training in this folder (on a read-only disk nobody can)."""
-    if not (folder / LOCK).exists():
-        return False
-    try:
-        with filelock.FileLock(folder / LOCK, timeout=0):
-            return False
-    except filelock.Timeout:
-        return True
-    except OSError:
-        return False
-
-
-def describe_steps(steps: list[int]) -> str:
-    """A list of steps in a few words, for errors."""
-    if len(steps) > 12:
-        return f"{len(steps)} of them, {', '.join(map(str, steps[:5]))}, ... {steps[-1]}."
-    return f"{', '.join(map(str, steps)) or 'none'}."

@@ -30,8 +30,9 @@ from circuits.runs.checkpoints import (
     save_checkpoint,
     stored_copy,
 )
+from circuits.runs.locking import LOCK
 from circuits.runs.reading import MANIFEST, SCHEMA_VERSION, checkpoint_name
-from circuits.runs.run import CHECKPOINTS, LOCK, METRICS, RECIPE, RESUME, Run, RunState
+from circuits.runs.run import CHECKPOINTS, METRICS, RECIPE, RESUME, Run, RunState
 from circuits.runs.write_queue import WriteQueue
 
 if TYPE_CHECKING:

@@ -34,8 +34,8 @@ from circuits.recipes.schema import (
 )
 from circuits.runs.checkpoints import save_checkpoint
 from circuits.runs.grok import grok_summary_of_rows
-from circuits.runs.reading import checkpoint_name
-from circuits.runs.run import CHECKPOINTS, RESUME, Run, describe_steps, open_run
+from circuits.runs.reading import checkpoint_name, describe_steps
+from circuits.runs.run import CHECKPOINTS, RESUME, Run, open_run
 from circuits.runs.writer import RunWriter
 from circuits.series.configs import TheirConfig, read_config
 from circuits.series.converting import Conversion, conversion, converted, digest, n_weights
@@ -325,7 +325,7 @@ def _clear(beside: Path) -> None:
     """Remove what a killed import left; refuse if another import is at work there."""
     if not beside.exists():
         return
-    from circuits.runs.run import is_locked
+    from circuits.runs.locking import is_locked
 
     if is_locked(beside):
         raise HopscopeError(f"another import is at work in {beside}; wait for it, or stop it.")

@@ -75,7 +75,7 @@ def test_names_are_never_read_as_markup() -> None:
 
 def test_the_typescript_of_the_payload_is_up_to_date() -> None:
     assert (SCRIPTS / "payload.d.ts").read_text(encoding="utf-8") == typescript(), (
-        "run `python -m app.instrument.fields > app/instrument/js/payload.d.ts`"
+        "run `python -m app.instrument.typescript > app/instrument/js/payload.d.ts`"
     )
 
 

@@ -21,8 +21,9 @@ from tiny_runs import numbers, tiny_recipe
 from app.cli.train import summary
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe
+from circuits.runs.locking import LOCK
 from circuits.runs.reading import read_metrics, state_steps
-from circuits.runs.run import LOCK, open_run
+from circuits.runs.run import open_run
 from train.loop import train
 
 

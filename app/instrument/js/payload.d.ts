@@ -1,4 +1,4 @@
-// Made by `python -m app.instrument.fields`; change the fields there.
+// Made by `python -m app.instrument.typescript`; change app/instrument/fields.py.
 
 /** Thousandths, row-major; null where nothing was measured. */
 export interface Packed {

@@ -19,8 +19,9 @@ from analyses import analyze
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import parse_recipe
 from circuits.recipes.toml import recipe_toml
+from circuits.runs.locking import LOCK
 from circuits.runs.reading import read_metrics, state_steps
-from circuits.runs.run import LOCK, Run, open_run
+from circuits.runs.run import Run, open_run
 from train.loop import train
 
 
