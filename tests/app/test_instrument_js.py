@@ -13,9 +13,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 
 from analyses.figures.specs.facts import Neighbour, Neighbourhood
-from app.instrument.fields import RECORDS, AroundPayload, Payload, typescript
+from app.instrument.fields import AroundPayload, Payload
 from app.instrument.payload import dump, formation_payload
 from app.instrument.scripts import ENTRY, SCRIPTS, in_order, joined
+from app.instrument.typescript import RECORDS, typescript
 from app.logic.neighbourhood import around_payload
 from circuits.runs.run import open_run
 
