@@ -29,6 +29,9 @@ LEAST_ROUNDS, MOST_ROUNDS = 2, 20
 """Rounds that are timed, after one that makes buffers and compiles."""
 PATIENCE_S = 1.0
 """No further round begins after this time."""
+COSTLY_S = 0.5
+"""A slower step is not tried with still fewer threads once fewer have doubled its time: with one of
+64 threads, a single step of a large model takes minutes."""
 WITHIN = 1.05
 """A measured time that is this many times the best counts as equal to it."""
 
@@ -101,14 +104,25 @@ def candidates(most: int) -> list[int]:
 
 def measured(attempt: Callable[[], None], tried: list[int]) -> dict[int, float]:
     """Mean seconds of one step by number of threads; all take turns."""
-    rounds: list[list[float]] = []
     begun = time.perf_counter()
+    rounds = [_first_round(attempt, tried)]
+    tried = tried[: len(rounds[0])]
     while len(rounds) <= LEAST_ROUNDS or (
         len(rounds) <= MOST_ROUNDS and time.perf_counter() - begun < PATIENCE_S
     ):
         rounds.append([_seconds(attempt, threads) for threads in tried])
     totals = (sum(column) for column in zip(*rounds[1:], strict=True))
     return {n: total / (len(rounds) - 1) for n, total in zip(tried, totals, strict=True)}
+
+
+def _first_round(attempt: Callable[[], None], tried: list[int]) -> list[float]:
+    """Makes buffers and compiles; ends where fewer threads need not be tried."""
+    found: list[float] = []
+    for threads in tried:
+        found.append(_seconds(attempt, threads))
+        if found[-1] > max(COSTLY_S, 2 * min(found)):
+            break
+    return found
 
 
 def _seconds(attempt: Callable[[], None], threads: int) -> float:

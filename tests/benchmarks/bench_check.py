@@ -1,6 +1,6 @@
 """Time of `check_series` beside `sha256sum`: `python tests/benchmarks/bench_check.py [STEPS]`.
 
-Target (issue 15): the check of 154 steps of a 70M-parameter model takes at most 1.5 times as long
+Target: the check of 154 steps of a 70M-parameter model takes at most 1.5 times as long
 as hashing its files. Both read the same bytes, so a shorter series of such files gives the same
 ratio; they alternate, and medians count. Only the order test grows faster than the steps: it is
 timed alone, for 154 steps of 76 tensors.

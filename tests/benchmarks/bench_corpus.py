@@ -1,7 +1,7 @@
 """Time and peak memory of whole corpora: `python tests/benchmarks/bench_corpus.py [RECIPE ...]`.
 
 Each recipe of `train/recipes` (all by default) is built in a process of its own, leakage proof
-included. Target (issue 3): grokked-composition in 3 s and 1 GB on two cores, loading of libraries
+included. Target: grokked-composition in 3 s and 1 GB on two cores, loading of libraries
 not counted in the time, but in the memory.
 """
 

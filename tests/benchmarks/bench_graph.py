@@ -1,6 +1,6 @@
 """Time and peak memory of graphs: `python tests/benchmarks/bench_graph.py [grokked|million]`.
 
-Targets (issue 3): the *Grokked* graph with its splits 3 s and 1 GB; the report on a file of
+Targets: the *Grokked* graph with its splits 3 s and 1 GB; the report on a file of
 1,000,000 triples, reading included, 20 s and 4 GB; both on two cores.
 """
 

@@ -2,7 +2,7 @@
 
 `python tests/benchmarks/bench_import.py [FOLDER]` makes four checkpoints with the 52,464 rows of
 the *Grokked* vocabulary in a temporary folder (3.2 GB with copies; FOLDER says where), and removes
-them. Target (issue 15): at most 2 times `cp` and `sha256sum`. Sides alternate, step by step; both
+them. Target: at most 2 times `cp` and `sha256sum`. Sides alternate, step by step; both
 write to the same disk and end with the files synced.
 Measuring accuracies comes on top: it takes as long as the questions take the model.
 """

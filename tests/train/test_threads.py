@@ -91,5 +91,18 @@ def test_slow_steps_are_tried_only_a_few_times() -> None:
     assert calls == [4, 1] * 3
 
 
+def test_a_large_step_is_not_tried_with_ever_fewer_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.threads.COSTLY_S", 0.1)
+    calls = []
+
+    def large() -> None:
+        calls.append(torch.get_num_threads())
+        time.sleep(0.48 / torch.get_num_threads())
+
+    found = measured(large, [16, 4, 2, 1])
+    assert set(calls) == {16, 4}
+    assert fastest(found) == 16
+
+
 def test_nearly_equal_times_mean_the_fewest_threads() -> None:
     assert fastest({8: 1.00, 2: 1.04, 1: 1.06}) == 2
