@@ -93,9 +93,7 @@ def analyze(
     if request.entry.joint:
         return _jointly(request, steps, again)
     request.check(again, steps is not None)
-    if steps is None and request.entry.default_steps == "last":
-        steps = run.steps[-1:]
-    wanted = _checked_steps(run, steps)
+    wanted = steps_of(request, steps)
     if again and request.store.is_stale():
         request.store.delete()
     elif again:
@@ -107,7 +105,12 @@ def analyze(
             break
         time.sleep(_POLL_SECONDS)
         run = run.refreshed()
-        wanted = sorted({*wanted, *(run.steps if steps is None else [])})
+        wanted = sorted(
+            {
+                *wanted,
+                *(run.steps if steps is None and request.entry.default_steps != "last" else []),
+            }
+        )
     return request.load(wanted)
 
 
@@ -126,6 +129,17 @@ def _jointly(request: Request, steps: Sequence[int] | None, again: bool) -> xr.D
     return request.load(wanted)
 
 
+def steps_of(request: Request, steps: Sequence[int] | None) -> list[int]:
+    """The checkpoints that are meant: those named, else those of the catalog entry.
+
+    Raises:
+        HopscopeError: if a step is unknown, or the run has no checkpoint yet.
+    """
+    if steps is None and request.entry.default_steps == "last":
+        steps = request.run.steps[-1:]
+    return _checked_steps(request.run, steps)
+
+
 def _checked_steps(run: Run, steps: Sequence[int] | None) -> list[int]:
     if not run.steps:
         raise HopscopeError(f"{run.path} has no checkpoint yet; wait, or train it again.")
@@ -139,7 +153,7 @@ def _compute(request: Request, missing: list[int], n_jobs: int | None, progress:
     waiting: list[xr.Dataset] = []
     last_flush = time.monotonic()
     try:
-        with _progress_bar(progress) as bar:
+        with progress_bar(progress) as bar:
             for result in bar.track(results, len(missing), description=request.entry.title):
                 waiting.append(result)
                 if time.monotonic() - last_flush > _FLUSH_SECONDS:
@@ -223,7 +237,8 @@ def _corpus(path: str, created: str) -> Corpus:
     return open_run(path).corpus
 
 
-def _progress_bar(shown: bool) -> Progress:
+def progress_bar(shown: bool) -> Progress:
+    """A bar that counts checkpoints, with the time left."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

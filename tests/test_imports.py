@@ -35,6 +35,7 @@ ROOMS: dict[str, str] = {
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs",
     "train.recipes": "circuits",
+    "train.sweeps": "circuits circuits.recipes circuits.runs train",
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
     "analyses.questions",
     "analyses.options": "circuits circuits.patching",
@@ -71,7 +72,7 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.runs circuits.series train train.recipes analyses analyses.circuits "
+    "circuits.runs circuits.series train train.recipes train.sweeps analyses analyses.circuits "
     "analyses.certificate analyses.over_training analyses.figures analyses.figures.papers "
     "analyses.figures.sheets analyses.figures.specs analyses.figures.builders "
     "analyses.figures.renderers app.logic",
@@ -85,7 +86,7 @@ ROOMS: dict[str, str] = {
     "app.background": "circuits circuits.runs analyses app.shell",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "
     "train.recipes analyses.figures app.instrument app.logic app.shell app.background",
-    "app.results": "circuits circuits.corpus circuits.runs train train.recipes analyses "
+    "app.results": "circuits circuits.corpus circuits.runs train.recipes train.sweeps analyses "
     "analyses.certificate",
 }
 DRAWING = {"plotly", "matplotlib", "streamlit"}

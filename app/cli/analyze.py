@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.backends import (
+    Address,
+    Backend,
+    Further,
+    Partition,
+    Time,
+    checked_backend,
+    slurm_request,
+)
 from app.cli.terminal import say
 from circuits.errors import HopscopeError, unknown_name
 
@@ -22,7 +32,9 @@ def analyze_command(
     run: Annotated[Path | None, typer.Argument(help="Run folder, e.g. runs/demo.")] = None,
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Analyses; all but those on request if none is named."),
+        typer.Argument(
+            help="More run folders, and analyses; all but those on request if none is named."
+        ),
     ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="Explain every analysis, or those named, with options.")
@@ -46,6 +58,11 @@ def analyze_command(
     again: Annotated[
         bool, typer.Option(help="Recompute stored results; with --steps, only those steps.")
     ] = False,
+    backend: Backend = "local",
+    address: Address = None,
+    partition: Partition = None,
+    time: Time = None,
+    slurm: Further = None,
 ) -> None:
     """Measure every checkpoint of RUN; stored results are not computed again."""
     if list_:
@@ -54,20 +71,76 @@ def analyze_command(
         return
     if run is None:
         raise HopscopeError("no run was given; give its folder, or --list for the analyses.")
-    from analyses.walk import analyze
+    backend = checked_backend(
+        backend, {"--partition": partition, "--time": time, "--slurm": slurm}, address
+    )
     from circuits.runs.run import open_run
 
-    opened = open_run(run)
-    wanted, chosen_splits = _steps(steps, opened.steps), split_names(splits)
+    runs, names = _runs_and_names(run, names or [])
     options = dict(map(parse_option, set_ or []))
-    chosen = _checked(opened, names, chosen_splits, options)
-    for request in chosen.values():
-        request.check(again, wanted is not None)
-    how: dict[str, Any] = {"steps": wanted, "n_jobs": jobs, "follow": follow, "again": again}
-    for name in chosen:
-        _tell(name, analyze(opened, name, splits=chosen_splits, settings=options, **how))
-        if set_ or splits:
-            say(f"figures: hopscope export {run} {name}{_as_typed(set_ or [], splits)}")
+    asked = [
+        Asked(opened, _checked(opened, names, split_names(splits), options), _steps(steps, opened))
+        for opened in map(open_run, runs)
+    ]
+    for one in asked:
+        for request in one.requests.values():
+            request.check(again, one.steps is not None)
+    if backend == "local":
+        for one in asked:
+            _here(one, again=again, follow=follow, jobs=jobs, named=len(runs) > 1)
+            if set_ or splits:
+                for name in one.requests:
+                    typed = _as_typed(set_ or [], splits)
+                    say(f"figures: hopscope export {one.run.path} {name}{typed}")
+        return
+    from app.cli.cluster_analyze import on_ray, on_slurm
+
+    if follow or again:
+        raise HopscopeError(
+            f"--follow and --again are for --backend local, and the backend is {backend}; leave "
+            "them out."
+        )
+    if backend == "ray":
+        on_ray(asked, jobs, address)
+    else:
+        on_slurm(asked, slurm_request(partition, time, slurm, jobs))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of one run."""
+
+    run: Run
+    requests: dict[str, Request]
+    """By analysis."""
+    steps: list[int] | None
+
+
+def _runs_and_names(first: Path, others: list[str]) -> tuple[list[Path], list[str]]:
+    """Folders are runs and all else analyses, unless it is named as one."""
+    from analyses.catalog import CATALOG
+
+    more = [name for name in others if name not in CATALOG and Path(name).is_dir()]
+    return [first, *map(Path, more)], [name for name in others if name not in more]
+
+
+def _here(asked: Asked, *, again: bool, follow: bool, jobs: int | None, named: bool) -> None:
+    from analyses.walk import analyze
+
+    if named:
+        say(f"{asked.run.path}:")
+    for name, request in asked.requests.items():
+        result = analyze(
+            asked.run,
+            name,
+            splits=request.splits,
+            settings=request.options.model_dump(),
+            steps=asked.steps,
+            n_jobs=jobs,
+            follow=follow,
+            again=again,
+        )
+        _tell(name, result)
 
 
 def _as_typed(options: list[str], splits: str | None) -> str:
@@ -137,9 +210,10 @@ def parse_option(text: str) -> tuple[str, Any]:
     return parse_setting(text, "option=value", "--set examples=100")
 
 
-def _steps(text: str | None, there: list[int]) -> list[int] | None:
+def _steps(text: str | None, run: Run) -> list[int] | None:
     if text is None:
         return None
+    there = run.steps
     try:
         if ":" in text:
             first, last = (int(part) if part.strip() else None for part in text.split(":"))

@@ -23,8 +23,9 @@ from app.cli.import_series import import_command
 from app.cli.paper import paper_command
 from app.cli.runs import runs_command
 from app.cli.sheet import sheet_command
+from app.cli.sweep import sweep_command
 from app.cli.terminal import say
-from app.cli.train import sweep_command, train_command
+from app.cli.train import train_command
 from circuits import __version__
 from circuits.errors import HopscopeError
 

@@ -1,4 +1,4 @@
-"""`hopscope train` and `hopscope sweep`."""
+"""`hopscope train`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.terminal import say
-from circuits.errors import HopscopeError, unknown_name
+from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from circuits.runs.run import Run
 
 RUNS = Path("runs")
 ACCURACY = "accuracy/"
-SHOWN_OF_SWEEPS = ("accuracy/train_inferred", "accuracy/id_test", "accuracy/ood_test")
 
 
 def train_command(
@@ -65,65 +62,6 @@ def train_command(
         say("\n".join(summary(run)))
     if run.state == "stopped":
         raise typer.Exit(130)
-
-
-def sweep_command(
-    recipe: Annotated[Path, typer.Argument(help="The recipe to vary: a file or a name.")],
-    grid: Annotated[
-        list[str] | None, typer.Option(help="section.key=a,b,c, may be repeated.")
-    ] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds per combination.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Folder for all runs.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="section.key=value for all runs.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="loky (this machine) or ray (a cluster).")] = "loky",
-    jobs: Annotated[int | None, typer.Option(help="Processes at once.")] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Of the Ray cluster; else RAY_ADDRESS, or this machine's.")
-    ] = None,
-) -> None:
-    """Train a recipe over a grid of values and several seeds."""
-    from train.recipes import recipe_file
-    from train.sweeps import TABLE, sweep
-
-    recipe = recipe_file(recipe)
-    if backend not in ("loky", "ray"):
-        raise unknown_name("backend", backend, ["loky", "ray"])
-    folder = out or RUNS / f"sweep-{recipe.stem}"
-    try:
-        table = sweep(
-            recipe,
-            grid or [],
-            out=folder,
-            seeds=seeds,
-            overrides=settings or (),
-            backend=backend,  # type: ignore[arg-type]  # checked above
-            n_jobs=jobs,
-            address=address,
-        )
-    except KeyboardInterrupt:
-        say(f"Stopped; the same command continues with what is in {folder}.", err=True)
-        raise typer.Exit(130) from None
-    say(_short(table).to_string(index=False, float_format="{:.3f}".format))
-    say(f"written, with more columns, to {folder / TABLE}; see hopscope app {folder}")
-    if failed := int((table["error"] != "").sum()):
-        say(
-            f"{failed} of {len(table)} runs did not finish, the column error says why; "
-            "the same command tries these again and leaves the others.",
-            err=True,
-        )
-        raise typer.Exit(1)
-
-
-def _short(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a sweep's table that fit on the screen."""
-    left_out = {"run", "delay_ratio"} | (set() if table["error"].any() else {"error"})
-    names = [name for name in map(str, table.columns) if name not in left_out]
-    names = [n for n in names if not n.startswith("accuracy/") or n in SHOWN_OF_SWEEPS]
-    steps = {name: "Int64" for name in names if name == "step" or name.endswith("_step")}
-    short = table[names].astype(steps).rename(columns=lambda name: name.removeprefix("accuracy/"))
-    return short.astype(object).where(short.notna(), "-")
 
 
 def _accuracy_line(run: Run, row: dict[str, Any], key: str) -> str:

@@ -164,7 +164,7 @@ def test_a_killed_worker_ends_the_sweep_with_a_sentence(
     def killed(*args: object, **kwargs: object) -> None:
         raise TerminatedWorkerError("a worker was killed")
 
-    monkeypatch.setattr("train.sweeps.joblib.Parallel", lambda **kwargs: killed)
+    monkeypatch.setattr("train.sweeps.run.joblib.Parallel", lambda **kwargs: killed)
     with pytest.raises(HopscopeError, match=r"was killed.*fewer --jobs.*is kept"):
         sweep(recipe, [], out=tmp_path / "out", n_jobs=2)
 
@@ -202,7 +202,7 @@ def test_a_sweep_that_is_told_to_stop_saves_its_run_and_begins_no_other(
     assert process.returncode == 1, said
     assert "3 of 3 runs did not finish" in said
     assert open_run(first).state == "stopped"
-    assert sorted(path.name for path in out.iterdir()) == ["seed=0", "sweep.csv"]
+    assert sorted(path.name for path in out.iterdir()) == [".sweep", "seed=0", "sweep.csv"]
 
 
 def test_values_that_share_a_folder_are_refused(recipe: Path, tmp_path: Path) -> None:

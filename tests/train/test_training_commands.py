@@ -10,7 +10,8 @@ import typer
 from tiny_runs import tiny_recipe
 from typer.testing import CliRunner
 
-from app.cli.train import new_run_folder, sweep_command, train_command
+from app.cli.sweep import sweep_command
+from app.cli.train import new_run_folder, train_command
 from circuits.errors import HopscopeError
 from circuits.recipes.toml import recipe_toml
 from circuits.runs.run import open_run
