@@ -2,7 +2,9 @@
 
 Each task is an ordinary walk over its block, which computes what is missing and stores it in the
 run's results; the store's lock keeps writers apart. So a lost or repeated task costs time only,
-and the stored numbers are those of one process.
+and the stored numbers are those of one process. Tasks are ordered so that neighbours write into
+different stores, because a hundred writers of one store would wait for each other
+(`docs/scale.md`).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +75,7 @@ def plan_walks(
     >>> plan_walks([open_run("assets/demo")], ["logit_lens"])  # everything is stored
     []
     """
-    tasks = []
+    stores: list[list[WalkTask]] = []
     for run in runs:
         for name in names:
             request = Request.make(run, name, splits, dict(settings or {}))
@@ -83,13 +86,13 @@ def plan_walks(
                 request.options.model_dump_json(),
             )
             if request.entry.joint:
-                tasks.append(WalkTask(*common, None if steps is None else tuple(steps)))
+                stores.append([WalkTask(*common, None if steps is None else tuple(steps))])
                 continue
             request.check(False, steps is not None)
             missing = sorted(set(steps_of(request, steps)) - set(request.store.steps()))
             blocks = (missing[at : at + block] for at in range(0, len(missing), block))
-            tasks += [WalkTask(*common, tuple(steps)) for steps in blocks]
-    return tasks
+            stores.append([WalkTask(*common, tuple(steps)) for steps in blocks])
+    return [task for blocks in zip_longest(*stores) for task in blocks if task is not None]
 
 
 def walk_block(task: WalkTask) -> str:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import zarr
 
 _CHUNK_BYTES = 2_000_000
-_LEVEL = 9
-"""Level of zstd within blosc: a tenth smaller than 7, at a few tenths of a second per megabyte."""
+_LEVEL = 5
+"""Level of zstd within blosc. On the demo's results 9 packs 6 % tighter and takes 25 times as long,
+with each of a walk's writes."""
 
 _WIDENS = "scale_factor"
 """An attribute of the CF conventions: with a factor of 1 xarray reads halves as longer floats."""

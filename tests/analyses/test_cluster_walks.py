@@ -40,6 +40,12 @@ def test_blocks_in_any_order_give_the_numbers_of_one_process(run: Run, copy: Run
     assert plan_walks([copy], NAMES) == []
 
 
+def test_neighbouring_tasks_write_into_different_stores(copy: Run) -> None:
+    tasks = plan_walks([copy], ["logit_lens", "attention"], block=2)
+    assert [task.analysis for task in tasks] == ["logit_lens", "attention"] * 3
+    assert [task.steps for task in tasks[::2]] == [(0, 10), (20, 30), (40,)]
+
+
 def test_a_block_that_was_done_meanwhile_is_not_computed_again(
     copy: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
