@@ -2,8 +2,9 @@
 
     python tests/benchmarks/simulate_walks.py
 
-1. Measured here, in seconds of CPU: computing one checkpoint of the demo (logit lens, causal tracing and bridge
-   patching), appending a block to a stored result, starting a process that can do so.
+1. Measured here, in seconds of CPU: computing one checkpoint of the demo (logit lens, causal
+   tracing and bridge patching) and appending a block to a stored result; in seconds of the clock,
+   starting a process that can do so.
 2. Simulated: workers take the next task as soon as they are free; whoever appends to a store waits
    for its lock. Orders of tasks: run after run, and turn by turn over the runs.
 """
