@@ -25,6 +25,8 @@ ROOMS: dict[str, str] = {
     "circuits.corpus": "circuits circuits.recipes circuits.graph circuits.graph.sources "
     "circuits.graph.sources.two_wiki circuits.corpus.augmentation",
     "circuits.corpus.augmentation": "circuits circuits.recipes circuits.graph circuits.corpus",
+    "circuits.corpus.proposals": "circuits circuits.recipes circuits.graph "
+    "circuits.corpus.augmentation",
     "circuits.model": "circuits circuits.recipes circuits.model.cpu",
     "circuits.model.cpu": "circuits circuits.model",
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
@@ -72,10 +74,10 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.runs circuits.series train train.recipes train.sweeps analyses analyses.circuits "
-    "analyses.certificate analyses.over_training analyses.figures analyses.figures.papers "
-    "analyses.figures.sheets analyses.figures.specs analyses.figures.builders "
-    "analyses.figures.renderers app.logic",
+    "circuits.corpus.proposals circuits.runs circuits.series train train.recipes train.sweeps "
+    "analyses analyses.circuits analyses.certificate analyses.over_training analyses.figures "
+    "analyses.figures.papers analyses.figures.sheets analyses.figures.specs "
+    "analyses.figures.builders analyses.figures.renderers app.logic",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "

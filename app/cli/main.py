@@ -14,6 +14,7 @@ import typer
 
 from app.cli.analyze import analyze_command
 from app.cli.app import app_command
+from app.cli.augment import augment_command
 from app.cli.certify import certify_command
 from app.cli.check import check_command
 from app.cli.compare import compare_command
@@ -38,6 +39,7 @@ cli = typer.Typer(
 )
 COMMANDS: dict[str, Callable[..., None]] = {
     "data": data_command,
+    "augment": augment_command,
     "train": train_command,
     "import": import_command,
     "sweep": sweep_command,

@@ -19,8 +19,9 @@ from circuits.errors import HopscopeError, unknown_name
 from circuits.graph.names import check_names
 from circuits.recipes.schema import MultiValued
 
-Provenance = Literal["real", "synthetic", "added_true", "added_false"]
-"""Where a fact comes from: a real source, a generator, or augmentation (true or false)."""
+Provenance = Literal["real", "synthetic", "added_true", "added_false", "added_llm"]
+"""Where a fact comes from: a real source, a generator, augmentation (true or false), or a language
+model (`hopscope augment`)."""
 
 PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 

@@ -8,13 +8,15 @@ record that cannot be read is an error, or is left out and counted if `skip_brok
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
 from pydantic import field_validator
 
 from circuits.errors import HopscopeError
-from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
+from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph, MultiValued
 from circuits.graph.sources.formats.columns import ROLES, Columns, role_of
 from circuits.graph.sources.formats.delimited import delimited_rows
 from circuits.graph.sources.formats.files import FORMATS_BY_ENDING, Format, ending, stem
@@ -47,6 +49,10 @@ class TriplesOptions(SourceOptions):
     short_names: bool = True
     """RDF: name an IRI by its last part ("Lyon" for <http://x.org/Lyon>) where no other term of
     the file has the same one."""
+    added: Literal["in_graph", "pool"] = "in_graph"
+    """JSON lines that `hopscope augment` wrote: facts by a language model are part of the graph, or
+    a pool from which the recipe's augmentation (`true_facts`) takes as many as it needs, and which
+    `correct_share` mixes with false ones."""
     literals: Literal["merge", "apart"] = "merge"
     """RDF: literals of one text that differ in language, type or outer spaces ("Gift"@en and
     "Gift"@de) are one name, or keep their full form; "1" and "01" are two names either way."""
@@ -91,9 +97,11 @@ def read(
         counts = reading.counts.items()
         found = ", ".join(f"{n:,} {unit.replace('_', ' ')}" for unit, n in counts if n)
         raise HopscopeError(f"{file} holds no triple (read: {found or 'nothing'}).")
-    return KnowledgeGraph.from_triples(
+    pool = reading.added if options.added == "pool" else set()
+    graph = KnowledgeGraph.from_triples(
         stem(file),
-        rows,
+        [row for row in rows if row not in pool],
+        held_back=[row for row in rows if row in pool],
         multi_valued=multi_valued,
         notes={
             "source": file.name,
@@ -101,6 +109,17 @@ def read(
             "reading": [*reading.said, *reading.names.sentences()],
         },
     )
+    return _marked(graph, reading.added - pool)
+
+
+def _marked(graph: KnowledgeGraph, added: set[Row]) -> KnowledgeGraph:
+    """The graph with the provenance of facts that a language model added."""
+    if not added:
+        return graph
+    name, relation = graph.entities, graph.relations
+    by_model = [(name[s], relation[r], name[o]) in added for s, r, o in graph.facts.tolist()]
+    provenance = np.where(by_model, PROVENANCES.index("added_llm"), graph.provenance)
+    return replace(graph, provenance=provenance.astype(np.int8))
 
 
 def _rows(reading: Reading, options: TriplesOptions) -> Iterable[Row]:

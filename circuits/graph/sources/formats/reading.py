@@ -23,6 +23,8 @@ class Reading:
     """Counts by kind: lines, records or statements, blank lines, headers."""
     said: list[str] = field(default_factory=list)
     """Sentences for the user: what was taken as a header, left out or unified."""
+    added: set[Row] = field(default_factory=set)
+    """Facts that the file says a language model added."""
     broken: Broken = field(init=False)
 
     def __post_init__(self) -> None:

@@ -49,7 +49,10 @@ def json_rows(reading: Reading, columns: Columns | None) -> Iterator[Row]:
                     parts = record[subject], record[relation], record[obj]
                 else:
                     parts = _items(record, columns or IN_ORDER)
-                yield _row(reading, parts)
+                row = _row(reading, parts)
+                if isinstance(record, dict) and record.get("provenance") == "added_llm":
+                    reading.added.add(row)
+                yield row
             except ValueError as problem:
                 if isinstance(problem, HopscopeError):
                     raise
