@@ -60,7 +60,7 @@ def augment_command(
     kept = f", {cost.answered:,} of them answered before" if cost.answered else ""
     money = f", at most ${cost.price(*prices):.2f}" if prices else ""
     say(
-        f"{cost.slots:,} facts in {cost.prompts:,} prompts{kept}: about {cost.tokens_in:,} tokens "
+        f"{cost.slots:,} facts in {cost.prompts:,} prompt{'s' * (cost.prompts != 1)}{kept}: about {cost.tokens_in:,} tokens "
         f"in, at most {cost.most_tokens_out:,} out{money}",
         err=True,
     )
@@ -90,7 +90,7 @@ def _prices(text: str | None) -> tuple[float, float] | None:
 
 def _tell(outcome: Outcome, out: Path) -> None:
     checked = outcome.agreeing + outcome.disagreeing
-    say(f"accepted: {outcome.accepted:,} facts, written with the graph to {out}")
+    say(f"accepted: {outcome.accepted:,} of the facts, written with the graph to {out}")
     if checked:
         say(f"the source states {checked:,} of these slots and agrees with {outcome.agreeing:,}")
     for reason, n in outcome.rejected.items():

@@ -253,11 +253,11 @@ def test_the_command_estimates_asks_and_says_what_was_accepted(
         command = ["augment", str(tmp_path / "facts.tsv"), "--with", f"openai:m@{server.url}"]
         command += ["--out", str(out), "--price", "1,2"]
         told = CliRunner().invoke(cli, [*command, "--dry-run"], catch_exceptions=False).output
-        assert "5 facts in 1 prompts: about" in told
+        assert "5 facts in 1 prompt: about" in told
         assert "at most $0.00" in told
         assert not server.requests
         told = CliRunner().invoke(cli, command, catch_exceptions=False).output
-    assert "accepted: 5 facts" in told
+    assert "accepted: 5 of the facts" in told
     assert load_source("triples", path=out).count("added_llm") == 5
 
 
