@@ -60,8 +60,8 @@ def augment_command(
     kept = f", {cost.answered:,} of them answered before" if cost.answered else ""
     money = f", at most ${cost.price(*prices):.2f}" if prices else ""
     say(
-        f"{cost.slots:,} facts in {cost.prompts:,} prompt{'s' * (cost.prompts != 1)}{kept}: about {cost.tokens_in:,} tokens "
-        f"in, at most {cost.most_tokens_out:,} out{money}",
+        f"{cost.slots:,} facts in {cost.prompts:,} prompt{'s' * (cost.prompts != 1)}{kept}: about "
+        f"{cost.tokens_in:,} tokens in, at most {cost.most_tokens_out:,} out{money}",
         err=True,
     )
     if dry_run:
