@@ -25,6 +25,14 @@ minimum then, or that lr is too large. `drift`, the rise of L from the first to 
 the draws over the rise over w*, tells a chain that has not settled (near 0: it has).
 
 Needs the optional package devinterp: `pip install "hopscope[llc]"`.
+
+How to read: Follow the coefficient over the checkpoints of one run at equal options: a fall at
+equal loss is a simpler solution. First look at `drift` (near 0: the chains have settled) and at the
+spread over chains.
+
+What misleads: The number means nothing by itself, and less at early checkpoints, which are no
+minima. Intervals are of sampling alone and say nothing about the choice of step size and pull,
+which moves the coefficient more than training does. Heads with the default pull hardly move.
 """
 
 from __future__ import annotations
