@@ -39,7 +39,7 @@ def _entry(point: EntryPoint) -> Analysis | None:
     else:
         if isinstance(entry, Analysis):
             return entry
-        why = f"it is not an Analysis but a {type(entry).__name__}"
+        why = f"it is a {type(entry).__name__}, not an Analysis"
     whose = point.dist.name if point.dist else "an installed package"
     warnings.warn(f"the analysis {point.value} of {whose} is left out ({why}).", stacklevel=2)
     return None

@@ -30,7 +30,8 @@ that come before accuracy rises say that the bridge was represented first.
 What misleads: AUROC is high as soon as a feature is rare; average precision is the stricter number.
 A birth dates when a direction becomes large among others, not when it is first computed. Features
 change with the seed and with `features` and `active`, and a bridge without a feature of its own is
-still there for the probe.
+still there for the probe. At relation_1 the states are those of the atomic prompts: features there
+tell what is known of the facts, not what questions use.
 """
 
 from __future__ import annotations

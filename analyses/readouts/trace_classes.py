@@ -24,11 +24,11 @@ How to read: “Right, bridge decoded” is what a model that composes shows on 
 “right, not decoded” is the mark of a shortcut or of fake grokking; “wrong, bridge decoded” says
 that hop one works and hop two does not, as for most OOD questions of the demo.
 
-What misleads: A decoded bridge at relation_1 says that the fact is known where hop two could read
-it, not that the question uses it: read `bridge_patching` beside it. A lens that misses the bridge
-makes a sound model look fake, which is why the tuned lens is the default. Over steps the shares
-follow accuracy; compare the share of right answers with a decoded bridge (the figure `recovery`)
-instead.
+What misleads: A decoded bridge at relation_1 says that the atomic fact is known where hop two could
+read it, not that the question uses it: read `bridge_patching` beside it. A lens that misses the
+bridge makes a sound model look fake, which is why the tuned lens is the default. Over steps the
+shares follow accuracy; compare the share of right answers with a decoded bridge (the figure
+`recovery`) instead.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ PROJECT = {
 }
 """Pages from beside `docs`, and where they stand in the site."""
 
+BESIDE = ("style.css", "iframe-worker.js")
+"""Files that every page loads."""
+
 PICTURES = (".png", ".webp", ".svg")
 LINK = re.compile(r"(!?\[[^\]]*\]\()(?!https?:|mailto:|#)([^)#\s]+)(#[^)]*)?\)")
 MARKS = re.compile(r"^<!-- (?:executed by|test line).*-->\n", re.MULTILINE)
@@ -36,7 +39,8 @@ class Staging:
             self.write(page.name, page.read_text(encoding="utf-8"), source=page)
         for name, place in PROJECT.items():
             self.write(place, (ROOT / name).read_text(encoding="utf-8"), source=ROOT / name)
-        (self.folder / "style.css").write_bytes((DOCS / "generator" / "style.css").read_bytes())
+        for name in BESIDE:
+            (self.folder / name).write_bytes((DOCS / "generator" / name).read_bytes())
 
     def write(self, place: str, text: str, source: Path | None = None) -> None:
         """Write a page; `source` is the file whose relative links it has."""
