@@ -14,7 +14,7 @@ def add_analysis(entry: Analysis) -> Analysis:
 
     `analyze`, `stored_result`, `figure` and `hopscope` commands run in this process then know it.
     Checkpoints are walked one after another, since worker processes have a catalog of their own;
-    a package that declares its entry (`analyses.elsewhere`) is known to them too.
+    the entry of an installed package (`analyses.elsewhere`) is known to them too.
 
     Args:
         entry: Its `module` has `run`, and `Options` unless `own_options` is given; `__name__` if

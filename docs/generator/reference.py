@@ -6,7 +6,9 @@ from importlib import import_module
 
 TRAIN = {
     "train": "train.loop",
-    "sweep": "train.sweeps",
+    "sweep": "train.sweeps.run",
+    "sweep_dataset": "train.sweeps.collect",
+    "sweep_status": "train.sweeps.status",
     "lengthen": "train.longer",
     "shipped": "train.recipes",
     "recipe_file": "train.recipes",
