@@ -37,7 +37,7 @@ circuit alone answers, beside the whole model. h and r1 that meet at relation_1,
 to the last position, are the two-hop route.
 
 What misleads: A circuit that answers less than the model is not the whole circuit, and how much it
-answers depends on the ablation: read both. Thickness is a share, not a size (above). Without
+answers depends on the ablation: read both. Thickness is a share, not a size. Without
 heads an edge joins whole layers, which may do several things. That an edge is missing can also mean
 that too few questions were asked.
 """

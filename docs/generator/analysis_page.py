@@ -14,6 +14,10 @@ from analyses.catalog import Analysis
 ROOT = Path(__file__).resolve().parents[2]
 HOW, MISLEADS, GIVEN = "How to read: ", "What misleads: ", "True by construction"
 ARXIV = re.compile(r"(?<![\w/])(?:arXiv )?(\d{4}\.\d{5})\b")
+LISTED = re.compile(r"^ {3}(?! )", re.MULTILINE)
+"""What belongs to an item of a numbered list is indented by three spaces in docstrings; Python's
+Markdown wants four."""
+
 KINDS = {
     "readouts": "What can be read",
     "interventions": "What a change does",
@@ -43,7 +47,7 @@ def kind_of(entry: Analysis) -> str:
 def told(entry: Analysis) -> Told:
     """The docstring of an analysis, sorted into what it defines, how to read it, what misleads."""
     source = (ROOT / f"{entry.module.replace('.', '/')}.py").read_text(encoding="utf-8")
-    text = ast.get_docstring(ast.parse(source)) or ""
+    text = LISTED.sub("    ", ast.get_docstring(ast.parse(source)) or "")
     title, *paragraphs = text.split("\n\n")
     parts: dict[str, list[str]] = {"definition": [], HOW: [], MISLEADS: [], GIVEN: []}
     into = "definition"
