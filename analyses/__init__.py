@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analyses.adding import add_analysis
+    from analyses.analysis import Analysis
     from analyses.bridge_walk import walk_bridge
     from analyses.catalog import CATALOG
     from analyses.certificate.certify import certify
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CATALOG",
+    "Analysis",
     "Sheet",
+    "add_analysis",
     "agreement_of_runs",
     "analyze",
     "certify",
@@ -46,8 +50,10 @@ __all__ = [
 
 # Where each public name lives, imported on first use as in `circuits`.
 _HOME = {
+    "Analysis": "analyses.analysis",
     "CATALOG": "analyses.catalog",
     "Sheet": "analyses.figures.specs.sheet",
+    "add_analysis": "analyses.adding",
     "agreement_of_runs": "analyses.over_training.seeds",
     "analyze": "analyses.walk",
     "certify": "analyses.certificate.certify",

@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Analysis:
-    """An entry of the catalog; its module is imported on first use."""
+    """An entry of the catalog; its module is imported on first use.
+
+    >>> from analyses import CATALOG
+    >>> CATALOG["causal_tracing"].title, CATALOG["causal_tracing"].options({}).examples
+    ('Causal tracing', 300)
+    """
 
     name: str
     title: str
@@ -59,6 +64,9 @@ class Analysis:
     """Whether it looks at several checkpoints at once."""
     on_request: bool = False
     """Whether it is run only if it is named, for its cost or for a package that it needs."""
+    figures: tuple[str, ...] = ()
+    """Of an analysis outside this package, its figures: addresses "module:function" of builders,
+    the default one first. Those of ours are in `analyses.figures.registry`."""
 
     @property
     def run(self) -> Callable[[HookedTransformer, Examples, Any], xr.Dataset]:

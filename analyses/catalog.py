@@ -8,6 +8,7 @@ analysis, which needs PyTorch.
 from __future__ import annotations
 
 from analyses.analysis import Analysis
+from analyses.elsewhere import installed
 from analyses.options import certificate, circuits, interventions, over_training, readouts
 from analyses.options.common import AnalysisOptions
 
@@ -328,4 +329,5 @@ _ENTRIES = (
     ),
 )
 
-CATALOG: dict[str, Analysis] = {entry.name: entry for entry in _ENTRIES}
+# Ours come last: a name of ours stays ours.
+CATALOG: dict[str, Analysis] = installed() | {entry.name: entry for entry in _ENTRIES}

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 
+from analyses.adding import is_added
 from analyses.fitting import catalog_entry
 from analyses.stored import Request
 from circuits.errors import HopscopeError
@@ -181,7 +182,8 @@ def _results(request: Request, missing: list[int], n_jobs: int | None) -> Iterat
         request.splits,
         request.options.model_dump_json(),
     )
-    if request.run.given:  # a function cannot be opened again elsewhere
+    # Neither a run given by functions nor an analysis that a script added can be found elsewhere.
+    if request.run.given or is_added(request.entry.name):
         return (_analyzed(request, step) for step in missing)
     if n_jobs == 1:
         return (_one_step(*task, step) for step in missing)

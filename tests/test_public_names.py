@@ -6,7 +6,6 @@ import ast
 import importlib
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -76,34 +75,3 @@ def test_a_name_that_does_not_exist_is_refused_by_name() -> None:
     for face in FACES:
         with pytest.raises(AttributeError, match=f"'{face}' has no attribute 'nothing'"):
             importlib.import_module(face).nothing  # noqa: B018
-
-
-def test_the_wheel_alone_brings_every_public_name(tmp_path: Path) -> None:
-    """Built from a copy of the checkout's files and imported in an environment without it."""
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    copy = tmp_path / "checkout"
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    names = [n for n in tracked.stdout.splitlines() if not n.startswith(("assets/", "tests/"))]
-    for name in names:
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        (copy / name).write_bytes((ROOT / name).read_bytes())
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
-    subprocess.run([*build, str(copy)], check=True)
-    (wheel,) = tmp_path.glob("hopscope-*.whl")
-    empty = tmp_path / "empty"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(empty)], check=True)
-    site = next(empty.glob("lib/python3*/site-packages"))
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
-    # Dependencies by path alone: an editable install of ours there takes no part.
-    code = (
-        "import sys; sys.path.append(sys.argv[1]); import analyses, circuits, train;"
-        "print(*(getattr(face, name) for face in (circuits, analyses) for name in face.__all__));"
-        "import pathlib; print(*(pathlib.Path(m.__file__).parents[1] for m in (circuits, train)));"
-        "print((pathlib.Path(circuits.__file__).parent / 'py.typed').exists())"
-    )
-    command = [str(empty / "bin" / "python"), "-I", "-c", code, sysconfig.get_paths()["purelib"]]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    *_, homes, typed = done.stdout.splitlines()
-    assert homes.split() == [str(site)] * 2
-    assert typed == "True"

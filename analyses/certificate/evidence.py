@@ -13,6 +13,14 @@ so, on trained questions, from the table of single questions that this analysis 
    (`analyses.interventions.atomic_donors`).
 4. `route`: the answer with only the two-hop route, and without the bridge, everything else being
    ablated in two ways (`analyses.circuits.route_ablation`).
+
+How to read: The certificate lists what each criterion asks, whether it passed, and the share with
+its interval. “Answers follow the bridge” and “second hop computed there” are the two that a
+memorizing model cannot pass; the others are conditions.
+
+What misleads: “Fail” says that the evidence for composition was not found, not that something else
+was shown; “in part” says that some questions compose. OOD questions are reported and do not count.
+Thresholds are choices (`analyses.certificate.criteria`): read the shares too.
 """
 
 from __future__ import annotations

@@ -30,6 +30,16 @@ one, those of edges in series are each about one. A share says how an effect is 
 large it is: it can have its final value at the first checkpoint at which a token has any effect
 beyond its placebo, long before the model answers. The size is `effect`, in nats. The last block's
 attention and MLP before the last position have no edges, for nothing reads them.
+
+How to read: Arrows are edges that do more than their placebos, as thick as their `strength`;
+letters in a box are the tokens whose information leaves it. Read the subtitle first: what the
+circuit alone answers, beside the whole model. h and r1 that meet at relation_1, and travel together
+to the last position, are the two-hop route.
+
+What misleads: A circuit that answers less than the model is not the whole circuit, and how much it
+answers depends on the ablation: read both. Thickness is a share, not a size. Without
+heads an edge joins whole layers, which may do several things. That an edge is missing can also mean
+that too few questions were asked.
 """
 
 from __future__ import annotations

@@ -6,6 +6,15 @@ are embeddings, attention (layers or heads) and MLPs at a position; receivers ar
 inputs of later attention, later MLPs and the output. Measures as in
 `analyses.interventions.component_patching`; the placebo is a token that leads to the same answer
 (`analyses.questions.contrasts`).
+
+How to read: The direct effect of one edge, in nats, for each token that was replaced; an edge
+matters if it does more than its placebo, whose corrupted token leads to the same answer. The figure
+lists the strongest ones.
+
+What misleads: Only the direct path counts, with everything else held as in the clean run: work that
+goes through several edges shows on each of them, and work that is shared by many heads is small on
+all. The strongest of hundreds of edges are high by selection; `circuit_discovery` tests them and
+corrects for that.
 """
 
 from __future__ import annotations

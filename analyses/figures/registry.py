@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from analyses.catalog import CATALOG
 from analyses.figures.builders import (
     any_circuit,
     attention,
@@ -166,6 +168,19 @@ NEEDS = {"mrr_added": "mrr_added"}
 """Figures of a variable that older results lack, and its name."""
 
 
+def builders_of(analysis: str) -> dict[str, Builder]:
+    """The builders of an analysis by figure, also of one outside this package; empty: none.
+
+    >>> list(builders_of("bridge_patching"))
+    ['success', 'success_over_training']
+    """
+    entry = CATALOG.get(analysis)
+    if entry is None or not entry.figures:
+        return FIGURES.get(analysis, {})
+    addresses = [address.partition(":") for address in entry.figures]
+    return {name: getattr(import_module(module), name) for module, _, name in addresses}
+
+
 def figures(ds: xr.Dataset) -> dict[str, str]:
     """The figures that a result has: name -> what it shows, the default one first."""
     return about_figures(_builders(ds))
@@ -229,7 +244,7 @@ def _builders(ds: xr.Dataset) -> dict[str, Builder]:
             "this dataset does not say which analysis it comes from (attribute 'analysis'); "
             "give one that analyze() returned."
         )
-    if analysis not in FIGURES:
+    every = builders_of(analysis).items()
+    if not every:
         raise unknown_name("analysis with figures", analysis, FIGURES)
-    every = FIGURES[analysis].items()
     return {name: build for name, build in every if name not in NEEDS or NEEDS[name] in ds}

@@ -16,7 +16,7 @@ from analyses.figures.builders.certificate import card
 from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_of
 from analyses.figures.nothing import replace_by_sentence
-from analyses.figures.registry import FIGURES, about_figures, figure, takes_split
+from analyses.figures.registry import about_figures, builders_of, figure, takes_split
 from analyses.figures.specs.charts import Spec
 from analyses.figures.words import words
 from analyses.fitting import usual_analyses
@@ -72,7 +72,7 @@ def run_figures(run: Run) -> dict[str, RunFigure]:
     if run.corpus.task == "composition" and "logit_lens" in steps:
         every["first_usable"] = lambda: first_usable(_present(read, "logit_lens"))
     # An analysis may be newer than its figures.
-    every |= {name: partial(_present, read, name) for name in steps if name in FIGURES}
+    every |= {name: partial(_present, read, name) for name in steps if builders_of(name)}
     made: dict[str, RunFigure] = {}
     for analysis, get in every.items():
         made |= _figures_of(run, analysis, cache(get))
@@ -119,7 +119,7 @@ def _present(read: Reader, name: str) -> xr.Dataset:
 
 def _figures_of(run: Run, analysis: str, get: Callable[[], xr.Dataset]) -> dict[str, RunFigure]:
     made = {}
-    for name, about in about_figures(FIGURES[analysis]).items():
+    for name, about in about_figures(builders_of(analysis)).items():
         full = name if name == analysis else f"{analysis}_{name}"
         make = partial(_signed, run, full, get, partial(_make, run, name, get))
         made[full] = RunFigure(full, analysis, about, make, get, name)

@@ -18,6 +18,15 @@ An edge is a pair of positions: `from` is read, `to` reads. A window is a row of
 Attention is causal, so an edge into relation_1 is also an edge of the atomic question (h, r1): its
 cut says that the bridge is looked up there, not that it is used. What tells composition is the edge
 from relation_1 to a later position.
+
+How to read: A cell is the share of right answers lost if one position cannot read another. A model
+that composes loses them when relation_1 cannot read the subject early, and when the last position
+cannot read relation_1 in a later block.
+
+What misleads: A cut takes everything that would have travelled, not the bridge alone, and the
+attention that is left adds up to 1 again, so the reading position also gets more of the others.
+Edges into relation_1 are about the atomic fact. An edge that nothing is lost without may have a
+substitute in another block: compare the cut in all blocks with those of single ones.
 """
 
 from __future__ import annotations

@@ -10,6 +10,15 @@
 3. Both estimates are compared with real patching (`analyses.interventions.component_patching`) over
    all places that the corrupted token reaches: Pearson and Spearman correlation of the mean
    effects, with intervals from resampled questions.
+
+How to read: Points on the diagonal are places whose effect the gradient predicts. Rank correlation
+says whether the screen would have found the right places, Pearson's whether sizes can be trusted
+too.
+
+What misleads: Many places have almost no effect, which makes a correlation high even if the few
+large effects are off: look at the points. Where the answer is certain the gradient is flat, and the
+plain gradient understates large effects, as the demo's left panel shows. Good agreement at the last
+step says nothing about earlier ones.
 """
 
 from __future__ import annotations

@@ -9,6 +9,15 @@ earlier must help. For every l_from > l_to and position p:
    disturbs the model mends no more wrong answers than the placebo does.
 3. `mended` is the share of wrong answers that become right, `broken` the share of right answers
    that become wrong. Both are stored, because mending at the cost of breaking is not a gain.
+
+How to read: A cell is the share of wrong answers that become right if the state of layer l_from is
+written into layer l_to; what counts is its distance to the same cell of the placebo, and to
+`broken`. Mending at relation_1 says that the bridge was resolved too late for hop two.
+
+What misleads: Where nearly all answers are right, few wrong ones remain to be mended (6 in the
+demo's ID test): look at n. An early block that gets a late state also gives the question more
+blocks to work with, so a mended answer does not prove that timing was the cause. The best of many
+cells is high by chance alone.
 """
 
 from __future__ import annotations

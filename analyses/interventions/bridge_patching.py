@@ -17,6 +17,16 @@ B's later relations lead from A's bridge.
 True by construction, and so no findings: at layer 0 the patched question is B with one of its
 tokens replaced by A's; S[depth, p] before the last position reaches no answer, so that success is
 what B answers without a patch; S[depth, last] is A's answer.
+
+How to read: The success of real donors beyond that of random ones is the share of answers that
+follow the bridge. Read it at S[i, relation_1] with 1 <= i < depth. `kept` with same-bridge donors
+as high as accuracy says that the answer uses nothing of this state but its bridge.
+
+What misleads: Success below 1 does not show that the model cannot compose: on real facts other
+routes may keep the old answer (`route_ablation`). Success at layer 0 is not the bridge's; the draw
+sees to it that B with one of A's tokens does not lead to the target, so it is an association of
+that token with the answer (.18 at the demo's subject). Donors are few in small graphs; n says how
+many questions have one.
 """
 
 from __future__ import annotations

@@ -19,6 +19,16 @@ True by construction, and so no findings: writing S[0, p] is replacing the token
 shows how often the corrupted question is answered otherwise; writing S[depth, p] before the last
 position has no effect (`changed` is 0, and `strength` the share of wrong answers), and at the last
 one it has all of it, for that state is the corrupted question's answer.
+
+How to read: The subtitle has the share of right answers without a patch; strength beyond the share
+of wrong ones is the patch's. In a circuit that composes the subject's strength falls with i, for
+its work is done at relation_1, while relation_1 stays strong as long as a later block reads it, and
+relation_2 stays strong throughout. The change over training says which part forms.
+
+What misleads: A high strength says that the answer changes, not that it becomes the other bridge's
+(`bridge_patching` asks that): an answer looked up from all three tokens depends on all of them.
+Early in training strength is high because answers are wrong; read `changed` there. Layer 0 is the
+replaced token, not a finding about the model's states.
 """
 
 from __future__ import annotations

@@ -25,6 +25,15 @@ really differs, and runs of ours have no marks (see `circuits.corpus.comparison`
 
 True by construction, as in causal tracing: layer 0 is replacing the token, and the last layer has
 no effect before the last position and all of it there.
+
+How to read: Strength at an entity's own position in the middle layers says that its value is still
+read from there; in the generalizing circuit the values are looked up at both entities and compared
+at the last position. The subtitle has accuracy without a patch.
+
+What misleads: With a handful of labels a wrong state may still give the right one by chance, so
+strength stays below 1 even where everything depends on a state. As in causal tracing, wrong answers
+count as strength: read `changed` where accuracy is low. The attribute's layer 0 is the replaced
+token.
 """
 
 from __future__ import annotations

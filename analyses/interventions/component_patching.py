@@ -16,6 +16,15 @@ A model whose attention and MLP run in parallel has no resid_mid; it is left out
 
 Components with heads are patched head by head. All layers and heads of one component at one
 position are one batch of `circuits.patching.batched_runs`.
+
+How to read: Each row of maps replaces one token of the question, each map patches one kind of
+component; a cell is the fall of the logit difference in nats. Read it against `total`: a component
+with most of the total carries that token at that position.
+
+What misleads: Components in series each show the whole effect, so cells do not add up. A component
+may carry the token only by passing it on, and a later one may make up for what was patched. The
+effect is that of an exchange for one other token, not of removal, and there is no placebo here:
+`path_patching` and `circuit_discovery` have one.
 """
 
 from __future__ import annotations

@@ -19,6 +19,14 @@ compare it with `second_hop_new`, which reads the fact in the blocks in which it
    questions that do not go through the fact; those that were right before should stay right. The
    fact itself is asked only after the edit.
 4. Shares are per edit; intervals are over edits.
+
+How to read: `first_hop_new` beside `second_hop_new` says how many two-hop questions follow an
+edited fact as their first and their second hop; compare them with how many were right before, and
+check that the bystanders stay right.
+
+What misleads: Old answers do not mean memorized answers (above). Eight edits make wide intervals,
+and the fine-tune's length and rate decide where it stores the change. An edit that spoils the
+bystanders shows nothing about the fact.
 """
 
 from __future__ import annotations

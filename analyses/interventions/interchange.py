@@ -13,6 +13,14 @@ controls of Arora et al. (2024): the two agree on the same weights (the tests co
    between the mean states of the donors' bridges, without any training; `whole`: the whole state.
 
 `success` counts the same event for all: the top token is the answer for the donor's bridge.
+
+How to read: Blue bars are answers for the donor's bridge, the others the question's own answer.
+`learned` beyond `arbitrary` and beyond the move of equal length is what speaks for the bridge;
+`mean_difference` needs no learning and should come near it.
+
+What misleads: `arbitrary` (.19 in the demo) is what the same method reaches for answers that have
+nothing to do with the bridge: success is to be read from there, not from 0. `learned` above `whole`
+would be a warning, for no part of a state holds more than all of it.
 """
 
 from __future__ import annotations

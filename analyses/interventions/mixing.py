@@ -12,6 +12,15 @@ form in which the model receives entities as inputs. The test supplies the bridg
 True by construction, and so no findings: strength 0 leaves the question as it is; decoded at the
 last layer (the default), the bridge is the model's answer to the atomic prompt (h, r1), so
 `decoded_right` is how well the model knows the fact.
+
+How to read: Compare the decoded entity and the true bridge with the random entity at equal layer
+and strength. Accuracy that rises above that at strength 0 says that hop two lacked the bridge in
+this form; accuracy that falls less than with a random entity says only that the embedding is read.
+
+What misleads: Where accuracy is near 1 without mixing, it can only fall, as in the demo's ID test;
+the test is meant for OOD questions. By default the decoded entity is the model's answer to the
+atomic prompt, so it is the true bridge for every fact the model knows. Strength 1 also removes
+whatever else the state held.
 """
 
 from __future__ import annotations

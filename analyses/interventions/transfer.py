@@ -19,6 +19,15 @@ After He et al. (arXiv 2601.09049, section 5, figures 3 and 4, and their publish
 A model that computes the second hop from the bridge answers `first` as soon as the new fact is
 stored where the bridge is resolved; `second` needs the new fact at the layers of the second hop,
 where its atomic prompt need not put it.
+
+How to read: `first` above its shortcut says that hop two takes whatever bridge hop one gives, also
+one from a fact that no question trained. `none` should stay where it was: else the fine-tune has
+harmed the model.
+
+What misleads: `second` and `both` that stay low do not show that the model does not compose: their
+new fact is stored for its atomic prompt, which need not put it where hop two reads. A curve at the
+shortcut's line, as all three are in the demo, shows nothing beyond guessing. The new facts
+themselves are known within a hundred steps; that is no transfer.
 """
 
 from __future__ import annotations

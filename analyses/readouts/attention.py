@@ -12,6 +12,15 @@ True by construction, and so no findings: the first position attends to itself a
 scores at relation_1 are those of the atomic prompt (h, r1), bit for bit. What the last block writes
 before the last position cannot reach the answer (`usable` is False, see `analyses.usable`), so that
 its scores for the bridge are about the atomic fact alone.
+
+How to read: A row is a head, a column the position it attends to. Heads of the circuit attend to
+the subject from relation_1 in an early block, and to relation_1 from the last position in a later
+one; positive scores for the bridge or the answer say what they write.
+
+What misleads: Attention is not effect: a head may attend to a position and write nothing of use,
+and values differ in length. Scores are direct effects on the logits; what a head passes on to later
+blocks, which is most of hop one, does not show. With three tokens some position always gets a
+third: compare heads and steps, not with 0.
 """
 
 from __future__ import annotations

@@ -12,6 +12,13 @@ prompts; ours have three tokens and the answer is at the last one. So it counts 
 
 True by construction: at the last layer the lens is the model's output, and J_0 at a position
 p reads the token there, without its context.
+
+How to read: As the logit lens, but for what a state makes the model say: the bridge first at S[i,
+relation_1] says that, to first order, this state pushes the output there towards it.
+
+What misleads: One matrix stands for all prompts and positions: a state whose effect depends on the
+other tokens, as hop two's must, is misread at relation_1. A reading at relation_1 is again about
+the atomic prompt. With few prompts the average Jacobian is noisy; the count is an option.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Local learning coefficient: how many directions of weight space the loss feels (2308.12108).
 
-The coefficient of a point w* of weight space is estimated from a posterior that is tied to it:
+The coefficient of a point `w*` of weight space is estimated from a posterior that is tied to it:
 
-1. Draw weights w by stochastic gradient Langevin dynamics (SGLD) from exp(-n_beta L(w) -
-   localization |w - w*|^2 / 2), starting at the checkpoint w*. L is the loss that training lowers:
-   cross-entropy at the answer, over the whole training set, atomic facts included. By default
-   n_beta is n / log n of its n examples.
-2. The coefficient of a chain is n_beta (mean of L(w) over the chain after its burn-in - L(w*)).
+1. Draw weights w by stochastic gradient Langevin dynamics (SGLD) from `exp(-n_beta L(w) -
+   localization |w - w*|^2 / 2)`, starting at the checkpoint `w*`. L is the loss that training
+   lowers: cross-entropy at the answer, over the whole training set, atomic facts included. By
+   default n_beta is n / log n of its n examples.
+2. The coefficient of a chain is n_beta (mean of L(w) over the chain after its burn-in - L(`w*`)).
    (Lau et al., arXiv 2308.12108, definition 4 and appendix; the sampler is devinterp's.) A regular
    model of d weights has d / 2, a singular one less.
-3. The same is done with all weights but one head's held at w* (restricted coefficients, Wang et
+3. The same is done with all weights but one head's held at `w*` (restricted coefficients, Wang et
    al., arXiv 2410.02984).
 4. Each chain is reported; the interval is Student's over chains, for noise of sampling alone.
 
@@ -20,11 +20,19 @@ their own, and look at `drift`.
 
 The number depends on `lr`, `n_beta`, `localization` and the length of the chains: compare it
 between checkpoints at equal options, never with another paper's. It is meant for points where
-training has settled. A negative estimate says that the chain found lower loss than w*, which is no
-minimum then, or that lr is too large. `drift`, the rise of L from the first to the second half of
-the draws over the rise over w*, tells a chain that has not settled (near 0: it has).
+training has settled. A negative estimate says that the chain found lower loss than `w*`, which is
+no minimum then, or that lr is too large. `drift`, the rise of L from the first to the second half
+of the draws over the rise over `w*`, tells a chain that has not settled (near 0: it has).
 
 Needs the optional package devinterp: `pip install "hopscope[llc]"`.
+
+How to read: Follow the coefficient over the checkpoints of one run at equal options: a fall at
+equal loss is a simpler solution. First look at `drift` (near 0: the chains have settled) and at the
+spread over chains.
+
+What misleads: The number means nothing by itself, and less at early checkpoints, which are no
+minima. Intervals are of sampling alone and say nothing about the choice of step size and pull,
+which moves the coefficient more than training does. Heads with the default pull hardly move.
 """
 
 from __future__ import annotations

@@ -22,6 +22,16 @@ True by construction, and so no findings:
 - S[0, p] holds only the token at p, so relation_2 at S[0, relation_2] tells of the embedding alone;
 - the answer at S[depth, last] comes first exactly if the model's answer is right: there the lens is
   the model.
+
+How to read: An MRR near 1 at S[i, p] says that final norm and unembedding put the token first
+there. Composition shows as the bridge at S[i, relation_1] with 1 <= i < depth, where a later block
+can still read it, and as the answer rising at the last position. At relation_2 and later read
+`mrr_added`: it is above 0 where this question's bridge, not its relations, makes the difference.
+
+What misleads: The bridge at S[depth, relation_1] (hatched) is near 1 in every model that knows its
+facts, at any phi and for OOD facts too. A low MRR does not say that a token is missing, for it may
+be held in another basis (`tuned_lens`, `probes`). And what can be read need not be used: only
+patching tells.
 """
 
 from __future__ import annotations

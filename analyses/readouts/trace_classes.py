@@ -19,6 +19,16 @@
    accuracy is above `generalizing`, and the share of right answers with a decoded bridge is below
    `recovered`. Both must hold at the bounds of the 95% intervals. A model that has no usable state
    to decode from, such as one with a single block, is not flagged: it could not have passed.
+
+How to read: “Right, bridge decoded” is what a model that composes shows on held-out questions;
+“right, not decoded” is the mark of a shortcut or of fake grokking; “wrong, bridge decoded” says
+that hop one works and hop two does not, as for most OOD questions of the demo.
+
+What misleads: A decoded bridge at relation_1 says that the atomic fact is known where hop two could
+read it, not that the question uses it: read `bridge_patching` beside it. A lens that misses the
+bridge makes a sound model look fake, which is why the tuned lens is the default. Over steps the
+shares follow accuracy; compare the share of right answers with a decoded bridge (the figure
+`recovery`) instead.
 """
 
 from __future__ import annotations

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.cli.demo import small_demo
 from circuits.errors import HopscopeError
 
 
@@ -20,12 +22,23 @@ def app_command(
     ] = None,
     port: Annotated[int, typer.Option(help="Port on localhost.", min=1, max=65535)] = 8501,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+    demo: Annotated[
+        bool,
+        typer.Option("--demo", help="First train a small demo, if it is missing: a minute or two."),
+    ] = False,
 ) -> None:
     """Open the dashboard in a browser; it runs until Ctrl-C."""
-    if runs_dir is not None and not runs_dir.is_dir():
+    if find_spec("streamlit") is None:
+        raise HopscopeError(
+            "the dashboard needs Streamlit, which is not installed; "
+            "run `pip install 'hopscope[dashboard]'`."
+        )
+    if runs_dir is not None and not runs_dir.is_dir() and not demo:
         raise HopscopeError(
             f"{runs_dir} is not a folder; give one with runs, or none for `runs` and the demo."
         )
+    if demo:
+        small_demo(runs_dir or Path("runs"))
     main = Path(__file__).resolve().parents[1] / "main.py"
     command = [
         *(sys.executable, "-m", "streamlit", "run", str(main)),

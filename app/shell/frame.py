@@ -149,9 +149,9 @@ def _run_changed() -> None:
 
 def _no_runs() -> None:
     st.info(
-        f"There is no run in {as_text(str(runs_folder()))} yet. Train one with "
-        "`hopscope train train/recipes/demo.toml` (or on the Train page), then reload; a folder "
-        "with runs is named by `hopscope app FOLDER`.",
+        f"There is no run in {as_text(str(runs_folder()))} yet. `hopscope app --demo` makes a "
+        "small one in a minute or two, `hopscope train demo` (or the Train page) the whole demo; "
+        "then reload. A folder with runs is named by `hopscope app FOLDER`.",
         icon=":material/school:",
     )
 

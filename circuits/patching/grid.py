@@ -76,7 +76,7 @@ def patch_grid(
         heads: All if None; only for components that have heads.
 
     Returns:
-        Array (layer, position[, head][, example]).
+        Array `(layer, position[, head][, example])`.
 
     Raises:
         HopscopeError: if the model cannot take the prompts or they do not pair up, if a layer,

@@ -27,8 +27,10 @@ def recipe_file(given: str | Path) -> Path:
     'demo.toml'
     """
     path = Path(given)
-    if path.exists() or path.suffix == ".toml":  # a missing file is reported where it is read
+    if path.is_file() or path.suffix == ".toml":  # a missing file is reported where it is read
         return path
-    if str(given) not in shipped():
-        raise unknown_name("recipe", str(given), [*shipped(), "a path to a .toml file"])
-    return shipped()[str(given)]
+    if str(given) in shipped():  # also where a folder, of runs say, has that name
+        return shipped()[str(given)]
+    if path.exists():
+        return path
+    raise unknown_name("recipe", str(given), [*shipped(), "a path to a .toml file"])

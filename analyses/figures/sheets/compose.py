@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from analyses.catalog import CATALOG
-from analyses.figures.registry import FIGURES
+from analyses.figures.registry import builders_of
 from analyses.figures.run_figures import (
     RunFigure,
     analysis_figures,
@@ -105,12 +105,12 @@ def _found(run: Run, drawn: dict[str, RunFigure], panel: PanelDescription) -> Ru
 
 
 def _names(analysis: str) -> list[str]:
-    return [f"{analysis}_{name}" for name in FIGURES.get(analysis, ())]
+    return [f"{analysis}_{name}" for name in builders_of(analysis)]
 
 
 def _with_settings(run: Run, panel: PanelDescription) -> dict[str, RunFigure]:
     """The figures of the panel's analysis as run with its options and splits."""
-    of_run = [a for a in CATALOG if a in FIGURES]
+    of_run = [a for a in CATALOG if builders_of(a)]
     analysis = next((a for a in of_run if panel.figure in _names(a)), None)
     if analysis is None:
         raise unknown_name(

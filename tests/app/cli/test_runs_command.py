@@ -82,6 +82,8 @@ def test_a_file_of_that_name_comes_before_the_recipe_that_ships(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert recipe_file("demo") == shipped()["demo"]
+    (tmp_path / "textbook").mkdir()
+    assert recipe_file("textbook") == shipped()["textbook"]  # not the folder of that name
     (tmp_path / "demo").write_text("seed = 3")
     assert recipe_file("demo") == Path("demo")
 

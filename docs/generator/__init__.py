@@ -1,0 +1,1 @@
+"""What the site has beside the committed pages: a page per analysis, the API, linked sources."""

@@ -1,0 +1,45 @@
+"""`hopscope app --demo`: a demo where none came with the installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from analyses.stored import stored_steps
+from app.cli import demo
+from app.cli.main import cli
+from circuits.runs.run import open_run
+
+SHORT = ("training.steps=3", "training.cooldown=1", "training.warmup=1")
+SHORT += ("splits.id_test_items=20", "evaluation.items=20", "checkpoints.dense_every=3")
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    commands: list[list[str]] = []
+    monkeypatch.setattr("app.cli.app.served", lambda command: commands.append(command) or 0)
+    return commands
+
+
+def test_the_demo_is_trained_and_measured_once_then_shown(
+    tmp_path: Path, served: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "SETTINGS", SHORT)
+    monkeypatch.setattr(demo, "ANALYSES", ("logit_lens",))
+    runs = tmp_path / "runs"
+    first = CliRunner().invoke(cli, ["app", str(runs), "--demo"])
+    assert first.exit_code == 0, first.output
+    run = open_run(runs / "demo")
+    assert stored_steps(run, "logit_lens") == run.steps == [0, 3]
+    again = CliRunner().invoke(cli, ["app", str(runs), "--demo"])
+    assert again.output == ""
+    assert [command[-1] for command in served] == [str(runs)] * 2
+
+
+def test_the_small_demo_is_a_whole_recipe() -> None:
+    from circuits.recipes.schema import load_recipe
+    from train.recipes import shipped
+
+    assert load_recipe(shipped()["demo"], demo.SETTINGS).training.steps == 1500
