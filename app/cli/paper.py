@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.terminal import say
 from circuits.errors import HopscopeError, unknown_name
+
+if TYPE_CHECKING:
+    from circuits.runs.run import Run
 
 
 def paper_command(
@@ -30,7 +33,7 @@ def paper_command(
         raise unknown_name("format", format_, [f for f in FORMATS if f != "tex"])
     width_in_inches(width)
     theme_of(theme)
-    made = papers(_opened(runs))
+    made = papers(opened_runs(runs))
     for panel, fed_by in made.fed_by.items():
         say(f"{panel}: {fed_by}")
     for name, spec in made.figures.items():
@@ -44,7 +47,7 @@ def paper_command(
         say(f"missing: {panel}; make it with: {command}", err=True)
 
 
-def _opened(folders: list[Path]) -> list:  # type: ignore[type-arg]
+def opened_runs(folders: list[Path]) -> list[Run]:
     """The runs that are named, and those in folders that are named; none twice."""
     from circuits.runs.listing import list_runs
     from circuits.runs.run import open_run
