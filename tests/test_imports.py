@@ -66,7 +66,7 @@ ROOMS: dict[str, str] = {
     "analyses.figures.builders.over_training": "circuits analyses.figures analyses.figures.specs "
     "analyses.figures.builders",
     "analyses.figures.renderers": "circuits analyses.figures analyses.figures.specs",
-    "analyses.figures.renderers.matplotlib": "analyses.figures analyses.figures.specs "
+    "analyses.figures.renderers.matplotlib": "circuits analyses.figures analyses.figures.specs "
     "analyses.figures.renderers",
     "analyses.figures.renderers.plotly": "analyses.figures analyses.figures.specs "
     "analyses.figures.renderers",
