@@ -75,6 +75,7 @@ FORMATS: dict[str, Callable[[Spec, Look], bytes]] = {
     "pdf": _print("pdf"),
     "svg": _print("svg"),
     "png": _print("png"),
+    "pgf": _print("pgf"),
     "html": _html,
     "csv": table_of,
     "tex": _tex,
@@ -84,6 +85,8 @@ FORMATS: dict[str, Callable[[Spec, Look], bytes]] = {
 }
 MOVING = ("webp", "gif", "mp4")
 """The formats of animations."""
+STILL = tuple(name for name in FORMATS if name not in (*MOVING, "tex"))
+"""The formats of every figure that does not move."""
 
 
 def export(
@@ -101,8 +104,8 @@ def export(
 
     Args:
         spec: The figure.
-        path: Its suffix decides the format: .pdf, .svg, .png, .html or .csv; for tables also .tex;
-            for animations .webp, .gif or .mp4.
+        path: Its suffix decides the format: .pdf, .svg, .png, .pgf, .html or .csv; for tables also
+            .tex; for animations .webp, .gif or .mp4.
         width: "column" (3.25 in), "page" (6.75 in), a venue's name (`renderers.style.WIDTHS`) or
             inches; ignored for HTML and CSV.
         theme: "light" or "dark".

@@ -24,7 +24,7 @@ def export_command(
         typer.Argument(help="Figures or analyses; every figure if none is named. See --list."),
     ] = None,
     format_: Annotated[
-        str, typer.Option("--format", help="pdf, svg, png, html, csv; webp, gif or mp4 moves.")
+        str, typer.Option("--format", help="pdf, svg, png, pgf, html, csv; webp, gif, mp4 move.")
     ] = "pdf",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; RUN/figures if not given.")

@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 def paper_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders of runs.")],
     out: Annotated[Path, typer.Option(help="Folder for the figures.")],
-    format_: Annotated[str, typer.Option("--format", help="pdf, svg, png, html or csv.")] = "pdf",
+    format_: Annotated[
+        str, typer.Option("--format", help="pdf, svg, png, pgf, html or csv.")
+    ] = "pdf",
     width: Annotated[str, typer.Option(help="column, page, a venue's name or inches.")] = "page",
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     title: Annotated[bool, typer.Option(help="Titles and notes in the pictures.")] = True,
 ) -> None:
     """Redraw the figures of Wild and Grokked from RUNS; say which run feeds which panel."""
-    from analyses.figures.export import FORMATS, export
+    from analyses.figures.export import STILL, export
     from analyses.figures.papers.build import papers
     from analyses.figures.renderers.style import theme_of, width_in_inches
     from analyses.figures.specs.facts import Table
 
     file_format = format_.lower().removeprefix(".")
-    if file_format not in FORMATS or file_format == "tex":
-        raise unknown_name("format", format_, [f for f in FORMATS if f != "tex"])
+    if file_format not in STILL:
+        raise unknown_name("format", format_, STILL)
     width_in_inches(width)
     theme_of(theme)
     made = papers(opened_runs(runs))

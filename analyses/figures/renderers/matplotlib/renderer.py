@@ -32,6 +32,7 @@ from analyses.figures.renderers.matplotlib.page import (
     legend,
     place_header,
 )
+from analyses.figures.renderers.matplotlib.pgf import print_pgf
 from analyses.figures.renderers.matplotlib.sheet import draw_sheet
 from analyses.figures.renderers.style import Theme, theme_of, width_in_inches
 from analyses.figures.renderers.text import families_for
@@ -129,7 +130,7 @@ def to_bytes(
     title: bool = True,
     svg_text: bool = False,
 ) -> bytes:
-    """The figure as a "pdf", "svg" or "png" file; the same bytes for the same spec.
+    """The figure as a "pdf", "svg", "png" or "pgf" file; the same bytes for the same spec.
 
     `svg_text` keeps text in an SVG as text instead of paths.
     """
@@ -177,5 +178,6 @@ _PRINT: dict[str, Callable[[Figure, io.BytesIO], None]] = {
     "pdf": _print_pdf,
     "svg": _print_svg,
     "png": _print_png,
+    "pgf": print_pgf,
 }
 """What writes each format. `savefig` draws everything once more to find out its layout."""
