@@ -20,11 +20,7 @@ from analyses.figures.renderers.latex import literal
 from circuits.errors import HopscopeError
 
 TEX = "pdflatex"
-SETTINGS = {
-    "pgf.texsystem": TEX,
-    "pgf.rcfonts": False,
-    "pgf.preamble": r"\usepackage[T1]{fontenc}\usepackage{textcomp}",
-}
+PREAMBLE = r"\usepackage[T1]{fontenc}\usepackage{textcomp}"
 
 
 def print_pgf(figure: Figure, out: io.BytesIO) -> None:
@@ -39,7 +35,8 @@ def print_pgf(figure: Figure, out: io.BytesIO) -> None:
             "apt-get install texlive-latex-recommended texlive-pictures), or export a .pdf file."
         )
     text = io.StringIO()
-    with matplotlib.rc_context(SETTINGS), _literally():
+    asked = {"pgf.texsystem": TEX, "pgf.rcfonts": False, "pgf.preamble": PREAMBLE}
+    with matplotlib.rc_context(asked), _literally():  # type: ignore[arg-type]
         try:
             backend_pgf.FigureCanvasPgf(figure).print_pgf(text)
         except (ValueError, RuntimeError) as error:
