@@ -19,10 +19,11 @@ def test_the_facts_of_the_page_are_judged_as_it_says(
     monkeypatch.chdir(tmp_path)
     page = PAGE.read_text()
     first, last = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    exec(compile(first, str(PAGE), "exec"), {})
+    names: dict[str, object] = {}
+    exec(compile(first, str(PAGE), "exec"), names)
     command, told = page.split("\n```\n")[-5:-2:2]
     told += "\n"
     words = command.removeprefix("hopscope ").split()
     assert CliRunner().invoke(cli, words, catch_exceptions=False).output == told
-    exec(compile(last, str(PAGE), "exec"), {})
+    exec(compile(last, str(PAGE), "exec"), names)
     assert capsys.readouterr().out == "1\n"

@@ -68,7 +68,7 @@ ROOMS: dict[str, str] = {
     "analyses.figures.builders.over_training": "circuits analyses.figures analyses.figures.specs "
     "analyses.figures.builders",
     "analyses.figures.renderers": "circuits analyses.figures analyses.figures.specs",
-    "analyses.figures.renderers.matplotlib": "analyses.figures analyses.figures.specs "
+    "analyses.figures.renderers.matplotlib": "circuits analyses.figures analyses.figures.specs "
     "analyses.figures.renderers",
     "analyses.figures.renderers.plotly": "analyses.figures analyses.figures.specs "
     "analyses.figures.renderers",
@@ -77,15 +77,17 @@ ROOMS: dict[str, str] = {
     "circuits.corpus.proposals circuits.runs circuits.series train train.recipes train.sweeps "
     "analyses analyses.circuits analyses.certificate analyses.over_training analyses.figures "
     "analyses.figures.papers analyses.figures.sheets analyses.figures.specs "
-    "analyses.figures.builders analyses.figures.renderers app.logic",
+    "analyses.figures.builders analyses.figures.renderers app.logic app.published",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
     "circuits.runs analyses analyses.certificate analyses.figures analyses.figures.specs "
     "analyses.figures.renderers app.instrument",
-    "app.shell": "circuits circuits.graph circuits.corpus circuits.runs circuits.series analyses "
+    "app.published": "circuits circuits.recipes circuits.runs analyses analyses.figures "
+    "analyses.figures.renderers.matplotlib app.instrument app.logic",
+    "app.shell": "circuits circuits.corpus circuits.runs circuits.series analyses "
     "analyses.figures app.instrument app.logic",
-    "app.background": "circuits circuits.runs analyses app.shell",
+    "app.background": "circuits circuits.runs analyses app.logic",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "
     "train.recipes analyses.figures app.instrument app.logic app.shell app.background",
     "app.results": "circuits circuits.corpus circuits.runs train.recipes train.sweeps analyses "

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from analyses.figures.specs.animation import Animation
 from analyses.figures.specs.charts import Spec
 from analyses.figures.specs.sheet import Sheet
 from circuits.errors import CannotWrite, HopscopeError
@@ -56,6 +57,20 @@ def _tex(spec: Spec, _look: Look) -> bytes:
     return table_to_latex(spec).encode()
 
 
+def _move(file_format: str) -> Callable[[Spec, Look], bytes]:
+    def render(spec: Spec, look: Look) -> bytes:
+        from analyses.figures.renderers.matplotlib.animation import to_moving
+
+        if not isinstance(spec, Animation):
+            raise HopscopeError(
+                f"a .{file_format} file is an animation; export {spec.name} as one by "
+                f"`hopscope export RUN {spec.name} --format {file_format}`, or as .pdf."
+            )
+        return to_moving(spec, file_format, look.width, theme=look.theme, title=look.title)
+
+    return render
+
+
 FORMATS: dict[str, Callable[[Spec, Look], bytes]] = {
     "pdf": _print("pdf"),
     "svg": _print("svg"),
@@ -63,7 +78,15 @@ FORMATS: dict[str, Callable[[Spec, Look], bytes]] = {
     "html": _html,
     "csv": table_of,
     "tex": _tex,
+    "pgf": _print("pgf"),
+    "webp": _move("webp"),
+    "gif": _move("gif"),
+    "mp4": _move("mp4"),
 }
+MOVING = ("webp", "gif", "mp4")
+"""The formats of animations."""
+STILL = tuple(name for name in FORMATS if name not in (*MOVING, "tex"))
+"""The formats of every figure that does not move."""
 
 
 def export(
@@ -81,7 +104,8 @@ def export(
 
     Args:
         spec: The figure.
-        path: Its suffix decides the format: .pdf, .svg, .png, .html or .csv; for tables also .tex.
+        path: Its suffix decides the format: .pdf, .svg, .png, .pgf, .html or .csv; for tables also
+            .tex; for animations .webp, .gif or .mp4.
         width: "column" (3.25 in), "page" (6.75 in), a venue's name (`renderers.style.WIDTHS`) or
             inches; ignored for HTML and CSV.
         theme: "light" or "dark".
@@ -108,6 +132,8 @@ def export(
             f"cannot export to {path.name!r}: the name must end in "
             f"{', '.join('.' + f for f in FORMATS)}."
         )
+    if isinstance(spec, Animation) and file_format not in (*MOVING, "csv"):
+        raise HopscopeError(f"an animation is written as {', '.join('.' + f for f in MOVING)}.")
     files = {path: FORMATS[file_format](spec, Look(width, theme, title, svg_text))}
     for table, content in _data(spec, path).items():
         files.setdefault(table, content)

@@ -17,6 +17,7 @@ from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_of
 from analyses.figures.nothing import replace_by_sentence
 from analyses.figures.registry import about_figures, builders_of, figure, takes_split
+from analyses.figures.specs.animation import Animation
 from analyses.figures.specs.charts import Spec
 from analyses.figures.words import words
 from analyses.fitting import usual_analyses
@@ -166,6 +167,38 @@ def selected(run: Run, found: RunFigure, step: int | None = None, **sel: Any) ->
     start = _start_of_grokking(run, ds) if found.within == "strength_change" else {}
     how = partial(figure, ds, found.within, **(start | sel))
     return _signed(run, found.name, found.result, how, step, given=sel)
+
+
+def moving(
+    found: RunFigure, split: str | None = None, steps: Sequence[int] | None = None
+) -> Animation:
+    """A figure as an animation over the steps that its result has.
+
+    Args:
+        found: A figure of a run.
+        split: As for `RunFigure.make`.
+        steps: Other steps.
+
+    Raises:
+        HopscopeError: if there are fewer than two.
+    """
+    if steps is None:
+        steps = [] if found.result is None else [int(s) for s in found.result()["step"].values]
+    if len(steps) < 2:
+        raise HopscopeError(
+            f"{found.name} does not move: it was made at one step only. Export it as .pdf."
+        )
+    frames = tuple(found.make(step, split) for step in steps)
+    last = frames[-1]
+    request = {**last.provenance["request"], "step": None, "steps": list(steps)}
+    return Animation(
+        name=last.name,
+        title=last.title,
+        subtitle=last.subtitle,
+        provenance={**last.provenance, "request": request},
+        frames=frames,
+        steps=tuple(steps),
+    )
 
 
 def _make(

@@ -20,7 +20,13 @@ from typing import Any, Literal
 
 from analyses.catalog import CATALOG
 from analyses.figures.export import table_of
-from analyses.figures.run_figures import RunFigure, analysis_figures, run_figures, selected
+from analyses.figures.run_figures import (
+    RunFigure,
+    analysis_figures,
+    moving,
+    run_figures,
+    selected,
+)
 from analyses.figures.specs.base import Spec
 from analyses.stored import stored_result
 from circuits.errors import HopscopeError
@@ -128,6 +134,8 @@ def _again(
     name, how = str(request.get("figure")), dict(request.get("select", {}))
     step, options = request.get("step"), dict(_options(provenance))
     found = drawn.get(name)
+    if found is not None and request.get("steps"):
+        return moving(found, how.get("split"), request["steps"])
     spec = None if found is None else _made_again(run, found, step, how)
     analysis = str(provenance.get("analysis"))
     if analysis in CATALOG and options and (spec is None or _options(spec.provenance) != options):

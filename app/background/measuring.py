@@ -24,7 +24,7 @@ NICENESS = 10
 def measure(path: Path) -> Run:
     """Analyze all checkpoints of a run, waiting for more while it is being trained."""
     from analyses.walk import analyze
-    from app.shell.opened import drawn_analyses
+    from app.logic.drawn_results import drawn_analyses
 
     run = _when_there(path)
     names = drawn_analyses(run.corpus.task).values()

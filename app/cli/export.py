@@ -23,7 +23,9 @@ def export_command(
         list[str] | None,
         typer.Argument(help="Figures or analyses; every figure if none is named. See --list."),
     ] = None,
-    format_: Annotated[str, typer.Option("--format", help="pdf, svg, png, html or csv.")] = "pdf",
+    format_: Annotated[
+        str, typer.Option("--format", help="pdf, svg, png, pgf, html, csv; webp, gif, mp4 move.")
+    ] = "pdf",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; RUN/figures if not given.")
     ] = None,
@@ -39,6 +41,7 @@ def export_command(
     ] = None,
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     title: Annotated[bool, typer.Option(help="Title and subtitle in the picture.")] = True,
+    svg_text: Annotated[bool, typer.Option(help="In an SVG: text as text, not paths.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Name the run's figures.")] = False,
     verify: Annotated[
         Path | None,
@@ -55,9 +58,9 @@ def export_command(
     ] = None,
 ) -> None:
     """Write figures of RUN, each with its data (.csv) and provenance (.json)."""
-    from analyses.figures.export import FORMATS, export
+    from analyses.figures.export import FORMATS, MOVING, export
     from analyses.figures.renderers.style import theme_of, width_in_inches
-    from analyses.figures.run_figures import chosen_figures
+    from analyses.figures.run_figures import chosen_figures, moving
     from circuits.runs.run import open_run
 
     if verify is not None:
@@ -68,6 +71,9 @@ def export_command(
     file_format = format_.lower().removeprefix(".")
     if file_format not in FORMATS:
         raise unknown_name("format", format_, FORMATS)
+    if file_format in MOVING and (not figures or step is not None):
+        what = "--step picks one of its frames" if figures else "name the figure that moves"
+        raise HopscopeError(f"a .{file_format} file is an animation: {what}.")
     width_in_inches(width)
     theme_of(theme)
     opened = open_run(run)
@@ -81,7 +87,8 @@ def export_command(
     folder = out or opened.figures_dir / ("other-settings" if set_ or splits else "")
     for found in chosen_figures(available, figures or ()):
         path = folder / f"{found.name}.{file_format}"
-        export(found.make(step, split), path, width, theme=theme, title=title)
+        spec = moving(found, split) if file_format in MOVING else found.make(step, split)
+        export(spec, path, width, theme=theme, title=title, svg_text=svg_text)
         say(str(path))
     if missing and not figures:
         say(f"not analyzed yet, so without figures: {', '.join(missing)}", err=True)

@@ -22,6 +22,7 @@ from app.cli.data import data_command
 from app.cli.export import export_command
 from app.cli.import_series import import_command
 from app.cli.paper import paper_command
+from app.cli.publish import publish_command
 from app.cli.runs import runs_command
 from app.cli.sheet import sheet_command
 from app.cli.sweep import sweep_command
@@ -50,6 +51,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export_command,
     "sheet": sheet_command,
     "paper": paper_command,
+    "publish": publish_command,
     "runs": runs_command,
     "app": app_command,
 }

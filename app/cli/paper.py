@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.terminal import say
 from circuits.errors import HopscopeError, unknown_name
 
+if TYPE_CHECKING:
+    from circuits.runs.run import Run
+
 
 def paper_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders of runs.")],
     out: Annotated[Path, typer.Option(help="Folder for the figures.")],
-    format_: Annotated[str, typer.Option("--format", help="pdf, svg, png, html or csv.")] = "pdf",
+    format_: Annotated[
+        str, typer.Option("--format", help="pdf, svg, png, pgf, html or csv.")
+    ] = "pdf",
     width: Annotated[str, typer.Option(help="column, page, a venue's name or inches.")] = "page",
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     title: Annotated[bool, typer.Option(help="Titles and notes in the pictures.")] = True,
 ) -> None:
     """Redraw the figures of Wild and Grokked from RUNS; say which run feeds which panel."""
-    from analyses.figures.export import FORMATS, export
+    from analyses.figures.export import STILL, export
     from analyses.figures.papers.build import papers
     from analyses.figures.renderers.style import theme_of, width_in_inches
     from analyses.figures.specs.facts import Table
 
     file_format = format_.lower().removeprefix(".")
-    if file_format not in FORMATS or file_format == "tex":
-        raise unknown_name("format", format_, [f for f in FORMATS if f != "tex"])
+    if file_format not in STILL:
+        raise unknown_name("format", format_, STILL)
     width_in_inches(width)
     theme_of(theme)
-    made = papers(_opened(runs))
+    made = papers(opened_runs(runs))
     for panel, fed_by in made.fed_by.items():
         say(f"{panel}: {fed_by}")
     for name, spec in made.figures.items():
@@ -44,7 +49,7 @@ def paper_command(
         say(f"missing: {panel}; make it with: {command}", err=True)
 
 
-def _opened(folders: list[Path]) -> list:  # type: ignore[type-arg]
+def opened_runs(folders: list[Path]) -> list[Run]:
     """The runs that are named, and those in folders that are named; none twice."""
     from circuits.runs.listing import list_runs
     from circuits.runs.run import open_run

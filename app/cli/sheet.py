@@ -16,7 +16,7 @@ def sheet_command(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write: .pdf, .svg, .png or .html; beside FILE if not given."),
+        typer.Option(help="File to write: .pdf, .svg, .png, .pgf or .html."),
     ] = None,
     width: Annotated[
         str | None,

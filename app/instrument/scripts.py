@@ -31,6 +31,15 @@ def joined(folder: Path = SCRIPTS) -> str:
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
 
 
+def as_plain_script() -> str:
+    """The same as a script that defines `mountInstrument`, for pages without a server.
+
+    A browser does not load modules from a disk.
+    """
+    body = joined().replace("export default function mount(", "function mount(")
+    return f"const mountInstrument = (() => {{\n{body}\nreturn mount;\n}})();\n"
+
+
 def _add(name: str, folder: Path, order: list[str], importers: tuple[str, ...]) -> None:
     if name in importers:
         raise ImportError(f"JavaScript files import each other: {' -> '.join((*importers, name))}.")

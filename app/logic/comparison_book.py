@@ -14,6 +14,7 @@ from app.logic.listed_names import split_names
 from app.logic.name_index import NameIndex
 from app.logic.question_book import SEARCHED, SEPARATOR, QuestionBook
 from circuits.corpus.comparison import ORDERS, SAME_LABELS
+from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import name_columns
 from circuits.errors import HopscopeError
 
@@ -127,3 +128,8 @@ class ComparisonBook(QuestionBook):
             )
         known = (self.vocab.relation(attribute), *(self.vocab.entity(e) for e in entities))
         return self.whole(known)
+
+
+def book_of_corpus(corpus: Corpus) -> QuestionBook:
+    """The questions of a corpus, of whichever task."""
+    return ComparisonBook(corpus) if corpus.task == "comparison" else QuestionBook(corpus)

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from analyses.figures.words import split_of
-from app.logic.comparison_book import ComparisonBook
+from app.logic.comparison_book import book_of_corpus
 from app.logic.example_swaps import ExampleSwap, example_swaps
 from app.logic.name_index import NameIndex
 from app.logic.question_book import QuestionBook
@@ -27,8 +27,7 @@ MOST_FOUND = 60
 @st.cache_resource(max_entries=6, show_spinner="Reading the questions ...", hash_funcs={Stamp: str})
 def book_of(at: Stamp) -> QuestionBook:
     """The questions of a run."""
-    corpus = opened(at).corpus
-    return ComparisonBook(corpus) if corpus.task == "comparison" else QuestionBook(corpus)
+    return book_of_corpus(opened(at).corpus)
 
 
 def choose_question(

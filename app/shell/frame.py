@@ -11,13 +11,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from analyses.figures.words import FIRST_SPLIT
+from app.logic.run_words import facts_in_words
 from app.shell import address
 from app.shell.exporting import export_popover
 from app.shell.folders import RunFolders, find_runs, runs_folder
 from app.shell.opened import Stamp, opened, stamp
 from app.shell.plain_text import as_text
 from circuits.errors import HopscopeError
-from circuits.graph.knowledge_graph import PROVENANCES
 from circuits.runs.run import Run
 
 if TYPE_CHECKING:
@@ -154,22 +154,3 @@ def _no_runs() -> None:
         "then reload. A folder with runs is named by `hopscope app FOLDER`.",
         icon=":material/school:",
     )
-
-
-def facts_in_words(run: Run) -> str:
-    """How many facts the graph has and how many of them are real; of an imported run, whence."""
-    graph = run.graph
-    if run.imported is not None:
-        return f"{len(graph):,} facts ({graph.name}). {run.imported.words}"
-    counts = {origin: graph.count(origin) for origin in PROVENANCES}
-    total, real = len(graph), counts["real"]
-    if real == total:
-        words = f"All {total:,} facts are real ({graph.name})."
-    elif real == 0:
-        words = f"None of the {total:,} facts is real ({graph.name})."
-    else:
-        words = f"{real:,} of {total:,} facts are real ({graph.name})."
-    added = counts["added_true"] + counts["added_false"]
-    if added:
-        words += f" {added:,} were added, {counts['added_true']:,} of them true."
-    return words

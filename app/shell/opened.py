@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from analyses.catalog import CATALOG
-from analyses.stored import changed_at, stored_results
+from analyses.stored import changed_at
+from app.logic.drawn_results import (
+    COMPARISON_ANALYSES,
+    CORE_ANALYSES,
+    MORE_ANALYSES,
+    drawn_results,
+)
 from app.shell.importing import MODELS, load
 from circuits.errors import HopscopeError
 from circuits.runs.reading import MANIFEST
@@ -26,14 +31,6 @@ if TYPE_CHECKING:
     from circuits.corpus.corpus import Corpus
     from circuits.model.protocol import Model
 
-CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
-"""The analyses that the instrument draws of a composition run."""
-COMPARISON_ANALYSES = {"logit_lens": "comparison_lens", "causal_tracing": "comparison_tracing"}
-"""Their counterparts in a comparison run."""
-MORE_ANALYSES = (
-    "circuit_discovery", "attention_knockout", "coverage", "crosscoder", "learning_coefficient",
-)  # fmt: skip
-"""Analyses that it also draws if there is a result."""
 CERTIFIED_BY = ("evidence", "bridge_subspace", "transfer")
 """Analyses that a certificate rests on."""
 
@@ -112,13 +109,6 @@ def one_thread() -> None:
         torch.set_num_threads(1)
 
 
-def drawn_analyses(task: str) -> dict[str, str]:
-    """The analysis that replaces each core analysis in a run of this task."""
-    if task == "comparison":
-        return COMPARISON_ANALYSES
-    return {name: name for name in CORE_ANALYSES}
-
-
 def results_of(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
     """Stored results by core analysis, and sentences on those that cannot be used."""
     return _results(at)
@@ -126,18 +116,4 @@ def results_of(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
 def _results(at: Stamp) -> tuple[dict[str, xr.Dataset], list[str]]:
-    run = opened(at)
-    drawn = drawn_analyses(run.corpus.task)
-    more = {name: name for name in MORE_ANALYSES if run.corpus.task in CATALOG[name].tasks}
-    wanted = {**drawn, **more}
-    found, refused = stored_results(run, wanted.values())
-    datasets = {role: found[name] for role, name in wanted.items() if name in found}
-    problems = list(refused.values())
-    if missing := [n for n in drawn.values() if n not in found and n not in refused]:
-        names = " ".join(missing)
-        problems.insert(
-            0,
-            f"Not measured yet, so not drawn: {', '.join(missing)}. Press Measure on the page "
-            f"Train, or run `hopscope analyze {at.path} {names}` and reload.",
-        )
-    return datasets, problems
+    return drawn_results(opened(at))

@@ -10,9 +10,8 @@ import streamlit as st
 
 from app.logic import run_curves as comparing
 from app.logic import run_groups as grouping
-from app.logic.compare_record import CompareRecord
+from app.logic.comparing_runs import compare_runs
 from app.logic.listed_names import join_names, split_names
-from app.logic.phase_diagram import phase_diagrams
 from app.shell import address, frame
 from app.shell.folders import find_runs
 from app.shell.opened import opened, results_of, stamp
@@ -44,18 +43,11 @@ def _compare(shown: frame.Shown) -> list[Spec]:
     if not runs:
         st.info("Choose at least one run; two or more make it a comparison.")
         return []
-    axis = comparing.common_axis(list(curves.values()), aligned)
-    if len(axis) < 2:
+    record = compare_runs(runs, curves, aligned)
+    if record is None:
         st.info("These runs have not been evaluated twice yet; train on and reload.")
         return []
-    placed = {name: comparing.on_axis(found, axis, aligned) for name, found in curves.items()}
-    phases = phase_diagrams(runs, placed, axis)
-    grouped = grouping.groups(runs)
-    recipes = grouping.recipe_table(runs, grouped)
-    record = CompareRecord(
-        tuple(runs), grouped, grouping.places(runs, grouped), placed, axis, aligned, phases,
-        recipes, *comparing.uncertainty(curves, axis, aligned),
-    )  # fmt: skip
+    grouped, recipes = record.grouped, record.recipes
     words = grouping.grouping_in_words(grouped, len(grouping.differing(runs)))
     with st.expander(as_text(f"{words}."), icon=":material/difference:"):
         st.dataframe(recipes.frame(), hide_index=True, width="stretch")

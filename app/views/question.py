@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.logic.asking import ask_every_checkpoint
 from app.logic.question_record import QuestionRecord
-from app.logic.question_trace import trace_question
 from app.shell import frame
 from app.shell.choosing import book_of, choose_donor, choose_question, offered_swaps
 from app.shell.importing import MODELS, load
@@ -16,7 +16,6 @@ from app.shell.stage import show_instrument, timeline_of
 
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
-    from circuits.model.protocol import Model
 
 READING = (
     "Choose a question; every state shows the name it would answer with, green the right answer, "
@@ -49,28 +48,16 @@ def _question(shown: frame.Shown) -> list[Spec]:
 def _record(
     at: Stamp, name: str, tokens: tuple[int, ...], donor: tuple[int, ...] | None
 ) -> QuestionRecord:
-    run, book = opened(at), book_of(at)
     with st.spinner("Preparing the model ..."):
         load(MODELS)
     one_thread()
-    asked = book.asked(tokens)
-    lent = None if donor is None else book.asked(donor)
-    swapped = None if lent is None else book.swapped_answer(asked, lent)
+    run = opened(at)
     bar = st.progress(0.0, "Asking every checkpoint ...")
 
     def report(share: float) -> None:
         if round(100 * share) % 10 == 0:  # every message to the browser takes time
             bar.progress(share, f"Asking {len(run.steps)} checkpoints ...")
 
-    model = run.model()
-
-    def model_at(step: int) -> Model:
-        if run.bridged:
-            return run.model(step)
-        run.load_weights(model, step)
-        return model
-
-    fact = None if lent is None else book.needed_fact(asked, lent)
-    trace = trace_question(model_at, run.steps, asked, lent, swapped, report, fact)
+    record = ask_every_checkpoint(run, name, book_of(at), tokens, donor, report)
     bar.empty()
-    return QuestionRecord(name, book, asked, lent, swapped, trace)
+    return record

@@ -12,9 +12,10 @@ from app.background import jobs
 from app.instrument.component import mount
 from app.instrument.measures import Datasets
 from app.instrument.payload import formation_payload
+from app.logic.drawn_results import CORE_ANALYSES
 from app.shell import address, frame
 from app.shell.folders import find_runs, runs_folder
-from app.shell.opened import CORE_ANALYSES, Stamp, opened, results_of, stamp
+from app.shell.opened import Stamp, opened, results_of, stamp
 from app.shell.plain_text import as_text
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe, load_recipe

@@ -11,7 +11,7 @@ from analyses.catalog import CATALOG
 from analyses.joining import joined_splits, joined_steps
 from analyses.questions.examples import draw_examples
 from app.instrument.further import FURTHER_ANALYSES, further_panels, further_results
-from app.shell.opened import MORE_ANALYSES
+from app.logic.drawn_results import MORE_ANALYSES
 
 WIRED = hand_wired(16, 6)
 

@@ -8,7 +8,7 @@ import torch
 from tiny_runs import tiny_recipe
 
 from analyses import analyze
-from app.shell.opened import CORE_ANALYSES, drawn_analyses
+from app.logic.drawn_results import CORE_ANALYSES, drawn_analyses
 from circuits.runs.run import Run
 from train.loop import train
 

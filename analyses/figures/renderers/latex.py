@@ -9,6 +9,9 @@ _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "–": "--", "\N{NO-BREAK SPACE}": "~", "<": r"\textless{}", ">": r"\textgreater{}",
+    "\N{MINUS SIGN}": r"\ensuremath{-}", "→": r"\ensuremath{\rightarrow}",
+    "×": r"\ensuremath{\times}", "≤": r"\ensuremath{\leq}", "≥": r"\ensuremath{\geq}",
+    "φ": r"\ensuremath{\phi}",
 }  # fmt: skip
 
 

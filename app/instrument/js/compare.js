@@ -4,6 +4,7 @@
 import { shareOrEnd } from "./curve_words.js";
 import { Curves } from "./curves.js";
 import { html } from "./elements.js";
+import { isStacked } from "./layout.js";
 import { clamp, grouped } from "./numbers.js";
 import { PhasePanel } from "./phase.js";
 
@@ -52,7 +53,7 @@ export class CompareView {
       html("span", { class: "swatch" }, item).style.background = this.context.palette.of(s.colour);
       html("span", { text: s.name }, item);
     }
-    const each = Math.floor((width - 20) / 3) - 18;
+    const each = (isStacked(width) ? width : Math.floor((width - 20) / 3)) - 18;
     for (const part of this.panels) part.build(each);
     this.phase?.build(each);
     this.draw();

@@ -9,6 +9,7 @@ import { highOn, html } from "./elements.js";
 import { Examples } from "./examples.js";
 import { chosenSeries, shortcutLines, splitSeries, strongestState } from "./formation_series.js";
 import { HeatMap } from "./heatmap.js";
+import { isStacked } from "./layout.js";
 import { blocks, formationInWords, isComparison } from "./words.js";
 
 const LEAST_ROW = 15; // pixels of a layer in a map
@@ -169,18 +170,19 @@ export class Formation {
   build(width) {
     this.context.root.classList.toggle("narrow", width < 1100);
     const gap = 10,
-      pad = 18;
-    const left = Math.round(width * 0.45),
-      right = width - left - gap;
+      pad = 18,
+      stacked = isStacked(width);
+    const left = stacked ? width : Math.round(width * 0.45),
+      right = stacked ? width : width - left - gap;
     this.circuit.build(left - pad);
     if (this.discovered) this.discovered.build(left - pad);
     this.accuracy.build(right - pad);
-    this.loss.build(Math.floor((right - gap) / 2) - pad);
-    this.state.build(Math.ceil((right - gap) / 2) - pad);
-    const each = Math.floor((width - gap * (this.heatMaps.length - 1)) / this.heatMaps.length);
-    for (const map of this.heatMaps) map.build(each - pad);
-    const third = Math.floor((width - 2 * gap) / 3);
-    for (const panel of this.further) panel.build(third - pad);
+    this.loss.build((stacked ? right : Math.floor((right - gap) / 2)) - pad);
+    this.state.build((stacked ? right : Math.ceil((right - gap) / 2)) - pad);
+    /** @param {number} n */
+    const shared = (n) => Math.floor((width - gap * (n - 1)) / n) - pad;
+    for (const map of this.heatMaps) map.build(shared(stacked ? 2 : this.heatMaps.length));
+    for (const panel of this.further) panel.build(shared(stacked ? 1 : 3));
     this.draw(this.context.playhead.index);
   }
 

@@ -6,6 +6,7 @@ import { Palette } from "./colours.js";
 import { RunData } from "./dataset.js";
 import { Tooltip, hostOf, html } from "./elements.js";
 import { Formation } from "./formation.js";
+import { isStacked } from "./layout.js";
 import { measureLike } from "./names.js";
 import { PAGES } from "./pages.js";
 import { Playhead } from "./playhead.js";
@@ -162,6 +163,7 @@ export class Instrument {
     measureLike(this.root);
     this.context.palette = new Palette(hostOf(this.parent), this.context.data.colours);
     this.root.classList.toggle("dark", this.context.palette.dark);
+    this.root.classList.toggle("stacked", isStacked(this.width));
     this.timeline.build(this.width - 24);
     this.page.build(this.width);
     this.root.dataset.step = String(this.context.playhead.step);

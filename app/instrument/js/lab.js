@@ -3,6 +3,7 @@
 
 import { highOn, html, panel, setAttributes, svg } from "./elements.js";
 import { HeatMap } from "./heatmap.js";
+import { isStacked } from "./layout.js";
 import { shortened } from "./names.js";
 import { percent, short, two } from "./numbers.js";
 import { Grid } from "./packed.js";
@@ -56,7 +57,10 @@ export class LabView {
   build(width) {
     const gap = 10,
       pad = 18;
-    const widths = [0.4, 0.3, 0.3].map((share) => Math.floor((width - 2 * gap) * share));
+    const stacked = isStacked(width);
+    const widths = [0.4, 0.3, 0.3].map((share) =>
+      stacked ? width : Math.floor((width - 2 * gap) * share),
+    );
     [this.grid, this.before, this.after].forEach((part, i) => {
       part.parts.box.style.width = `${widths[i]}px`;
       part.build(widths[i] - pad);

@@ -1,6 +1,14 @@
 // @ts-check
 // Arithmetic of places: no element is made here.
 
+const ONE_COLUMN = 720; // pixels below which panels stand one below the other
+
+// Whether an instrument is as narrow as a phone.
+/** @param {number} width */
+export function isStacked(width) {
+  return width < ONE_COLUMN;
+}
+
 /**
  * A grid of positions (to the right) by rows (upwards from the bottom), within its margins.
  * @param {{ width: number, height: number, columns: number, rows: number,

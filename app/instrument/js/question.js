@@ -6,6 +6,7 @@ import { Attention } from "./attention.js";
 import { Curves } from "./curves.js";
 import { highOn, html } from "./elements.js";
 import { HeatMap } from "./heatmap.js";
+import { isStacked } from "./layout.js";
 import { shortened } from "./names.js";
 import { Grid } from "./packed.js";
 import { lensInWords, nameOf, questionInWords, swapInWords } from "./question_words.js";
@@ -111,13 +112,14 @@ export class QuestionView {
   build(width) {
     const gap = 10,
       pad = 18;
-    const left = Math.round(width * 0.32);
+    const stacked = isStacked(width);
+    const left = stacked ? width : Math.round(width * 0.32);
     this.answers.build(left - pad);
-    this.curves.build(width - left - gap - pad);
-    const columns = this.swap ? [0.36, 0.36, 0.28] : [0.55, 0.45];
+    this.curves.build((stacked ? width : width - left - gap) - pad);
+    const columns = stacked ? [1, 1, 1] : this.swap ? [0.36, 0.36, 0.28] : [0.55, 0.45];
     const maps = this.swap ? [this.lens, this.swap, this.attention] : [this.lens, this.attention];
     maps.forEach((map, i) => {
-      const each = Math.floor((width - gap * (maps.length - 1)) * columns[i]);
+      const each = Math.floor((width - (stacked ? 0 : gap * (maps.length - 1))) * columns[i]);
       map.parts.box.style.width = `${each}px`;
       this.cellWidth = Math.floor((width * columns[0]) / this.asked.tokens.length) - 18;
       map.build(each - pad);

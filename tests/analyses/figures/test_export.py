@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import synthetic_results as made
+from fontTools.ttLib import TTFont
 from hand_wired import hand_wired, save_as_run
 from pypdf import PdfReader
 from typer.testing import CliRunner
@@ -241,3 +244,29 @@ def test_a_figure_without_a_question_is_a_sentence_and_no_grey_map():
     beside = figure(nothing, "strength")
     assert [panel.name for panel in beside.panels] == ["train_inferred", "id_test"]
     assert beside.subtitle.endswith("not measured: OOD test (n = 0)")
+
+
+def test_a_pdf_embeds_outlines_and_nothing_for_composing_text(spec, tmp_path):
+    export(spec, tmp_path / "a.pdf")
+    page = PdfReader(tmp_path / "a.pdf").pages[0]
+    for font in page["/Resources"]["/Font"].values():
+        inner = font.get_object()["/DescendantFonts"][0].get_object()
+        data = inner["/FontDescriptor"].get_object()["/FontFile2"].get_object().get_data()
+        tables = set(TTFont(io.BytesIO(data)).keys())
+        assert {"glyf", "loca", "hmtx"} <= tables
+        assert not {"GPOS", "GSUB", "GDEF", "kern", "fpgm"} & tables
+    assert (tmp_path / "a.pdf").stat().st_size < 22_000  # 27 kB with them
+
+
+def test_a_colour_bar_is_a_few_dozen_cells(spec, tmp_path):
+    export(spec, tmp_path / "a.svg", svg_text=True)
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8").count("<path") < 130  # 256 were more
+
+
+def test_text_in_an_svg_is_text_if_asked(tmp_path):
+    run = str(Path(__file__).parents[3] / "assets" / "demo")
+    command = ["export", run, "circuit", "--format", "svg", "--out", str(tmp_path)]
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    assert "<text" not in (tmp_path / "circuit.svg").read_text(encoding="utf-8")
+    assert CliRunner().invoke(cli, [*command, "--svg-text"]).exit_code == 0
+    assert ">The circuit at step" in (tmp_path / "circuit.svg").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import AutoLocator, MaxNLocator, StrMethodFormatter
 
 from analyses.figures.renderers.matplotlib.fit import (
     ANGLE,
@@ -35,6 +35,9 @@ from analyses.figures.renderers.style import (
 )
 from analyses.figures.renderers.text import text_width, wrap
 from analyses.figures.specs.charts import HeatMap, Spec
+
+BAR_STEPS = 64
+"""Colours of a colour bar: a finer one looks alike, and is most of a small figure's size."""
 
 
 def tick_places(names: Sequence[str], most: int) -> list[int]:
@@ -160,7 +163,11 @@ def colour_bar(
     figure: AnyFigure, spec: HeatMap, mesh: QuadMesh, axes: Sequence[Axes], theme: Theme
 ) -> None:
     """The labelled scale of `axes`, to their right."""
-    bar = figure.colorbar(mesh, ax=list(axes), fraction=0.06, pad=0.02, aspect=18)
+    steps = np.linspace(*spec.limits, BAR_STEPS + 1)
+    bar = figure.colorbar(
+        mesh, ax=list(axes), fraction=0.06, pad=0.02, aspect=18, boundaries=steps,
+        values=(steps[1:] + steps[:-1]) / 2, ticks=AutoLocator(),
+    )  # fmt: skip
     bar.set_label(wrap(spec.value_label, max(1.1, 0.24 * len(spec.rows)), 7))
     if bar.solids is not None:  # a bitmap by default; kept as vectors like the rest
         bar.solids.set(rasterized=False, edgecolor="face")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from analyses.figures.renderers.matplotlib.body import (
@@ -21,6 +23,7 @@ from analyses.figures.renderers.matplotlib.body import (
     entries_of,
     tidy_values,
 )
+from analyses.figures.renderers.matplotlib.fonts import outlines_only
 from analyses.figures.renderers.matplotlib.page import (
     LABEL,
     SUBTITLE,
@@ -29,6 +32,7 @@ from analyses.figures.renderers.matplotlib.page import (
     legend,
     place_header,
 )
+from analyses.figures.renderers.matplotlib.pgf import print_pgf
 from analyses.figures.renderers.matplotlib.sheet import draw_sheet
 from analyses.figures.renderers.style import Theme, theme_of, width_in_inches
 from analyses.figures.renderers.text import families_for
@@ -110,7 +114,9 @@ def to_matplotlib(
         body = draw_body(figure, spec, inches, page)
         legend(figure, entries_of(body))
         place_header(figure, header, page)
-        figure.draw_without_rendering()  # fixes the layout while our settings apply
+        layout = figure.get_layout_engine()
+        assert layout is not None
+        layout.execute(figure)  # while our settings apply
         tidy_values(body)
     return figure
 
@@ -124,14 +130,54 @@ def to_bytes(
     title: bool = True,
     svg_text: bool = False,
 ) -> bytes:
-    """The figure as a "pdf", "svg" or "png" file; the same bytes for the same spec.
+    """The figure as a "pdf", "svg", "png" or "pgf" file; the same bytes for the same spec.
 
     `svg_text` keeps text in an SVG as text instead of paths.
     """
-    out = io.BytesIO()
+    how = {"theme": theme, "title": title, "svg_text": svg_text}
+    return to_files(spec, [file_format], width, **how)[file_format]  # type: ignore[arg-type]
+
+
+def to_files(
+    spec: Spec,
+    formats: Sequence[str],
+    width: str | float = "column",
+    *,
+    theme: str = "light",
+    title: bool = True,
+    svg_text: bool = False,
+) -> dict[str, bytes]:
+    """The same figure in several formats, laid out once; otherwise as `to_bytes`."""
+    files = {}
     with settings(theme_of(theme), families_for(spec.to_json())):
         figure = to_matplotlib(spec, width, theme=theme, title=title)
+        figure.set_layout_engine("none")  # it is laid out
         if svg_text:
             matplotlib.rcParams["svg.fonttype"] = "none"  # restored with the other settings
-        figure.savefig(out, format=file_format, dpi=PNG_DPI, metadata=METADATA[file_format])
-    return out.getvalue()
+        for file_format in formats:
+            out = io.BytesIO()
+            _PRINT[file_format](figure, out)
+            files[file_format] = out.getvalue()
+    return files
+
+
+def _print_pdf(figure: Figure, out: io.BytesIO) -> None:
+    with outlines_only():
+        FigureCanvasPdf(figure).print_pdf(out, metadata=METADATA["pdf"])
+
+
+def _print_svg(figure: Figure, out: io.BytesIO) -> None:
+    FigureCanvasSVG(figure).print_svg(out, metadata=METADATA["svg"])
+
+
+def _print_png(figure: Figure, out: io.BytesIO) -> None:
+    figure.savefig(out, format="png", dpi=PNG_DPI, metadata=METADATA["png"])
+
+
+_PRINT: dict[str, Callable[[Figure, io.BytesIO], None]] = {
+    "pdf": _print_pdf,
+    "svg": _print_svg,
+    "png": _print_png,
+    "pgf": print_pgf,
+}
+"""What writes each format. `savefig` draws everything once more to find out its layout."""
