@@ -231,6 +231,23 @@ def test_an_edge_that_is_removed_changes_what_the_circuit_does(page: Any, addres
     page.wait_for_url("**size=0**")
 
 
+def test_an_attention_pattern_is_read_with_the_names_of_its_tokens(page: Any, address: str) -> None:
+    from playwright.sync_api import expect
+
+    go(page, address, "question", "run=demo&step=6000")
+    page.get_by_role("button", name="block 0, head 1").click()
+    large = page.locator(".large-pattern.open")
+    names = large.locator(".large-name").all_text_contents()
+    assert names == [name for name in ("Abuja", "farthest city", "next city east") for _ in "rc"]
+    rows = [float(text) for text in large.locator(".number").all_text_contents()]
+    assert len(rows) == 6
+    assert rows[0] == 1  # the first token sees itself alone
+    assert abs(sum(rows[1:3]) - 1) < 0.011
+    assert abs(sum(rows[3:]) - 1) < 0.016
+    page.get_by_label("Close the pattern").click()
+    expect(large).to_have_count(0)
+
+
 def test_a_hover_says_in_words_what_a_state_is(page: Any, address: str) -> None:
     go(page, address, "")
     page.locator(".node[data-layer='1'][data-position='1']").hover()
