@@ -19,6 +19,11 @@ def formation() -> None:
     _show("formation")
 
 
+def circuit() -> None:
+    """The circuit as an object to work with."""
+    _show("circuit")
+
+
 def question() -> None:
     """One question."""
     _show("question")
@@ -70,7 +75,7 @@ def _import_the_rest() -> None:
 
 
 SECONDS_OF_REST = 2.0  # given to the browser to draw the first picture
-VIEWS = ("formation", "question", "lab", "data", "compare", "training")
+VIEWS = ("formation", "circuit", "question", "lab", "data", "compare", "training")
 
 TIGHTER = """<style>
 [data-testid=stMainBlockContainer] { padding: 4.2rem 1.4rem 1rem; max-width: 1700px; }
@@ -89,6 +94,7 @@ a few seconds the first time.</p><div></div><div></div></section>"""
 
 PAGES = [
     st.Page(formation, title="Formation", icon=":material/hub:", default=True),
+    st.Page(circuit, title="Circuit", icon=":material/schema:"),
     st.Page(question, title="One question", icon=":material/contact_support:"),
     st.Page(lab, title="Patching lab", icon=":material/science:"),
     st.Page(data, title="Data", icon=":material/database:"),

@@ -81,15 +81,17 @@ ROOMS: dict[str, str] = {
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
-    "circuits.runs analyses analyses.certificate analyses.figures analyses.figures.specs "
-    "analyses.figures.renderers app.instrument",
+    "circuits.circuit circuits.runs analyses analyses.questions analyses.circuits "
+    "analyses.certificate analyses.figures analyses.figures.specs analyses.figures.renderers "
+    "app.instrument",
     "app.published": "circuits circuits.recipes circuits.runs analyses analyses.figures "
     "analyses.figures.renderers.matplotlib app.instrument app.logic",
     "app.shell": "circuits circuits.corpus circuits.runs circuits.series analyses "
-    "analyses.figures app.instrument app.logic",
+    "analyses.circuits analyses.figures app.instrument app.logic",
     "app.background": "circuits circuits.runs analyses app.logic",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "
-    "train.recipes analyses.figures app.instrument app.logic app.shell app.background",
+    "train.recipes analyses analyses.circuits analyses.figures app.instrument app.logic "
+    "app.shell app.background",
     "app.results": "circuits circuits.corpus circuits.runs train.recipes train.sweeps analyses "
     "analyses.certificate",
 }

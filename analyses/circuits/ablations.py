@@ -117,6 +117,21 @@ def draw_donors(queries: Queries, seed: int) -> Int[np.ndarray, " n"]:
     return np.where(least, priority, np.iinfo(np.uint64).max).argmin(1)
 
 
+def other_answers(answer: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """An order of the questions in which each stands in the place of one with another answer.
+
+    That has the mean of the questions themselves. There is such an order unless more than half of
+    them have one answer; then some of those are in places of their own answer.
+
+    >>> other_answers(np.array([5, 5, 7, 8])).tolist()
+    [2, 3, 0, 1]
+    """
+    order = np.argsort(answer, kind="stable")
+    partner = np.empty_like(order)
+    partner[order] = np.roll(order, -int(np.unique(answer, return_counts=True)[1].max()))
+    return partner
+
+
 def _judged(
     logits: Float[Tensor, "*shape n d_vocab"], answer: Int[Tensor, " n"]
 ) -> tuple[Float[Tensor, "*shape n"], Float[Tensor, "*shape n"]]:

@@ -6,31 +6,13 @@ the classes by mypy.
 
 from typing import NotRequired, TypedDict
 
-Curve = list[float | None]
+from app.instrument.bench_fields import (
+    Bench,
+)
+from app.instrument.packed_fields import Curve, Packed, PackedBytes, PackedMeasure
+
 Cells = list[list[list[int]]]
 """Whole numbers by step, layer and position."""
-
-
-class Packed(TypedDict):
-    """Thousandths, row-major; null where nothing was measured."""
-
-    shape: list[int]
-    values: list[int | None]
-
-
-class PackedBytes(TypedDict):
-    """Bits (first bit highest) or small whole numbers (little-endian), row-major, as base64."""
-
-    shape: list[int]
-    base64: str
-
-
-class PackedMeasure(TypedDict):
-    """A mean with the ends of its 95% interval, where it has one."""
-
-    value: Packed
-    low: NotRequired[Packed]
-    high: NotRequired[Packed]
 
 
 class Metrics(TypedDict):
@@ -317,6 +299,7 @@ class Payload(TypedDict):
     question: NotRequired[Question]
     lab: NotRequired[Lab]
     compared: NotRequired[Compared]
+    bench: NotRequired[Bench]
 
 
 class Fact(TypedDict):

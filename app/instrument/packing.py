@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Integer
 
-from app.instrument.fields import Packed, PackedBytes, PackedMeasure
+from app.instrument.packed_fields import Packed, PackedBytes, PackedMeasure
 
 
 def pack(values: Float[np.ndarray, "*axes"]) -> Packed:

@@ -7,10 +7,15 @@ editors and `tsc -p app/instrument/js/jsconfig.json` check what the scripts read
 import types
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from app.instrument import fields
+from app.instrument import bench_fields, fields, packed_fields
 
 PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", types.NoneType: "null"}
-RECORDS = [kind for kind in list(vars(fields).values()) if hasattr(kind, "__required_keys__")]
+RECORDS = [
+    kind
+    for module in (packed_fields, bench_fields, fields)
+    for kind in vars(module).values()
+    if hasattr(kind, "__required_keys__") and kind.__module__ == module.__name__
+]
 """All records, each after those that it contains."""
 
 

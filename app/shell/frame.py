@@ -144,7 +144,9 @@ def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | No
 def _run_changed() -> None:
     address.read()
     chosen = st.session_state["run_choice"]
-    address.write(run=chosen, step=None, question=None, donor=None)
+    address.write(
+        run=chosen, step=None, question=None, donor=None, saved=None, size=None, toggled=None
+    )
 
 
 def _no_runs() -> None:

@@ -36,6 +36,10 @@ def _formation(shown: frame.Shown) -> None:
         st.warning(as_text(problem), icon=":material/query_stats:")
     _certificate(shown)
     show_instrument(shown, "formation", _payload(shown.at))
+    pages = st.session_state.get("pages") or {}
+    if "circuit" in pages and "circuit_discovery" in results_of(shown.at)[0]:
+        words = "Work with the circuit: remove edges, set a threshold, note and save"
+        st.page_link(pages["circuit"], label=words, icon=":material/schema:")
 
 
 @st.cache_resource(max_entries=4, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})

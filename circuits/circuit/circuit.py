@@ -9,8 +9,8 @@ still does. `analyses.figure(circuit)` draws it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -22,7 +22,7 @@ from circuits.circuit.contrast_runs import ContrastRuns, Metric
 from circuits.circuit.faithfulness import Faithfulness, faithfulness
 from circuits.circuit.json_records import json_object, record
 from circuits.circuit.nodes_and_edges import Edge, candidate_edges, n_candidate_edges
-from circuits.errors import HopscopeError
+from circuits.errors import HopscopeError, unknown_name
 from circuits.files import write_atomically
 from circuits.model.transformer import HookedTransformer
 
@@ -144,6 +144,29 @@ class Circuit:
         """`edges` as edges between components."""
         both = zip(self.all_edges, self.candidates, strict=True)
         return tuple(edge for edge, found in both if found.kept)
+
+    def keeping(self, names: Iterable[str]) -> Circuit:
+        """The circuit that keeps exactly these candidates, whatever was found.
+
+        `stability` and `frequency`, which are about what was found, are None in it.
+
+        Raises:
+            HopscopeError: for a name that is not one of a candidate.
+
+        >>> from circuits.circuit.nodes_and_edges import candidate_edges
+        >>> names = [edge.name(("a", "b")) for edge in candidate_edges(1, 2)]
+        >>> candidates = tuple(ScoredEdge(n, 1.0, 0.9, 1.1, 0.5, True, 1.0) for n in names)
+        >>> Circuit(candidates, ("a", "b"), depth=1, n_heads=2, d_model=8).keeping(names[:1])
+        Circuit(1 edge of 7: embed[a]>attn.0[b])
+        """
+        wanted, known = set(names), {edge.name for edge in self.candidates}
+        for name in wanted:
+            if name not in known:
+                raise unknown_name("edge", name, known)
+        candidates = tuple(
+            replace(edge, kept=edge.name in wanted, frequency=None) for edge in self.candidates
+        )
+        return replace(self, candidates=candidates, stability=None)
 
     def restricted(self, model: HookedTransformer) -> AblatedModel:
         """The model with only the circuit.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -55,23 +56,51 @@ def faithfulness(
     runs: ContrastRuns, edges: Sequence[Edge], kept: Collection[Edge], ablation: Ablation
 ) -> Faithfulness:
     """Judge the edges in `kept` on runs with one contrast, ablating with its corrupted prompts."""
-    run = ablated_by_corrupted(runs, edges, ablation)
-    left = set(edges) - set(kept)
-    alone, without, full = run(kept), run(left), runs.clean_logits
-    rows = runs.contrasts[0].valid
-    restricted, excluded = normalized(
-        np.stack([score(runs, alone), score(runs, without)]),
-        np.stack([score(runs, run(())), score(runs, full)]),
-        rows,
-    )
-    return Faithfulness(
-        restricted,
-        excluded,
-        _accuracy(runs, alone, rows),
-        _accuracy(runs, without, rows),
-        _accuracy(runs, full, rows),
-        int(rows.sum()),
-    )
+    return Judge(runs, edges, ablation)(kept)
+
+
+class Judge:
+    """Judges choices of edges on the same runs: what no choice changes is computed once.
+
+    Args:
+        runs: Prompts with one contrast, whose corrupted prompts everything else is ablated by.
+        edges: All candidates.
+        ablation: As a circuit's.
+    """
+
+    def __init__(self, runs: ContrastRuns, edges: Sequence[Edge], ablation: Ablation) -> None:
+        self.runs, self.edges, self.ablation = runs, edges, ablation
+        self.rows = runs.contrasts[0].valid
+
+    def __call__(self, kept: Collection[Edge]) -> Faithfulness:
+        """How faithful and how complete the circuit of these edges is."""
+        alone, without = self.logits(kept), self.logits(set(self.edges) - set(kept))
+        scores = np.stack([score(self.runs, alone), score(self.runs, without)])
+        restricted, excluded = normalized(scores, self.ends, self.rows)
+        return Faithfulness(
+            restricted,
+            excluded,
+            _accuracy(self.runs, alone, self.rows),
+            _accuracy(self.runs, without, self.rows),
+            self.full_accuracy,
+            int(self.rows.sum()),
+        )
+
+    @cached_property
+    def logits(self) -> Callable[[Collection[Edge]], Float[Tensor, "n d_vocab"]]:
+        """From the edges that are kept to logits at the last position."""
+        return ablated_by_corrupted(self.runs, self.edges, self.ablation)
+
+    @cached_property
+    def ends(self) -> Float[np.ndarray, "2 n"]:
+        """The metric with no edge and with all edges kept."""
+        full = self.runs.clean_logits
+        return np.stack([score(self.runs, self.logits(())), score(self.runs, full)])
+
+    @cached_property
+    def full_accuracy(self) -> Estimate:
+        """Share of prompts that the whole model answers with t."""
+        return _accuracy(self.runs, self.runs.clean_logits, self.rows)
 
 
 def ablated_by_corrupted(
@@ -102,7 +131,7 @@ def normalized(
         reduce: From the shares [resample, k] to the numbers wanted [resample, *].
     """
     n = int(rows.sum())
-    weights = np.concatenate([np.ones((1, n)), resample_weights(n, RESAMPLES, 0)]) / n
+    weights = _weights(n)
     none, full = ends
     kept, whole = (weights @ (part - none)[..., rows].T for part in (scores, full))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -110,6 +139,12 @@ def normalized(
     found = reduce(share)
     low, high = np.percentile(found[1:], [2.5, 97.5], axis=0)
     return tuple(Estimate(*map(float, row)) for row in np.stack([found[0], low, high], -1))
+
+
+@lru_cache(maxsize=4)
+def _weights(n: int) -> Float[np.ndarray, "1+resamples n"]:
+    """What each prompt counts in the mean and in that of each resample; drawing takes longest."""
+    return np.concatenate([np.ones((1, n)), resample_weights(n, RESAMPLES, 0)]) / n
 
 
 def _accuracy(runs: ContrastRuns, logits: Tensor, rows: Bool[np.ndarray, " n"]) -> Estimate:

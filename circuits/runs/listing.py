@@ -21,7 +21,7 @@ DEEPEST = 2
 """A sweep keeps its runs one level deeper."""
 
 OURS = {MANIFEST, RECIPE, METRICS, LOCK, CHECKPOINTS, RESUME, RESULTS, "figures"}
-OURS |= {"corpus.json", "corpus.safetensors", "check.json", "notes.json"}
+OURS |= {"corpus.json", "corpus.safetensors", "check.json", "notes.json", "circuits"}
 """Names of what Hopscope writes into a run folder."""
 
 Key = Literal["name", "state", "step", "id_test", "size", "created"]

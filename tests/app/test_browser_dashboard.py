@@ -19,6 +19,7 @@ pytestmark = [
 
 INSTRUMENTS = {
     "": "formation",
+    "circuit": "circuit",
     "question": "question",
     "lab": "lab",
     "data": "compact",
@@ -63,7 +64,7 @@ def at_step(page: Any, step: int) -> None:
     page.locator(f".instrument[data-step='{step}']").wait_for()
 
 
-@pytest.mark.parametrize("path", INSTRUMENTS)
+@pytest.mark.parametrize("path", [path for path in INSTRUMENTS if path != "circuit"])
 def test_a_page_draws_its_instrument_without_complaint(page: Any, address: str, path: str) -> None:
     go(page, address, path)
     at_step(page, 40)
@@ -202,6 +203,49 @@ def test_the_discovered_circuit_follows_the_timeline(page: Any, address: str) ->
     page.get_by_label("Close examples").click()
     page.get_by_role("radio", name="States").click()
     expect(page.locator(".discovered")).to_be_hidden()
+
+
+def test_an_edge_that_is_removed_changes_what_the_circuit_does(page: Any, address: str) -> None:
+    from playwright.sync_api import expect
+
+    go(page, address, "circuit", "run=demo&step=6000")
+    alone = page.locator("[data-number='circuit alone']")
+    expect(alone).to_have_text("92%")
+    edge = page.locator(".link[data-edge='attn.1[relation_2]>mlp.1[relation_2]']")
+    assert edge.get_attribute("aria-pressed") == "true"
+    edge.focus()
+    page.keyboard.press("Enter")
+    expect(alone).not_to_have_text("92%")
+    expect(page.locator(".instrument")).to_have_attribute("data-judged", "1")
+    assert edge.get_attribute("aria-pressed") == "false"
+    page.wait_for_url("**toggled=**")
+    page.reload()
+    ready(page, "circuit")
+    assert edge.get_attribute("aria-pressed") == "false"
+    edge.press("Enter")
+    expect(alone).to_have_text("92%")
+    slider = page.locator(".size-slider")
+    slider.focus()
+    page.keyboard.press("Home")  # its own numbers follow without the server
+    expect(page.locator(".bench-size .legend")).to_contain_text("0.00")
+    page.wait_for_url("**size=0**")
+
+
+def test_an_attention_pattern_is_read_with_the_names_of_its_tokens(page: Any, address: str) -> None:
+    from playwright.sync_api import expect
+
+    go(page, address, "question", "run=demo&step=6000")
+    page.get_by_role("button", name="block 0, head 1").click()
+    large = page.locator(".large-pattern.open")
+    names = large.locator(".large-name").all_text_contents()
+    assert names == [name for name in ("Abuja", "farthest city", "next city east") for _ in "rc"]
+    rows = [float(text) for text in large.locator(".number").all_text_contents()]
+    assert len(rows) == 6
+    assert rows[0] == 1  # the first token sees itself alone
+    assert abs(sum(rows[1:3]) - 1) < 0.011
+    assert abs(sum(rows[3:]) - 1) < 0.016
+    page.get_by_label("Close the pattern").click()
+    expect(large).to_have_count(0)
 
 
 def test_a_hover_says_in_words_what_a_state_is(page: Any, address: str) -> None:

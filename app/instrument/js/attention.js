@@ -1,6 +1,7 @@
 // @ts-check
 // Attention patterns: a small map (from row to column) per layer and head.
 
+import { LargePattern } from "./attention_large.js";
 import { panel, setAttributes, svg } from "./elements.js";
 import { percent } from "./numbers.js";
 import { Grid } from "./packed.js";
@@ -25,8 +26,14 @@ export class Attention {
     /** @type {{ box: SVGRectElement, at: number[] }[]} */
     this.cells = [];
     this.pattern = new Grid(this.asked.attention);
-    this.parts = panel(parent, "attention", "Attention", "rows: layer; columns: head");
+    this.parts = panel(
+      parent,
+      "attention",
+      "Attention",
+      "rows: layer; columns: head; click for names",
+    );
     this.canvas = svg("svg", { height }, this.parts.body);
+    this.large = new LargePattern(context.root, this);
     context.playhead.follow((index) => this.draw(index));
   }
 
@@ -73,8 +80,15 @@ export class Attention {
         this.canvas,
       );
       for (let h = 0; h < heads; h++) {
-        const group = svg("g", {}, this.canvas),
+        const button = { role: "button", tabindex: 0, "aria-label": `block ${l}, head ${h}` };
+        const group = svg("g", { class: "head pickable", ...button }, this.canvas),
           x = left + h * (size + 5);
+        group.addEventListener("click", () => this.large.show([l, h]));
+        group.addEventListener("keydown", (event) => {
+          if (event.key !== "Enter") return;
+          event.stopPropagation();
+          this.large.show([l, h]);
+        });
         for (let q = 0; q < n; q++)
           for (let k = 0; k <= q; k++) {
             const box = svg(

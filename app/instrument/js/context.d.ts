@@ -3,7 +3,7 @@ import type { Palette } from "./colours.js";
 import type { RunData } from "./dataset.js";
 import type { Tooltip } from "./elements.js";
 import type { Chosen } from "./formation_series.js";
-import type { Metrics, Phase } from "./payload.js";
+import type { Edited, Metrics, Phase } from "./payload.js";
 import type { Playhead } from "./playhead.js";
 
 /** What Python says beside the payload. */
@@ -18,6 +18,8 @@ export interface Header {
   jump?: string;
   split: string;
   circuit: string | null;
+  /** The answer to what the user has made of a circuit. */
+  edited?: Edited;
 }
 
 /** What Streamlit's components v2 hand over. */
@@ -32,6 +34,8 @@ export interface Component {
 export interface Page {
   build(width: number): void;
   splitChanged(): void;
+  /** Python has said something new beside the same payload. */
+  told?(header: Header): void;
 }
 
 /** What all parts of an instrument share. */

@@ -72,7 +72,7 @@ export class Instrument {
     };
     if (before) this.takeOver(before);
     this.timeline = new Timeline(this.root, this.context);
-    this.page = PAGES[header.page](this.root, this.context);
+    this.page = PAGES[header.page](this.root, this.context, header);
     playhead.follow(() => {
       this.root.dataset.step = String(playhead.step);
       this.root.dataset.drawn = String(playhead.drawn);
@@ -186,6 +186,7 @@ export class Instrument {
     }
     if (header.jump !== this.header.jump) this.goTo(header);
     this.header = header;
+    this.page.told?.(header);
   }
 
   // The address was changed.

@@ -1,16 +1,19 @@
 // @ts-check
 // The pages that have a timeline, by name.
 
+import { BenchView } from "./bench.js";
 import { CompareView } from "./compare.js";
 import { Formation } from "./formation.js";
 import { LabView } from "./lab.js";
 import { QuestionView } from "./question.js";
 
-/** @import { Context, Page } from "./context.js" */
+/** @import { Context, Header, Page } from "./context.js" */
 
-/** @type {Record<string, (root: HTMLElement, context: Context) => Page>} */
+/** @type {Record<string, (root: HTMLElement, context: Context, header: Header) => Page>} */
 export const PAGES = {
   formation: (root, context) => new Formation(root, context),
+  circuit: (root, context, header) =>
+    new BenchView(root, context, part(context.data.bench), part(header.edited ?? null)),
   question: (root, context) => new QuestionView(root, context, part(context.data.question)),
   lab: (root, context) => new LabView(root, context, part(context.data.lab)),
   compare: (root, context) => new CompareView(root, context, part(context.data.compared)),

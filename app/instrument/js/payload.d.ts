@@ -19,6 +19,91 @@ export interface PackedMeasure {
   high?: Packed;
 }
 
+/** A component: its `name` in results, its place, and its attention head, if it is one. */
+export interface Component {
+  name: string;
+  row: number;
+  position: number;
+  head: number | null;
+}
+
+/** A candidate edge by its place among all, and the indices of the components it joins.
+
+    `share` is that of a token's whole effect, with its ends, `frequency` how many resampled
+    circuits have it; null where it was not measured.
+     */
+export interface BenchEdge {
+  id: number;
+  name: string;
+  source: number;
+  target: number;
+  share: number | null;
+  low: number | null;
+  high: number | null;
+  frequency: number | null;
+}
+
+/** Faithfulness and accuracy of the strongest edges, by their number; `share` is the least. */
+export interface BenchCurve {
+  size: number[];
+  share: (number | null)[];
+  faithfulness: (number | null)[];
+  faithfulness_low: (number | null)[];
+  faithfulness_high: (number | null)[];
+  accuracy: (number | null)[];
+  accuracy_low: (number | null)[];
+  accuracy_high: (number | null)[];
+}
+
+/** The page Circuit: components and edges of one checkpoint, and how few edges suffice.
+
+    `edges` are the strongest ones; `ranked` the ids of all measured ones, strongest first,
+    and `found` those of the discovered circuit.
+     */
+export interface Bench {
+  rows: string[];
+  columns: string[];
+  components: Component[];
+  edges: BenchEdge[];
+  ranked: number[];
+  found: number[];
+  candidates: number;
+  heads: boolean;
+  curve: BenchCurve;
+  n: number;
+}
+
+/** What the user has made of the circuit: the start, what was toggled, notes, groups of heads.
+
+    `size` is the number of strongest edges, null for the `base` circuit, whose ids are `kept`.
+     */
+export interface BenchState {
+  size: number | null;
+  toggled: number[];
+  notes: Record<string, string>;
+  groups: Record<string, string[]>;
+}
+
+/** Numbers with the ends of their 95% intervals: [value, low, high]; null: no number. */
+export interface Judged {
+  faithfulness: (number | null)[];
+  left: (number | null)[];
+  alone: (number | null)[];
+  without: (number | null)[];
+  whole: (number | null)[];
+  n: number;
+}
+
+/** The answer to a state, beside the payload: `serial` is the state's, `source` its origin. */
+export interface Edited {
+  serial: number;
+  source: string;
+  base: string;
+  kept: number[];
+  state: BenchState;
+  judged: Judged;
+}
+
 /** Accuracy and loss by split over the evaluated steps.
 
     `low` and `high` are the ends of the accuracies' 95% intervals, `n` the questions behind each.
@@ -280,6 +365,7 @@ export interface Payload {
   question?: Question;
   lab?: Lab;
   compared?: Compared;
+  bench?: Bench;
 }
 
 /** A fact of the entity in the middle. */

@@ -253,3 +253,38 @@ def test_an_arc_of_a_deep_circuit_stays_between_its_column_and_the_next() -> Non
     path = _upwards(np.array([2.0, 0.0]), 24.0)
     assert path[:, 0].max() < 3 - NODE_WIDTH / 2
     assert path[:, 0].max() < 2 + 0.55  # where the picture ends
+
+
+@pytest.mark.parametrize("width", ["column", "page"])
+def test_a_circuit_of_12_blocks_and_8_positions_is_printed_without_overlaps(width: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.patches import FancyBboxPatch
+
+    from analyses.figures.specs.charts import CircuitDiagram, DrawnEdge, DrawnNode
+
+    rows = ("token", *(f"{kind} {i}" for i in range(12) for kind in ("attention", "MLP")))
+    nodes = [DrawnNode(layer=row, position=p, label=rows[row]) for row, p in np.ndindex(25, 8)]
+    ends = [((p, p), (24 - p, p)) for p in range(8)] + [((p, 0), (p + 9, 7)) for p in range(8)]
+    edges = [DrawnEdge(kind="path", source=a, target=b, strength=0.8, high=1.0) for a, b in ends]
+    positions = tuple(f"relation_{i}" for i in range(8))
+    spec = CircuitDiagram(
+        name="deep", title="The circuit", positions=positions, depth=24, rows=rows,
+        nodes=tuple(nodes), edges=tuple(edges), targets=(),
+    )  # fmt: skip
+    fig = to_matplotlib(spec, width)
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    renderer, ax = canvas.get_renderer(), fig.axes[0]
+    written = [text for text in (*ax.texts, *ax.get_yticklabels()) if text.get_text()]
+    boxes = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
+    for drawn in (written, boxes):
+        x0, y0, x1, y1 = np.array([part.get_window_extent(renderer).extents for part in drawn]).T
+        across = (x0[:, None] < x1) & (x0 < x1[:, None])
+        overlap = across & (y0[:, None] < y1) & (y0 < y1[:, None])
+        assert overlap.sum() == len(drawn)  # each with itself alone
+    frame = ax.get_window_extent(renderer)
+    for line in ax.lines:
+        part = line.get_window_extent(renderer)
+        assert frame.x0 <= part.x0
+        assert part.x1 <= frame.x1
+    assert fig.get_figheight() < 9  # a page of a paper; it was 11.7 and 15.4 inches

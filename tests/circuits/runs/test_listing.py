@@ -53,6 +53,14 @@ def test_a_removed_run_is_gone_and_others_stay(runs: Path) -> None:
     assert list((runs / "sweep").iterdir()) == []
 
 
+def test_a_run_with_saved_circuits_can_be_removed(runs: Path) -> None:
+    path = next(path for path in runs.iterdir() if (path / "recipe.toml").is_file())
+    (path / "circuits").mkdir()
+    (path / "circuits" / "first hop.json").write_text("{}")
+    remove_run(path)
+    assert not path.exists()
+
+
 def test_a_run_that_is_being_trained_is_not_removed(runs: Path) -> None:
     folder = runs / "textbook"
     with (

@@ -27,6 +27,9 @@ LINE = 0.115
 ANGLE = 55
 """Degrees by which names are turned that do not fit below their places."""
 
+HIGHEST_CIRCUIT, CLOSEST_ROWS = 7.8, 0.24
+"""Inches of all rows of a circuit, and between two of them at least."""
+
 MOST_LINES = 4
 """The most lines of a name below its place before it is turned."""
 
@@ -76,11 +79,17 @@ def panel_height(spec: Spec, figure_inches: float, n_columns: int) -> float:
         names = column_labels(spec, figure_inches, n_columns).height
         return 0.75 - LINE + names + max(1.1, rows)  # room for the label of the colour bar
     if isinstance(spec, CircuitDiagram):
-        return 0.45 + (0.42 if inches < 4.5 else 0.56) * (spec.depth + 2.2)
+        return 0.45 + circuit_row(spec, inches) * (spec.depth + 2.2)
     if isinstance(spec, Table | Neighbourhood):
         return facts_height(spec, inches)
     below = category_labels(spec, inches).height - LINE if isinstance(spec, Bars) else 0.0
     return min(max(0.58 * inches, 1.75), 2.6) + below
+
+
+def circuit_row(spec: CircuitDiagram, inches: float) -> float:
+    """Inches from one row of a circuit to the next; deep circuits draw together to fit a page."""
+    usual = 0.42 if inches < 4.5 else 0.56
+    return min(usual, max(CLOSEST_ROWS, HIGHEST_CIRCUIT / (spec.depth + 2.2)))
 
 
 def title_width(spec: Spec, figure_inches: float, n_columns: int) -> float:
