@@ -266,6 +266,14 @@ class Queries(Sequence[Query]):
         return np.broadcast_to(np.arange(self.token_ids.shape[1]), self.token_ids.shape)
 
     @property
+    def ragged(self) -> bool:
+        """Whether roles are not simply the columns: several tokens, fillers or padding."""
+        columns = self.role_columns
+        return columns.shape != self.token_ids.shape or bool(
+            self.spans is not None and (columns != np.arange(columns.shape[1])).any()
+        )
+
+    @property
     def lengths(self) -> Int[np.ndarray, " n"]:
         """Number of tokens of each question, without padding."""
         return self.role_columns[:, -1] + 1

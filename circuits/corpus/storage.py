@@ -104,8 +104,9 @@ def _corpus(table: dict[str, Any], arrays: dict[str, np.ndarray]) -> Corpus:
     for name, kind in table["splits"].items():
         if kind not in get_args(QueryKind):
             raise ValueError(f"unknown kind of query {kind!r}")
-        parts = (arrays[f"{name}/{part}"] for part in ("tokens", "bridges", "answers"))
-        splits[name] = Queries(kind, vocab, *(_within(part, len(vocab)) for part in parts))
+        parts = [arrays[f"{name}/{part}"] for part in ("tokens", "bridges", "answers")]
+        tokens, bridges, answers = (_within(part, len(vocab)) for part in parts)
+        splits[name] = Queries(kind, vocab, tokens, bridges, answers)
     return Corpus(
         task=table["task"],
         graph=graph,
