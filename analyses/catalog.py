@@ -108,6 +108,7 @@ _ENTRIES = (
         "analyses.interventions.attention_knockout",
         interventions.AttentionKnockoutOptions,
         tasks=("composition", "comparison"),
+        one_token=True,
     ),
     Analysis(
         "mixing",
@@ -176,6 +177,7 @@ _ENTRIES = (
         circuits.PathPatchingOptions,
         splits=("id_test",),
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "attribution",
@@ -187,6 +189,7 @@ _ENTRIES = (
         version=2,
         splits=("id_test",),
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "circuit_discovery",
@@ -198,6 +201,7 @@ _ENTRIES = (
         circuits.DiscoveryOptions,
         version=3,
         splits=("train_inferred", "id_test"),
+        one_token=True,
     ),
     Analysis(
         "route_ablation",
@@ -209,6 +213,7 @@ _ENTRIES = (
         circuits.RouteAblationOptions,
         version=3,
         splits=("train_inferred", "id_test"),
+        one_token=True,
     ),
     Analysis(
         "edit_propagation",
@@ -221,6 +226,7 @@ _ENTRIES = (
         version=2,
         splits=("id_test", "ood_test"),
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "bridge_subspace",
@@ -244,6 +250,7 @@ _ENTRIES = (
         interventions.TransferOptions,
         splits=("id_test",),
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "interchange",
@@ -257,6 +264,7 @@ _ENTRIES = (
         default_steps="last",
         on_request=True,
         bridges=True,
+        one_token=True,
     ),
     Analysis(
         "sparse_probes",
@@ -291,6 +299,7 @@ _ENTRIES = (
         "analyses.certificate.evidence",
         certificate.EvidenceOptions,
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "crosscoder",
@@ -304,6 +313,7 @@ _ENTRIES = (
         joint=True,
         on_request=True,
         bridges=True,
+        one_token=True,
     ),
     Analysis(
         "comparison_tracing",

@@ -14,7 +14,7 @@ from app.logic.listed_names import split_names
 from app.logic.name_index import NameIndex
 from app.logic.question_book import SEARCHED, SEPARATOR, QuestionBook
 from circuits.corpus.comparison import ORDERS, SAME_LABELS
-from circuits.corpus.queries import name_columns
+from circuits.corpus.role_names import name_columns
 from circuits.errors import HopscopeError
 
 

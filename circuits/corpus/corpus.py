@@ -70,6 +70,11 @@ class Corpus:
         return self.splits[split]
 
     @property
+    def text(self) -> bool:
+        """Whether names of its questions are several tokens, or stand in sentences."""
+        return any(queries.ragged for queries in self.splits.values())
+
+    @property
     def n_ctx(self) -> int:
         """Number of positions of the longest question."""
         return max(queries.token_ids.shape[1] for queries in self.splits.values())

@@ -12,58 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from jaxtyping import Int
 
+from circuits.corpus.role_names import ANSWER, QueryKind, name_columns, position_names
 from circuits.corpus.vocab import Vocab
 from circuits.corpus.wording import NameTokens, Wording
-from circuits.errors import HopscopeError
+from circuits.errors import HopscopeError, unknown_name
 
 if TYPE_CHECKING:  # imported when tensors are made: questions are also read without a model
     import torch
-
-QueryKind = Literal["atomic", "composition", "comparison", "identity"]
-
-POSITIONS: dict[QueryKind, tuple[str, ...]] = {
-    "atomic": ("subject", "relation_1"),
-    "identity": ("subject", "relation_1"),
-    "composition": ("subject", "relation_1", "relation_2"),
-    "comparison": ("attribute", "entity_1", "entity_2"),
-}
-"""Names of the token positions by kind; the prediction is read at the last one.
-
-Three-hop compositions add "relation_3".
-"""
-
-MARKED = ("attribute", "query_mark", "entity_1", "mask", "entity_2")
-"""Positions of comparisons as *Grokked Transformers* asks them, with two marks that are the same in
-every question; only runs that were imported have them."""
-MARKS = ("query_mark", "mask")
-ANSWER = "answer"
-"""The role of the last token of a sentence that does not end with a name: the answer follows it."""
-
-
-def position_names(kind: QueryKind, width: int) -> tuple[str, ...]:
-    """Name of each of `width` token positions.
-
-    >>> position_names("composition", 4)
-    ('subject', 'relation_1', 'relation_2', 'relation_3')
-    """
-    if kind == "comparison" and width == len(MARKED):
-        return MARKED
-    base = POSITIONS[kind]
-    return base + tuple(f"relation_{i}" for i in range(len(base), width))
-
-
-def name_columns(kind: QueryKind, width: int) -> list[int]:
-    """Positions that hold names: all but marks.
-
-    >>> name_columns("comparison", 5)
-    [0, 2, 4]
-    """
-    return [i for i, name in enumerate(position_names(kind, width)) if name not in MARKS]
 
 
 @dataclass(frozen=True)
@@ -274,6 +234,31 @@ class Queries(Sequence[Query]):
         )
 
     @property
+    def named_roles(self) -> tuple[str, ...]:
+        """The roles that stand for a name: all but `ANSWER`."""
+        return self.positions[: self.asked_ids.shape[1]]
+
+    @property
+    def bridge_role(self) -> int:
+        """Role at which a composition's first hop is complete: relation_1, as a rule.
+
+        The subject, if most of the questions name it after the relation ("the mother of Ann").
+        """
+        subject, relation = self.role_columns[:, :2].T
+        return int((relation > subject).mean() >= 0.5)
+
+    def role_index(self, name: str) -> int:
+        """Index of a role by name; "relation_1" stands for `bridge_role`.
+
+        >>> from circuits import open_run
+        >>> open_run("assets/demo").queries("id_test").role_index("relation_2")
+        2
+        """
+        if name not in self.positions:
+            raise unknown_name("position", name, self.positions)
+        return self.bridge_role if name == "relation_1" else self.positions.index(name)
+
+    @property
     def lengths(self) -> Int[np.ndarray, " n"]:
         """Number of tokens of each question, without padding."""
         return self.role_columns[:, -1] + 1
@@ -288,6 +273,12 @@ class Queries(Sequence[Query]):
         """First token of all bridge entities of each query."""
         return self._first_tokens(self.bridge_ids)
 
+    @property
+    def entity_tokens(self) -> slice | Int[np.ndarray, " entity"]:
+        """Where each entity's (first) token stands among the model's."""
+        n = len(self.vocab.entities)
+        return slice(n) if self.names is None else self.names.first[:n]
+
     def _first_tokens(self, ids: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
         return ids if self.names is None else self.names.first[ids]
 
@@ -295,6 +286,13 @@ class Queries(Sequence[Query]):
     def tokens(self) -> Int[torch.Tensor, "n pos"]:
         """Token ids as an int64 tensor."""
         return _tensor(self.token_ids)
+
+    @property
+    def first_tokens(self) -> Int[torch.Tensor, "n roles"]:
+        """First token of each role's span."""
+        if self.spans is None:
+            return self.tokens
+        return _tensor(np.take_along_axis(self.token_ids, self.spans[..., 0], 1))
 
     @cached_property
     def answer(self) -> Int[torch.Tensor, " n"]:

@@ -16,7 +16,8 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as arrays_to_bytes
 
 from circuits.corpus.corpus import Corpus
-from circuits.corpus.queries import Queries, QueryKind
+from circuits.corpus.queries import Queries
+from circuits.corpus.role_names import QueryKind
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically

@@ -24,6 +24,7 @@ from torch import Tensor
 from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.engines import AnyTrace, Engine
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace
+from circuits.patching.packed_runs import run_packed
 from circuits.patching.role_trace import Batch, RoleTrace
 from circuits.patching.short_attention import attend
 
@@ -54,6 +55,9 @@ def run_batch(
     """
     stop = engine.depth if stop_at_layer is None else stop_at_layer
     if isinstance(base, RoleTrace):
+        if isinstance(engine, PatchEngine) and all(new.shape[2] == 1 for new in entering.values()):
+            one = {layer: new[:, :, 0] for layer, new in entering.items()}
+            return run_packed(engine, base, position, one, stop)
 
         def part(batch: Batch[Any]) -> dict[int, Tensor]:
             states = {layer: new[:, batch.rows] for layer, new in entering.items()}

@@ -83,6 +83,11 @@ class Trace:
         """Some of the prompts without what comes after their first `length` positions."""
         return Trace(*(part[:, rows, :length] for part in self._parts))
 
+    def at(self, columns: Int[Tensor, " n"]) -> Trace:
+        """One position of each prompt."""
+        rows = torch.arange(self.n, device=columns.device)
+        return Trace(*(part[:, rows, columns][:, :, None] for part in self._parts))
+
     @property
     def _parts(self) -> tuple[Tensor, ...]:
         return self.resid, self.mid, self.q, self.k, self.v

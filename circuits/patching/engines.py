@@ -36,8 +36,8 @@ def runs_hooks(model: Any) -> bool:
     return isinstance(model, BridgedModel) or bool(hooked_modules(model))
 
 
-def traced(engine: Engine, queries: Queries) -> AnyTrace:
-    """Runs of some questions, whose positions are the questions' roles.
+def traced(engine: Engine, prompts: Queries | Int[Tensor, "n pos"]) -> AnyTrace:
+    """Runs of some questions, whose positions are the questions' roles; or of token ids.
 
     >>> from circuits import open_run
     >>> run = open_run("assets/demo")
@@ -45,8 +45,9 @@ def traced(engine: Engine, queries: Queries) -> AnyTrace:
     >>> trace.n, trace.pos
     (5, 3)
     """
-    whole = engine.trace(queries.tokens.to(engine.device))
-    return with_roles(whole, queries)
+    if not isinstance(prompts, Queries):
+        return engine.trace(prompts.to(engine.device))
+    return with_roles(engine.trace(prompts.tokens.to(engine.device)), prompts)
 
 
 def with_roles(whole: Trace | HookedTrace, queries: Queries) -> AnyTrace:

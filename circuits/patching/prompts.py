@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from circuits.corpus.queries import POSITIONS, Queries, Query
+from circuits.corpus.queries import Queries, Query
+from circuits.corpus.role_names import POSITIONS
 from circuits.errors import HopscopeError
 from circuits.model.inputs import check_tokens
 from circuits.model.protocol import Model

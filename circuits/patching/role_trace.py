@@ -72,6 +72,10 @@ class RoleTrace(Generic[Whole]):
         rows = torch.arange(self.n, device=self.columns.device)[:, None]
         return self.whole.resid[:, rows, self.columns]
 
+    def alone(self, role: int) -> Whole:
+        """What stands at one role, as runs of a single position."""
+        return self.whole.at(self.columns[:, role])
+
     def rows(self, which: slice | Int[Tensor, " k"]) -> RoleTrace[Whole]:
         """The same runs for some of the prompts."""
         return RoleTrace(self.whole.rows(which), self.columns[which])

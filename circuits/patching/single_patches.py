@@ -21,6 +21,7 @@ from circuits.patching.batched_runs import PlannedBatch, plan_batch, plan_batch_
 from circuits.patching.engine import INSTEAD, PatchEngine, Trace
 from circuits.patching.engines import AnyTrace, Engine
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace
+from circuits.patching.packed_runs import run_packed
 from circuits.patching.patched_run import mixed_values
 from circuits.patching.patches import HEAD_COMPONENTS, Patch, from_the_start
 from circuits.patching.role_trace import Batch, RoleTrace
@@ -83,7 +84,11 @@ def _by_role(
     """The same with roles as positions: batches of prompts with the role at the same columns."""
     check_patterns([patch], base.columns, source.columns)
     found: dict[tuple[int, int], Tensor] = {}
+    together = isinstance(engine, PatchEngine) and patch.component in _STATES and not all_roles
     for role in patch.positions:
+        if together:
+            found |= _packed(engine, source, base, patch, role)
+            continue
         there = source.columns[:, role]
 
         def part(batch: Batch[Any], there: Tensor = there, role: int = role) -> dict[Any, Tensor]:
@@ -98,6 +103,24 @@ def _by_role(
 
         found |= base.by_batch(role, part, there)
     return {(i, p): found[i, p] for i in patch.layers for p in patch.positions}
+
+
+_STATES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
+"""Components that change a single state."""
+
+
+def _packed(
+    engine: Any, source: RoleTrace[Any], base: RoleTrace[Any], patch: Patch, role: int
+) -> dict[tuple[int, int], Tensor]:
+    """`_by_role` of a component that changes a single state, all prompts together."""
+    theirs, ours = (trace.alone(role) for trace in (source, base))
+    shift = 0 if patch.component == "resid_pre" else 1
+    entering = {
+        i + shift: _entering(engine, theirs, ours, patch, i, 0, 0)[:, :, 0]
+        for i in sorted(patch.layers)
+    }
+    found = run_packed(engine, base, role, entering, engine.depth)
+    return {(i, role): found[i + shift] for i in patch.layers}
 
 
 def _at_roles(

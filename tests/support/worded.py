@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
 from circuits.corpus.vocab import Vocab
 from circuits.corpus.wording import NO_TOKEN, NameTokens
@@ -54,8 +56,9 @@ class Fillers:
                 found.append((len(row) - 1, len(row)))
             rows.append(row)
             spans.append(found)
-        width = max(map(len, rows))
-        return np.array([r + [PAD] * (width - len(r)) for r in rows]), np.array(spans)
+        width = max(map(len, rows), default=asked_ids.shape[1])
+        table = np.array([r + [PAD] * (width - len(r)) for r in rows], int).reshape(-1, width)
+        return table, np.array(spans, int).reshape(len(rows), asked_ids.shape[1] + self.ends, 2)
 
     def decode(self, tokens: tuple[int, ...]) -> str:
         """Numbers, with blanks."""
@@ -77,3 +80,34 @@ def with_spans(queries: Queries) -> Queries:
     """The same one-token questions, with the spans of their roles given explicitly."""
     start = np.broadcast_to(np.arange(queries.token_ids.shape[1]), queries.token_ids.shape)
     return replace(queries, spans=np.stack([start, start + 1], -1))
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A wording of one token per name, and junk behind the question."""
+
+    n_junk: int = 3
+
+    def render(
+        self, kind: str, asked_ids: np.ndarray, templates: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids and spans."""
+        junk = (asked_ids[:, :1] + templates[:, None] + np.arange(self.n_junk)) % 7
+        start = np.broadcast_to(np.arange(asked_ids.shape[1]), asked_ids.shape)
+        return np.concatenate([asked_ids, junk], 1), np.stack([start, start + 1], -1)
+
+    def decode(self, tokens: tuple[int, ...]) -> str:
+        """Numbers, with blanks."""
+        return " ".join(map(str, tokens))
+
+
+def padded(queries: Queries) -> Queries:
+    """The same questions with junk behind them, so that they are read and patched by role."""
+    templates = np.arange(len(queries)) % 5
+    blank = replace(queries, named=queries.token_ids, templates=templates, wording=Padded())
+    return blank.asking(queries.token_ids)
+
+
+def reworded(corpus: Corpus, change: Callable[[Queries], Queries]) -> Corpus:
+    """The corpus with all its questions in another wording."""
+    return replace(corpus, splits={name: change(q) for name, q in corpus.splits.items()})
