@@ -7,7 +7,7 @@ matrix product sees padding; only attention does, which is little work, and mask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -109,12 +109,18 @@ def _run(
     at = (places.row, places.column[places.row] + places.offset)
     x: Tensor | None = None
     for i in range(min(found, default=stop), stop):
-        if i in found:
-            new = part.resid[i][at].expand(len(found[i]), -1, -1).clone()
-            new[:, places.first] = entering[i][:, rows]
-            x = new if x is None else torch.cat([x, new])
-        assert x is not None
-        x = _block(engine, part, places, i, x, last_only=i == stop - 1)
+        parts = [] if x is None else [(x, *engine.qkv(i, x))]
+        if i in found:  # up to here, all tokens but the patched ones are those of base
+            new = entering[i][:, rows]
+            kept = (part.resid[i], part.q[i], part.k[i], part.v[i])
+            parts.append(
+                tuple(
+                    _with(old[at], places.first, one)
+                    for old, one in zip(kept, (new, *engine.qkv(i, new)), strict=True)
+                )
+            )
+        x, *qkv = (torch.cat(several) for several in zip(*parts, strict=True))
+        x = _block(engine, part, places, i, x, qkv, last_only=i == stop - 1)
     done = 0
     for layer, logits in found.items():
         if layer < stop:
@@ -127,18 +133,26 @@ def _run(
         logits[:, rows] = engine.logits(end)
 
 
+def _with(old: Tensor, places: Int[Tensor, " k"], new: Tensor) -> Tensor:
+    """For each cell, what base has, with what is new at some places."""
+    found = old.expand(len(new), *old.shape).clone()
+    found[:, places] = new
+    return found
+
+
 def _block(
     engine: PatchEngine,
     base: Trace,
     places: _Places,
     i: int,
     x: Float[Tensor, "cells tokens d_model"],
+    qkv: Sequence[Float[Tensor, "cells tokens n_heads d_head"]],
     *,
     last_only: bool,
 ) -> Float[Tensor, "cells tokens d_model"]:
     """S[i + 1] of the rest of each prompt, or of its end."""
     cells, before, index = len(x), int(places.column.max()), places.side_by_side
-    q, k, v = engine.qkv(i, x)
+    q, k, v = qkv
     past = (kept[i][:, :before].expand(cells, -1, -1, -1, -1) for kept in (base.k, base.v))
     keys, values = (
         torch.cat([old, new[:, index]], 2).flatten(0, 1).transpose(1, 2)
