@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--layers", type=int, default=8)
-    parser.add_argument("--vocab", type=int, default=2000)
+    parser.add_argument("--vocab", type=int, default=50257)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--cpu-time", action="store_true")
     args = parser.parse_args()
