@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from analyses.options.common import AnalysisOptions
+from circuits.errors import HopscopeError
 from circuits.recipes.schema import Task
 from circuits.settings import validated
 
@@ -60,6 +62,8 @@ class Analysis:
 
     bridges: bool = False
     """Whether it also runs on models that are not ours (`circuits.model.bridged`)."""
+    one_token: bool = False
+    """Whether it needs questions in which every name is one token and roles are columns."""
     joint: bool = False
     """Whether it looks at several checkpoints at once."""
     on_request: bool = False
@@ -71,7 +75,8 @@ class Analysis:
     @property
     def run(self) -> Callable[[HookedTransformer, Examples, Any], xr.Dataset]:
         """The function for one checkpoint and one split."""
-        return import_module(self.module).run
+        found = import_module(self.module).run
+        return partial(_refusing_text, self.name, found) if self.one_token else found
 
     def run_jointly(self, run: Run, steps: Sequence[int], options: Any) -> xr.Dataset:
         """The result of a joint analysis for these checkpoints."""
@@ -89,3 +94,17 @@ class Analysis:
     def options(self, given: Mapping[str, Any]) -> AnalysisOptions:
         """Validate options; an unknown name or a bad value raises `HopscopeError`."""
         return validated(self.options_type, given, self.name, f"option of {self.name}")
+
+
+NEEDS_ONE_TOKEN = (
+    "needs questions of one token per name, since it follows the same column through all of them"
+)
+"""Why an analysis with `one_token` refuses questions of many tokens."""
+
+
+def _refusing_text(
+    name: str, run: Callable[..., xr.Dataset], model: Any, examples: Examples, options: Any
+) -> xr.Dataset:
+    if examples.queries.ragged:
+        raise HopscopeError(f"{name} {NEEDS_ONE_TOKEN}; use a run whose names are tokens.")
+    return run(model, examples, options)

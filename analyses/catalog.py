@@ -109,6 +109,7 @@ _ENTRIES = (
         "analyses.interventions.attention_knockout",
         interventions.AttentionKnockoutOptions,
         tasks=("composition", "comparison"),
+        one_token=True,
     ),
     Analysis(
         "mixing",
@@ -177,6 +178,7 @@ _ENTRIES = (
         circuits.PathPatchingOptions,
         splits=("id_test",),
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "attribution",
@@ -188,6 +190,7 @@ _ENTRIES = (
         version=2,
         splits=("id_test",),
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "circuit_discovery",
@@ -199,6 +202,7 @@ _ENTRIES = (
         circuits.DiscoveryOptions,
         version=3,
         splits=("train_inferred", "id_test"),
+        one_token=True,
     ),
     Analysis(
         "route_ablation",
@@ -210,6 +214,7 @@ _ENTRIES = (
         circuits.RouteAblationOptions,
         version=3,
         splits=("train_inferred", "id_test"),
+        one_token=True,
     ),
     Analysis(
         "edit_propagation",
@@ -222,6 +227,7 @@ _ENTRIES = (
         version=2,
         splits=("id_test", "ood_test"),
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "bridge_subspace",
@@ -245,6 +251,7 @@ _ENTRIES = (
         interventions.TransferOptions,
         splits=("id_test",),
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "interchange",
@@ -258,6 +265,7 @@ _ENTRIES = (
         default_steps="last",
         on_request=True,
         bridges=True,
+        one_token=True,
     ),
     Analysis(
         "sparse_probes",
@@ -292,6 +300,7 @@ _ENTRIES = (
         "analyses.certificate.evidence",
         certificate.EvidenceOptions,
         default_steps="last",
+        one_token=True,
     ),
     Analysis(
         "crosscoder",
@@ -305,6 +314,7 @@ _ENTRIES = (
         joint=True,
         on_request=True,
         bridges=True,
+        one_token=True,
     ),
     Analysis(
         "comparison_tracing",

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from analyses.analysis import NEEDS_ONE_TOKEN
 from analyses.catalog import CATALOG, Analysis
 from circuits.errors import HopscopeError, unknown_name
 from circuits.recipes.schema import Task
 
 
-def usual_analyses(task: Task, *, bridged: bool = False) -> list[str]:
+def usual_analyses(task: Task, *, bridged: bool = False, text: bool = False) -> list[str]:
     """The analyses of a task that are run unless some are named.
 
     Args:
         task: The task of the run.
         bridged: Whether the run's models are not ours (`Run.bridged`): then those that can.
+        text: Whether its names are several tokens (`Corpus.text`): then those that can.
 
     >>> "causal_tracing" in usual_analyses("composition"), usual_analyses("comparison")[0]
     (True, 'back_patching')
     >>> "circuit_discovery" in usual_analyses("composition", bridged=True)
     False
     """
-    return [n for n in _fitting(task, bridged) if not CATALOG[n].on_request]
+    return [
+        n for n in fitting_analyses(task, bridged=bridged, text=text) if not CATALOG[n].on_request
+    ]
 
 
-def catalog_entry(name: str, task: Task, *, bridged: bool = False) -> Analysis:
+def catalog_entry(name: str, task: Task, *, bridged: bool = False, text: bool = False) -> Analysis:
     """The analysis of this name, if it fits the task and the models."""
     if name not in CATALOG:
         raise unknown_name("analysis", name, CATALOG)
-    entry, fitting = CATALOG[name], ", ".join(_fitting(task, bridged)) or "none"
+    entry, fitting = (
+        CATALOG[name],
+        ", ".join(fitting_analyses(task, bridged=bridged, text=text)) or "none",
+    )
     if task not in entry.tasks:
         raise HopscopeError(
             f"{name} is for the task {' or '.join(entry.tasks)}, but this run's task is {task}; "
@@ -37,12 +44,15 @@ def catalog_entry(name: str, task: Task, *, bridged: bool = False) -> Analysis:
             f"{name} needs the parts of Hopscope's own model, and this run's models are bridged; "
             f"analyses for them: {fitting}."
         )
+    if text and entry.one_token:
+        raise HopscopeError(f"{name} {NEEDS_ONE_TOKEN}; analyses for this run: {fitting}.")
     return entry
 
 
-def _fitting(task: Task, bridged: bool) -> list[str]:
+def fitting_analyses(task: Task, *, bridged: bool = False, text: bool = False) -> list[str]:
+    """All analyses of a task that the models and questions of a run allow."""
     return [
         name
         for name, entry in CATALOG.items()
-        if task in entry.tasks and (entry.bridges or not bridged)
+        if task in entry.tasks and (entry.bridges or not bridged) and not (text and entry.one_token)
     ]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyses.catalog import CATALOG, Analysis, AnalysisOptions
-from analyses.fitting import catalog_entry
+from analyses.fitting import catalog_entry, fitting_analyses
 from analyses.usable import with_usable
 from circuits.errors import HopscopeError, unknown_name
 from circuits.runs.results import ResultStore
@@ -125,7 +125,7 @@ def stored_results(
     """
     found, refused = {}, {}
     task = run.corpus.task
-    fitting = [n for n, e in CATALOG.items() if task in e.tasks and (e.bridges or not run.bridged)]
+    fitting = fitting_analyses(task, bridged=run.bridged, text=run.corpus.text)
     for name in fitting if names is None else names:
         try:
             dataset = stored_result(run, name)
@@ -182,7 +182,8 @@ class Request:
         options: Mapping[str, Any] | None = None,
     ) -> Request:
         """Validate all user input before anything is read or computed."""
-        entry = catalog_entry(name, run.corpus.task, bridged=run.bridged)
+        about = {"bridged": run.bridged, "text": run.corpus.text}
+        entry = catalog_entry(name, run.corpus.task, **about)
         chosen = _default_splits(run, entry) if splits is None else _checked_splits(run, splits)
         return cls(run, entry, chosen, entry.options(options or {}))
 

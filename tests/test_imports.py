@@ -41,7 +41,8 @@ ROOMS: dict[str, str] = {
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
     "analyses.questions",
     "analyses.options": "circuits circuits.patching",
-    "analyses.questions": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit",
+    "analyses.questions": "circuits circuits.graph circuits.corpus circuits.model "
+    "circuits.patching circuits.circuit",
     "analyses.readouts": "circuits circuits.corpus circuits.model circuits.patching analyses "
     "analyses.options analyses.questions",
     "analyses.interventions": "circuits circuits.corpus circuits.model circuits.patching "

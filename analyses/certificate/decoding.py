@@ -42,8 +42,8 @@ def decoded(
     have one."""
     queries = examples.queries
     placebo = examples.once(("placebo bridge", seed), lambda: placebo_bridges(examples, seed))
-    fold = hashed(seed, 11, *queries.token_ids[:, :2].T) % np.uint64(2)
-    top = np.empty((len(queries), model.depth + 1, queries.token_ids.shape[1]), np.int64)
+    fold = hashed(seed, 11, *queries.asked_ids[:, :2].T) % np.uint64(2)
+    top = np.empty((len(queries), model.depth + 1, queries.asked_ids.shape[1]), np.int64)
     for half in (0, 1):
         rows = np.flatnonzero(fold == half)
         if len(rows):
@@ -60,9 +60,9 @@ def decoded(
 def _top_tokens(
     model: HookedTransformer, train: Queries, asked: Queries
 ) -> Int[np.ndarray, "n layer position"]:
-    known, read = states(model, train.tokens), states(model, asked.tokens)
+    known, read = states(model, train), states(model, asked)
     found: list[Tensor] = []
-    for position in range(asked.token_ids.shape[1]):
+    for position in range(asked.asked_ids.shape[1]):
         there = torch.cat([known[:-1, :, position], known[-1:, :, 1]])
         lens = TunedLens.fit_states(model, there[:, :, None], adam_steps=0)
         at = read[:, :, position]

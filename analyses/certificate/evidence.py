@@ -52,7 +52,7 @@ DONORS = ("question", "atomic")
 
 def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
     """What each question shows; 0 or 1, or -1 where it has no donor or placebo."""
-    hops = examples.queries.token_ids.shape[1] - 1
+    hops = examples.queries.asked_ids.shape[1] - 1
     if hops != 2:
         raise HopscopeError(
             f"a certificate is about two-hop questions, but those of {examples.split!r} have "

@@ -107,11 +107,11 @@ def draw_donors(queries: Queries, seed: int) -> Int[np.ndarray, " n"]:
 
     Where there is no such question, the one that shares least.
     """
-    table = np.column_stack([queries.token_ids, queries.bridge_ids, queries.answer_ids])
+    table = np.column_stack([queries.asked_ids, queries.bridge_ids, queries.answer_ids])
     shared = (table[:, None] == table[None]).sum(-1)
     rows = np.arange(len(table))
     shared[rows, rows] = table.shape[1] + 1
-    question = hashed(seed, 7, *queries.token_ids.T)
+    question = hashed(seed, 7, *queries.asked_ids.T)
     priority = hashed(question[:, None], question[None])
     least = shared == shared.min(1, keepdims=True)
     return np.where(least, priority, np.iinfo(np.uint64).max).argmin(1)

@@ -50,7 +50,7 @@ def results_to_come(run: Run) -> list[str]:
     """The usual analyses of the run that have not been run with their default options."""
     return [
         name
-        for name in usual_analyses(run.corpus.task, bridged=run.bridged)
+        for name in usual_analyses(run.corpus.task, bridged=run.bridged, text=run.corpus.text)
         if not stored_steps(run, name)
     ]
 

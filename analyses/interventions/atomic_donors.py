@@ -29,13 +29,13 @@ def draw_atomic_donors(examples: Examples, seed: int) -> Donors:
     """
     queries, table = examples.queries, FactTable.of(examples.corpus.graph)
     first = queries.vocab.first_relation
-    facts = examples.corpus.queries(ATOMIC_ID).token_ids - [0, first]
+    facts = examples.corpus.queries(ATOMIC_ID).asked_ids - [0, first]
     facts = facts[table.object[facts[:, 0], facts[:, 1]] >= 0]
     facts = np.random.default_rng([seed, 2]).permutation(facts)[:_MOST_FACTS]
     chosen, target = _draw(Chains.of(queries), facts, table, seed)
-    own = queries.token_ids[None, :, 2:].repeat(len(CONTROLS), 0)
+    own = queries.asked_ids[None, :, 2:].repeat(len(CONTROLS), 0)
     given = np.concatenate([facts[chosen] + [0, first], own], -1)
-    tokens = np.where(chosen[..., None] >= 0, given, queries.token_ids)
+    tokens = np.where(chosen[..., None] >= 0, given, queries.asked_ids)
     return Donors(tokens, chosen, target)
 
 

@@ -33,7 +33,7 @@ from analyses.options.common import AnalysisOptions as Options
 from analyses.questions.examples import Examples
 from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch
-from circuits.patching.engines import engine_for
+from circuits.patching.engines import engine_for, traced
 
 SOURCES = ("late_state", "placebo")
 
@@ -50,7 +50,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     queries = examples.queries
     n, positions = len(queries), list(queries.positions)
     engine = engine_for(model)
-    base = engine.trace(queries.tokens.to(model.device))
+    base = traced(engine, queries)
     answer = queries.answer.to(model.device)
     right = (engine.logits(base.resid[-1][:, -1]).argmax(-1) == answer).cpu().numpy()
     donors = torch.from_numpy(_derangement(n, options.seed)).to(model.device)

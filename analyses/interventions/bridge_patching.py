@@ -44,10 +44,12 @@ from analyses.options.interventions import BridgePatchingOptions as Options
 from analyses.outcomes import KEPT, NO_DONOR, OTHER, SUCCESS
 from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
 from analyses.questions.examples import Examples
+from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch, run_batch_after
-from circuits.patching.engines import AnyTrace, Engine, engine_for
+from circuits.patching.engines import AnyTrace, Engine, engine_for, traced
+from circuits.patching.role_trace import RoleTrace
 
 _POOL = 20_000  # donors are drawn from at most this many queries of the split
 _PAIRS_AT_ONCE = 2_000_000
@@ -57,12 +59,12 @@ _PAIRS_AT_ONCE = 2_000_000
 class Donors:
     """A donor per example and control."""
 
-    tokens: Int[np.ndarray, "control n pos"]
-    """Token ids of the donor; the question's own where there is no donor."""
+    tokens: Int[np.ndarray, "control n names"]
+    """What the donor asks (`Queries.asked_ids`); the question's own where there is no donor."""
     rows: Int[np.ndarray, "control n"]
     """Row of the donor in its split; -1 where there is none."""
     target: Int[np.ndarray, " n"]
-    """Token id of r2(b'), the entity to which B's later relations lead from A's bridge."""
+    """r2(b'), the entity to which B's later relations lead from A's bridge; -1 without a donor."""
 
 
 def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
@@ -119,13 +121,11 @@ def swap_outcomes(
     engine: Engine, examples: Examples, donors: Donors
 ) -> Int[np.ndarray, "n control layer position"]:
     """`SUCCESS`, `KEPT` or `OTHER` for each question, kind of donor and state that is swapped."""
-    n_controls, n, n_pos = donors.tokens.shape
-    device = engine.device
-    base = engine.trace(examples.queries.tokens.to(device))
-    flat = torch.from_numpy(donors.tokens.astype(np.int64)).flatten(0, 1).to(device)
-    given = engine.trace(flat)
+    n_controls, n = donors.tokens.shape[:2]
+    device, n_pos = engine.device, len(examples.queries.positions)
+    base, given = traced(engine, examples.queries), traced(engine, asked(examples.queries, donors))
     answer = examples.queries.answer.to(device)
-    target = torch.from_numpy(donors.target.astype(np.int64)).to(device)
+    target = target_tokens(examples.queries, donors).to(device)
     found = np.empty((n, n_controls, engine.depth + 1, n_pos), np.int8)
     for p in range(n_pos):
         for layer, logits in _patched(engine, base, given, p).items():
@@ -138,12 +138,28 @@ def _patched(
 ) -> dict[int, Float[Tensor, "control n d_vocab"]]:
     """Logits of the questions with the donors' S[layer, p] written in, by layer."""
     n_controls = given.n // base.n
-    if p == 0:  # no position comes before the subject, so all runs agree there
+    if p == 0 and not isinstance(
+        base, RoleTrace
+    ):  # no position comes before the subject, so all runs agree there
         found = run_batch_after(engine, base, given, p, range(engine.depth), engine.depth)
         unpatched = engine.logits(base.resid[-1][:, -1])
         return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}
     states = given.resid[:, :, p, None].unflatten(1, (n_controls, -1))
     return run_batch(engine, base, p, dict(enumerate(states)))
+
+
+def asked(queries: Queries, donors: Donors) -> Queries:
+    """The donors' questions, in the wording of those that they are given to: control, n."""
+    n_controls, n, _ = donors.tokens.shape
+    again = queries.take(np.tile(np.arange(n), n_controls))
+    return again.asking(donors.tokens.reshape(n_controls * n, -1))
+
+
+def target_tokens(queries: Queries, donors: Donors) -> Int[Tensor, " n"]:
+    """(First) token of each target; -1 without a donor."""
+    target = donors.target.astype(np.int64)
+    tokens = target if queries.names is None else queries.names.first[target]
+    return torch.from_numpy(np.where(target >= 0, tokens, target).astype(np.int64))
 
 
 def judged(
@@ -170,7 +186,7 @@ def draw_donors(examples: Examples, options: Options) -> Donors:
     ]
     chosen = np.concatenate([part[0] for part in parts], 1)
     target = np.concatenate([part[1] for part in parts])
-    tokens = np.where(chosen[..., None] >= 0, pool.token_ids[chosen], examples.queries.token_ids)
+    tokens = np.where(chosen[..., None] >= 0, pool.asked_ids[chosen], examples.queries.asked_ids)
     return Donors(tokens, np.where(chosen >= 0, rows[chosen], -1), target)
 
 

@@ -40,7 +40,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from analyses.estimates import with_interval
-from analyses.interventions.bridge_patching import draw_donors, judged, swap_outcomes
+from analyses.interventions.bridge_patching import (
+    asked,
+    draw_donors,
+    judged,
+    swap_outcomes,
+    target_tokens,
+)
 from analyses.options.interventions import CONTROLS
 from analyses.options.interventions import BridgePatchingOptions as SwapOptions
 from analyses.options.interventions import BridgeSubspaceOptions as Options
@@ -49,12 +55,11 @@ from analyses.questions.examples import Examples, draw_examples
 from circuits.corpus.names import TRAIN
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
-from circuits.patching.engines import Engine, engine_for
+from circuits.patching.engines import Engine, engine_for, traced
 
 Kind = Literal["subspace", "random", "shuffled", "rest", "whole"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _BATCH = 128
-_POSITION = 1  # relation_1
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,21 @@ class Swaps:
     """Questions, their donors' states and what the swap should lead to."""
 
     state: Float[Tensor, "n pos d_model"]
-    """S[layer, .] of the questions."""
+    """S[layer, .] of the questions, at all their tokens."""
+    at: Int[Tensor, " n"]
+    """Column at which the first hop is complete."""
+    end: Int[Tensor, " n"]
+    """Column at which the answer is predicted."""
     donor: Float[Tensor, "control n d_model"]
     """S[layer, relation_1] of the donors."""
     answer: Int[Tensor, " n"]
     target: Int[Tensor, " n"]
     valid: Float[np.ndarray, "n control"]
+
+    def rows(self, which: Int[Tensor, " k"]) -> Swaps:
+        """Some of the questions."""
+        own = (self.state[which], self.at[which], self.end[which], self.donor[:, which])
+        return Swaps(*own, self.answer[which], self.target[which], self.valid[which.numpy()])
 
 
 def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
@@ -118,7 +132,8 @@ def state_layer(engine: Engine, trained: Examples, options: Any) -> int:
         return options.layer
     donors = draw_donors(trained, SwapOptions(seed=options.seed, controls=("bridge",)))
     swapped = swap_outcomes(engine, trained, donors)[donors.rows[0] >= 0, 0]
-    return 1 + int((swapped[:, 1 : engine.depth, _POSITION] == SUCCESS).mean(0).argmax())
+    at = trained.queries.bridge_role
+    return 1 + int((swapped[:, 1 : engine.depth, at] == SUCCESS).mean(0).argmax())
 
 
 def _swaps(engine: Engine, examples: Examples, layer: int, seed: int) -> Swaps:
@@ -126,13 +141,15 @@ def _swaps(engine: Engine, examples: Examples, layer: int, seed: int) -> Swaps:
         ("das donors", seed), lambda: draw_donors(examples, SwapOptions(seed=seed))
     )
     queries = examples.queries
-    tokens = torch.from_numpy(donors.tokens.astype(np.int64)).flatten(0, 1).to(engine.device)
-    given = engine.trace(tokens).resid[layer, :, _POSITION]
+    given = traced(engine, asked(queries, donors)).resid[layer, :, queries.bridge_role]
+    columns = torch.from_numpy(queries.role_columns.astype(np.int64)).to(engine.device)
     return Swaps(
         engine.trace(queries.tokens.to(engine.device)).resid[layer],
+        columns[:, queries.bridge_role],
+        columns[:, -1],
         given.unflatten(0, (len(CONTROLS), -1)),
         queries.answer.to(engine.device),
-        torch.from_numpy(donors.target.astype(np.int64)).to(engine.device),
+        target_tokens(queries, donors).to(engine.device),
         (donors.rows >= 0).T.astype(float),
     )
 
@@ -168,7 +185,8 @@ def _learned(
         some = torch.randperm(len(rows), generator=draw)[:_BATCH]
         at = torch.from_numpy(rows)[some]
         with torch.enable_grad():
-            logits = _swapped(model, layer, learn.state[at], learn.donor[0, at], _projection(free))
+            part = learn.rows(at)
+            logits = _swapped(model, layer, part, part.donor[0], _projection(free))
             loss = cross_entropy(logits, target[some])
             (free.grad,) = torch.autograd.grad(loss, [free])
         optimizer.step()
@@ -183,19 +201,20 @@ def _projection(free: Float[Tensor, "d_model rank"]) -> Float[Tensor, "d_model d
 def _swapped(
     model: Model,
     layer: int,
-    state: Float[Tensor, "n pos d_model"],
+    swaps: Swaps,
     donor: Float[Tensor, "n d_model"],
     projection: Float[Tensor, "d_model d_model"],
 ) -> Float[Tensor, "n d_vocab"]:
-    own = state[:, _POSITION]
+    rows = torch.arange(len(donor), device=donor.device)
+    own = swaps.state[rows, swaps.at]
     mixed = own + (donor - own) @ projection
-    patched = torch.cat([state[:, :_POSITION], mixed[:, None], state[:, _POSITION + 1 :]], 1)
-    return model(patched, start_at_layer=layer)[:, -1]
+    patched = swaps.state.index_put((rows, swaps.at), mixed)
+    return model(patched, start_at_layer=layer)[rows, swaps.end]
 
 
 @torch.no_grad()
 def _outcome(
     model: Model, layer: int, test: Swaps, projection: Float[Tensor, "d_model d_model"]
 ) -> Int[np.ndarray, "n control"]:
-    top = [_swapped(model, layer, test.state, donor, projection).argmax(-1) for donor in test.donor]
+    top = [_swapped(model, layer, test, donor, projection).argmax(-1) for donor in test.donor]
     return judged(torch.stack(top), test.answer, test.target).T.cpu().numpy()

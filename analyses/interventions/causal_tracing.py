@@ -47,8 +47,10 @@ from analyses.questions.corruptions import Corruptions, draw_corruptions
 from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
-from circuits.patching.batched_runs import run_batch_after
-from circuits.patching.engines import AnyTrace, Engine, engine_for
+from circuits.patching.batched_runs import run_batch, run_batch_after
+from circuits.patching.engine import PatchEngine
+from circuits.patching.engines import AnyTrace, Engine, engine_for, traced, with_roles
+from circuits.patching.role_trace import RoleTrace
 
 NOISE_SCALE = 3.0
 """Standard deviations of the token embeddings (Meng et al., arXiv 2202.05262, section 2.1)."""
@@ -80,7 +82,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
             f"target_layer = {stop} does not exist; this model's states are 1 to {model.depth}."
         )
     tracing = _Tracing(engine, examples, options, stop)
-    found = [tracing.position(p) for p in range(examples.queries.token_ids.shape[1])]
+    found = [tracing.position(p) for p in range(examples.queries.asked_ids.shape[1])]
     return _dataset(found, tracing, model.depth, examples)
 
 
@@ -89,10 +91,11 @@ class _Tracing:
 
     def __init__(self, engine: Engine, examples: Examples, options: Options, stop: int) -> None:
         self.engine, self.examples, self.options, self.stop = engine, examples, options, stop
-        self.tokens = examples.queries.tokens.to(engine.device)
-        self.answer = examples.queries.answer.to(engine.device)
+        self.queries = examples.queries
+        self.tokens = self.queries.tokens.to(engine.device)
+        self.answer = self.queries.answer.to(engine.device)
         self.last = self.tokens.shape[1] - 1
-        self.clean = engine.trace(self.tokens)
+        self.clean = traced(engine, self.queries)
         self.clean_logits = self.read(self.clean)
         self.clean_top = self.clean_logits.argmax(-1)
         self.target = self.answer if stop == engine.depth else self.clean_top
@@ -107,7 +110,8 @@ class _Tracing:
         n_drawn = len(drawn.tokens)
         corrupted = self._corrupted(p, drawn)
         alone = self.read(corrupted).unflatten(0, (n_drawn, -1))
-        noised = self._noised(p, corrupted, alone)
+        by_role = isinstance(self.clean, RoleTrace)
+        noised = (self._entered if by_role else self._noised)(p, corrupted, alone)
         restored = self._restored(p, corrupted, alone) if self.options.denoise else None
         return self._outcome(drawn, noised, alone, restored)
 
@@ -115,7 +119,7 @@ class _Tracing:
         options, corpus = self.options, self.examples.corpus
         draws = 1 if options.reference else options.corruptions
         if options.corruption == "noise":
-            own = np.repeat(self.examples.queries.token_ids[None, :, p], draws, 0)
+            own = np.repeat(self.examples.queries.asked_ids[None, :, p], draws, 0)
             return Corruptions(own, np.ones(own.shape, bool), np.full(own.shape, -1))
         return draw_corruptions(
             self.examples.queries,
@@ -129,6 +133,8 @@ class _Tracing:
 
     def _corrupted(self, p: int, drawn: Corruptions) -> AnyTrace:
         n_drawn = len(drawn.tokens)
+        if isinstance(self.clean, RoleTrace):
+            return self._corrupted_by_role(p, drawn)
         tokens = self.tokens.repeat(n_drawn, 1)
         tokens[:, p] = torch.from_numpy(drawn.tokens.astype(np.int64)).flatten().to(tokens.device)
         noise = None
@@ -137,6 +143,35 @@ class _Tracing:
             drawn_noise = torch.randn(len(tokens), self.engine.cfg.d_model, generator=generator)
             noise = NOISE_SCALE * self.engine.embedding_std * drawn_noise.to(tokens.device)
         return self.engine.trace_changed(tokens, p, self.clean, noise)  # type: ignore[arg-type]
+
+    def _corrupted_by_role(self, p: int, drawn: Corruptions) -> AnyTrace:
+        """Whole runs of the questions with another name, or with noise on all of its tokens."""
+        n_drawn, n = drawn.tokens.shape
+        again = self.queries.take(np.tile(np.arange(n), n_drawn))
+        if self.options.corruption != "noise":
+            names = again.asked_ids.astype(np.int64)
+            names[:, p] = drawn.tokens.reshape(-1)
+            return traced(self.engine, again.asking(names))
+        assert again.spans is not None
+        column = np.arange(self.tokens.shape[1])
+        inside = (column >= again.spans[:, p, :1]) & (column < again.spans[:, p, 1:])
+        generator = torch.Generator().manual_seed(self.options.seed * 1009 + p)
+        noise = torch.randn(*inside.shape, self.engine.cfg.d_model, generator=generator)
+        noise *= NOISE_SCALE * self.engine.embedding_std * torch.from_numpy(inside)[..., None]
+        tokens, noise = again.tokens.to(self.tokens.device), noise.to(self.tokens.device)
+        if isinstance(self.engine, PatchEngine):
+            return with_roles(self.engine.trace(self.engine.embed(tokens) + noise), again)
+        return with_roles(self.engine.trace(tokens, noise), again)
+
+    def _entered(
+        self, p: int, corrupted: AnyTrace, alone: Float[Tensor, "draw n d_vocab"]
+    ) -> list[Float[Tensor, "draw n d_vocab"]]:
+        """`_noised` by role: only the last token's state of a name is replaced, at any layer."""
+        states = corrupted.resid[: self.stop + 1, :, p, None].unflatten(1, (len(alone), -1))
+        entering = dict(enumerate(states))
+        return list(
+            run_batch(self.engine, self.clean, p, entering, stop_at_layer=self.stop).values()
+        )
 
     def _noised(
         self, p: int, corrupted: AnyTrace, alone: Float[Tensor, "draw n d_vocab"]
@@ -164,11 +199,21 @@ class _Tracing:
     ) -> Bool[Tensor, "layer n"]:
         """Whether the target is the top token again, by layer, for the first corruption only."""
         base = corrupted.rows(slice(0, len(self.tokens)))
+        if isinstance(base, RoleTrace):
+            states = self.clean.resid[: self.stop + 1, None, :, p, None]
+            entering = dict(enumerate(states))
+            found = run_batch(self.engine, base, p, entering, stop_at_layer=self.stop)
+            return torch.cat(list(found.values())).argmax(-1) == self.target
         middle = [logits[0] for logits in self._swept(base, self.clean, p)]
         middle = middle or [self.clean_logits] * (self.stop - 1)
         at_stop = self.clean_logits if p == self.last else alone[0]
         logits = torch.stack([self.clean_logits, *middle, at_stop])
         return logits.argmax(-1) == self.target
+
+    def _tokens(self, answer: Int[np.ndarray, "draw n"]) -> Int[np.ndarray, "draw n"]:
+        """(First) tokens of answers; negative where there is none."""
+        names, answer = self.queries.names, answer.astype(np.int64)
+        return answer if names is None else np.where(answer < 0, answer, names.first[answer])
 
     def _outcome(
         self,
@@ -178,7 +223,7 @@ class _Tracing:
         restored: Bool[Tensor, "layer n"] | None,
     ) -> _Outcome:
         valid = torch.from_numpy(drawn.valid).to(alone.device)
-        own = torch.from_numpy(drawn.answer.astype(np.int64)).to(alone.device)
+        own = torch.from_numpy(self._tokens(drawn.answer)).to(alone.device)
         has_own = valid & (own >= 0)
         target = self.target.expand(len(own), -1)
         parts: dict[str, list[Tensor]] = {"flip": [], "changed": [], "p": [], "diff": []}
@@ -258,7 +303,7 @@ def _dataset(
     about = {"long_name": f"corruptions that flip the {traced}, -1: none drawn", "units": "1"}
     variables["flip_example"] = (("example", *dims), flips.astype(np.int8), about)
     variables |= _counts(np.stack([outcome.drawn for outcome in found], -1))
-    coords = {"layer": np.arange(depth + 1), "position": list(examples.queries.positions)}
+    coords = {"layer": np.arange(depth + 1), "position": list(examples.queries.named_roles)}
     return xr.Dataset(variables, coords)
 
 

@@ -38,22 +38,23 @@ token.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from analyses.estimates import Variables, estimated
 from analyses.options.interventions import ComparisonTracingOptions as Options
 from analyses.questions.comparison_corruptions import corruptions
 from analyses.questions.examples import Examples
-from circuits.corpus.queries import name_columns
+from circuits.corpus.role_names import name_columns
 from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch
-from circuits.patching.engines import AnyTrace, Engine, engine_for
+from circuits.patching.engines import AnyTrace, Engine, engine_for, traced
 
 
 @torch.no_grad()
@@ -67,18 +68,19 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """
     queries = examples.queries
     engine = engine_for(model)
-    base = engine.trace(queries.tokens.to(model.device))
+    base = traced(engine, queries)
     answer = queries.answer.to(model.device)
     clean = engine.logits(base.resid[-1][:, -1])
     chance = clean.softmax(-1).gather(-1, answer[:, None])[:, 0]
     k, seed = options.n_corruptions, options.seed
     tokens, valid = examples.once((k, seed), lambda: corruptions(examples, k, seed))
     n_layers, n_pos = model.depth + 1, len(queries.positions)
-    columns = name_columns(queries.kind, n_pos)
+    columns = name_columns(queries.kind, len(queries.named_roles))
     flips, changes, drops = (np.full((len(queries), n_layers, n_pos), np.nan) for _ in range(3))
     right = (clean.argmax(-1) == answer).cpu().numpy()
-    for i, (p, end) in enumerate(pairwise([*columns, n_pos])):
-        logits = _patched(engine, base, tokens[i].to(model.device), slice(p, end))
+    for i, (p, end) in enumerate(pairwise([*columns, len(queries.named_roles)])):
+        corrupted = [traced(engine, queries.asking(some.numpy())).resid for some in tokens[i]]
+        logits = _patched(engine, base, corrupted, slice(p, end))
         index = answer.expand(logits.shape[:-1])
         top = logits.argmax(-1)
         drop = chance - logits.softmax(-1).gather(-1, index[..., None])[..., 0]
@@ -114,11 +116,14 @@ def _variables(
 
 
 def _patched(
-    engine: Engine, base: AnyTrace, tokens: Int[Tensor, "k n pos"], positions: slice
+    engine: Engine,
+    base: AnyTrace,
+    corrupted: Sequence[Float[Tensor, "layer n pos d_model"]],
+    positions: slice,
 ) -> Float[Tensor, "layer k n d_vocab"]:
     """Logits with S[l, positions] taken from each corrupted run, for every layer l."""
-    corrupted = [engine.trace(some).resid[:, :, positions] for some in tokens]
-    found = run_batch(engine, base, positions.start, dict(enumerate(torch.stack(corrupted, 1))))
+    states = torch.stack([resid[:, :, positions] for resid in corrupted], 1)
+    found = run_batch(engine, base, positions.start, dict(enumerate(states)))
     return torch.stack(list(found.values()))
 
 

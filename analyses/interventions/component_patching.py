@@ -46,6 +46,7 @@ from circuits.circuit.path_patching import MEASURES
 from circuits.model.protocol import Model
 from circuits.patching import HEAD_COMPONENTS, Component, Patch, patched_logits
 from circuits.patching.engines import AnyTrace, Engine
+from circuits.patching.role_trace import RoleTrace
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     runs = contrast_runs(model, examples, options.seed)
     found = patched_components(runs, options.components)
     coords: dict = {
-        "corrupted": list(examples.queries.positions),
+        "corrupted": list(examples.queries.named_roles),
         "layer": np.arange(model.depth),
         "position": list(examples.queries.positions),
     }
@@ -108,7 +109,9 @@ def patched_components(runs: ContrastRuns, components: tuple[Component, ...]) ->
     }
     for index, (contrast, source) in enumerate(zip(runs.contrasts, runs.corrupted, strict=True)):
         judge = _Judge(runs, index)
-        for p in range(contrast.position, n_pos):
+        # roles stand in any order in a sentence; those before the corrupted name have no effect
+        first = 0 if isinstance(runs.clean, RoleTrace) else contrast.position
+        for p in range(first, n_pos):
             for (component, layer), found in _cells(
                 engine, source, runs.clean, components, p, judge
             ):

@@ -86,10 +86,10 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         optimizer steps that each edit took; fact_edit (edit, part), token ids of the changed facts.
         If fewer than n_edits facts could be changed, the remaining values are NaN or -1.
     """
-    if examples.queries.token_ids.shape[1] != 3:
+    if examples.queries.asked_ids.shape[1] != 3:
         raise HopscopeError(
             "edit_propagation asks two-hop questions, but the questions of this run have "
-            f"{examples.queries.token_ids.shape[1] - 1} hops; use a run with splits.hops = 2."
+            f"{examples.queries.asked_ids.shape[1] - 1} hops; use a run with splits.hops = 2."
         )
     table = FactTable.of(examples.corpus.graph).object
     edits = _draw_edits(examples.queries, table, options)
@@ -121,7 +121,7 @@ def _draw_edits(
 ) -> list[Edit]:
     rng = np.random.default_rng([options.seed, 6])
     first = queries.vocab.first_relation
-    facts = np.unique(queries.token_ids[:, :2] - [0, first], axis=0)
+    facts = np.unique(queries.asked_ids[:, :2] - [0, first], axis=0)
     edits: list[Edit] = []
     for subject, relation in rng.permutation(facts).tolist():
         old = int(table[subject, relation])
@@ -172,7 +172,7 @@ def _fine_tuned(
 
 def _through(queries: Queries, edit: Edit) -> Bool[np.ndarray, " n"]:
     """Which questions have the changed fact as one of their hops."""
-    tokens, relation = queries.token_ids, queries.vocab.first_relation + edit.relation
+    tokens, relation = queries.asked_ids, queries.vocab.first_relation + edit.relation
     subjects = np.column_stack([tokens[:, :1], queries.bridge_ids])
     return ((subjects == edit.subject) & (tokens[:, 1:] == relation)).any(1)
 

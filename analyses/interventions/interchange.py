@@ -108,7 +108,7 @@ class _Pairs:
         self.target = torch.from_numpy(donors.target[self.rows].astype(np.int64)).to(model.device)
         pool = examples.corpus.queries(examples.split)
         self.donor_bridge = pool.bridge_ids[donors.rows[0][self.rows], 0]
-        self.keys = list(zip(self.donor_bridge, queries.token_ids[self.rows, 2], strict=True))
+        self.keys = list(zip(self.donor_bridge, queries.asked_ids[self.rows, 2], strict=True))
 
     def at(self) -> Int[Tensor, " n"]:
         """The position of the state, one per pair."""

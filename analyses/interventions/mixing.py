@@ -38,7 +38,7 @@ from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch
-from circuits.patching.engines import AnyTrace, Engine, engine_for
+from circuits.patching.engines import AnyTrace, Engine, engine_for, traced
 
 MIXED_IN = ("decoded", "true_bridge", "random")
 
@@ -52,9 +52,9 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
         examples whose decoded entity is the bridge.
     """
     queries = examples.queries
-    position = queries.positions.index("relation_1")
+    position = queries.bridge_role
     engine = engine_for(model)
-    base = engine.trace(queries.tokens.to(model.device))
+    base = traced(engine, queries)
     decoded = _decoded(engine, base, queries, position, options)
     bridge = queries.bridge.to(model.device)
     random = _other_entities(queries, options.seed).to(model.device)
@@ -100,7 +100,9 @@ def _decoded(
             f"decode_layer = {layer} does not exist; states are S[0] to S[{engine.depth}]."
         )
     logits = engine.logits(base.resid[layer][:, position])
-    return logits[:, : queries.vocab.first_relation].argmax(-1)
+    names = queries.entity_tokens
+    best = logits[:, names].argmax(-1)
+    return best if isinstance(names, slice) else torch.from_numpy(names).to(best.device)[best]
 
 
 def _mixed(
@@ -117,4 +119,6 @@ def _other_entities(queries: Queries, seed: int) -> Int[Tensor, " n"]:
     """A random entity for each example, never its bridge."""
     n_entities = len(queries.vocab.entities)
     shift = np.random.default_rng([seed, 5]).integers(1, n_entities, len(queries))
-    return torch.from_numpy((queries.bridge.numpy() + shift) % n_entities)
+    other = (queries.bridge_ids[:, 0].astype(np.int64) + shift) % n_entities
+    names = queries.entity_tokens
+    return torch.from_numpy(other if isinstance(names, slice) else names[other].astype(np.int64))

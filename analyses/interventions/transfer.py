@@ -82,10 +82,10 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         accuracy (point, kind) with intervals over questions; accuracy_question; shortcut (kind);
         `fine_step` (point), optimizer steps since the end of training.
     """
-    if examples.queries.token_ids.shape[1] != 3:
+    if examples.queries.asked_ids.shape[1] != 3:
         raise HopscopeError(
             "transfer asks two-hop questions, but the questions of this run have "
-            f"{examples.queries.token_ids.shape[1] - 1} hops; use a run with splits.hops = 2."
+            f"{examples.queries.asked_ids.shape[1] - 1} hops; use a run with splits.hops = 2."
         )
     new = examples.once(("new facts", options), lambda: draw_new_facts(examples.corpus, options))
     asked = examples.once(("transfer", options), lambda: new_questions(examples, new, options))

@@ -79,7 +79,7 @@ class Prompts:
         if options.position not in asked.positions:
             raise unknown_name("position", options.position, asked.positions)
         end = asked.positions.index(options.position) + 1
-        _, first = np.unique(asked.token_ids[:, :end], axis=0, return_index=True)
+        _, first = np.unique(asked.asked_ids[:, :end], axis=0, return_index=True)
         rng = np.random.default_rng([options.seed, 11])
         fitted = np.ones(len(first), bool)
         fitted[rng.permutation(len(first))[: round(options.held_out * len(first))]] = False

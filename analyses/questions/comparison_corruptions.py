@@ -14,7 +14,7 @@ from analyses.questions.corruptions import FactTable
 from analyses.questions.examples import Examples
 from circuits.corpus.comparison import SAME_LABELS, value_ranks
 from circuits.corpus.corpus import Corpus
-from circuits.corpus.queries import name_columns
+from circuits.corpus.role_names import name_columns
 from circuits.errors import HopscopeError
 
 
@@ -51,8 +51,8 @@ def corruptions(
             "for the comparison task. Use a question split of a comparison run."
         )
     values, first = _values(examples.corpus), queries.vocab.first_relation
-    columns = name_columns(queries.kind, queries.token_ids.shape[1])
-    tokens = np.tile(queries.token_ids.astype(np.int64), (len(columns), k, 1, 1))
+    columns = name_columns(queries.kind, queries.asked_ids.shape[1])
+    tokens = np.tile(queries.asked_ids.astype(np.int64), (len(columns), k, 1, 1))
     valid = np.zeros((len(columns), k, len(queries)), bool)
     for i, row in enumerate(queries.named_ids.tolist()):
         rng = np.random.default_rng([seed, *row])
@@ -94,7 +94,7 @@ def _values(corpus: Corpus) -> Values:
     known = np.zeros(table.shape, bool)
     subject, relation, _ = graph.facts[corpus.in_distribution].T
     known[subject, relation] = True
-    asked = corpus.queries("train_inferred").token_ids[:, 0]
+    asked = corpus.queries("train_inferred").asked_ids[:, 0]
     attributes = np.unique(asked).astype(np.int64) - corpus.vocab.first_relation
     neighbours: dict[int, dict[int, list[int]]] = {}
     if SAME_LABELS[0] not in corpus.vocab.specials:

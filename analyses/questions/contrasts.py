@@ -7,6 +7,9 @@ For each position of a question:
 - its *placebo*: another token that leads to the same answer t. Writing an activation of the placebo
   does everything that patching does, except changing what the answer depends on.
 
+In questions of many tokens a name is replaced, and `tokens` and `placebo` of a `Contrast` hold what
+is asked (`Queries.asked_ids`).
+
 Not every question has both; `valid` and `placebo_valid` of a `Contrast` say which do.
 """
 
@@ -20,6 +23,7 @@ from analyses.questions.examples import Examples
 from circuits.circuit.contrast_runs import Contrast, ContrastRuns
 from circuits.corpus.queries import Queries
 from circuits.model.protocol import Model
+from circuits.patching.engines import engine_for, traced
 
 _ROWS_AT_ONCE = 2_000_000
 
@@ -31,14 +35,25 @@ def draw_contrasts(examples: Examples, seed: int) -> tuple[Contrast, ...]:
 
 def contrast_runs(model: Model, examples: Examples, seed: int) -> ContrastRuns:
     """The runs of some questions, and of what `draw_contrasts` makes of them, in one checkpoint."""
-    queries = examples.queries
-    return ContrastRuns.of(model, queries.tokens, queries.answer, draw_contrasts(examples, seed))
+    queries, contrasts = examples.queries, draw_contrasts(examples, seed)
+    if not queries.ragged:
+        return ContrastRuns.of(model, queries.tokens, queries.answer, contrasts)
+    engine = engine_for(model)
+    return ContrastRuns(
+        model,
+        engine,
+        contrasts,
+        queries.answer.to(engine.device),
+        traced(engine, queries),
+        tuple(traced(engine, queries.asking(contrast.tokens)) for contrast in contrasts),
+        tuple(traced(engine, queries.asking(contrast.placebo)) for contrast in contrasts),
+    )
 
 
 def _draw(examples: Examples, seed: int) -> tuple[Contrast, ...]:
     queries, corpus = examples.queries, examples.corpus
     found = []
-    for p in range(queries.token_ids.shape[1]):
+    for p in range(queries.asked_ids.shape[1]):
         drawn = draw_corruptions(
             queries, corpus.graph, corpus.in_distribution, p, draws=1, reference=False, seed=seed
         )
@@ -50,11 +65,12 @@ def _draw(examples: Examples, seed: int) -> tuple[Contrast, ...]:
             p,
             seed,
         )
+        answer = np.where(valid, drawn.answer[0], queries.answer_ids)
         found.append(
             Contrast(
                 changed=(p,),
                 tokens=_with(queries, p, np.where(valid, drawn.tokens[0], NO_FACT)),
-                other=np.where(valid, drawn.answer[0], queries.answer_ids),
+                other=answer if queries.names is None else queries.names.first[answer],
                 valid=valid,
                 placebo=_with(queries, p, same),
                 placebo_valid=same >= 0,
@@ -94,14 +110,14 @@ def _same_answer(
     seed: int,
 ) -> np.ndarray:
     n, first_relation = len(queries), queries.vocab.first_relation
-    relations = queries.token_ids[:, 1:] - first_relation
+    relations = queries.asked_ids[:, 1:] - first_relation
     candidates = np.broadcast_to(pool, (n, len(pool)))
     if position == 0:
-        start, own = candidates, queries.token_ids[:, 0]
+        start, own = candidates, queries.asked_ids[:, 0]
         hops = [np.broadcast_to(r[:, None], candidates.shape) for r in relations.T]
         allowed = trained.object[candidates, hops[0]] != NO_FACT
     else:
-        stops = np.column_stack([queries.token_ids[:, 0], queries.bridge_ids])
+        stops = np.column_stack([queries.asked_ids[:, 0], queries.bridge_ids])
         start = np.broadcast_to(stops[:, position - 1, None], candidates.shape)
         own = relations[:, position - 1]
         later = [np.broadcast_to(r[:, None], candidates.shape) for r in relations.T[position:]]
@@ -109,7 +125,7 @@ def _same_answer(
         allowed = trained.object[start, candidates] != NO_FACT
     allowed = allowed & (candidates != own[:, None])
     allowed &= known.follow(start, hops) == queries.answer_ids[:, None]
-    question = hashed(seed, 1 + position, queries.token_ids[:, 0], *relations.T)
+    question = hashed(seed, 1 + position, queries.asked_ids[:, 0], *relations.T)
     priority = np.where(allowed, hashed(question[:, None], candidates), np.iinfo(np.uint64).max)
     best = priority.argmin(1)
     return np.where(allowed[np.arange(n), best], best, -1)
@@ -117,6 +133,6 @@ def _same_answer(
 
 def _with(queries: Queries, position: int, tokens: np.ndarray) -> Int[np.ndarray, "n pos"]:
     """The questions with these tokens at a position; unchanged where a token is negative."""
-    table = queries.token_ids.astype(np.int64)
+    table = queries.asked_ids.astype(np.int64)
     table[:, position] = np.where(tokens >= 0, tokens, table[:, position])
     return table

@@ -98,7 +98,7 @@ def draw_corruptions(
     chosen, answer = (np.concatenate(part, 1) for part in zip(*parts, strict=True))
     valid = chosen >= 0
     first = 0 if position == 0 else queries.vocab.first_relation
-    tokens = np.where(valid, chosen + first, queries.token_ids[:, position])
+    tokens = np.where(valid, chosen + first, queries.asked_ids[:, position])
     return Corruptions(tokens, valid, np.where(valid, answer, NO_FACT))
 
 
@@ -114,7 +114,7 @@ class Chains:
     @classmethod
     def of(cls, queries: Queries) -> Chains:
         """The chains of composition questions, with any number of hops."""
-        tokens = queries.token_ids
+        tokens = queries.asked_ids
         return cls(
             np.column_stack([tokens[:, 0], queries.bridge_ids]),
             tokens[:, 1:] - queries.vocab.first_relation,

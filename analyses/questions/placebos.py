@@ -39,7 +39,7 @@ def draw_placebos(examples: Examples, seed: int = 0) -> Placebos:
     >>> from circuits import open_run
     >>> examples = draw_examples(open_run("assets/demo").corpus, "id_test", 5)
     >>> placebos = draw_placebos(examples)
-    >>> same = examples.queries.token_ids == placebos.tokens
+    >>> same = examples.queries.asked_ids == placebos.tokens
     >>> same.all(0).tolist()  # subject, relation_1, relation_2
     [False, False, True]
     """
@@ -56,7 +56,7 @@ def draw_placebos(examples: Examples, seed: int = 0) -> Placebos:
         ]
     )
     valid = chosen >= 0
-    tokens = queries.token_ids.copy()
+    tokens = queries.asked_ids.copy()
     tokens[valid, 0] = facts[chosen[valid], 0]
     tokens[valid, 1] = facts[chosen[valid], 1] + queries.vocab.first_relation
     return Placebos(tokens, valid)

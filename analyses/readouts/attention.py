@@ -8,6 +8,10 @@
    favours no answer. Targets are the bridge at relation_1 and the answer at the last position; the
    unit is logits.
 
+In questions of many tokens, query and key are roles, read at their last token: what is paid to
+other tokens is in the entropy and not in the pattern, whose rows then add up to less than 1. The
+bridge is scored where the first hop is complete, by the first token of its name.
+
 True by construction, and so no findings: the first position attends to itself alone; patterns and
 scores at relation_1 are those of the atomic prompt (h, r1), bit for bit. What the last block writes
 before the last position cannot reach the answer (`usable` is False, see `analyses.usable`), so that
@@ -37,8 +41,9 @@ from analyses.questions.examples import Examples
 from circuits.corpus.queries import Queries
 from circuits.model.protocol import Model
 from circuits.model.readout import Readout
-from circuits.patching.engines import AnyTrace, Engine, engine_for
+from circuits.patching.engines import AnyTrace, Engine, engine_for, traced
 from circuits.patching.patched_run import activation
+from circuits.patching.role_trace import RoleTrace
 
 
 @torch.no_grad()
@@ -52,10 +57,9 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """
     queries = examples.queries
     engine = engine_for(model)
-    trace = engine.trace(queries.tokens.to(model.device))
-    layers = range(model.depth)
-    paid = torch.stack([activation(engine, trace, "pattern", i) for i in layers], 1)
-    entropy = torch.special.entr(paid).sum(-1)
+    trace = traced(engine, queries)
+    read = [_paid(engine, trace, i) for i in range(model.depth)]
+    paid, entropy = (torch.stack(part, 1) for part in zip(*read, strict=True))
     at = ("layer", "head", "query")
     variables = estimated(
         "pattern", paid.cpu().numpy(), (*at, "key"), "attention paid", keep=options.keep_examples
@@ -75,12 +79,23 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     return xr.Dataset(variables, coords)
 
 
+def _paid(
+    engine: Engine, trace: AnyTrace, layer: int
+) -> tuple[Float[Tensor, "n head query key"], Float[Tensor, "n head query"]]:
+    """Attention between positions, and its entropy over everything that is read."""
+    paid = activation(engine, trace, "pattern", layer)
+    if not isinstance(trace, RoleTrace):
+        return paid, torch.special.entr(paid).sum(-1)
+    whole = torch.special.entr(activation(engine, trace.whole, "pattern", layer)).sum(-1)
+    return paid, whole.take_along_dim(trace.columns[:, None], -1)
+
+
 def _scores(
     model: Model, engine: Engine, trace: AnyTrace, queries: Queries
 ) -> tuple[Variables, list[str]]:
     targets: dict[str, tuple[int, Tensor]] = {}
     if queries.kind == "composition":
-        targets["bridge"] = (queries.positions.index("relation_1"), queries.bridge)
+        targets["bridge"] = (queries.bridge_role, queries.bridge)
     targets["answer"] = (len(queries.positions) - 1, queries.answer)
     readout = Readout.of(model)
     wanted = [(at, token.to(model.device)) for at, token in targets.values()]

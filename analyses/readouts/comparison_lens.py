@@ -41,7 +41,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
         mrr, probability (target, layer, position) with intervals, rank_example.
     """
     queries = examples.queries
-    logits = model.logits_of(states(model, queries.tokens))
+    logits = model.logits_of(states(model, queries))
     targets = {
         "value_1": queries.bridges[:, 0],
         "value_2": queries.bridges[:, 1],

@@ -34,7 +34,7 @@ from analyses.options.readouts import CoverageOptions as Options
 from analyses.questions.examples import Examples
 from circuits.corpus.coverage import FIRST_HOP, every_fragment, k_cutoff
 from circuits.model.protocol import Model
-from circuits.patching.engines import last_logits
+from circuits.patching.engines import answer_logits
 
 FRAGMENTS = ("first_hop", "every")
 LEVELS = {**{str(k): (k, k) for k in range(9)}, "9-16": (9, 16), "17+": (17, np.inf)}
@@ -52,7 +52,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """
     cutoffs = examples.once("k_cutoffs", lambda: _cutoffs(examples))
     queries = examples.queries
-    top = last_logits(model, queries.tokens).argmax(-1).cpu()
+    top = answer_logits(model, queries).argmax(-1).cpu()
     right = (top == queries.answer).numpy()
     member = _member(cutoffs)
     variables: Variables = estimated(
@@ -77,7 +77,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
 
 def _cutoffs(examples: Examples) -> Int[np.ndarray, "n fragments"]:
     trained = examples.corpus.queries("train_inferred")
-    kinds = (FIRST_HOP, every_fragment(trained.token_ids.shape[1]))
+    kinds = (FIRST_HOP, every_fragment(trained.asked_ids.shape[1]))
     return np.stack([k_cutoff(trained, examples.queries, kind) for kind in kinds], 1)
 
 

@@ -35,6 +35,7 @@ from analyses.questions.examples import Examples
 from analyses.readouts.lens import lens_variables
 from analyses.readouts.logit_lens import lens_targets
 from analyses.readouts.states import SEEN, first_hops_seen, states, trained_questions
+from circuits.corpus.queries import Queries
 from circuits.model.protocol import Model
 
 _PROMPTS_AT_ONCE = 32
@@ -49,8 +50,8 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """
     queries = examples.queries
     train = trained_questions(examples.corpus, options.prompts, options.seed, queries)
-    transport = jacobians(model, train.tokens, last_position=options.last_position)
-    here = states(model, queries.tokens)
+    transport = jacobians(model, train, last_position=options.last_position)
+    here = states(model, queries)
     moved = torch.einsum("lnpd,led->lnpe", here[:-1], transport)
     with torch.no_grad():
         logits = model.logits_of(torch.cat([moved, here[-1:]]))
@@ -67,18 +68,27 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
 
 
 def jacobians(
-    model: Model, tokens: Int[Tensor, "n pos"], *, last_position: bool = True
+    model: Model, prompts: Queries | Int[Tensor, "n pos"], *, last_position: bool = True
 ) -> Float[Tensor, "layer d_model d_model"]:
-    """J_l of the states S[0] to S[depth - 1], averaged over prompts and source positions."""
+    """J_l of the states S[0] to S[depth - 1], averaged over prompts and source positions.
+
+    Padding behind the end of a question counts neither as source nor as target.
+    """
     total: Tensor | None = None
-    for part in tokens.to(model.device).split(_PROMPTS_AT_ONCE):
-        found = _summed(model, part, last_position)
+    for first in range(0, len(prompts), _PROMPTS_AT_ONCE):
+        part, end = prompts[first : first + _PROMPTS_AT_ONCE], None
+        if isinstance(part, Queries):
+            end = torch.from_numpy(part.lengths).to(model.device) if part.ragged else None
+            part = part.tokens
+        found = _summed(model, part.to(model.device), last_position, end)
         total = found if total is None else total + found
     assert total is not None
-    return total / len(tokens)
+    return total / len(prompts)
 
 
-def _summed(model: Model, tokens: Tensor, last_position: bool) -> Tensor:
+def _summed(
+    model: Model, tokens: Tensor, last_position: bool, lengths: Int[Tensor, " n"] | None
+) -> Tensor:
     """J of each layer, summed over these prompts."""
     with torch.enable_grad():
         resid = model(tokens, stop_at_layer=0).detach().requires_grad_()
@@ -86,11 +96,27 @@ def _summed(model: Model, tokens: Tensor, last_position: bool) -> Tensor:
         for i in range(model.depth):
             chain.append(model(chain[-1], start_at_layer=i, stop_at_layer=i + 1))
         counted = tokens.shape[1] - (not last_position)
+        mask = None
+        if lengths is not None:
+            ends = lengths - int(not last_position)
+            mask = torch.arange(tokens.shape[1], device=tokens.device) < ends[:, None]
         final, sources = chain[-1], chain[:-1]
         rows = []
         for d in range(model.cfg.d_model):
             wanted = torch.zeros_like(final)
-            wanted[:, :counted, d] = 1
+            if mask is None:
+                wanted[:, :counted, d] = 1
+            else:
+                wanted[..., d] = mask.to(wanted)
             grads = torch.autograd.grad(final, sources, wanted, retain_graph=True)
-            rows.append(torch.stack([g[:, :counted].mean(1).sum(0) for g in grads]))
+            means = [_mean_over_sources(g, counted, mask) for g in grads]
+            rows.append(torch.stack([mean.sum(0) for mean in means]))
     return torch.stack(rows, 1).detach()
+
+
+def _mean_over_sources(
+    gradient: Float[Tensor, "n pos d_model"], counted: int, mask: Tensor | None
+) -> Float[Tensor, "n d_model"]:
+    if mask is None:
+        return gradient[:, :counted].mean(1)
+    return (gradient * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)

@@ -11,9 +11,11 @@
    the difference could come out as anything. At the subject and at relation_1 it is the shorter
    prompt that ends there, h or the atomic prompt (h, r1). Attention is causal, so the states are
    equal bit for bit and the difference is 0 by construction: MRR there says what the model knows of
-   the *fact*, trained on its own or not, and never that a question uses it.
+   the *fact*, trained on its own or not, and never that a question uses it. (In sentences, in
+   which other words stand before these roles, there is no such prompt: `mrr_added` is NaN there.)
 
-Targets are the bridges, the relations after the first, and the answer.
+Targets are the bridges, the relations after the first, and the answer. A name of several tokens is
+read at its last token; as a target it is its first one, since that is what a state can predict.
 
 True by construction, and so no findings:
 
@@ -49,7 +51,7 @@ from analyses.questions.placebos import draw_placebos
 from analyses.readouts.lens import rank_of
 from circuits.corpus.queries import Queries
 from circuits.model.protocol import Model
-from circuits.patching.engines import Engine, engine_for
+from circuits.patching.engines import Engine, engine_for, traced
 
 _NUMBERS_AT_ONCE = 4_000_000
 
@@ -62,7 +64,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """
     engine = engine_for(model)
     names, targets = lens_targets(examples.queries)
-    rank, probability = ranks(engine, examples.queries.tokens, targets)
+    rank, probability = ranks(engine, examples.queries, targets)
     added = _added(engine, examples, targets, 1 / (rank + 1.0), options.seed)
     dims = ("target", "layer", "position")
     about = "under the logit lens"
@@ -101,11 +103,14 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
 
 
 def lens_targets(queries: Queries) -> tuple[list[str], Int[Tensor, "n target"]]:
-    """Names and token ids: bridge, (bridge_2,) relation_2, (relation_3,) answer."""
+    """Names and token ids: bridge, (bridge_2,) relation_2, (relation_3,) answer.
+
+    Of a name of several tokens the first one.
+    """
     n_bridges = queries.bridge_ids.shape[1]
     bridges = ["bridge", *(f"bridge_{i}" for i in range(2, n_bridges + 1))][:n_bridges]
-    later = queries.positions[2:]
-    ids = [queries.bridges, queries.tokens[:, 2:], queries.answer[:, None]]
+    later = queries.named_roles[2:]
+    ids = [queries.bridges, queries.first_tokens[:, 2 : 2 + len(later)], queries.answer[:, None]]
     return [*bridges, *later, "answer"], torch.cat(ids, 1)
 
 
@@ -121,23 +126,25 @@ def _added(
     if reciprocal.shape[-1] <= 2:  # the question is an atomic prompt itself
         return added
     placebos = examples.once(("placebos", seed), lambda: draw_placebos(examples, seed))
-    rank, _ = ranks(engine, torch.from_numpy(placebos.tokens.astype(np.int64)), targets)
+    rank, _ = ranks(engine, examples.queries.asking(placebos.tokens), targets)
+    if examples.queries.ragged:  # no shorter prompt ends at the subject or at relation_1
+        added[..., :2] = np.nan
     added[..., 2:] = (reciprocal - 1 / (rank + 1.0))[..., 2:]
     added[~placebos.valid, ..., 2:] = np.nan
     return added
 
 
 def ranks(
-    engine: Engine, tokens: Int[Tensor, "n pos"], targets: Int[Tensor, "n target"]
+    engine: Engine, prompts: Queries | Int[Tensor, "n pos"], targets: Int[Tensor, "n target"]
 ) -> tuple[Int[np.ndarray, "n target layer pos"], Float[np.ndarray, "n target layer pos"]]:
     """Rank and probability of each target at S[layer, pos]."""
-    device = engine.device
-    tokens, targets = tokens.to(device), targets.to(device)
+    targets = targets.to(engine.device)
+    tokens = prompts.tokens if isinstance(prompts, Queries) else prompts
     step = max(8, _NUMBERS_AT_ONCE // (tokens.shape[1] * engine.cfg.d_vocab))
     rank_parts, probability_parts = [], []
     for first in range(0, len(tokens), step):
         rows = slice(first, first + step)
-        resid = engine.trace(tokens[rows]).resid
+        resid = traced(engine, prompts[rows]).resid
         found = [_ranks_of_state(engine.logits(state), targets[rows]) for state in resid]
         rank, probability = (torch.stack(part, 2) for part in zip(*found, strict=True))
         rank_parts.append(rank)

@@ -72,12 +72,10 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """
     queries = examples.queries
     train = trained_questions(examples.corpus, options.n_train, options.seed)
-    here, there = states(model, queries.tokens), states(model, train.tokens)
+    here, there = states(model, queries), states(model, train)
     folds = deal_folds(train, queries, options)
     guessed = _guesses(there, here, train, queries, folds, options)
-    right = np.where(
-        np.isnan(guessed), np.nan, guessed == queries.bridge.numpy()[:, None, None, None]
-    )
+    right = np.where(np.isnan(guessed), np.nan, guessed == _entities(queries)[:, None, None, None])
     at = ("layer", "position")
     variables = estimated(
         "accuracy", right, ("labels", *at), "held-out accuracy of the bridge probe", shares=True
@@ -85,7 +83,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     for name, values, words in _geometry(there, here, train, queries, folds):
         variables |= estimated(name, values, at, words, keep=not name.endswith("_other"))
     for name, weight in (("embedding", model.W_E), ("unembedding", model.W_U.T)):
-        variables |= _cosines(name, here, queries, weight[: len(queries.vocab.entities)])
+        variables |= _cosines(name, here, queries, weight[queries.entity_tokens])
     mapped, bridges = state_map(there, here, train, queries, _map_options(model, queries, options))
     coords = {
         "labels": list(LABELS),
@@ -112,10 +110,10 @@ class Folds:
 def deal_folds(train: Queries, queries: Queries, options: Options) -> Folds:
     """Deal first hops into folds; a first hop that no trained question has goes to fold 0."""
     base = len(train.vocab)
-    keys = row_keys(train.token_ids[:, :2], base)
+    keys = row_keys(train.asked_ids[:, :2], base)
     first_hops = np.unique(keys)
     dealt = np.random.default_rng([options.seed, 1]).permutation(len(first_hops)) % options.n_folds
-    wanted = row_keys(queries.token_ids[:, :2], base)
+    wanted = row_keys(queries.asked_ids[:, :2], base)
     at = np.minimum(np.searchsorted(first_hops, wanted), len(first_hops) - 1)
     known = first_hops[at] == wanted
     return Folds(dealt[np.searchsorted(first_hops, keys)], np.where(known, dealt[at], 0))
@@ -130,12 +128,12 @@ def _guesses(
     options: Options,
 ) -> Float[np.ndarray, "n labels layer pos"]:
     """The bridge that the probe names; NaN if no question of the other folds has the true one."""
-    bridge, shuffled = train.bridge.numpy(), _shuffled_bridges(train, options.seed)
+    bridge, shuffled = _entities(train), _shuffled_bridges(train, options.seed)
     depth, n, pos, _ = here.shape
     found = np.full((n, len(LABELS), depth, pos), np.nan)
     for fold in folds.used():
         learn = folds.train != fold
-        judge = (folds.examples == fold) & np.isin(queries.bridge.numpy(), bridge[learn])
+        judge = (folds.examples == fold) & np.isin(_entities(queries), bridge[learn])
         if not judge.any():
             continue
         for layer, p in product(range(depth), range(pos)):
@@ -174,9 +172,9 @@ def _fit_and_guess(
 
 def _shuffled_bridges(train: Queries, seed: int) -> Int[np.ndarray, " n"]:
     """Bridges shuffled between first hops; questions with the same first hop keep a common one."""
-    keys = row_keys(train.token_ids[:, :2], len(train.vocab))
+    keys = row_keys(train.asked_ids[:, :2], len(train.vocab))
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return np.random.default_rng([seed, 2]).permutation(train.bridge.numpy()[first])[inverse]
+    return np.random.default_rng([seed, 2]).permutation(_entities(train)[first])[inverse]
 
 
 def _geometry(
@@ -193,14 +191,15 @@ def _geometry(
     }
     centre = there.mean(1, keepdim=True)
     unit_there, here = _unit(there - centre), here - centre
-    bridges = torch.unique(train.bridge)
+    of_train, of_queries = (torch.from_numpy(_entities(some)) for some in (train, queries))
+    bridges = torch.unique(of_train)
     place = torch.full((len(train.vocab),), -1)
     place[bridges] = torch.arange(len(bridges))
     for fold in folds.used():
         learn, judge = (torch.from_numpy(m) for m in (folds.train != fold, folds.examples == fold))
-        member = torch.nn.functional.one_hot(place[train.bridge[learn]], len(bridges)).to(there)
+        member = torch.nn.functional.one_hot(place[of_train[learn]], len(bridges)).to(there)
         count = member.sum(0)
-        own = place[queries.bridge[judge]].to(there.device)
+        own = place[of_queries[judge]].to(there.device)
         for name, source in (("cohesion", unit_there), ("alignment", there - centre)):
             means = torch.einsum("lnpd,nb->lpbd", source[:, learn], member) / count[:, None]
             means = _unit(means) if name == "alignment" else means
@@ -240,7 +239,7 @@ def _cosines(
 ) -> Variables:
     """Cosine of states to their bridge's row of `weight`, and the mean cosine to all other rows."""
     rows, unit = _unit(weight), _unit(here)
-    own = torch.einsum("lnpd,nd->nlp", unit, rows[queries.bridge.to(rows.device)])
+    own = torch.einsum("lnpd,nd->nlp", unit, rows[torch.from_numpy(_entities(queries))])
     total = torch.einsum("lnpd,d->nlp", unit, rows.sum(0))
     other = (total - own) / (len(rows) - 1)
     about, others = f"cosine of the state to the bridge's {name}", "mean over all other entities"
@@ -255,6 +254,11 @@ def _map_options(model: Model, queries: Queries, options: Options) -> MapOptions
     return MapOptions.checked(
         layer, options.map_position, options.map_bridges, options.map_points, model.depth, queries
     )
+
+
+def _entities(queries: Queries) -> Int[np.ndarray, " n"]:
+    """The bridge of each question, as an entity."""
+    return queries.bridge_ids[:, 0].astype(np.int64)
 
 
 def _unit(x: Float[Tensor, "*shape d"]) -> Float[Tensor, "*shape d"]:

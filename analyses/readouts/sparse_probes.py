@@ -36,6 +36,7 @@ from analyses.estimates import Variables, estimated
 from analyses.options.readouts import SparseProbeOptions as Options
 from analyses.questions.examples import Examples
 from circuits.corpus.corpus import Corpus
+from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
 from circuits.model.bridged import BridgedModel
 from circuits.model.protocol import Model
@@ -58,13 +59,13 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
         average_precision (labels, layer, k) with interval over bridges, and by bridge; chance
         (scalar): share of positives. `layer` counts blocks, from 0 to depth - 1.
     """
-    tokens, bridge = facts(examples.corpus)
+    queries, bridge = facts(examples.corpus)
     asked = _frequent(bridge, options.bridges)
     found = np.full((len(asked), len(LABELS), model.depth, len(options.k)), np.nan)
     rng = torch.Generator().manual_seed(options.seed)
     order = torch.randperm(len(bridge), generator=rng)
     for layer in range(model.depth):
-        features = _features(model, tokens, _HOOKS[options.site].format(layer))
+        features = _features(model, queries, _HOOKS[options.site].format(layer))
         for b, wanted in enumerate(asked):
             positive = torch.from_numpy(bridge == wanted)
             for i, labels in enumerate((positive, positive[order])):
@@ -85,10 +86,10 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     return xr.Dataset(variables, coords)
 
 
-def facts(corpus: Corpus) -> tuple[Int[Tensor, "n pos"], Int[np.ndarray, " n"]]:
+def facts(corpus: Corpus) -> tuple[Queries, Int[np.ndarray, " n"]]:
     """The prompts (h, r1) of ID facts, and the bridges that they lead to."""
     queries = corpus.queries(SPLIT)
-    return queries.tokens, queries.answer_ids.astype(np.int64)
+    return queries, queries.answer_ids.astype(np.int64)
 
 
 def _frequent(bridge: Int[np.ndarray, " n"], at_most: int) -> Int[np.ndarray, " bridge"]:
@@ -104,14 +105,16 @@ def _frequent(bridge: Int[np.ndarray, " n"], at_most: int) -> Int[np.ndarray, " 
     return chosen
 
 
-def _features(model: Model, tokens: Tensor, name: str) -> Float[Tensor, "n feature"]:
-    """What a hook point holds at relation_1."""
+def _features(model: Model, queries: Queries, name: str) -> Float[Tensor, "n feature"]:
+    """What a hook point holds where the prompt ends, at relation_1."""
     if isinstance(model, BridgedModel) and name not in model.bridge.hook_dict:
         raise HopscopeError(f"this model has no {name}; give site=stream.")
     parts = []
-    for part in tokens.to(model.device).split(_AT_ONCE):
-        _, cache = model.run_with_cache(part, names_filter=[name])
-        parts.append(cache[name][:, -1].float().cpu())
+    for first in range(0, len(queries), _AT_ONCE):
+        some = queries[first : first + _AT_ONCE]
+        _, cache = model.run_with_cache(some.tokens.to(model.device), names_filter=[name])
+        end = torch.from_numpy(some.lengths - 1)
+        parts.append(cache[name][torch.arange(len(some)), end].float().cpu())
     return torch.cat(parts)
 
 

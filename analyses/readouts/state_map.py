@@ -49,7 +49,7 @@ class MapOptions:
             )
         if position not in queries.positions:
             raise unknown_name("map_position", position, queries.positions)
-        return cls(layer, queries.positions.index(position), bridges, points)
+        return cls(layer, queries.role_index(position), bridges, points)
 
 
 def state_map(
@@ -65,11 +65,11 @@ def state_map(
         The variables `map_state` and `map_mds` (map_bridge, map_point, axis), NaN where a bridge
         has fewer states; `map_centroid` (map_bridge, axis) of the trained states; `map_explained`
         (axis), the share of variance among trained states with these bridges; `map_stress`. Also
-        the token ids of the bridges, most frequent first.
+        the ids of the bridges, most frequent first.
     """
-    bridges = _most_frequent(train.bridge.numpy(), options.bridges)
+    bridges = _most_frequent(train.bridge_ids[:, 0], options.bridges)
     x = there[options.layer, :, options.position].cpu()
-    owner = train.bridge.numpy()
+    owner = train.bridge_ids[:, 0]
     chosen = x[torch.from_numpy(np.isin(owner, bridges))]
     mean = chosen.mean(0)
     _, sizes, axes = torch.linalg.svd(chosen - mean, full_matrices=False)
@@ -110,7 +110,7 @@ def _of_examples(
     """Coordinates of the first examples of each bridge, on the components and by scaling."""
     on_map = np.full((len(bridges), options.points), -1)
     for i, bridge in enumerate(bridges):
-        rows = np.flatnonzero(queries.bridge.numpy() == bridge)[: options.points]
+        rows = np.flatnonzero(queries.bridge_ids[:, 0] == bridge)[: options.points]
         on_map[i, : len(rows)] = rows
     points = np.where(on_map[..., None] >= 0, placed[on_map], np.nan).astype(np.float32)
     mds, stress = multidimensional_scaling(asked, placed, on_map)

@@ -11,7 +11,7 @@ from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
-from circuits.patching.engines import engine_for
+from circuits.patching.engines import engine_for, traced
 
 CHUNK = 512
 """Prompts per trace; this bounds the memory for what a trace holds besides the states."""
@@ -23,11 +23,16 @@ SEEN = "first hop among those that the lens learned from; 0: held out"
 """`long_name` of the variable `lens_seen`."""
 
 
-def states(model: Model, tokens: Int[Tensor, "n pos"]) -> Float[Tensor, "layer n pos d_model"]:
-    """S[i, p] of every prompt; the layer axis runs from i = 0 to depth."""
+def states(
+    model: Model, prompts: Queries | Int[Tensor, "n pos"]
+) -> Float[Tensor, "layer n pos d_model"]:
+    """S[i, p] of every prompt; the layer axis runs from i = 0 to depth.
+
+    The positions of questions are their roles: a name of several tokens is read at its last one.
+    """
     engine = engine_for(model)
-    parts = tokens.to(model.device).split(CHUNK)
-    return torch.cat([engine.trace(part).resid for part in parts], 1)
+    parts = [prompts[first : first + CHUNK] for first in range(0, len(prompts), CHUNK)]
+    return torch.cat([traced(engine, part).resid for part in parts], 1)
 
 
 def trained_questions(
@@ -52,7 +57,7 @@ def trained_questions(
     trained = corpus.queries("train_inferred")
     rows = np.arange(len(trained))
     if leave_out is not None:
-        others = rows[~_occurs_in(trained.token_ids[:, :2], leave_out.token_ids[:, :2])]
+        others = rows[~_occurs_in(trained.asked_ids[:, :2], leave_out.asked_ids[:, :2])]
         rows = others if len(others) >= LEAST_TO_LEARN_FROM else rows
     if len(rows) < LEAST_TO_LEARN_FROM:
         raise HopscopeError(
@@ -60,13 +65,13 @@ def trained_questions(
             f"{LEAST_TO_LEARN_FROM} are needed. Use a run with more inferred facts."
         )
     drawn = np.random.default_rng([seed, 7]).permutation(rows)
-    turn = _occurrence(row_keys(trained.token_ids[drawn, :2], len(trained.vocab)))
+    turn = _occurrence(row_keys(trained.asked_ids[drawn, :2], len(trained.vocab)))
     return trained.take(np.sort(drawn[np.argsort(turn, kind="stable")][:at_most]))
 
 
 def first_hops_seen(train: Queries, asked: Queries) -> Bool[np.ndarray, " n"]:
     """Which questions of `asked` share their first hop with a question of `train`."""
-    return _occurs_in(asked.token_ids[:, :2], train.token_ids[:, :2])
+    return _occurs_in(asked.asked_ids[:, :2], train.asked_ids[:, :2])
 
 
 def row_keys(table: Int[np.ndarray, "n k"], base: int) -> Int[np.ndarray, " n"]:

@@ -7,7 +7,8 @@
    fitted at this position on trained questions with other first hops. The plain logit lens misses
    bridges that are held in another basis, so it would call models fake in which patching shows the
    bridge at work.
-   The default position is relation_1, where hop one ends. Up to there the question is the atomic
+   The default position is relation_1, where hop one ends (the subject, where sentences name it
+   later). Up to there the question is the atomic
    prompt (h, r1), bit for bit: a decoded bridge says that the state holds the fact where hop two
    could use it, not that hop two does. That, only patching can tell.
    `decoded_any_state` also counts the last layer, which nothing reads. At relation_1 the atomic
@@ -52,7 +53,7 @@ from analyses.readouts.states import (
 )
 from analyses.usable import usable_states
 from circuits.corpus.queries import Queries
-from circuits.errors import HopscopeError, unknown_name
+from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
 from circuits.model.tuned_lens import TunedLens
 
@@ -73,7 +74,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """
     queries = examples.queries
     usable, every_layer, position = _where(model, queries, options)
-    every = states(model, queries.tokens)
+    every = states(model, queries)
     read = every[:, :, position]
     seen = np.zeros(len(queries), bool)
     if options.lens == "tuned":
@@ -119,9 +120,7 @@ def _where(model: Model, queries: Queries, options: Options) -> tuple[list[int],
         raise HopscopeError(
             f"layers {options.first_layer} to {last} do not exist; states are S[0] to S[{depth}]."
         )
-    if options.position not in queries.positions:
-        raise unknown_name("position", options.position, queries.positions)
-    position = queries.positions.index(options.position)
+    position = queries.role_index(options.position)
     usable = usable_states(depth, len(queries.positions))[:, position]
     chosen = [layer for layer in range(options.first_layer, last + 1) if usable[layer]]
     return chosen, list(range(options.first_layer, depth + 1)), position
@@ -138,7 +137,7 @@ def _translated(
     model: Model, read: Float[Tensor, "layer n d_model"], train: Queries, position: int
 ) -> Float[Tensor, "layer n d_model"]:
     """States of one position, translated into what the ridge solution expects at the last layer."""
-    there = states(model, train.tokens)[:, :, position : position + 1]
+    there = states(model, train)[:, :, position : position + 1]
     lens = TunedLens.fit_states(model, there, adam_steps=0)
     return torch.cat([lens.translated(read[:-1]), read[-1:]])
 

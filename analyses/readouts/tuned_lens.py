@@ -56,8 +56,8 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """
     queries = examples.queries
     train = trained_questions(examples.corpus, options.n_train, options.seed, queries)
-    lens = TunedLens.fit_states(model, states(model, train.tokens), **options.fitting())
-    here = states(model, queries.tokens)
+    lens = TunedLens.fit_states(model, states(model, train), **options.fitting())
+    here = states(model, queries)
     layers = len(here)
     tuned = torch.stack([lens(resid, layer) for layer, resid in enumerate(here)])
     plain = model.logits_of(here)

@@ -149,7 +149,8 @@ def _gradient(
 ) -> dict[str, Tensor]:
     some = examples.queries.take(rows)
     with torch.enable_grad():
-        logits = fast_logits(model, some.tokens.to(model.device))
+        at = torch.from_numpy(some.lengths - 1).to(model.device) if some.ragged else None
+        logits = fast_logits(model, some.tokens.to(model.device), at)
         loss = nn.functional.cross_entropy(logits, some.answer.to(model.device))
         found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
     return {

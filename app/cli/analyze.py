@@ -169,11 +169,11 @@ def _checked(
     from analyses.stored import Request
 
     task = run.corpus.task
-    chosen = names or usual_analyses(task, bridged=run.bridged)
+    chosen = names or usual_analyses(task, bridged=run.bridged, text=run.corpus.text)
     if options and len(chosen) != 1:
         raise HopscopeError(f"--set is for one analysis at a time; name one of {_listed(chosen)}.")
     for name in chosen:
-        catalog_entry(name, task, bridged=run.bridged)
+        catalog_entry(name, task, bridged=run.bridged, text=run.corpus.text)
     return {name: Request.make(run, name, splits, options) for name in chosen}
 
 

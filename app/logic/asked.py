@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from circuits.corpus.queries import MARKED, name_columns
+from circuits.corpus.role_names import MARKED, name_columns
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from app.logic.name_index import NameIndex
 from app.logic.question_book import SEARCHED, SEPARATOR, QuestionBook
 from circuits.corpus.comparison import ORDERS, SAME_LABELS
 from circuits.corpus.corpus import Corpus
-from circuits.corpus.queries import name_columns
+from circuits.corpus.role_names import name_columns
 from circuits.errors import HopscopeError
 
 

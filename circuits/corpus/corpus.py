@@ -70,6 +70,11 @@ class Corpus:
         return self.splits[split]
 
     @property
+    def text(self) -> bool:
+        """Whether names of its questions are several tokens, or stand in sentences."""
+        return any(queries.ragged for queries in self.splits.values())
+
+    @property
     def n_ctx(self) -> int:
         """Number of positions of the longest question."""
         return max(queries.token_ids.shape[1] for queries in self.splits.values())
@@ -84,9 +89,7 @@ class Corpus:
         lengths = torch.tensor([len(part) for part in parts])
         return TrainingSet(
             tokens=torch.cat([pad(p.tokens, (0, width - p.tokens.shape[1])) for p in parts]),
-            predict_at=torch.tensor([p.token_ids.shape[1] - 1 for p in parts]).repeat_interleave(
-                lengths
-            ),
+            predict_at=torch.cat([torch.from_numpy(part.lengths - 1) for part in parts]),
             answer=torch.cat([part.answer for part in parts]),
             split_index=torch.arange(len(parts)).repeat_interleave(lengths),
         )

@@ -67,7 +67,7 @@ def k_cutoff(
     >>> cutoffs.min(), np.median(cutoffs)
     (np.int16(1), np.float64(6.0))
     """
-    tokens = np.concatenate([trained.token_ids, asked.token_ids]).astype(np.int64)
+    tokens = np.concatenate([trained.asked_ids, asked.asked_ids]).astype(np.int64)
     answer = np.concatenate([trained.answer_ids, asked.answer_ids])
     n = len(trained)
     parts = [_Part.of(tokens, answer, n, positions) for positions in fragments]

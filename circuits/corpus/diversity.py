@@ -69,7 +69,7 @@ def few_bridges(found: dict[str, dict[str, Any]]) -> list[str]:
 
 def last_hops(queries: Queries) -> Int[np.ndarray, " n"]:
     """One integer per composition for its last bridge and its last relation."""
-    bridge, relation = queries.bridge_ids[:, -1].astype(np.int64), queries.token_ids[:, -1]
+    bridge, relation = queries.bridge_ids[:, -1].astype(np.int64), queries.asked_ids[:, -1]
     return bridge * len(queries.vocab) + relation
 
 

@@ -70,7 +70,7 @@ def _check_disjoint(corpus: Corpus, names: list[str]) -> None:
 def _questions(queries: Queries) -> Int[np.ndarray, "n pos"]:
     """Token rows by which two queries count as the same question."""
     if queries.kind != "comparison":
-        return queries.token_ids
+        return queries.asked_ids
     attribute, *entities = queries.named_ids.T
     return np.column_stack([attribute, np.sort(np.column_stack(entities), axis=1)])
 
@@ -87,8 +87,8 @@ def _check_answers(corpus: Corpus, name: str, facts: Int[np.ndarray, "n_facts 3"
 def _composition_holds(
     queries: Queries, facts: Int[np.ndarray, "n_facts 3"]
 ) -> Bool[np.ndarray, " n"]:
-    index, here = np.arange(len(queries)), queries.token_ids[:, 0]
-    relations = queries.token_ids[:, 1:] - queries.vocab.first_relation
+    index, here = np.arange(len(queries)), queries.asked_ids[:, 0]
+    relations = queries.asked_ids[:, 1:] - queries.vocab.first_relation
     holds = np.ones(len(queries), bool)
     stops = np.column_stack([queries.bridge_ids, queries.answer_ids])
     for hop in range(relations.shape[1]):

@@ -55,7 +55,7 @@ class RelationRules:
         key = self._key(asked)
         place = np.minimum(np.searchsorted(relations, key), len(relations) - 1)
         rule = np.where(relations[place] == key, rules[place], 0)
-        subject = asked.token_ids[:, 0].astype(np.int64)
+        subject = asked.asked_ids[:, 0].astype(np.int64)
         given, rule_of, answer = self._hops
         known = given * (2 * self._n_relations + 1) + rule_of
         order = np.argsort(known)
@@ -71,7 +71,7 @@ class RelationRules:
         given, rule, answer = self._hops
         pair = given * self._n_entities + answer
         order = np.argsort(pair, kind="stable")
-        subject = self._trained.token_ids[:, 0].astype(np.int64)
+        subject = self._trained.asked_ids[:, 0].astype(np.int64)
         asked = subject * self._n_entities + self._trained.answer_ids
         low = np.searchsorted(pair[order], asked, side="left")
         width = np.searchsorted(pair[order], asked, side="right") - low
@@ -88,7 +88,7 @@ class RelationRules:
         return relations, best
 
     def _relations(self, queries: Queries) -> Int[np.ndarray, "n hops"]:
-        return queries.token_ids[:, 1:].astype(np.int64) - self._first
+        return queries.asked_ids[:, 1:].astype(np.int64) - self._first
 
     def _key(self, queries: Queries) -> Int[np.ndarray, " n"]:
         """A number for the relations of each question."""
@@ -99,12 +99,12 @@ class RelationRules:
 
     def _exact(self, queries: Queries) -> Int[np.ndarray, " n"]:
         """A number for each question."""
-        size = self._n_relations ** (queries.token_ids.shape[1] - 1)
-        return queries.token_ids[:, 0].astype(np.int64) * size + self._key(queries)
+        size = self._n_relations ** (queries.asked_ids.shape[1] - 1)
+        return queries.asked_ids[:, 0].astype(np.int64) * size + self._key(queries)
 
     def _in_one_word(self, queries: Queries) -> Int[np.ndarray, " n"]:
         """A number for each question, the same for those that differ by duplicates only."""
-        word = queries.token_ids[:, 0].astype(np.int64)
+        word = queries.asked_ids[:, 0].astype(np.int64)
         for relation in self._relations(queries).T:
             word = word * self._n_relations + self._stands_for[relation]
         return word

@@ -129,7 +129,7 @@ def _answers(
         return
     usual = _looked_up(trained, asked, ())
     for name, given in (
-        ("copy_subject", asked.token_ids[:, 0]),
+        ("copy_subject", asked.asked_ids[:, 0]),
         ("inverse_r1", _copied_where_usual(trained, asked)),
         ("same_fact", rules.same_fact(asked)),
         ("one_fact", rules.one_fact(asked)),
@@ -140,16 +140,16 @@ def _answers(
 def _copied_where_usual(trained: Queries, asked: Queries) -> Int[np.ndarray, " n"]:
     """The subject, for relations whose trained questions it answers best; else their best
     answer."""
-    relations = tuple(range(1, trained.token_ids.shape[1]))
+    relations = tuple(range(1, trained.asked_ids.shape[1]))
     parts = np.concatenate([_part(trained, relations), _part(asked, relations)])
     part = np.unique(parts, return_inverse=True)[1]
     group, n_groups = part[: len(trained)], part.max(initial=0) + 1
-    subject, best = trained.token_ids[:, 0], _looked_up(trained, trained, relations)
+    subject, best = trained.asked_ids[:, 0], _looked_up(trained, trained, relations)
     copied, constant = (
         np.bincount(group, answer == trained.answer_ids, n_groups) for answer in (subject, best)
     )
     copies = (copied > constant)[part[len(trained) :]]
-    return np.where(copies, asked.token_ids[:, 0], _looked_up(trained, asked, relations))
+    return np.where(copies, asked.asked_ids[:, 0], _looked_up(trained, asked, relations))
 
 
 def _lookups(trained: Queries) -> dict[str, tuple[int, ...]]:

@@ -16,7 +16,8 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as arrays_to_bytes
 
 from circuits.corpus.corpus import Corpus
-from circuits.corpus.queries import Queries, QueryKind
+from circuits.corpus.queries import Queries
+from circuits.corpus.role_names import QueryKind
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
@@ -104,8 +105,9 @@ def _corpus(table: dict[str, Any], arrays: dict[str, np.ndarray]) -> Corpus:
     for name, kind in table["splits"].items():
         if kind not in get_args(QueryKind):
             raise ValueError(f"unknown kind of query {kind!r}")
-        parts = (arrays[f"{name}/{part}"] for part in ("tokens", "bridges", "answers"))
-        splits[name] = Queries(kind, vocab, *(_within(part, len(vocab)) for part in parts))
+        parts = [arrays[f"{name}/{part}"] for part in ("tokens", "bridges", "answers")]
+        tokens, bridges, answers = (_within(part, len(vocab)) for part in parts)
+        splits[name] = Queries(kind, vocab, tokens, bridges, answers)
     return Corpus(
         task=table["task"],
         graph=graph,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from circuits.patching.grid import patch_grid
     from circuits.patching.metrics import recovered_logit_difference
     from circuits.patching.patched_run import activation, mixed_values, run_patched
+    from circuits.patching.prompts import RolePrompts
     from circuits.patching.single_patches import patched_logits
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Component",
     "Patch",
     "PatchEngine",
+    "RolePrompts",
     "Trace",
     "activation",
     "mixed_values",
@@ -35,6 +37,7 @@ __all__ = [
 # What runs a model is imported on first use, as in `circuits`.
 _HOME = {
     "PatchEngine": "circuits.patching.engine",
+    "RolePrompts": "circuits.patching.prompts",
     "Trace": "circuits.patching.engine",
     "activation": "circuits.patching.patched_run",
     "mixed_values": "circuits.patching.patched_run",

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -23,6 +24,8 @@ from torch import Tensor
 from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.engines import AnyTrace, Engine
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace
+from circuits.patching.packed_runs import run_packed
+from circuits.patching.role_trace import Batch, RoleTrace
 from circuits.patching.short_attention import attend
 
 Entering = Callable[[int, slice], Float[Tensor, "cells n changed d_model"]]
@@ -42,7 +45,7 @@ def run_batch(
     Args:
         engine: The one that made the traces.
         base: The runs that are patched.
-        position: First position that differs from base.
+        position: First position (of a `RoleTrace`: role) that differs from base.
         entering: States S[l, position : position + changed] by layer l (0 to depth), several cells
             per layer; later positions are those of base.
         stop_at_layer: Read the logit lens at S[stop_at_layer, .] instead of the output.
@@ -51,6 +54,16 @@ def run_batch(
         For each layer in `entering` that is not beyond the last: its cells' logits.
     """
     stop = engine.depth if stop_at_layer is None else stop_at_layer
+    if isinstance(base, RoleTrace):
+        if isinstance(engine, PatchEngine) and all(new.shape[2] == 1 for new in entering.values()):
+            one = {layer: new[:, :, 0] for layer, new in entering.items()}
+            return run_packed(engine, base, position, one, stop)
+
+        def part(batch: Batch[Any]) -> dict[int, Tensor]:
+            states = {layer: new[:, batch.rows] for layer, new in entering.items()}
+            return run_batch(engine, batch.trace, batch.column, states, stop_at_layer=stop)
+
+        return base.by_batch(position, part)
     if isinstance(engine, HookedEngine):
         assert isinstance(base, HookedTrace)
         return engine.run_batch(base, position, entering, stop)
@@ -72,8 +85,13 @@ def run_batch_after(
 ) -> dict[int, Float[Tensor, "draws n d_vocab"]]:
     """`run_batch` of S[layer, position] from runs that agree with base before it: half the work.
 
-    For the arguments see `plan_batch_after`.
+    (By role, runs need not agree, and the work is that of `run_batch`.) For the arguments see
+    `plan_batch_after`.
     """
+    if isinstance(base, RoleTrace):
+        given = source.resid[:, :, position, None].unflatten(1, (source.n // base.n, base.n))
+        states = {layer: given[layer] for layer in layers}
+        return run_batch(engine, base, position, states, stop_at_layer=stop)
     if isinstance(engine, HookedEngine):
         assert isinstance(base, HookedTrace)
         assert isinstance(source, HookedTrace)

@@ -77,8 +77,20 @@ class Trace:
 
     def rows(self, which: slice | Int[Tensor, " k"]) -> Trace:
         """The same trace for a slice of the prompts."""
-        parts = (self.resid, self.mid, self.q, self.k, self.v)
-        return Trace(*(part[:, which] for part in parts))
+        return Trace(*(part[:, which] for part in self._parts))
+
+    def part(self, rows: Int[Tensor, " k"], length: int) -> Trace:
+        """Some of the prompts without what comes after their first `length` positions."""
+        return Trace(*(part[:, rows, :length] for part in self._parts))
+
+    def at(self, columns: Int[Tensor, " n"]) -> Trace:
+        """One position of each prompt."""
+        rows = torch.arange(self.n, device=columns.device)
+        return Trace(*(part[:, rows, columns][:, :, None] for part in self._parts))
+
+    @property
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.resid, self.mid, self.q, self.k, self.v
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from circuits.corpus.queries import Queries
 from circuits.model.added_hooks import hooked_modules
 from circuits.model.bridged import BridgedModel
 from circuits.model.hook_free import fast_logits
 from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace
+from circuits.patching.role_trace import RoleTrace
 
 Engine = PatchEngine | HookedEngine
-AnyTrace = Trace | HookedTrace
+AnyTrace = Trace | HookedTrace | RoleTrace[Any]
 
 
 def engine_for(model: Any) -> Engine:
@@ -34,9 +36,48 @@ def runs_hooks(model: Any) -> bool:
     return isinstance(model, BridgedModel) or bool(hooked_modules(model))
 
 
+def traced(engine: Engine, prompts: Queries | Int[Tensor, "n pos"]) -> AnyTrace:
+    """Runs of some questions, whose positions are the questions' roles; or of token ids.
+
+    >>> from circuits import open_run
+    >>> run = open_run("assets/demo")
+    >>> trace = traced(engine_for(run.model()), run.queries("id_test")[:5])
+    >>> trace.n, trace.pos
+    (5, 3)
+    """
+    if not isinstance(prompts, Queries):
+        return engine.trace(prompts.to(engine.device))
+    return with_roles(engine.trace(prompts.tokens.to(engine.device)), prompts)
+
+
+def with_roles(whole: Trace | HookedTrace, queries: Queries) -> AnyTrace:
+    """The runs of padded questions, read by role; as they are where roles are columns."""
+    if not queries.ragged:
+        return whole
+    columns = torch.from_numpy(queries.role_columns.astype("int64"))
+    return RoleTrace(whole, columns.to(whole.resid.device))
+
+
+def answer_logits(model: Any, queries: Queries) -> Float[Tensor, "n d_vocab"]:
+    """Logits that predict each question's (first token of the) answer.
+
+    >>> from circuits import open_run
+    >>> run = open_run("assets/demo")
+    >>> queries = run.queries("id_test")[:50]
+    >>> right = answer_logits(run.model(), queries).argmax(-1) == queries.answer
+    >>> bool(right.float().mean() > 0.9)
+    True
+    """
+    if not queries.ragged:
+        return last_logits(model, queries.tokens)
+    return last_logits(model, queries.tokens, torch.from_numpy(queries.lengths - 1))
+
+
 @torch.no_grad()
-def last_logits(model: Any, tokens: Int[Tensor, "n pos"]) -> Float[Tensor, "n d_vocab"]:
-    """Logits at the last position, by the fastest way that the model has.
+def last_logits(
+    model: Any, tokens: Int[Tensor, "n pos"], at: Int[Tensor, " n"] | None = None
+) -> Float[Tensor, "n d_vocab"]:
+    """Logits at the last position (or at a column of each row), by the model's fastest way.
 
     >>> import torch
     >>> from circuits import HookedTransformer, ModelConfig
@@ -46,6 +87,10 @@ def last_logits(model: Any, tokens: Int[Tensor, "n pos"]) -> Float[Tensor, "n d_
     """
     tokens = tokens.to(model.device)
     if not isinstance(model, BridgedModel):
-        return fast_logits(model, tokens)
+        return fast_logits(model, tokens, None if at is None else at.to(model.device))
     engine = HookedEngine(model)
-    return torch.cat([model(tokens[rows])[:, -1] for rows in engine.parts(*tokens.shape)])
+    at = torch.full((len(tokens),), tokens.shape[1] - 1) if at is None else at
+    at = at.to(model.device)
+    parts = [model(tokens[rows]).take_along_dim(at[rows, None, None], 1)[:, 0]
+             for rows in engine.parts(*tokens.shape)]  # fmt: skip
+    return torch.cat(parts)

@@ -26,7 +26,14 @@ from circuits.patching.grid_runs import Cell, EngineGrid, GridRuns, HookedGrid
 from circuits.patching.hooked_engine import check_components
 from circuits.patching.metrics import Metric, measured, recovered_logit_difference
 from circuits.patching.patches import HEAD_COMPONENTS, Component, Indices, Patch, from_the_start
-from circuits.patching.prompts import Prompts, check_pair, position_names, token_ids
+from circuits.patching.prompts import (
+    Prompts,
+    check_pair,
+    paired_roles,
+    position_names,
+    token_ids,
+)
+from circuits.patching.writing import check_patterns
 
 if TYPE_CHECKING:  # xarray takes a second to import
     import xarray as xr
@@ -65,12 +72,16 @@ def patch_grid(
             clean run and in every patched run. With hooks, and on a bridged model, each cell takes
             a forward pass.
         clean: Prompts whose activations are taken; row i goes into row i of `corrupted`.
-        corrupted: Prompts that are run.
+        corrupted: Prompts that are run. Where names are several tokens (queries of a text run, or
+            `RolePrompts`), the grid's positions are roles: the state of the last token of a role in
+            the clean prompt is written at the last token of that role in the corrupted one, whose
+            length may differ.
         component: Which activation; z, q, k, v and pattern are patched head by head.
-        metric: Takes logits [batch, pos, d_vocab] and returns one number, or one per example. It is
-            called once per cell, in any order. None: the share of the clean run's logit difference
-            that is recovered (0 as corrupted, 1 as clean), between the clean and the corrupted
-            run's top tokens at the last position.
+        metric: Takes logits [batch, pos, d_vocab] (by role: [batch, role, d_vocab], so that [:, -1]
+            is where each answer is read) and returns one number, or one per example. It is called
+            once per cell, in any order. None: the share of the clean run's logit difference that is
+            recovered (0 as corrupted, 1 as clean), between the clean and the corrupted run's top
+            tokens at the last position.
         layers: Blocks; all if None.
         positions: All if None.
         heads: All if None; only for components that have heads.
@@ -85,8 +96,10 @@ def patch_grid(
     """
     check_evaluating(model)
     clean_tokens, corrupted_tokens = (token_ids(model, given) for given in (clean, corrupted))
-    check_pair(clean_tokens, corrupted_tokens)
-    n, n_pos = corrupted_tokens.shape
+    roles = paired_roles(corrupted, clean)
+    if roles is None:
+        check_pair(clean_tokens, corrupted_tokens)
+    n, n_pos = (corrupted_tokens if roles is None else roles[0].columns).shape
     if heads is None and component in HEAD_COMPONENTS:
         heads = range(model.cfg.n_heads)
     layers = range(model.depth) if layers is None else layers
@@ -97,12 +110,14 @@ def patch_grid(
         if len(set(axis)) < len(axis):
             raise HopscopeError(f"{list(axis)} names a part of the grid twice; give each once.")
     check_components(model, (component,))
+    if roles is not None:
+        check_patterns([grid], *(prompts.columns for prompts in roles))
     if runs_hooks(model):
-        runs: GridRuns = HookedGrid(model, clean_tokens, corrupted_tokens, grid)
+        runs: GridRuns = HookedGrid(model, clean_tokens, corrupted_tokens, grid, roles)
     else:
         engine = engine_for(model)
         assert isinstance(engine, PatchEngine)
-        runs = EngineGrid(engine, clean_tokens, corrupted_tokens, grid)
+        runs = EngineGrid(engine, clean_tokens, corrupted_tokens, grid, roles)
     if metric is None:
         metric = recovered_logit_difference(*runs.unpatched())
     with _uncompiled():

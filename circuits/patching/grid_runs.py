@@ -13,10 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.model.protocol import Model
-from circuits.patching.engine import PatchEngine
+from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.hooked_run import captured, hooked_run
 from circuits.patching.lazy_logits import lazy_logits
 from circuits.patching.patches import Patch
+from circuits.patching.prompts import Roles
+from circuits.patching.role_trace import RoleTrace
 from circuits.patching.single_patches import patched_logits
 
 Cell = tuple[int, int, int | None]
@@ -48,11 +50,20 @@ class EngineGrid:
         clean: Int[Tensor, "n pos"],
         corrupted: Int[Tensor, "n pos"],
         grid: Patch,
+        roles: Roles | None = None,
     ) -> None:
         n = len(corrupted)
-        both = engine.trace(torch.cat([clean, corrupted]))
         self._engine, self._grid = engine, grid
-        self._source, self._base = both.rows(slice(n)), both.rows(slice(n, None))
+        self._source: Trace | RoleTrace[Trace]
+        self._base: Trace | RoleTrace[Trace]
+        if roles is None:
+            both = engine.trace(torch.cat([clean, corrupted]))
+            self._source, self._base = both.rows(slice(n)), both.rows(slice(n, None))
+        else:
+            columns = [prompts.columns.to(engine.device) for prompts in roles]
+            self._base = RoleTrace(engine.trace(corrupted), columns[0])
+            self._source = RoleTrace(engine.trace(clean), columns[1])
+        self._by_role = roles is not None
         self._reads_more = False
 
     def unpatched(self) -> tuple[Tensor, Tensor]:
@@ -82,7 +93,7 @@ class EngineGrid:
         def before() -> Tensor:
             self._reads_more = True
             layer, position, head = cell
-            if position == self._base.pos - 1:
+            if position == self._base.pos - 1 and not self._by_role:
                 return self._everywhere[:, :-1]
             one = Patch(self._grid.component, layer, position, head)
             (logits,) = self._patched(one, all_positions=True)[layer, position]
@@ -92,6 +103,8 @@ class EngineGrid:
 
     def _after(self, position: int, logits: Tensor) -> Float[Tensor, "n pos d_vocab"]:
         """Put the logits that a patch can change after those of the earlier positions."""
+        if self._by_role:
+            return logits
         return torch.cat([self._everywhere[:, :position], logits], 1)
 
     def _patched(self, part: Patch, *, all_positions: bool) -> dict[tuple[int, int], Tensor]:
@@ -127,14 +140,20 @@ class HookedGrid:
         clean: Int[Tensor, "n pos"],
         corrupted: Int[Tensor, "n pos"],
         grid: Patch,
+        roles: Roles | None = None,
     ) -> None:
         self._model, self._corrupted, self._grid = model, corrupted, grid
+        self._roles = roles
         places = [(grid.component, layer) for layer in grid.layers]
         self._clean_logits, self._clean = captured(model, clean, places)
 
     def unpatched(self) -> tuple[Tensor, Tensor]:
         """Return both runs' logits at all positions."""
-        return self._clean_logits, hooked_run(self._model, self._corrupted, [])
+        corrupted = hooked_run(self._model, self._corrupted, [])
+        if self._roles is None:
+            return self._clean_logits, corrupted
+        ours, theirs = self._roles
+        return theirs.at_roles(self._clean_logits), ours.at_roles(corrupted)
 
     def cells(self) -> Iterator[tuple[Cell, Tensor]]:
         """Yield the cells layer by layer."""
@@ -143,5 +162,6 @@ class HookedGrid:
             assert layer is not None
             assert position is not None
             one = Patch(grid.component, layer, position, head)
-            logits = hooked_run(self._model, self._corrupted, [one], self._clean)
-            yield (layer, position, head), logits
+            logits = hooked_run(self._model, self._corrupted, [one], self._clean, self._roles)
+            cell = (layer, position, head)
+            yield cell, logits if self._roles is None else self._roles[0].at_roles(logits)

@@ -20,6 +20,7 @@ from circuits.model.bridged import BridgedModel
 from circuits.model.protocol import resid_name
 from circuits.patching.hooked_run import captured, hook_name, hooked_run
 from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch
+from circuits.patching.writing import moved
 
 NUMBERS_AT_ONCE = 30_000_000
 """Largest activation of one forward pass: logits, or an MLP layer."""
@@ -49,6 +50,18 @@ class HookedTrace:
         """The same trace for a slice of the prompts."""
         added = None if self.added is None else self.added[which]
         return HookedTrace(self.tokens[which], self.resid[:, which], added)
+
+    def at(self, columns: Int[Tensor, " n"]) -> HookedTrace:
+        """One position of each prompt."""
+        rows = torch.arange(self.n, device=columns.device)
+        added = None if self.added is None else self.added[rows, columns][:, None]
+        tokens = self.tokens[rows, columns][:, None]
+        return HookedTrace(tokens, self.resid[:, rows, columns][:, :, None], added)
+
+    def part(self, rows: Int[Tensor, " k"], length: int) -> HookedTrace:
+        """Some of the prompts without what comes after their first `length` positions."""
+        added = None if self.added is None else self.added[rows, :length]
+        return HookedTrace(self.tokens[rows, :length], self.resid[:, rows, :length], added)
 
 
 class HookedEngine:
@@ -174,12 +187,24 @@ class HookedEngine:
         return self.logits(ends[0])
 
     def patched_logits(
-        self, source: HookedTrace, base: HookedTrace, patch: Patch, *, all_positions: bool
+        self,
+        source: HookedTrace,
+        base: HookedTrace,
+        patch: Patch,
+        *,
+        all_positions: bool,
+        there: int | None = None,
     ) -> dict[tuple[int, int], Float[Tensor, "cells n *suffix d_vocab"]]:
-        """See `circuits.patching.single_patches.patched_logits`; its indices count from 0."""
+        """See `circuits.patching.single_patches.patched_logits`; its indices count from 0.
+
+        With `there`, the patch has one position, which is this one in the source.
+        """
         check_components(self.model, (patch.component,))
         places = [(patch.component, layer) for layer in patch.layers]
         given = captured(self.model, source.tokens, places)[1]
+        if there is not None:
+            (here,) = patch.positions
+            given = {at: moved(x, at[0], there, here, base.pos) for at, x in given.items()}
 
         def logits(layer: int, position: int, head: int | None) -> Tensor:
             one = Patch(patch.component, layer, position, head)

@@ -16,9 +16,10 @@ from circuits.patching.engines import AnyTrace, Engine, engine_for, runs_hooks
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace, check_components
 from circuits.patching.hooked_run import captured, hooked_run
 from circuits.patching.patches import Component, Patch, from_the_start
-from circuits.patching.prompts import Prompts, check_pair, token_ids
+from circuits.patching.prompts import Prompts, Roles, check_pair, paired_roles, token_ids
+from circuits.patching.role_trace import RoleTrace
 from circuits.patching.short_attention import pattern
-from circuits.patching.writing import overwritten
+from circuits.patching.writing import check_patterns, overwritten
 
 Activations = Callable[[Component, int], Tensor]
 """From a component and a layer to that activation of the source run."""
@@ -50,11 +51,13 @@ def run_patched(
     Args:
         model: Ours or a bridged one, in eval mode. Hooks that were added to it are run too, before
             the patches of the same activation, and also in the source run.
-        prompts: What is run.
+        prompts: What is run. Positions of queries whose names are several tokens, and of
+            `RolePrompts`, are roles: the last token of each.
         patches: One or several, applied in the order of computation; patches of the same activation
             are applied in the order given.
         source: Prompts whose activations are written. For source "cache" row i is written into row
             i, so as many prompts are needed; for "mean" any number of the same length will do.
+            By role, lengths may differ.
             Patches with source "zero" need none.
 
     Raises:
@@ -64,22 +67,36 @@ def run_patched(
     check_evaluating(model)
     tokens = token_ids(model, prompts)
     several = [patches] if isinstance(patches, Patch) else patches
-    sizes = (model.depth, tokens.shape[1], model.cfg.n_heads)
+    roles = paired_roles(
+        prompts,
+        prompts if source is None else source,
+        in_rows=any(patch.source == "cache" for patch in several),
+    )
+    ends = None if roles is None else roles[0].columns[:, -1].to(model.device)
+    n_pos = tokens.shape[1] if roles is None else roles[0].columns.shape[1]
+    sizes = (model.depth, n_pos, model.cfg.n_heads)
     several = [from_the_start(patch, *sizes) for patch in several]
     given = None if source is None else token_ids(model, source)
-    _check_source(tokens, several, given)
+    _check_source(tokens, several, given, roles)
     check_components(model, [patch.component for patch in several])
     if runs_hooks(model):
         wanted = {(p.component, i) for p in several if p.source != "zero" for i in p.layers}
         found = {} if given is None else captured(model, given, wanted)[1]
-        return hooked_run(model, tokens, several, found)[:, -1]
+        return _at_end(hooked_run(model, tokens, several, found, roles), ends)
     engine = engine_for(model)
     assert isinstance(engine, PatchEngine)
     trace = None if given is None else engine.trace(given)
-    return _run(engine, tokens, several, trace)
+    return engine.logits(_at_end(_run(engine, tokens, several, trace, roles), ends))
 
 
-def _check_source(tokens: Tensor, patches: Sequence[Patch], source: Tensor | None) -> None:
+def _at_end(values: Float[Tensor, "batch pos d"], ends: Tensor | None) -> Float[Tensor, "batch d"]:
+    """What stands at the last position, or at the column where each prompt ends."""
+    return values[:, -1] if ends is None else values.take_along_dim(ends[:, None, None], 1)[:, 0]
+
+
+def _check_source(
+    tokens: Tensor, patches: Sequence[Patch], source: Tensor | None, roles: Roles | None
+) -> None:
     """Refuse source prompts from which the patches cannot be taken."""
     used = {patch.source for patch in patches}
     if source is None:
@@ -88,6 +105,8 @@ def _check_source(tokens: Tensor, patches: Sequence[Patch], source: Tensor | Non
                 "patches with source 'cache' or 'mean' need prompts to take activations from; "
                 "give source=..., or use source 'zero'."
             )
+    elif roles is not None:
+        check_patterns(patches, *(prompts.columns for prompts in roles))
     elif "cache" in used:
         check_pair(source, tokens)
     elif source.shape[1] != tokens.shape[1]:
@@ -99,15 +118,21 @@ def _check_source(tokens: Tensor, patches: Sequence[Patch], source: Tensor | Non
 
 @torch.no_grad()
 def _run(
-    engine: PatchEngine, tokens: Tensor, patches: Sequence[Patch], source: Trace | None
-) -> Float[Tensor, "batch d_vocab"]:
+    engine: PatchEngine,
+    tokens: Tensor,
+    patches: Sequence[Patch],
+    source: Trace | None,
+    roles: Roles | None,
+) -> Float[Tensor, "batch pos d_model"]:
+    """The final residual stream."""
+
     def new(component: Component, layer: int) -> Tensor:
         assert source is not None
         return activation(engine, source, component, layer)
 
     x = engine.embed(tokens)
     for i in range(engine.depth):
-        edit = partial(_edited, [p for p in patches if i in p.layers], new, i)
+        edit = partial(_edited, [p for p in patches if i in p.layers], new, roles, i)
         x = edit("resid_pre", x)
         q, k, v = engine.qkv(i, x)
         q, k, v = edit("q", q), edit("k", k), edit("v", v)
@@ -115,15 +140,20 @@ def _run(
         z = edit("z", torch.einsum("nhqk,nkhd->nqhd", weights, v))
         mid = edit("resid_mid", x + edit("attn_out", engine.attention_output(i, z)))
         x = edit("resid_post", mid + edit("mlp_out", engine.mlp_output(i, mid)))
-    return engine.logits(x[:, -1])
+    return x
 
 
 def _edited(
-    patches: Sequence[Patch], new: Activations, layer: int, component: Component, value: Tensor
+    patches: Sequence[Patch],
+    new: Activations,
+    roles: Roles | None,
+    layer: int,
+    component: Component,
+    value: Tensor,
 ) -> Tensor:
     for patch in patches:
         if patch.component == component:
-            value = overwritten(value, patch, lambda: new(component, layer))
+            value = overwritten(value, patch, lambda: new(component, layer), roles)
     return value
 
 
@@ -146,8 +176,14 @@ def activation(engine: Engine, trace: AnyTrace, component: Component, layer: int
 
     Returns:
         [n, pos, d_model], for z, q, k and v [n, pos, n_heads, d_head], for pattern
-        [n, n_heads, query, key].
+        [n, n_heads, query, key]; positions of a `RoleTrace` are roles.
     """
+    if isinstance(trace, RoleTrace):
+        rows = torch.arange(trace.n, device=trace.columns.device)
+        whole, at = activation(engine, trace.whole, component, layer), trace.columns
+        if component == "pattern":
+            return whole[rows[:, None, None], :, at[:, :, None], at[:, None]].movedim(-1, 1)
+        return whole[rows[:, None], at]
     if isinstance(engine, HookedEngine):
         assert isinstance(trace, HookedTrace)
         return engine.activation(trace, component, layer)

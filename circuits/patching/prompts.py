@@ -3,20 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from circuits.corpus.queries import POSITIONS, Queries, Query
+from circuits.corpus.queries import Queries, Query
+from circuits.corpus.role_names import POSITIONS
 from circuits.errors import HopscopeError
 from circuits.model.inputs import check_tokens
 from circuits.model.protocol import Model
 
-Prompts = Queries | Query | Sequence[Query] | Int[Tensor, "batch pos"] | np.ndarray | Sequence[Any]
+
+@dataclass(frozen=True, eq=False)
+class RolePrompts:
+    """Right-padded prompts whose positions are roles, each at a column of its own in every row.
+
+    Positions of patches count roles, and logits have one entry per role; the last role ends the
+    prompt. `Queries` of several tokens per name are such prompts by themselves.
+
+    >>> RolePrompts(torch.tensor([[7, 8, 9], [7, 9, 0]]), torch.tensor([[1, 2], [0, 1]]))
+    RolePrompts(2 prompts, 2 roles)
+
+    Raises:
+        HopscopeError: if the columns do not lie in the prompts, or lie behind the last role.
+    """
+
+    tokens: Int[Tensor, "n pos"]
+    columns: Int[Tensor, "n roles"]
+    """Column of the token at which each role is read and patched: the last one of its name."""
+    names: tuple[str, ...] | None = None
+    """Names of the roles."""
+
+    def __post_init__(self) -> None:
+        columns, n = self.columns, len(self.tokens)
+        fits = columns.ndim == 2 and columns.shape[1] and len(columns) == n
+        if not fits or (columns < 0).any() or (columns > columns[:, -1:]).any():
+            raise HopscopeError(
+                f"columns of shape {list(columns.shape)} do not fit {n} prompts; give one column "
+                "per prompt and role, counted from 0, the last role's being the prompt's end."
+            )
+        if int(columns.max()) >= self.tokens.shape[1]:
+            raise HopscopeError(
+                f"column {int(columns.max())} does not exist; the prompts have "
+                f"{self.tokens.shape[1]} tokens."
+            )
+
+    def __repr__(self) -> str:
+        return f"RolePrompts({len(self.tokens)} prompts, {self.columns.shape[1]} roles)"
+
+    def at_roles(self, logits: Float[Tensor, "n pos d_vocab"]) -> Float[Tensor, "n roles d_vocab"]:
+        """What stands at each role."""
+        return logits.take_along_dim(self.columns.to(logits.device)[..., None], 1)
+
+
+Prompts = (
+    Queries
+    | Query
+    | RolePrompts
+    | Sequence[Query]
+    | Int[Tensor, "batch pos"]
+    | np.ndarray
+    | Sequence[Any]
+)
 """Anything that `check_tokens` takes: one or several queries, or token ids as tensor, array,
 lists."""
+
+Roles = tuple[RolePrompts, RolePrompts]
+"""The prompts that are patched, and those that activations are taken from."""
+
+
+def roles_of(prompts: Prompts) -> RolePrompts | None:
+    """The prompts by role; None if their positions are columns."""
+    if isinstance(prompts, Queries) and prompts.ragged:
+        columns = torch.from_numpy(prompts.role_columns.astype(np.int64))
+        return RolePrompts(prompts.tokens, columns, prompts.positions)
+    return prompts if isinstance(prompts, RolePrompts) else None
+
+
+def paired_roles(prompts: Prompts, source: Prompts, *, in_rows: bool = True) -> Roles | None:
+    """Both by role; None if the positions of both are columns.
+
+    Raises:
+        HopscopeError: if only one of them has roles, or they do not have as many.
+    """
+    ours, theirs = roles_of(prompts), roles_of(source)
+    if ours is None and theirs is None:
+        return None
+    if ours is None or theirs is None:
+        raise HopscopeError(
+            "only one of the two sets of prompts says at which columns its roles are; give both as "
+            "queries or as RolePrompts."
+        )
+    sizes = tuple(ours.columns.shape), tuple(theirs.columns.shape)
+    if sizes[0][1] != sizes[1][1] or (in_rows and sizes[0] != sizes[1]):
+        raise HopscopeError(
+            f"prompts and roles {sizes[0]} and {sizes[1]} do not pair up; give as many of each."
+        )
+    return ours, theirs
 
 
 def token_ids(model: Model, prompts: Prompts) -> Int[Tensor, "batch pos"]:
@@ -32,11 +119,15 @@ def token_ids(model: Model, prompts: Prompts) -> Int[Tensor, "batch pos"]:
 
 
 def position_names(prompts: Prompts) -> tuple[str, ...] | None:
-    """Names of the token positions, if the prompts are queries."""
+    """Names of the positions, if the prompts are queries or have roles with names."""
     if isinstance(prompts, Queries):
         return prompts.positions
+    if isinstance(prompts, RolePrompts):
+        return prompts.names
     several = [prompts] if isinstance(prompts, Query) else prompts
     if isinstance(several, Sequence) and all(isinstance(one, Query) for one in several):
+        if any(one.asked is not None for one in several):
+            return None
         kinds = {(one.kind, len(one.tokens)) for one in several}
         if len(kinds) == 1:
             ((kind, n_pos),) = kinds

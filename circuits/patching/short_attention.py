@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from circuits.model.cpu.kernels import MOST_SEEN
 from circuits.model.cpu.strided_attention import strided_attention
 
 
@@ -32,7 +34,23 @@ def attend(
     Queries are the last positions of the sequence.
     """
     z = strided_attention(q, keys, values)
-    return _attend_by_keys(q, keys, values) if z is None else z
+    if z is not None:
+        return z
+    long = len(keys) > MOST_SEEN and q.device.type == "cpu"
+    return (_attend_at_once if long else _attend_by_keys)(q, keys, values)
+
+
+def _attend_at_once(q: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
+    """By PyTorch's kernel, for prompts of many tokens."""
+    k, v = (
+        torch.stack([x.expand(*q.shape[:-3], *x.shape[-2:]) for x in part], -3)
+        for part in (keys, values)
+    )
+    before = len(keys) - q.shape[-3]
+    seen = torch.ones(q.shape[-3], len(keys), dtype=torch.bool, device=q.device).tril(before)
+    first, k, v = (x.transpose(-2, -3).flatten(0, -4) for x in (q, k, v))
+    z = F.scaled_dot_product_attention(first, k, v, attn_mask=seen)
+    return z.transpose(-2, -3).unflatten(0, q.shape[:-3])
 
 
 def _attend_by_keys(q: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:

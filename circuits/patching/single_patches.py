@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,9 +21,12 @@ from circuits.patching.batched_runs import PlannedBatch, plan_batch, plan_batch_
 from circuits.patching.engine import INSTEAD, PatchEngine, Trace
 from circuits.patching.engines import AnyTrace, Engine
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace
+from circuits.patching.packed_runs import run_packed
 from circuits.patching.patched_run import mixed_values
 from circuits.patching.patches import HEAD_COMPONENTS, Patch, from_the_start
+from circuits.patching.role_trace import Batch, RoleTrace
 from circuits.patching.short_attention import pattern
+from circuits.patching.writing import check_patterns
 
 
 def patched_logits(
@@ -46,7 +50,8 @@ def patched_logits(
         base: Runs that are patched.
         patch: Its layers, positions and heads are patched one at a time. Its source must be
             "cache".
-        all_positions: Return logits of every position from the patched one on, instead of the last.
+        all_positions: Return logits of every position from the patched one on, instead of the last;
+            of a `RoleTrace`, at every role.
 
     Returns:
         By (layer, position): the last position's logits of one run per head in the order of
@@ -55,7 +60,8 @@ def patched_logits(
 
     Raises:
         HopscopeError: if the patch has another source, or a layer, position or head that does not
-            exist.
+            exist; by role, if a pattern is to be written from a prompt in which the role is at
+            another column.
     """
     if patch.source != "cache":
         raise HopscopeError(
@@ -65,10 +71,81 @@ def patched_logits(
     patch = from_the_start(patch, engine.depth, base.pos, engine.cfg.n_heads)
     if patch.component in HEAD_COMPONENTS and patch.heads is None:
         patch = replace(patch, heads=tuple(range(engine.cfg.n_heads)))
+    if isinstance(base, RoleTrace):
+        assert isinstance(source, RoleTrace)
+        return _by_role(engine, source, base, patch, all_positions)
+    assert not isinstance(source, RoleTrace)
+    return _at_columns(engine, source, base, patch, all_positions)
+
+
+def _by_role(
+    engine: Engine, source: RoleTrace[Any], base: RoleTrace[Any], patch: Patch, all_roles: bool
+) -> dict[tuple[int, int], Tensor]:
+    """The same with roles as positions: batches of prompts with the role at the same columns."""
+    check_patterns([patch], base.columns, source.columns)
+    found: dict[tuple[int, int], Tensor] = {}
+    together = isinstance(engine, PatchEngine) and patch.component in _STATES and not all_roles
+    for role in patch.positions:
+        if together:
+            found |= _packed(engine, source, base, patch, role)
+            continue
+        there = source.columns[:, role]
+
+        def part(batch: Batch[Any], there: Tensor = there, role: int = role) -> dict[Any, Tensor]:
+            column = int(there[batch.rows[0]])
+            given = source.whole.part(batch.rows, column + 1)
+            one = replace(patch, positions=(batch.column,))
+            logits = _at_columns(engine, given, batch.trace, one, all_roles, column)
+            by_role = {(i, role): values for (i, _), values in logits.items()}
+            if not all_roles:
+                return by_role
+            return {key: _at_roles(engine, base, batch, v) for key, v in by_role.items()}
+
+        found |= base.by_batch(role, part, there)
+    return {(i, p): found[i, p] for i in patch.layers for p in patch.positions}
+
+
+_STATES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
+"""Components that change a single state."""
+
+
+def _packed(
+    engine: Any, source: RoleTrace[Any], base: RoleTrace[Any], patch: Patch, role: int
+) -> dict[tuple[int, int], Tensor]:
+    """`_by_role` of a component that changes a single state, all prompts together."""
+    theirs, ours = (trace.alone(role) for trace in (source, base))
+    shift = 0 if patch.component == "resid_pre" else 1
+    entering = {
+        i + shift: _entering(engine, theirs, ours, patch, i, 0, 0)[:, :, 0]
+        for i in sorted(patch.layers)
+    }
+    found = run_packed(engine, base, role, entering, engine.depth)
+    return {(i, role): found[i + shift] for i in patch.layers}
+
+
+def _at_roles(
+    engine: Engine, base: RoleTrace[Any], batch: Batch[Any], after: Float[Tensor, "cells k _ v"]
+) -> Float[Tensor, "cells k roles v"]:
+    """Logits at each role, from those at the patched column and after it."""
+    at = base.columns[batch.rows] - batch.column
+    unpatched = engine.logits(base.rows(batch.rows).resid[-1])
+    patched = after.take_along_dim(at.clamp(min=0)[None, :, :, None], 2)
+    return torch.where((at >= 0)[None, :, :, None], patched, unpatched)
+
+
+def _at_columns(
+    engine: Engine,
+    source: Trace | HookedTrace,
+    base: Trace | HookedTrace,
+    patch: Patch,
+    all_positions: bool,
+    there: int | None = None,
+) -> dict[tuple[int, int], Tensor]:
+    """`patched_logits`; the single position of a patch may be another one in the source."""
     if isinstance(engine, HookedEngine):
         assert isinstance(source, HookedTrace)
         assert isinstance(base, HookedTrace)
-        return engine.patched_logits(source, base, patch, all_positions=all_positions)
+        return engine.patched_logits(source, base, patch, all_positions=all_positions, there=there)
     assert isinstance(source, Trace)
     assert isinstance(base, Trace)
     check_hook_free(engine.model, INSTEAD)
@@ -80,7 +157,8 @@ def patched_logits(
     planned = {}
     for p, reaches in reaching.items():
         states = sorted({i + shift for i in patch.layers if reaches or i + shift < engine.depth})
-        planned[p] = _planned(engine, source, base, patch, p, all_positions, states)
+        from_column = p if there is None else there
+        planned[p] = _planned(engine, source, base, patch, p, from_column, all_positions, states)
     engine.side_by_side([job for batch in planned.values() for job in batch.jobs])
     found = {p: batch.found for p, batch in planned.items()}
     if not all(reaching.values()):
@@ -95,19 +173,20 @@ def _planned(
     base: Trace,
     patch: Patch,
     position: int,
+    there: int,
     all_positions: bool,
     states: Sequence[int],
 ) -> PlannedBatch:
     """The runs of one position, started from the first changed state S[., position]."""
     whole_state = patch.component in ("resid_pre", "resid_post")
-    if whole_state and position == 0 < base.pos - 1 and not all_positions:
+    if whole_state and position == there == 0 < base.pos - 1 and not all_positions:
         # no position precedes the first one, so the runs agree before it
         return plan_batch_after(engine, base, source, 0, states, engine.depth)
     shift = 0 if patch.component == "resid_pre" else 1
 
     def entering(state: int, rows: slice) -> Tensor:
         ours, theirs = base.rows(rows), source.rows(rows)
-        return _entering(engine, theirs, ours, patch, state - shift, position)
+        return _entering(engine, theirs, ours, patch, state - shift, position, there)
 
     cells = dict.fromkeys(states, len(patch.heads or (0,)))
     return plan_batch(
@@ -116,27 +195,33 @@ def _planned(
 
 
 def _entering(
-    engine: PatchEngine, source: Trace, base: Trace, patch: Patch, layer: int, position: int
+    engine: PatchEngine,
+    source: Trace,
+    base: Trace,
+    patch: Patch,
+    layer: int,
+    position: int,
+    there: int,
 ) -> Float[Tensor, "cells n changed d_model"]:
     """States S[layer + 1, position:] after a patch (resid_pre: S[layer, position:]).
 
     Only the changed ones: one position, or for k and v all from there on.
     """
-    at = slice(position, position + 1)
+    at, given = slice(position, position + 1), slice(there, there + 1)
     if patch.component == "resid_pre":
-        return source.resid[layer][None, :, at]
+        return source.resid[layer][None, :, given]
     if patch.component == "resid_post":
-        return source.resid[layer + 1][None, :, at]
+        return source.resid[layer + 1][None, :, given]
     if patch.component == "mlp_out":
-        added = (source.resid[layer + 1] - source.mid[layer])[:, at]
+        added = (source.resid[layer + 1] - source.mid[layer])[:, given]
         return (base.mid[layer][:, at] + added)[None]
     if patch.component == "resid_mid":
-        mid = source.mid[layer][None, :, at]
+        mid = source.mid[layer][None, :, given]
     elif patch.component == "attn_out":
-        added = (source.mid[layer] - source.resid[layer])[:, at]
+        added = (source.mid[layer] - source.resid[layer])[:, given]
         mid = (base.resid[layer][:, at] + added)[None]
     else:
-        change = _change_of_attention(engine, source, base, patch, layer, position)
+        change = _change_of_attention(engine, source, base, patch, layer, position, there)
         mid = base.mid[layer][:, position : position + change.shape[2]] + change
     return engine.mlp(layer, mid)
 
@@ -148,6 +233,7 @@ def _change_of_attention(
     patch: Patch,
     layer: int,
     position: int,
+    there: int,
 ) -> Float[Tensor, "cells n changed d_model"]:
     """The change that a patch of single heads makes to attention's output where it changes it."""
     component = patch.component
@@ -157,14 +243,14 @@ def _change_of_attention(
     theirs = {name: getattr(source, name)[layer] for name in "qkv"}
     old = mixed_values(ours["q"][:, position:last], ours["k"][:, :last], ours["v"][:, :last])
     if component == "z":
-        at = position + 1
-        new = mixed_values(theirs["q"][:, position:at], theirs["k"][:, :at], theirs["v"][:, :at])
+        at = there + 1
+        new = mixed_values(theirs["q"][:, there:at], theirs["k"][:, :at], theirs["v"][:, :at])
     elif component == "pattern":
         weights = pattern(theirs["q"][:, position:last], theirs["k"][:, :last])
         new = torch.einsum("nhqk,nkhd->nqhd", weights, ours["v"][:, :last])
     else:
         patched = ours[component].clone()
-        patched[:, position] = theirs[component][:, position]
+        patched[:, position] = theirs[component][:, there]
         ours[component] = patched
         new = mixed_values(ours["q"][:, position:last], ours["k"][:, :last], ours["v"][:, :last])
     heads = list(patch.heads)

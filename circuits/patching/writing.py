@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
-from circuits.patching.patches import HEAD_COMPONENTS, Patch
+from circuits.errors import HopscopeError
+from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch
+from circuits.patching.prompts import Roles
 
 
-def overwritten(value: Tensor, patch: Patch, new: Callable[[], Tensor]) -> Tensor:
+def overwritten(
+    value: Tensor, patch: Patch, new: Callable[[], Tensor], roles: Roles | None = None
+) -> Tensor:
     """A copy of an activation with what the patch names overwritten.
 
     Args:
@@ -18,7 +23,11 @@ def overwritten(value: Tensor, patch: Patch, new: Callable[[], Tensor]) -> Tenso
             [n, n_heads, query, key]).
         patch: Its positions and heads, counted from the start, and its source.
         new: Makes the source run's activation; not called for source "zero".
+        roles: Where positions are roles: the patched prompts and the source prompts.
     """
+    if roles is not None:
+        ours, theirs = (prompts.columns.to(value.device) for prompts in roles)
+        return _at_roles(value, patch, new, ours, theirs)
     if patch.source == "zero":
         written = torch.zeros_like(value)
     elif patch.source == "mean":
@@ -35,3 +44,67 @@ def overwritten(value: Tensor, patch: Patch, new: Callable[[], Tensor]) -> Tenso
                 where = (slice(None), position, head)
             value[where] = written[where]
     return value
+
+
+def _at_roles(
+    value: Tensor,
+    patch: Patch,
+    new: Callable[[], Tensor],
+    ours: Int[Tensor, "n roles"],
+    theirs: Int[Tensor, "m roles"],
+) -> Tensor:
+    value, source = value.clone(), None if patch.source == "zero" else new()
+    pattern = patch.component == "pattern"
+
+    def place(columns: Int[Tensor, " k"]) -> tuple[Tensor | slice, ...]:
+        rows = torch.arange(len(columns), device=columns.device)
+        return (rows, slice(None), columns) if pattern else (rows, columns)
+
+    for role in patch.positions:
+        at = place(ours[:, role])
+        kept = value[at]
+        written = torch.zeros_like(kept)
+        if source is not None:
+            given = source[place(theirs[:, role])]
+            given = given.mean(0, keepdim=True) if patch.source == "mean" else given
+            seen = min(given.shape[-1], kept.shape[-1])  # keys, where patterns differ in width
+            written[..., :seen] = given[..., :seen]
+        if patch.heads is not None:
+            heads = list(patch.heads)
+            kept[:, heads] = written[:, heads]
+            written = kept
+        value[at] = written
+    return value
+
+
+def moved(value: Tensor, component: Component, there: int, here: int, pos: int) -> Tensor:
+    """An activation with what is at position `there` at position `here` of `pos`, zeros elsewhere.
+
+    A row of the pattern keeps its keys.
+    """
+    if component == "pattern":
+        new = value.new_zeros(*value.shape[:2], pos, pos)
+        new[:, :, here, : there + 1] = value[:, :, there, : there + 1]
+        return new
+    new = value.new_zeros(len(value), pos, *value.shape[2:])
+    new[:, here] = value[:, there]
+    return new
+
+
+def check_patterns(
+    patches: Sequence[Patch], ours: Int[Tensor, "n roles"], theirs: Int[Tensor, "m roles"]
+) -> None:
+    """Refuse patterns of prompts whose roles are at other columns: their keys are other tokens.
+
+    Raises:
+        HopscopeError: naming what to patch instead.
+    """
+    for patch in patches:
+        if patch.component != "pattern" or patch.source == "zero":
+            continue
+        at = list(patch.positions)
+        if ours.shape != theirs.shape or (ours[:, at] != theirs[:, at].to(ours.device)).any():
+            raise HopscopeError(
+                "the pattern of a prompt cannot be written into one in which its role is at "
+                "another column; patch z, or give prompts whose names have as many tokens."
+            )

@@ -16,7 +16,7 @@ from analyses.catalog import CATALOG
 from analyses.questions.comparison_corruptions import corruptions
 from analyses.questions.corruptions import draw_corruptions
 from analyses.questions.examples import draw_examples
-from circuits.corpus.queries import name_columns
+from circuits.corpus.role_names import name_columns
 from circuits.runs.run import Run
 from circuits.series.converting import Conversion
 from circuits.series.importing import import_series

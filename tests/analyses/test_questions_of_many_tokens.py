@@ -1,0 +1,148 @@
+"""Analyses read and patch by role: the same numbers wherever the roles stand."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from comparison_corpora import CORPORA
+from hand_wired import random_corpus
+from slow_patching import model_with
+from worded import N_TOKENS, padded, reworded, with_spans, worded
+
+from analyses.catalog import CATALOG
+from analyses.fitting import catalog_entry, usual_analyses
+from analyses.questions.examples import draw_examples
+from circuits import HookedTransformer, HopscopeError
+from circuits.corpus.corpus import Corpus
+from circuits.corpus.queries import Queries
+from circuits.model.bridged import BridgedModel
+from circuits.model.transformer_lens_4 import to_bridge
+
+N = 12
+OPTIONS: dict[str, dict[str, Any]] = {
+    "logit_lens": {},
+    "causal_tracing": {},
+    "bridge_patching": {},
+    "trace_classes": {},
+    "coverage": {},
+    "probes": {"n_train": 60},
+    "tuned_lens": {"n_train": 40, "adam_steps": 2},
+    "back_patching": {},
+    "mixing": {},
+    "attention": {"keep_examples": True},
+    "weights": {},
+    "component_patching": {"components": ("mlp_out", "z")},
+    "bridge_subspace": {"train": 40, "learn_steps": 2, "rank": 4},
+    "sparse_probes": {"bridges": 5, "k": (1,)},
+    "jacobian_lens": {"prompts": 20},
+    "comparison_tracing": {},
+    "comparison_lens": {},
+}
+REFUSED = {name for name, entry in CATALOG.items() if entry.one_token and not entry.joint}
+
+
+@cache
+def _corpus(task: str) -> Corpus:
+    return CORPORA["same"] if task == "comparison" else random_corpus(24, 6)
+
+
+@cache
+def _model(d_vocab: int) -> HookedTransformer:
+    return model_with(n_layers=2, n_ctx=24, d_vocab=d_vocab, d_model=12, d_mlp=24, n_heads=2)
+
+
+def _run(name: str, change: Any, model: Any = None) -> xr.Dataset:
+    entry = CATALOG[name]
+    corpus = reworded(_corpus(entry.tasks[0]), change)
+    split = "id_test" if entry.tasks[0] == "comparison" else "train_inferred"
+    model = model or _model(len(corpus.vocab))
+    with torch.no_grad():
+        return entry.run(model, draw_examples(corpus, split, N), entry.options(OPTIONS[name]))
+
+
+def _as_it_is(queries: Queries) -> Queries:
+    return queries
+
+
+def test_every_analysis_works_on_many_tokens_or_says_why_not() -> None:
+    checked = set(OPTIONS) | {name for name, entry in CATALOG.items() if entry.one_token}
+    checked.add("learning_coefficient")  # needs a package; it reads nothing but the training set
+    assert set(CATALOG) == checked
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_junk_behind_the_questions_changes_no_number(name: str) -> None:
+    plain, other = _run(name, _as_it_is), _run(name, padded)
+    assert list(plain.sizes.items()) == list(other.sizes.items())
+    for key, values in plain.data_vars.items():
+        if key.startswith("mrr_added") and "position" in values.dims:
+            # what the shorter prompt adds is 0 by construction, and not measured by role
+            values, found = (ds[key].isel(position=slice(2, None)) for ds in (plain, other))
+        else:
+            found = other[key]
+        a, b = values.values, found.values
+        if name == "component_patching":  # by role, places before the corrupted name count as well
+            b = np.where(np.isnan(a), np.nan, b) if a.dtype.kind == "f" else a
+        if a.dtype.kind in "fiub":
+            np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4, err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["logit_lens", "causal_tracing", "attention", "probes"])
+def test_spans_given_for_one_token_roles_give_the_same_bits(name: str) -> None:
+    xr.testing.assert_identical(_run(name, _as_it_is), _run(name, with_spans))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_questions_of_many_tokens_in_any_order_are_analyzed(name: str) -> None:
+    found = _run(name, lambda q: worded(q, backwards=True), _model(N_TOKENS))
+    if "position" in found.sizes:
+        assert found.position.values.tolist()[:2] in (
+            ["subject", "relation_1"],
+            ["attribute", "entity_1"],
+        )
+    assert any(np.isfinite(v.values).any() for v in found.data_vars.values() if v.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("name", ["bridge_patching"])
+def test_a_bridged_model_gives_the_same_numbers_by_role(name: str) -> None:
+    model = _model(N_TOKENS)
+    ours, theirs = (_run(name, worded, m) for m in (model, BridgedModel(to_bridge(model))))
+    for key, values in ours.data_vars.items():
+        if values.dtype.kind in "fiub":
+            np.testing.assert_allclose(values, theirs[key], rtol=2e-3, atol=2e-4, err_msg=key)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_an_analysis_of_columns_refuses_many_tokens_in_a_sentence(name: str) -> None:
+    entry = CATALOG[name]
+    examples = draw_examples(reworded(_corpus("composition"), worded), "train_inferred", N)
+    with pytest.raises(HopscopeError, match=f"{name} needs questions of one token per name"):
+        entry.run(_model(N_TOKENS), examples, entry.options({}))
+    with pytest.raises(HopscopeError, match=r"analyses for this run: logit_lens"):
+        catalog_entry(name, "composition", text=True)
+    assert name not in usual_analyses("composition", text=True)
+
+
+def test_noise_on_a_name_is_on_all_its_tokens() -> None:
+    entry = CATALOG["causal_tracing"]
+    examples = draw_examples(reworded(_corpus("composition"), worded), "train_inferred", N)
+    options = entry.options({"corruption": "noise"})
+    found = entry.run(_model(N_TOKENS), examples, options)
+    last_layer = found.changed.isel(layer=-1)
+    assert float(last_layer.max()) == 0  # nothing reads a name's state after the last block
+    assert float(found.changed.isel(layer=0).max()) > 0
+
+
+def test_the_training_set_is_read_where_each_question_ends() -> None:
+    plain = _corpus("composition")
+    one, other = plain.training_set(), reworded(plain, padded).training_set()
+    assert torch.equal(one.predict_at, other.predict_at)
+    assert torch.equal(one.answer, other.answer)
+    text = reworded(plain, worded).training_set()
+    row = torch.arange(len(text))
+    assert (text.tokens[row, text.predict_at] == 4).all()  # the token that ends every question
