@@ -289,6 +289,23 @@ class Compared(TypedDict):
     phases: list[Diagram]
 
 
+class TourStop(TypedDict):
+    """A stop of the guided tour: where on the timeline, what is shown, and a sentence."""
+
+    title: str
+    step: int
+    text: str
+    split: str
+    circuit: str
+
+
+class Tour(TypedDict):
+    """The guided tour; it is offered from `least` stops on."""
+
+    stops: list[TourStop]
+    least: int
+
+
 class CheckMark(TypedDict):
     """What a check of the run found at one step, in words."""
 
@@ -317,6 +334,7 @@ class Payload(TypedDict):
     question: NotRequired[Question]
     lab: NotRequired[Lab]
     compared: NotRequired[Compared]
+    tour: NotRequired[Tour]
 
 
 class Fact(TypedDict):

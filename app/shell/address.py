@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "by", "entity",
-        "cells", "activation", "written", "metric", "heads")  # fmt: skip
+        "cells", "activation", "written", "metric", "heads", "tour", "present")  # fmt: skip
 """Query parameters that pages understand; others are dropped."""
 LONGEST = 8000
 """The most characters of a value that are read: the runs of a sweep have long names."""

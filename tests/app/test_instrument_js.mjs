@@ -351,3 +351,10 @@ test("a run that has ended is told with its last accuracy, not with a dash", () 
   assert.equal(shareOrEnd(short, 8500), "demo ended at 6,000 with 98%");
   assert.equal(shareOrEnd({ name: "new", steps: [], values: [] }, 10), "new –");
 });
+
+test("an arrow key goes to the nearest part in its direction, and nowhere from the edge", () => {
+  const cells = [0, 1, 2, 3, 4, 5].map((i) => [200 * (i % 3), 30 * Math.floor(i / 3)]);
+  const next = (...direction) => layout.nextTowards(direction, cells[1], cells);
+  assert.deepEqual([next(1, 0), next(-1, 0), next(0, 1), next(0, -1)], [2, 0, 4, -1]);
+  assert.equal(layout.nextTowards([1, 0], [0, 0], [[0, 50]]), -1);
+});

@@ -25,6 +25,7 @@ export class RunData {
     this.question = raw.question ?? null;
     this.lab = raw.lab ?? null;
     this.compared = raw.compared ?? null;
+    this.tour = raw.tour ?? null;
     /** @type {Record<string, SplitData>} */
     this.bySplit = {};
     for (const [name, packed] of Object.entries(raw.measures)) this.bySplit[name] = splitOf(packed);

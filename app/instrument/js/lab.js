@@ -10,6 +10,8 @@ import { Grid } from "./packed.js";
 /** @import { Context } from "./context.js" */
 /** @import { Lab, LabAnswer } from "./payload.js" */
 
+const LAB_PAD = 18; // pixels on both sides inside a panel
+
 export class LabView {
   /**
    * @param {Element} root
@@ -21,6 +23,7 @@ export class LabView {
     this.lab = lab;
     this.effect = new Grid(this.lab.effect);
     const main = html("div", { class: "lab-row" }, root);
+    this.row = main;
     const chosen = new Set(this.lab.cells.map(([l, p]) => `${l},${p}`));
     this.grid = new HeatMap(main, context, {
       title: lab.measured,
@@ -52,10 +55,17 @@ export class LabView {
 
   splitChanged() {}
 
+  // Each can be presented alone, the first is all of them.
+  presented() {
+    const { row, grid, before, after } = this;
+    const build = (/** @type {number} */ width) => this.build(width + LAB_PAD);
+    return { all: { parts: { box: row }, build }, map: grid, before, after };
+  }
+
   /** @param {number} width */
   build(width) {
     const gap = 10,
-      pad = 18;
+      pad = LAB_PAD;
     const widths = [0.4, 0.3, 0.3].map((share) => Math.floor((width - 2 * gap) * share));
     [this.grid, this.before, this.after].forEach((part, i) => {
       part.parts.box.style.width = `${widths[i]}px`;
@@ -85,7 +95,8 @@ class LabAnswers {
     this.context = context;
     this.rows = rows;
     this.parts = panel(parent, "answers", title, "");
-    this.canvas = svg("svg", { height: highOn(300) }, this.parts.body);
+    this.height = highOn(300);
+    this.canvas = svg("svg", { height: this.height }, this.parts.body);
   }
 
   /** @param {number} width */
@@ -93,7 +104,7 @@ class LabAnswers {
     const { palette, tooltip } = this.context;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
-    const high = highOn(300) / 7,
+    const high = this.height / 7,
       left = Math.round(width * 0.46),
       room = width - left - 46;
     this.rows.forEach((row, i) => {

@@ -254,6 +254,21 @@ export interface Compared {
   phases: Diagram[];
 }
 
+/** A stop of the guided tour: where on the timeline, what is shown, and a sentence. */
+export interface TourStop {
+  title: string;
+  step: number;
+  text: string;
+  split: string;
+  circuit: string;
+}
+
+/** The guided tour; it is offered from `least` stops on. */
+export interface Tour {
+  stops: TourStop[];
+  least: number;
+}
+
 /** What a check of the run found at one step, in words. */
 export interface CheckMark {
   step: number;
@@ -280,6 +295,7 @@ export interface Payload {
   question?: Question;
   lab?: Lab;
   compared?: Compared;
+  tour?: Tour;
 }
 
 /** A fact of the entity in the middle. */
