@@ -76,8 +76,8 @@ TIGHTER = """<style>
 [data-testid=stMainBlockContainer] { padding: 4.2rem 1.4rem 1rem; max-width: 1700px; }
 [data-testid=stVerticalBlock] { gap: 0.5rem; }
 [data-testid=stCaptionContainer] { color: inherit !important; opacity: 0.8; }
-[data-testid=stTab][aria-selected=true], [data-testid$=Active],
-[data-testid$=Active] p { color: inherit !important; }
+[data-testid=stTab][aria-selected=true], button[data-selected=true] { color: inherit !important; }
+button[data-selected=true] :is(div, span, p) { color: inherit !important; }
 @media (min-width: 700px) {
   [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn] button) { flex-wrap: nowrap; }
   [data-testid=stColumn]:has(button) { min-width: min-content; }

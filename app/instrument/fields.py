@@ -253,7 +253,11 @@ class LabAnswer(TypedDict):
 
 
 class Lab(TypedDict):
-    """The Patching lab."""
+    """The Patching lab.
+
+    `donor_names` by layer and position are what the logit lens reads in the donor's states, with
+    `donor_share` as their probabilities; none where something else than a state is written.
+    """
 
     component: str
     cells: list[list[int]]
@@ -265,6 +269,9 @@ class Lab(TypedDict):
     limits: list[float]
     before: list[LabAnswer]
     after: list[LabAnswer]
+    donor_tokens: list[str]
+    donor_names: list[list[str]]
+    donor_share: Packed
 
 
 class Diagram(TypedDict):

@@ -50,6 +50,11 @@ def go_to(page: str, **values: Any) -> None:
         st.switch_page(pages[page])
 
 
+def jump() -> None:
+    """Let the page begin anew from the parameters that were written, as after a changed URL."""
+    st.session_state["address_moved"] = moved() + 1
+
+
 def moved() -> int:
     """How often the user changed the URL: the timeline jumps when this number changes."""
     return int(st.session_state.get("address_moved", 0))

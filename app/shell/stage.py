@@ -50,7 +50,9 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
             st.session_state[f"picked_{page}"] = value
 
     def chosen() -> None:
-        address.write(**_kept(_state(page).get("kept"), shown.run))
+        kept = _kept(_state(page).get("kept"), shown.run)
+        # only the first page lets the split and the circuit be chosen
+        address.write(**kept if page == "formation" else {"present": kept["present"]})
 
     return mount(header, body, key=page, on_step=stepped, on_pick=picked_something, on_kept=chosen)
 

@@ -220,7 +220,11 @@ export interface LabAnswer {
   kind: string;
 }
 
-/** The Patching lab. */
+/** The Patching lab.
+
+    `donor_names` by layer and position are what the logit lens reads in the donor's states, with
+    `donor_share` as their probabilities; none where something else than a state is written.
+     */
 export interface Lab {
   component: string;
   cells: number[][];
@@ -232,6 +236,9 @@ export interface Lab {
   limits: number[];
   before: LabAnswer[];
   after: LabAnswer[];
+  donor_tokens: string[];
+  donor_names: string[][];
+  donor_share: Packed;
 }
 
 /** A setting by training; one table (level x place) for each kind.

@@ -20,7 +20,7 @@ export class Presentation {
     this.context = context;
     this.page = page;
     this.bar = html("div", { class: "present-bar", role: "group", "aria-label": "Presentation" });
-    context.root.append(this.bar);
+    if (page.presented) context.root.append(this.bar);
     this.name = html("span", {}, this.bar);
     this.button("‹", "Panel before", () => this.turn(-1));
     this.button("›", "Next panel", () => this.turn(1));
@@ -63,7 +63,7 @@ export class Presentation {
   show(wanted) {
     const { root } = this.context,
       names = Object.keys(this.panels);
-    const name = wanted !== null && names.length && !names.includes(wanted) ? names[0] : wanted;
+    const name = wanted !== null && !names.includes(wanted) ? (names[0] ?? null) : wanted;
     if (name === this.context.present) return;
     this.context.present = name;
     root.classList.toggle("presenting", name !== null);

@@ -1,4 +1,4 @@
-"""Pages without a mouse: what axe-core finds wrong in them, and what keys reach and say."""
+"""What a page can do without a mouse, on a tour, in a presentation, and by dragging."""
 
 from __future__ import annotations
 
@@ -44,9 +44,11 @@ def go(page_at: tuple[Any, str], path: str, query: str = "run=textbook") -> Any:
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_wrong(page_at: tuple[Any, str], path: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import expect
 
     page = go(page_at, path)
-    page.locator(".instrument [role=group][aria-label]").first.wait_for()
+    page.locator(".instrument svg[role=group][aria-label]").first.wait_for()
+    expect(page.locator("[data-stale=true]")).to_have_count(0)  # which are faint
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     wrong = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
     assert [broken for broken in wrong if broken[0] not in STREAMLITS_OWN] == []
@@ -88,6 +90,71 @@ def test_curves_say_their_values_with_n_and_interval(page_at: tuple[Any, str]) -
     page = go(page_at, "")
     curves = page.get_by_role("group", name=re.compile("^Accuracy per split, step 8,500: "))
     assert re.search(r"ID test \d+% \[\d+% to \d+%\] of \d+", curves.get_attribute("aria-label"))
+
+
+def test_a_tour_goes_to_its_stops_and_stays_in_the_address(page_at: tuple[Any, str]) -> None:
+    from playwright.sync_api import expect
+
+    page = go(page_at, "")
+    page.get_by_role("button", name="Guided tour").click()
+    page.get_by_label("Stop 5: The circuit alone").click()
+    page.wait_for_url("**tour=5**")
+    expect(page.locator(".instrument")).to_have_attribute("data-step", "5600")
+    expect(page.get_by_role("radio", name="Discovered edges")).to_be_checked()
+    go(page_at, "", "run=textbook&tour=2")
+    expect(page.locator(".tour p")).to_contain_text("19% (17% to 22%) of 1,000 unseen")
+    expect(page.locator(".instrument")).to_have_attribute("data-step", "2800")
+    page.locator(".play").focus()
+    page.keyboard.press("Escape")
+    expect(page.locator(".tour")).to_be_hidden()
+    page.wait_for_url(lambda url: "tour=" not in url)
+
+
+def test_a_presentation_shows_one_panel_that_fills_the_window(page_at: tuple[Any, str]) -> None:
+    from playwright.sync_api import expect
+
+    page = go(page_at, "")
+    page.get_by_role("button", name="Present").click()
+    shown = page.locator(".panel:visible")
+    expect(shown).to_have_count(1)
+    box, window = shown.bounding_box(), page.viewport_size
+    assert box["width"] > 0.9 * window["width"]
+    assert box["y"] + box["height"] <= window["height"]
+    page.keyboard.press("ArrowDown")
+    expect(shown.locator("h3")).to_have_text("Accuracy per split")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url("**step=8400*present=accuracy*")
+    page.keyboard.press("Escape")
+    expect(shown).not_to_have_count(1)
+    page.wait_for_url(lambda url: "present=" not in url)
+
+
+def test_a_state_is_dragged_to_its_own_place_or_written_by_key(page_at: tuple[Any, str]) -> None:
+    from playwright.sync_api import expect
+
+    page = go(page_at, "lab", "run=textbook&cells=none")
+    donor, question = page.locator(".heatmap").all()[:2]
+
+    def drag(source: int, target: int) -> None:
+        start, end = (m.locator(".cell").nth(i) for m, i in ((donor, source), (question, target)))
+        start.hover()
+        page.mouse.down()
+        at = end.bounding_box()
+        page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2, steps=3)
+        page.mouse.up()
+
+    drag(4, 3)  # elsewhere
+    page.get_by_text("into the same layer and position").wait_for()
+    assert "cells=none" in page.url
+    drag(4, 4)
+    page.wait_for_url("**cells=1%2C1**")
+    ready(page, "lab")
+    page.locator(".heatmap").first.locator(".cell[tabindex='0']").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**cells=0%2C0%3B1%2C1**")
+    ready(page, "lab")
+    page.get_by_text("Tries of this session (2)").wait_for()
+    expect(page.locator(".cell:focus")).to_have_count(1)  # the focus stays where it was
 
 
 ACTIVE = """(() => {
