@@ -81,6 +81,13 @@ TIGHTER = """<style>
 [data-testid=stMainBlockContainer] { padding: 4.2rem 1.4rem 1rem; max-width: 1700px; }
 [data-testid=stVerticalBlock] { gap: 0.5rem; }
 [data-testid=stCaptionContainer] { color: inherit !important; opacity: 0.8; }
+[data-testid=stTab][aria-selected=true], button[data-selected=true] { color: inherit !important; }
+button[data-selected=true] :is(div, span, p) { color: inherit !important; }
+@media (min-width: 700px) {
+  [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn] button) { flex-wrap: nowrap; }
+  [data-testid=stColumn]:has(button) { min-width: min-content; }
+}
+[data-testid=stColumn] button p { white-space: nowrap; overflow: visible; }
 </style>"""
 OPENING = """<style>
 .opening p { font-size: 1.05rem; margin: 0.4rem 0 1rem; }

@@ -49,7 +49,7 @@ def app_command(
         *("--browser.gatherUsageStats", "false", "--runner.magicEnabled", "false"),
         *("--runner.postScriptGC", "false"),
         *("--client.toolbarMode", "minimal", "--client.showErrorDetails", "none"),
-        *("--theme.light.primaryColor", "#0072B2", "--theme.dark.primaryColor", "#3D9BD6"),
+        *("--theme.light.primaryColor", "#0072B2", "--theme.dark.primaryColor", "#1F7CB8"),
         *("--theme.baseFontSize", "15"),
     ]
     if runs_dir is not None:

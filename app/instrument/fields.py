@@ -235,7 +235,11 @@ class LabAnswer(TypedDict):
 
 
 class Lab(TypedDict):
-    """The Patching lab."""
+    """The Patching lab.
+
+    `donor_names` by layer and position are what the logit lens reads in the donor's states, with
+    `donor_share` as their probabilities; none where something else than a state is written.
+    """
 
     component: str
     cells: list[list[int]]
@@ -247,6 +251,9 @@ class Lab(TypedDict):
     limits: list[float]
     before: list[LabAnswer]
     after: list[LabAnswer]
+    donor_tokens: list[str]
+    donor_names: list[list[str]]
+    donor_share: Packed
 
 
 class Diagram(TypedDict):
@@ -269,6 +276,23 @@ class Compared(TypedDict):
     panels: list[ComparedPanel]
     aligned: str
     phases: list[Diagram]
+
+
+class TourStop(TypedDict):
+    """A stop of the guided tour: where on the timeline, what is shown, and a sentence."""
+
+    title: str
+    step: int
+    text: str
+    split: str
+    circuit: str
+
+
+class Tour(TypedDict):
+    """The guided tour; it is offered from `least` stops on."""
+
+    stops: list[TourStop]
+    least: int
 
 
 class CheckMark(TypedDict):
@@ -300,6 +324,7 @@ class Payload(TypedDict):
     lab: NotRequired[Lab]
     compared: NotRequired[Compared]
     bench: NotRequired[Bench]
+    tour: NotRequired[Tour]
 
 
 class Fact(TypedDict):

@@ -18,6 +18,7 @@ from app.instrument.fields import (
     Metrics,
     NamedPosition,
     Payload,
+    Tour,
     Vocabulary,
 )
 from app.instrument.further import further_panels, further_results
@@ -66,12 +67,13 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
     }
 
 
-def formation_payload(run: Run, datasets: Datasets) -> bytes:
+def formation_payload(run: Run, datasets: Datasets, tour: Tour | None = None) -> bytes:
     """The whole first page as JSON bytes.
 
     Args:
         run: An opened run.
         datasets: Stored results by analysis name; those missing are left blank.
+        tour: The guided tour of the run, if there is one.
     """
     payload = timeline_payload(run, datasets)
     positions = list(run.queries("train_inferred").positions)
@@ -89,6 +91,8 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
     circuit = datasets.get("circuit_discovery")
     if circuit is not None:
         payload["discovered"] = discovered(circuit)
+    if tour is not None:
+        payload["tour"] = tour
     derived = further_results(datasets)
     for split in payload["splits"]:
         measures = split_measures(datasets, split["name"], run.steps)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
 from analyses.figures.specs.charts import Bars, BarSeries, HeatMap, Spec
 from analyses.figures.words import words
@@ -15,7 +16,7 @@ from app.instrument.fields import Lab, LabAnswer, Payload
 from app.instrument.packing import pack
 from app.instrument.payload import dump
 from app.logic.lab_metrics import METRICS
-from app.logic.patch_lab import Operation, Outcome
+from app.logic.patch_lab import DonorLens, Operation, Outcome
 from app.logic.question_book import QuestionBook
 
 SHOWN = 7
@@ -44,6 +45,8 @@ class LabRecord:
     own: int | None = None
     """The question's own answer."""
     metric: str = "p_swapped"
+    donor_lens: DonorLens | None = None
+    """What the donor's states say; None where something else is written."""
 
     @property
     def measured(self) -> str:
@@ -60,22 +63,28 @@ class LabRecord:
 
     def payload(self, timeline: Payload) -> bytes:
         """JSON for the instrument, beside what every page's timeline needs."""
+        lens = self.donor_lens
         lab: Lab = {
             "component": self.operation.component,
             "cells": [list(cell) for cell in self.operation.cells],
             "effect": pack(self.effect),
             "rows": list(self._rows),
-            "positions": list(self._positions),
+            "positions": list(self.positions),
             "measured": self.measured,
             "about": METRICS[self.metric].about,
             "limits": list(self.limits),
-            "before": self._answers(self.outcome.before.tolist()),
-            "after": self._answers(self.outcome.after.tolist()),
+            "before": self.answers(self.outcome.before),
+            "after": self.answers(self.outcome.after),
+            "donor_tokens": [self.book.name(token) for token in self.donor],
+            "donor_names": [] if lens is None else _named(self.book, lens),
+            "donor_share": pack(np.zeros(self.effect.shape) if lens is None else lens.share),
         }
         return dump({**timeline, "lab": lab})
 
-    def _answers(self, share: list[float]) -> list[LabAnswer]:
+    def answers(self, shares: Float[Tensor, " d_vocab"]) -> list[LabAnswer]:
+        """The most likely answers, with their marks."""
         rows: list[LabAnswer] = []
+        share = shares.tolist()
         for token in _strongest(share):
             mark, kind = self.marks.get(token, ("", "baseline"))
             name, size = self.book.name(token), round(share[token], 5)
@@ -87,7 +96,8 @@ class LabRecord:
         return tuple(str(layer) for layer in range(len(self.effect)))
 
     @property
-    def _positions(self) -> tuple[str, ...]:
+    def positions(self) -> tuple[str, ...]:
+        """Names of the question's positions."""
         names = self.book.corpus.queries("train_inferred").positions
         return tuple(words(name) for name in names[: len(self.receiver)])
 
@@ -108,7 +118,7 @@ class LabRecord:
             title=f"{self.measured} with one {component} written",
             values=self.effect.astype(float),
             rows=self._rows,
-            columns=self._positions,
+            columns=self.positions,
             column_label="position",
             value_label=self.metric.replace("_", " "),
             limits=self.limits,
@@ -120,7 +130,7 @@ class LabRecord:
     def _bars(self, about: Mapping[str, Any]) -> Bars:
         before, after = self.outcome.before.tolist(), self.outcome.after.tolist()
         tokens = list(dict.fromkeys([*_strongest(before), *_strongest(after)]))
-        at = ", ".join(f"({layer}, {self._positions[p]})" for layer, p in self.operation.cells)
+        at = ", ".join(f"({layer}, {self.positions[p]})" for layer, p in self.operation.cells)
         return Bars(
             name="lab_answers",
             title=f"Answers before and after writing {self.operation.component} at "
@@ -134,6 +144,10 @@ class LabRecord:
             y_limits=(0.0, 1.0),
             **about,
         )
+
+
+def _named(book: QuestionBook, lens: DonorLens) -> list[list[str]]:
+    return [[book.name(token) for token in row] for row in lens.token.tolist()]
 
 
 def _strongest(share: list[float]) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from app.logic.lab_metrics import METRICS
@@ -64,6 +64,24 @@ def outcome(model: Model, receiver: Tokens, donor: Tokens, operation: Operation)
         return Outcome(before, before)
     after = run_patched(model, tokens, operation.patches(), source)[0].softmax(-1)
     return Outcome(before, after)
+
+
+@dataclass(frozen=True)
+class DonorLens:
+    """What the logit lens reads in each of a donor's states: the first name, its probability."""
+
+    token: Int[np.ndarray, "layer position"]
+    share: Float[np.ndarray, "layer position"]
+
+
+def donor_lens(model: Model, donor: Tokens) -> DonorLens:
+    """The logit lens on the states before each block."""
+    names = [f"blocks.{layer}.hook_resid_pre" for layer in range(model.depth)]
+    with torch.no_grad():
+        _, cache = model.run_with_cache(torch.tensor([donor]), names_filter=names.__contains__)
+        states = torch.stack([cache[name][0] for name in names])
+        best = model.logits_of(states).softmax(-1).max(-1)
+    return DonorLens(best.indices.numpy(), best.values.numpy())
 
 
 def grid(

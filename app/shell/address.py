@@ -13,7 +13,7 @@ import streamlit as st
 
 KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "by", "entity",
         "cells", "activation", "written", "metric", "heads",
-        "saved", "size", "toggled", "apart", "ablation")  # fmt: skip
+        "saved", "size", "toggled", "apart", "ablation", "tour", "present")  # fmt: skip
 """Query parameters that pages understand; others are dropped."""
 LONGEST = 8000
 """The most characters of a value that are read: the runs of a sweep have long names."""
@@ -49,6 +49,11 @@ def go_to(page: str, **values: Any) -> None:
     pages = st.session_state.get("pages") or {}
     if page in pages:
         st.switch_page(pages[page])
+
+
+def jump() -> None:
+    """Let the page begin anew from the parameters that were written, as after a changed URL."""
+    st.session_state["address_moved"] = moved() + 1
 
 
 def moved() -> int:

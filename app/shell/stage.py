@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import streamlit as st
@@ -49,7 +50,9 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
             st.session_state[f"picked_{page}"] = value
 
     def chosen() -> None:
-        address.write(**_kept(_state(page).get("kept"), shown.run))
+        kept = _kept(_state(page).get("kept"), shown.run)
+        # only the first page lets the split and the circuit be chosen
+        address.write(**kept if page == "formation" else {"present": kept["present"]})
 
     return mount(header, body, key=page, on_step=stepped, on_pick=picked_something, on_kept=chosen)
 
@@ -67,11 +70,26 @@ def picked(page: str) -> Any:
 
 def _kept(choices: Any, run: Run) -> dict[str, str | None]:
     """Choices made in the instrument, for the address; defaults are left out."""
-    split, circuit = (choices or {}).get("split"), (choices or {}).get("circuit")
+    chosen = choices or {}
+    split, circuit = chosen.get("split"), chosen.get("circuit")
     return {
         "split": split if split != FIRST_SPLIT and split in run.corpus.splits else None,
         "circuit": circuit if circuit == "edges" else None,
+        "tour": _stop_of(chosen.get("tour")),
+        "present": _panel_of(chosen.get("present")),
     }
+
+
+def _stop_of(wanted: Any) -> str | None:
+    """A stop of the tour, from 1; there are never more than nine."""
+    text = str(wanted or "")
+    return text if re.fullmatch("[1-9]", text) else None
+
+
+def _panel_of(wanted: Any) -> str | None:
+    """The name of a panel, which only the browser knows."""
+    text = str(wanted or "")
+    return text if re.fullmatch(r"[a-z0-9-]{1,60}", text) else None
 
 
 def _state(page: str) -> dict[str, Any]:
@@ -92,6 +110,7 @@ def _start(page: str, shown: Shown, content: str) -> dict[str, Any]:
         asked = _kept(address.read(), shown.run)
         begin = {"step": shown.step, "jump": str(cause[:2])}
         begin |= {"split": asked["split"] or FIRST_SPLIT, "circuit": asked["circuit"]}
+        begin |= {"tour": int(asked["tour"] or 0), "present": asked["present"]}
         known = (cause, begin)
         st.session_state[f"start_{page}"] = known
     return dict(known[1])

@@ -7,7 +7,8 @@ import streamlit as st
 from analyses.figures.words import target_of
 from app.instrument.payload import LENS_TARGETS, formation_payload
 from app.logic.certificate_record import CertificateRecord, certificate_record
-from app.shell import frame
+from app.logic.tour import GuidedTour, tour_of
+from app.shell import address, frame
 from app.shell.opened import Stamp, opened, results_of
 from app.shell.plain_text import as_text
 from app.shell.stage import show_instrument
@@ -35,6 +36,7 @@ def _formation(shown: frame.Shown) -> None:
     for problem in problems:
         st.warning(as_text(problem), icon=":material/query_stats:")
     _certificate(shown)
+    _say_what_the_tour_lacks(shown.at)
     show_instrument(shown, "formation", _payload(shown.at))
     pages = st.session_state.get("pages") or {}
     if "circuit" in pages and "circuit_discovery" in results_of(shown.at)[0]:
@@ -45,7 +47,25 @@ def _formation(shown: frame.Shown) -> None:
 @st.cache_resource(max_entries=4, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})
 def _payload(at: Stamp) -> bytes:
     datasets, _ = results_of(at)
-    return formation_payload(opened(at), datasets)
+    tour = _tour(at)
+    return formation_payload(opened(at), datasets, tour=tour and tour.sent)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def _tour(at: Stamp) -> GuidedTour | None:
+    return tour_of(opened(at), results_of(at)[0])
+
+
+def _say_what_the_tour_lacks(at: Stamp) -> None:
+    """A run that was asked for a tour which it cannot give, or not all of it."""
+    if "tour" not in address.read():
+        return
+    tour = _tour(at)
+    if tour is None:
+        words = "The guided tour follows two-hop composition over training, which this run is not."
+        st.info(f"{words} The run textbook has it.", icon=":material/signpost:")
+    elif tour.missing:
+        st.info(as_text(tour.missing), icon=":material/signpost:")
 
 
 def _certificate(shown: frame.Shown) -> None:

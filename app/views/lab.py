@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from app.logic.patch_lab import Operation
 
 READING = (
-    "Click cells to write the donor's activations there into the question's run; each cell says "
-    "what writing it alone would do."
+    "Drag a state of the donor to the question, or click cells, to write it there; each cell of "
+    "the question says what writing it alone would do."
 )
 BATCH = 300
 
@@ -35,6 +35,8 @@ def page() -> None:
 
 
 def _lab(shown: frame.Shown) -> list[Spec]:
+    from app.shell.lab_history import lab_history
+
     book = book_of(shown.at)
     *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
     swaps = offered_swaps(shown.at)
@@ -58,6 +60,7 @@ def _lab(shown: frame.Shown) -> list[Spec]:
         _batch(shown, book, operation)
     with right:
         _script(shown, record)
+    lab_history(shown, record)
     return record.figures(shown.step)
 
 
@@ -165,9 +168,10 @@ def _patched(
     effect = patch_lab.grid(model, receiver, donor, operation, target, asked.answer, metric)
     marks = {asked.answer: ("✓", "answer"), swapped: ("⇄", "swap")}
     known = {token: mark for token, mark in marks.items() if token is not None}
+    lens = patch_lab.donor_lens(model, donor) if operation.component == "resid_pre" else None
     return LabRecord(
         shown.name, book, receiver, donor, operation, result, target, effect, known,
-        asked.answer, metric,
+        asked.answer, metric, lens,
     )  # fmt: skip
 
 

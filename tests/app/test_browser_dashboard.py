@@ -272,11 +272,12 @@ def test_choosing_a_cell_patches_it_and_changes_the_answers(page: Any, address: 
     go(page, address, "lab")
     after = page.locator(".answers").nth(1)
     unpatched = page.locator(".answers").nth(0).inner_text()
-    chosen = page.locator(".page-lab .cell rect[stroke-width='3']:not([stroke='none'])")
+    question = page.locator(".page-lab .heatmap").nth(1)  # beside the donor's
+    chosen = question.locator(".cell rect[stroke-width='3']:not([stroke='none'])")
     expect(chosen).to_have_count(1)
     for index in (2, 5):  # the last position in both layers: all that is read
         content = page.locator(".instrument").get_attribute("data-content")
-        page.locator(".page-lab .cell").nth(index).click()
+        question.locator(".cell").nth(index).click()
         expect(page.locator(".instrument")).not_to_have_attribute("data-content", content)
     expect(chosen).to_have_count(3)
     expect(after).not_to_have_text(unpatched.replace("Before", "After"), use_inner_text=True)

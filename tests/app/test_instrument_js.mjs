@@ -12,6 +12,7 @@ import { verdicts } from "../../app/instrument/js/examples.js";
 import { shortcutLines } from "../../app/instrument/js/formation_series.js";
 import { samePage } from "../../app/instrument/js/history.js";
 import * as layout from "../../app/instrument/js/layout.js";
+import { landed } from "../../app/instrument/js/lab_drag.js";
 import { unpack } from "../../app/instrument/js/main.js";
 import { fit, namesOrSymbols } from "../../app/instrument/js/names.js";
 import * as numbers from "../../app/instrument/js/numbers.js";
@@ -350,4 +351,21 @@ test("a run that has ended is told with its last accuracy, not with a dash", () 
   assert.equal(shareOrEnd(short, 100), "demo 50%");
   assert.equal(shareOrEnd(short, 8500), "demo ended at 6,000 with 98%");
   assert.equal(shareOrEnd({ name: "new", steps: [], values: [] }, 10), "new –");
+});
+
+test("an arrow key goes to the nearest part in its direction, and nowhere from the edge", () => {
+  const cells = [0, 1, 2, 3, 4, 5].map((i) => [200 * (i % 3), 30 * Math.floor(i / 3)]);
+  const next = (...direction) => layout.nextTowards(direction, cells[1], cells);
+  assert.deepEqual([next(1, 0), next(-1, 0), next(0, 1), next(0, -1)], [2, 0, 4, -1]);
+  assert.equal(layout.nextTowards([1, 0], [0, 0], [[0, 50]]), -1);
+});
+
+test("a state that is let go lands on its own place, on another one, or beside", () => {
+  const place = (row, column) => {
+    const [left, top] = [10 * column, 10 * row];
+    return { row, column, left, top, right: left + 9, bottom: top + 9 };
+  };
+  const places = [place(0, 0), place(0, 1), place(1, 1)];
+  const at = (...point) => landed(places, 1, 1, point);
+  assert.deepEqual([at(15, 15), at(5, 5), at(40, 5)], ["own", "other", "beside"]);
 });

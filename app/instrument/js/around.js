@@ -3,9 +3,10 @@
 // a name goes on from there. It has no timeline: facts stay as they are while the model learns.
 
 import { Palette } from "./colours.js";
-import { Tooltip, highOn, hostOf, html, setAttributes, svg } from "./elements.js";
+import { highOn, hostOf, html, setAttributes, svg } from "./elements.js";
 import { measureLike, shortened, widthOf } from "./names.js";
 import { clamp } from "./numbers.js";
+import { Tooltip } from "./tooltip.js";
 
 /** @import { Component, Header } from "./context.js" */
 /** @import { Palette as Colours } from "./colours.js" */
@@ -168,6 +169,7 @@ export class Around {
   }
 
   remove() {
+    this.tooltip.reach.stop();
     this.observer.disconnect();
     this.root.remove();
   }

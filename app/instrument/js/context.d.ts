@@ -1,10 +1,10 @@
 import type { Axis } from "./axis.js";
 import type { Palette } from "./colours.js";
 import type { RunData } from "./dataset.js";
-import type { Tooltip } from "./elements.js";
 import type { Chosen } from "./formation_series.js";
 import type { Edited, Metrics, Phase } from "./payload.js";
 import type { Playhead } from "./playhead.js";
+import type { Tooltip } from "./tooltip.js";
 
 /** What Python says beside the payload. */
 export interface Header {
@@ -20,6 +20,15 @@ export interface Header {
   circuit: string | null;
   /** The answer to what the user has made of a circuit. */
   edited?: Edited;
+  /** Stop of the guided tour, from 1, and the panel that is presented. */
+  tour?: number | null;
+  present?: string | null;
+}
+
+/** A panel that can be shown alone. */
+export interface Presented {
+  parts: { box: HTMLElement };
+  build(width: number): void;
 }
 
 /** What Streamlit's components v2 hand over. */
@@ -36,6 +45,8 @@ export interface Page {
   splitChanged(): void;
   /** Python has said something new beside the same payload. */
   told?(header: Header): void;
+  /** Panels to be presented, by the name that the address has. */
+  presented?(): Record<string, Presented>;
 }
 
 /** What all parts of an instrument share. */
@@ -51,12 +62,16 @@ export interface Context {
   /** The split that is shown, and whether "states" or "edges" are. */
   split: string;
   circuit: string | null;
+  tour: number | null;
+  present: string | null;
   chosen: Chosen;
   select(chosen: Chosen): void;
   edgeName(edge: number): string;
   /** Python keeps the split and the circuit in the address. */
   keep(): void;
   rebuild(): void;
+  /** Shows another step (null: the same), split and circuit. */
+  goTo(place: Pick<Header, "step" | "split" | "circuit">): void;
   send(name: string, value: unknown): void;
   splitButtons(bar: HTMLElement): void;
 }

@@ -40,6 +40,17 @@ export function seriesInWords({ name, steps, values, low, high, n }, step, exact
 }
 
 /**
+ * All series at a step.
+ * @param {Series[]} series
+ * @param {number} step
+ * @param {boolean} exact
+ * @param {(value: number | null, unit?: string) => string} format
+ */
+export function valuesInWords(series, step, exact, format) {
+  return series.map((s) => seriesInWords(s, step, exact, (v) => format(v, s.unit))).join(", ");
+}
+
+/**
  * A share at a step, or how a series that has ended before it ended.
  * @param {Pick<Series, "name" | "steps" | "values">} series
  * @param {number} step

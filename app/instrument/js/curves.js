@@ -2,7 +2,7 @@
 // Lines over training with bands, reference lines, a cursor and live values in the legend.
 
 import { drawSeries } from "./curve_lines.js";
-import { inUnit, seriesInWords, valueAt } from "./curve_words.js";
+import { inUnit, valueAt, valuesInWords } from "./curve_words.js";
 import { html, panel, setAttributes, svg } from "./elements.js";
 import { nearestIndex, valueTicks } from "./layout.js";
 import { shortened } from "./names.js";
@@ -169,16 +169,13 @@ export class Curves {
     return inUnit(value, this.scale === "share" ? unit : "log");
   }
 
-  /** @type {(s: Series, step: number) => number | null} */
-  valueAt = (s, step) => valueAt(s.steps, s.values, step, this.exact);
-
   draw() {
     if (!this.width) return;
     const { step } = this.context.playhead,
       at = this.x(step).toFixed(1);
     setAttributes(this.cursor, { x1: at, x2: at });
     this.series.forEach((s, i) => {
-      const value = this.valueAt(s, step);
+      const value = valueAt(s.steps, s.values, step, this.exact);
       this.numbers[i].textContent = this.format(value, s.unit);
       const visibility = value === null ? "hidden" : "visible";
       setAttributes(this.dots[i], { cx: at, cy: this.y(value ?? 0), visibility });
@@ -188,21 +185,25 @@ export class Curves {
   // Index of the checkpoint that is nearest to the mouse.
   /** @param {MouseEvent} event */
   pointedAt(event) {
-    const wanted = event.clientX - this.canvas.getBoundingClientRect().left;
-    const places = this.context.playhead.steps.map((step) => this.x(step));
-    return nearestIndex(places, wanted);
+    const { left, width } = this.canvas.getBoundingClientRect();
+    const wanted = ((event.clientX - left) * this.width) / width; // it may be shown enlarged
+    return nearestIndex(this.context.playhead.steps.map((step) => this.x(step)), wanted);
+  }
+
+  /** @param {number} step */
+  inWords(step) {
+    const all = valuesInWords(this.series, step, this.exact, (v, unit) => this.format(v, unit));
+    return `${this.context.data.unit} ${grouped(step)}: ${all}`;
   }
 
   hover() {
     const { playhead, tooltip } = this.context;
     this.canvas.addEventListener("mousemove", (event) => {
-      const step = playhead.steps[this.pointedAt(event)];
-      /** @param {Series} s */
-      const inWords = (s) => seriesInWords(s, step, this.exact, (v) => this.format(v, s.unit));
-      const words = this.series.map(inWords).join(", ");
-      const at = `${this.context.data.unit} ${grouped(step)}`;
-      tooltip.show(event, `${at}: ${words}. In brackets: 95% intervals. Click to go there.`);
+      const words = this.inWords(playhead.steps[this.pointedAt(event)]);
+      tooltip.show(event, `${words}. In brackets: 95% intervals. Click to go there.`);
     });
+    const said = () => `${this.parts.heading.textContent}, ${this.inWords(playhead.step)}`;
+    tooltip.reach.describe(this.canvas, said);
     this.canvas.addEventListener("mouseleave", () => tooltip.hide());
     this.canvas.addEventListener("click", (event) => playhead.to(this.pointedAt(event)));
   }

@@ -26,6 +26,7 @@ export class RunData {
     this.lab = raw.lab ?? null;
     this.compared = raw.compared ?? null;
     this.bench = raw.bench ?? null;
+    this.tour = raw.tour ?? null;
     /** @type {Record<string, SplitData>} */
     this.bySplit = {};
     for (const [name, packed] of Object.entries(raw.measures)) this.bySplit[name] = splitOf(packed);

@@ -1,5 +1,5 @@
 // @ts-check
-// What panels are made of: elements with attributes, a box with a title, a tooltip.
+// What panels are made of: elements with attributes, and a box with a title.
 
 import { clamp } from "./numbers.js";
 
@@ -55,46 +55,6 @@ export function svg(tag, attributes = {}, parent = null) {
 /** @param {number} pixels */
 export function highOn(pixels) {
   return Math.round(pixels * clamp((window.innerHeight - 120) / 680, 1, 1.45));
-}
-
-// One tooltip for the whole instrument, in words.
-export class Tooltip {
-  /** @param {HTMLElement} root */
-  constructor(root) {
-    this.root = root;
-    this.box = html("div", { class: "tooltip", role: "tooltip" }, root);
-  }
-
-  /**
-   * @param {MouseEvent} event
-   * @param {string} text
-   */
-  show(event, text) {
-    this.box.textContent = text;
-    this.box.style.display = "block";
-    const frame = this.root.getBoundingClientRect();
-    const size = this.box.getBoundingClientRect();
-    const left = clamp(event.clientX - frame.left + 14, 4, frame.width - size.width - 4);
-    let top = event.clientY - frame.top + 16;
-    if (event.clientY + 24 + size.height > window.innerHeight) top -= size.height + 28;
-    this.box.style.left = `${left}px`;
-    this.box.style.top = `${top}px`;
-  }
-
-  hide() {
-    this.box.style.display = "none";
-  }
-
-  /**
-   * @param {HTMLElement | SVGElement} element
-   * @param {() => string} words
-   */
-  on(element, words) {
-    element.addEventListener("mousemove", (event) => {
-      this.show(/** @type {MouseEvent} */ (event), words());
-    });
-    element.addEventListener("mouseleave", () => this.hide());
-  }
 }
 
 /**

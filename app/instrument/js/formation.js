@@ -7,6 +7,7 @@ import { Curves } from "./curves.js";
 import { Discovered, ROW_HIGH } from "./discovered.js";
 import { highOn, html } from "./elements.js";
 import { Examples } from "./examples.js";
+import { formationPanels } from "./formation_panels.js";
 import { chosenSeries, shortcutLines, splitSeries, strongestState } from "./formation_series.js";
 import { HeatMap } from "./heatmap.js";
 import { isStacked } from "./layout.js";
@@ -165,6 +166,8 @@ export class Formation {
     }
     this.drawer.refresh();
   }
+
+  presented = () => formationPanels(this);
 
   /** @param {number} width */
   build(width) {

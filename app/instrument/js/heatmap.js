@@ -39,7 +39,8 @@ export class HeatMap {
     this.height = height;
     this.options = options;
     this.label = label ?? ((...at) => (read(...at) === null ? "" : short(read(...at))));
-    /** @type {{ box: SVGRectElement, text: SVGTextElement, r: number, c: number }[]} */
+    /** @type {{ cell: SVGGElement, box: SVGRectElement, text: SVGTextElement,
+     *   r: number, c: number }[]} */
     this.cells = [];
     this.nothing = svg("text");
     this.parts = panel(parent, "heatmap", title, hint);
@@ -91,7 +92,7 @@ export class HeatMap {
         );
         tooltip.on(cell, () => words(this.context.playhead.index, r, c));
         if (pick) cell.addEventListener("click", () => pick(r, c));
-        this.cells.push({ box, text, r, c });
+        this.cells.push({ cell, box, text, r, c });
       });
     });
     const room = cellWidth - 6,
@@ -122,7 +123,7 @@ export class HeatMap {
       { colour, read, outlined, hatched } = this.options;
     const empty = this.cells.every(({ r, c }) => read(index, r, c) === null);
     setAttributes(this.nothing, { text: empty ? "nothing measured here" : "" });
-    for (const { box, text, r, c } of this.cells) {
+    for (const { cell, box, text, r, c } of this.cells) {
       const value = read(index, r, c);
       const share = (hatched?.(r, c) ? 0.45 : 1) * (0.06 + 0.94 * clamp(value ?? 0, 0, 1));
       const name = typeof colour === "function" ? colour(index, r, c) : colour;
@@ -132,6 +133,7 @@ export class HeatMap {
       if (outlined) {
         const stroke = outlined(r, c) ? palette.grey(1) : "none";
         setAttributes(box, { stroke, "stroke-width": 3 });
+        setAttributes(cell, { "aria-pressed": String(outlined(r, c)) });
       }
     }
   }

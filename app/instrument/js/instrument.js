@@ -4,13 +4,17 @@
 import { Axis } from "./axis.js";
 import { Palette } from "./colours.js";
 import { RunData } from "./dataset.js";
-import { Tooltip, hostOf, html } from "./elements.js";
+import { hostOf, html } from "./elements.js";
 import { Formation } from "./formation.js";
+import { movesTimeline } from "./keys.js";
 import { isStacked } from "./layout.js";
+import { Modes } from "./modes.js";
 import { measureLike } from "./names.js";
 import { PAGES } from "./pages.js";
 import { Playhead } from "./playhead.js";
+import { splitButtons } from "./split_buttons.js";
 import { Timeline } from "./timeline.js";
+import { Tooltip } from "./tooltip.js";
 
 /** @import { Component, Context, Header } from "./context.js" */
 /** @import { Payload } from "./payload.js" */
@@ -60,30 +64,44 @@ export class Instrument {
         this.component.setStateValue("kept", {
           split: this.context.split,
           circuit: this.context.circuit,
+          tour: this.context.tour,
+          present: this.context.present,
         }),
+      tour: null,
+      present: null,
       chosen: { kind: "none", l: 0, p: 0 },
       select: () => {},
       edgeName: () => "",
       tooltip: new Tooltip(this.root),
       palette: new Palette(hostOf(parent), data.colours),
       rebuild: () => this.build(),
+      goTo: (place) => this.goTo(place),
       send: (name, value) => this.component.setTriggerValue(name, value),
       splitButtons: (bar) => this.splitButtons(header.page === "formation" ? splits : [], bar),
     };
     if (before) this.takeOver(before);
     this.timeline = new Timeline(this.root, this.context);
     this.page = PAGES[header.page](this.root, this.context, header);
+    this.modes = new Modes(this.context, this.timeline, this.page);
     playhead.follow(() => {
       this.root.dataset.step = String(playhead.step);
       this.root.dataset.drawn = String(playhead.drawn);
+      this.context.tooltip.reach.later();
     });
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.root);
     /** @type {(event: KeyboardEvent) => void} */
-    this.onKey = (event) => this.key(event);
+    this.onKey = (event) => {
+      if (!this.modes.key(event) && movesTimeline(event)) playhead.key(event);
+    };
     document.addEventListener("keydown", this.onKey);
     this.build();
+    this.modes.follow(header);
     if (kept?.playhead.playing) playhead.play();
+  }
+
+  get tooltip() {
+    return this.context.tooltip;
   }
 
   // A run that is being trained has grown: whoever stands at its newest step goes on with it.
@@ -102,35 +120,12 @@ export class Instrument {
     playhead.speed = before.context.playhead.speed;
   }
 
-  // Keys work wherever nothing else wants them, so that the page is an instrument from the start.
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const target = event.composedPath()[0];
-    const at = target instanceof Element ? target : null;
-    const free = target === document.body || at?.closest(".track");
-    const wanting = "input,select,textarea,button,[role]";
-    const scrolls = at?.closest("[data-testid=stMain]") && !at.closest(wanting);
-    // a button of the instrument itself wants only what presses it
-    const button = at?.closest(".instrument button") && ![" ", "Enter"].includes(event.key);
-    if (free || button || scrolls) this.context.playhead.key(event);
-  }
-
   /**
    * @param {Payload["splits"]} splits
    * @param {HTMLElement} bar
    */
   splitButtons(splits, bar) {
-    this.splits = splits.map(({ name, label, about }) => {
-      const checked = String(name === this.context.split);
-      const shown = { role: "radio", "aria-checked": checked, text: label, title: about };
-      const button = html("button", { class: "split", "data-split": name, ...shown }, bar);
-      button.onclick = () => {
-        this.showSplit(name);
-        this.context.keep();
-      };
-      return button;
-    });
+    this.splits = splitButtons(splits, bar, this.context, (name) => this.showSplit(name));
   }
 
   /** @param {string} name */
@@ -164,8 +159,9 @@ export class Instrument {
     this.context.palette = new Palette(hostOf(this.parent), this.context.data.colours);
     this.root.classList.toggle("dark", this.context.palette.dark);
     this.root.classList.toggle("stacked", isStacked(this.width));
-    this.timeline.build(this.width - 24);
+    this.timeline.build(this.modes.roomForTimeline(this.width));
     this.page.build(this.width);
+    this.modes.layOut();
     this.root.dataset.step = String(this.context.playhead.step);
     this.root.dataset.ready = "true";
     this.root.dataset.content = this.header.id;
@@ -184,13 +180,16 @@ export class Instrument {
       this.background = background;
       this.build();
     }
-    if (header.jump !== this.header.jump) this.goTo(header);
+    if (header.jump !== this.header.jump) {
+      this.goTo(header);
+      this.modes.follow(header);
+    }
     this.header = header;
     this.page.told?.(header);
   }
 
   // The address was changed.
-  /** @param {Header} header */
+  /** @param {Pick<Header, "step" | "split" | "circuit">} place */
   goTo({ step, split, circuit }) {
     if (step !== null) this.context.playhead.to(this.context.playhead.nearest(step), false);
     this.showSplit(split);
@@ -199,6 +198,7 @@ export class Instrument {
 
   remove() {
     this.context.playhead.stop();
+    this.context.tooltip.reach.stop();
     this.observer.disconnect();
     document.removeEventListener("keydown", this.onKey);
     this.root.remove();

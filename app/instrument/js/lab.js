@@ -3,6 +3,7 @@
 
 import { highOn, html, panel, setAttributes, svg } from "./elements.js";
 import { HeatMap } from "./heatmap.js";
+import { letDrag } from "./lab_drag.js";
 import { isStacked } from "./layout.js";
 import { shortened } from "./names.js";
 import { percent, short, two } from "./numbers.js";
@@ -10,6 +11,8 @@ import { Grid } from "./packed.js";
 
 /** @import { Context } from "./context.js" */
 /** @import { Lab, LabAnswer } from "./payload.js" */
+
+const LAB_PAD = 18; // pixels on both sides inside a panel
 
 export class LabView {
   /**
@@ -20,9 +23,44 @@ export class LabView {
   constructor(root, context, lab) {
     this.context = context;
     this.lab = lab;
+    this.nameWidth = 0;
     this.effect = new Grid(this.lab.effect);
     const main = html("div", { class: "lab-row" }, root);
+    this.row = main;
     const chosen = new Set(this.lab.cells.map(([l, p]) => `${l},${p}`));
+    /**
+     * @param {number} l
+     * @param {number} p
+     */
+    const toggle = (l, p) => {
+      const cell = `${l},${p}`;
+      if (!chosen.delete(cell)) chosen.add(cell);
+      this.grid.draw(0);
+      this.donor.draw(0);
+      const cells = [...chosen].map((text) => text.split(",").map(Number));
+      context.send("pick", cells);
+    };
+    /**
+     * @param {number} l
+     * @param {number} p
+     */
+    this.write = (l, p) => {
+      if (!chosen.has(`${l},${p}`)) toggle(l, p);
+    };
+    const share = new Grid(lab.donor_share);
+    this.donor = new HeatMap(main, context, {
+      title: "Donor's states",
+      hint: `drag one to the question${lab.donor_names.length ? "; name: logit lens" : ""}`,
+      height: highOn(300),
+      colour: "neutral",
+      rows: lab.rows,
+      columns: lab.donor_tokens,
+      read: (_, l, p) => share.at(l, p) ?? 0,
+      label: (_, l, p) => shortened(lab.donor_names[l]?.[p] ?? "●", this.nameWidth),
+      words: (_, l, p) => donorInWords(lab, share, l, p, chosen.has(`${l},${p}`)),
+      outlined: (l, p) => chosen.has(`${l},${p}`),
+      pick: toggle,
+    });
     this.grid = new HeatMap(main, context, {
       title: lab.measured,
       hint: `with the donor's ${lab.component} written at one cell; click to choose cells`,
@@ -37,15 +75,7 @@ export class LabView {
         `${two(this.effect.at(l, p))} (one question; ${lab.about}). ` +
         `Click to ${chosen.has(`${l},${p}`) ? "leave it out" : "write it"}.`,
       outlined: (l, p) => chosen.has(`${l},${p}`),
-      pick: (l, p) => {
-        const cell = `${l},${p}`;
-        if (!chosen.delete(cell)) chosen.add(cell);
-        this.grid.draw(0);
-        context.send(
-          "pick",
-          [...chosen].map((text) => text.split(",").map(Number)),
-        );
-      },
+      pick: toggle,
     });
     this.before = new LabAnswers(main, context, "Before", this.lab.before);
     this.after = new LabAnswers(main, context, "After", this.lab.after);
@@ -53,19 +83,45 @@ export class LabView {
 
   splitChanged() {}
 
+  // Each can be presented alone, the first is all of them.
+  presented() {
+    const { row, donor, grid, before, after } = this;
+    const build = (/** @type {number} */ width) => this.build(width + LAB_PAD);
+    return { all: { parts: { box: row }, build }, donor, map: grid, before, after };
+  }
+
   /** @param {number} width */
   build(width) {
     const gap = 10,
-      pad = 18;
-    const stacked = isStacked(width);
-    const widths = [0.4, 0.3, 0.3].map((share) =>
-      stacked ? width : Math.floor((width - 2 * gap) * share),
-    );
-    [this.grid, this.before, this.after].forEach((part, i) => {
-      part.parts.box.style.width = `${widths[i]}px`;
-      part.build(widths[i] - pad);
+      pad = LAB_PAD;
+    const narrow = width < 1100; // two rows of two
+    const stacked = isStacked(width); // one below the other
+    const shares = stacked ? [1, 1, 1, 1] : narrow ? [0.5, 0.5, 0.5, 0.5] : [0.25, 0.31, 0.22, 0.22];
+    const room = width - (stacked ? 0 : narrow ? 1 : 3) * gap;
+    this.nameWidth = (room * shares[0]) / this.lab.positions.length - 24;
+    [this.donor, this.grid, this.before, this.after].forEach((part, i) => {
+      const each = Math.floor(room * shares[i]);
+      part.parts.box.style.width = `${each}px`;
+      part.build(each - pad);
     });
+    letDrag(this.context, this.donor, this.grid, this.write);
   }
+}
+
+/**
+ * @param {Lab} lab
+ * @param {Grid} share
+ * @param {number} l
+ * @param {number} p
+ * @param {boolean} written
+ */
+function donorInWords(lab, share, l, p, written) {
+  const name = lab.donor_names[l]?.[p];
+  const says = name ? ` The logit lens reads ${name} in it (${percent(share.at(l, p))}).` : "";
+  return (
+    `The donor's ${lab.component} at layer ${l}, ${lab.positions[p]}.${says} ` +
+    (written ? "It is written; click to leave it out." : "Drag it to the question, or click.")
+  );
 }
 
 /**
@@ -89,7 +145,8 @@ class LabAnswers {
     this.context = context;
     this.rows = rows;
     this.parts = panel(parent, "answers", title, "");
-    this.canvas = svg("svg", { height: highOn(300) }, this.parts.body);
+    this.height = highOn(300);
+    this.canvas = svg("svg", { height: this.height }, this.parts.body);
   }
 
   /** @param {number} width */
@@ -97,13 +154,15 @@ class LabAnswers {
     const { palette, tooltip } = this.context;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
-    const high = highOn(300) / 7,
+    const high = this.height / 7,
       left = Math.round(width * 0.46),
       room = width - left - 46;
     this.rows.forEach((row, i) => {
       const y = i * high,
         size = Math.max(1, room * row.share);
-      const name = svg(
+      const line = svg("g", {}, this.canvas);
+      svg("rect", { y, width, height: high, fill: "transparent" }, line);
+      svg(
         "text",
         {
           x: left - 8,
@@ -113,12 +172,12 @@ class LabAnswers {
           fill: palette.grey(1),
           text: (row.mark ? `${row.mark} ` : "") + shortened(row.name, left - 30),
         },
-        this.canvas,
+        line,
       );
       svg(
         "rect",
         { x: left, y: y + 6, height: high - 12, width: size, rx: 3, fill: palette.of(row.kind) },
-        this.canvas,
+        line,
       );
       svg(
         "text",
@@ -129,9 +188,9 @@ class LabAnswers {
           fill: palette.grey(0.9),
           text: percent(row.share),
         },
-        this.canvas,
+        line,
       );
-      tooltip.on(name, () => `${row.name}: ${(100 * row.share).toFixed(2)}%`);
+      tooltip.on(line, () => `${row.name}: ${(100 * row.share).toFixed(2)}%`);
     });
   }
 }

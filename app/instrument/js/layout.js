@@ -50,6 +50,25 @@ export function nearestIndex(places, wanted) {
 }
 
 /**
+ * Index of the place that comes next in a direction, sideways counting threefold; -1 if none does.
+ * @param {number[]} direction Unit steps to the right and down.
+ * @param {number[]} from
+ * @param {number[][]} places
+ */
+export function nextTowards([dx, dy], [x, y], places) {
+  let best = -1,
+    least = Infinity;
+  places.forEach(([a, b], i) => {
+    const ahead = (a - x) * dx + (b - y) * dy,
+      aside = Math.abs((a - x) * dy) + Math.abs((b - y) * dx);
+    if (ahead < 2 || ahead + 3 * aside >= least) return;
+    best = i;
+    least = ahead + 3 * aside;
+  });
+  return best;
+}
+
+/**
  * Those of rising places that are at least so far from the one kept before.
  * @param {number[]} places
  * @param {number} apart

@@ -32,7 +32,9 @@ export default function mount(component) {
       header.page === "around"
         ? new Around(parent, header, body(), component)
         : new Instrument(parent, header, body(), component, before);
+    const place = known?.header.page === header.page ? known.tooltip.reach.place() : null;
     if (known) known.remove();
+    next.tooltip.reach.goTo(place);
     instruments.set(parent, next);
   }
   return () => {

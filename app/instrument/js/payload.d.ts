@@ -305,7 +305,11 @@ export interface LabAnswer {
   kind: string;
 }
 
-/** The Patching lab. */
+/** The Patching lab.
+
+    `donor_names` by layer and position are what the logit lens reads in the donor's states, with
+    `donor_share` as their probabilities; none where something else than a state is written.
+     */
 export interface Lab {
   component: string;
   cells: number[][];
@@ -317,6 +321,9 @@ export interface Lab {
   limits: number[];
   before: LabAnswer[];
   after: LabAnswer[];
+  donor_tokens: string[];
+  donor_names: string[][];
+  donor_share: Packed;
 }
 
 /** A setting by training; one table (level x place) for each kind.
@@ -337,6 +344,21 @@ export interface Compared {
   panels: ComparedPanel[];
   aligned: string;
   phases: Diagram[];
+}
+
+/** A stop of the guided tour: where on the timeline, what is shown, and a sentence. */
+export interface TourStop {
+  title: string;
+  step: number;
+  text: string;
+  split: string;
+  circuit: string;
+}
+
+/** The guided tour; it is offered from `least` stops on. */
+export interface Tour {
+  stops: TourStop[];
+  least: number;
 }
 
 /** What a check of the run found at one step, in words. */
@@ -366,6 +388,7 @@ export interface Payload {
   lab?: Lab;
   compared?: Compared;
   bench?: Bench;
+  tour?: Tour;
 }
 
 /** A fact of the entity in the middle. */

@@ -24,11 +24,11 @@ export class Timeline {
     this.places = [0];
     this.inner = 0;
     const { steps } = this.playhead;
-    const box = html("div", { class: "timeline" }, parent);
-    this.bar = new TimelineBar(box, context);
+    this.box = html("div", { class: "timeline" }, parent);
+    this.bar = new TimelineBar(this.box, context);
     const slider = { class: "track", role: "slider", tabindex: "0" };
     const range = { "aria-valuemin": steps[0], "aria-valuemax": steps.at(-1) };
-    this.track = html("div", { ...slider, "aria-label": "Training step", ...range }, box);
+    this.track = html("div", { ...slider, "aria-label": "Training step", ...range }, this.box);
     this.canvas = svg("svg", { class: "track-svg", height: 58 }, this.track);
     this.cursor = svg("g");
     this.listen();
@@ -40,7 +40,8 @@ export class Timeline {
     /** @param {PointerEvent} event */
     const move = (event) => {
       const frame = this.canvas.getBoundingClientRect();
-      const wanted = (event.clientX - frame.left - LEFT) / this.inner;
+      const larger = frame.width / (this.inner + 2 * LEFT); // in a presentation
+      const wanted = ((event.clientX - frame.left) / larger - LEFT) / this.inner;
       this.playhead.to(nearestIndex(this.places, wanted));
     };
     const end = () => {
@@ -140,7 +141,10 @@ export class Timeline {
     const { step, index, steps } = this.playhead;
     const at = LEFT + this.inner * this.places[index];
     this.cursor.setAttribute("transform", `translate(${at.toFixed(1)},0)`);
-    const words = `step ${grouped(step)}, checkpoint ${index + 1} of ${steps.length}`;
+    const check = this.context.data.checked.find((mark) => mark.step === step);
+    const words =
+      `step ${grouped(step)}, checkpoint ${index + 1} of ${steps.length}` +
+      (check ? `; check: ${check.text}` : "");
     setAttributes(this.track, { "aria-valuenow": step, "aria-valuetext": words });
     this.bar.draw();
   }

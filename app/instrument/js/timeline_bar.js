@@ -32,14 +32,17 @@ export class TimelineBar {
     const phases = html("div", { class: "phases" }, bar);
     for (const { step, text, name, dated } of context.phases) {
       if (!dated) {
-        const note = html("span", { class: "undated", text: `${name}: no date` }, phases);
+        const said = { class: "undated", role: "note", text: `${name}: no date` };
+        const note = html("span", said, phases);
         context.tooltip.on(note, () => `${name}: ${text}.`);
         continue;
       }
       const jump = html("button", { class: "phase", title: text, text: name }, phases);
       jump.onclick = () => playhead.to(playhead.nearest(step));
     }
-    context.splitButtons(html("div", { class: "splits", role: "radiogroup" }, bar));
+    this.tools = html("div", { class: "tools" }, bar);
+    const group = { class: "splits", role: "radiogroup", "aria-label": "Split" };
+    context.splitButtons(html("div", group, bar));
   }
 
   /**

@@ -1,0 +1,89 @@
+"""The guided tour says what a run's results say, whatever that is."""
+
+from __future__ import annotations
+
+import json
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import xarray as xr
+from dashboard_browser import ROOT
+
+from analyses.stored import stored_results
+from app.instrument.payload import formation_payload
+from app.logic.tour import LEAST_STOPS, STOPS, tour_of
+from circuits.runs.run import Run, open_run
+
+NEEDED = ("logit_lens", "bridge_patching", "circuit_discovery")
+
+
+@pytest.fixture(scope="module")
+def textbook() -> tuple[Run, dict[str, xr.Dataset]]:
+    run = open_run(ROOT / "assets" / "textbook")
+    return run, stored_results(run, NEEDED)[0]
+
+
+def stops(run: Run, datasets: dict[str, xr.Dataset]) -> dict[str, Any]:
+    tour = tour_of(run, datasets)
+    assert tour is not None
+    return {stop["title"]: stop for stop in tour.sent["stops"]}
+
+
+def test_the_textbook_run_has_all_seven_stops_in_the_order_of_training(textbook: Any) -> None:
+    tour = tour_of(*textbook)
+    assert tour is not None
+    steps = [stop["step"] for stop in tour.sent["stops"]]
+    assert len(steps) == len(STOPS) == 7
+    assert steps == sorted(steps)
+    assert tour.missing == ""
+    sent = json.loads(formation_payload(*textbook, tour=tour.sent))
+    assert sent["tour"]["stops"] == tour.sent["stops"]
+
+
+def test_the_numbers_of_a_stop_are_those_of_the_metrics_at_its_step(textbook: Any) -> None:
+    run, _ = textbook
+    stop = stops(*textbook)["Memorized"]
+    row = run.metrics().set_index("step").loc[stop["step"]]
+    said = [f"{row[f'accuracy/{split}']:.0%} (" for split in ("train_inferred", "id_test")]
+    assert all(number in stop["text"] for number in said)
+    bridge = textbook[1]["bridge_patching"].sel(split="id_test", control="bridge")
+    swap = stops(*textbook)["The bridge is used"]
+    at = bridge["success"].sel(step=swap["step"]).isel(layer=1, position=1)
+    assert f"{float(at):.0%} (" in swap["text"]
+
+
+def test_the_sentences_turn_with_the_results(textbook: Any) -> None:
+    run, datasets = textbook
+    bridge = datasets["bridge_patching"]
+    weak = bridge.assign({name: bridge[name] * 0.1 for name in ("success", "success_high")})
+    found = stops(run, {**datasets, "bridge_patching": weak})
+    assert "The bridge is hardly used" in found
+    assert re.search("turns only 10%", found["The bridge is hardly used"]["text"])
+    circuit = datasets["circuit_discovery"]
+    poor = circuit.assign(accuracy=circuit["accuracy"] * 0.5)
+    assert "The circuit is not all" in stops(run, {**datasets, "circuit_discovery": poor})
+
+
+def test_a_run_without_a_plateau_is_said_to_have_none() -> None:
+    run = open_run(ROOT / "assets" / "demo")
+    found = stops(run, stored_results(run, NEEDED)[0])
+    assert "47%" in found["No plateau"]["text"]
+    assert "in part" in found["The verdict"]["text"]
+
+
+def test_a_tour_without_results_is_a_sentence_with_the_command_that_makes_them(
+    textbook: Any,
+) -> None:
+    run, _ = textbook
+    tour = tour_of(run, {})
+    assert tour is not None
+    assert f"`hopscope analyze {run.path} {' '.join(NEEDED)}`" in tour.missing
+    assert len(tour.sent["stops"]) == LEAST_STOPS
+    assert tour.missing.startswith("4 of the tour's 7 stops")
+
+
+def test_a_comparison_run_has_no_tour() -> None:
+    run: Any = SimpleNamespace(corpus=SimpleNamespace(task="comparison"), steps=[0, 10])
+    assert tour_of(run, {}) is None
