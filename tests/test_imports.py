@@ -51,6 +51,7 @@ ROOMS: dict[str, str] = {
     "analyses.certificate": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit circuits.runs analyses analyses.options analyses.questions "
     "analyses.readouts analyses.interventions analyses.circuits",
+    "analyses.slices": "circuits circuits.corpus circuits.runs analyses",
     "analyses.over_training": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.runs analyses analyses.options analyses.readouts analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.certificate "
