@@ -84,14 +84,15 @@ ROOMS: dict[str, str] = {
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
     "circuits.circuit circuits.runs analyses analyses.questions analyses.circuits "
     "analyses.certificate analyses.figures analyses.figures.specs analyses.figures.renderers "
-    "app.instrument",
+    "analyses.slices app.instrument",
     "app.published": "circuits circuits.recipes circuits.runs analyses analyses.figures "
     "analyses.figures.renderers.matplotlib app.instrument app.logic",
     "app.shell": "circuits circuits.corpus circuits.runs circuits.series analyses "
-    "analyses.circuits analyses.figures app.instrument app.logic",
+    "analyses.circuits analyses.figures analyses.slices app.instrument app.logic",
     "app.background": "circuits circuits.runs analyses app.logic",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "
-    "train.recipes analyses analyses.circuits analyses.figures app.instrument app.logic "
+    "train.recipes analyses analyses.circuits analyses.figures analyses.slices app.instrument "
+    "app.logic "
     "app.shell app.background",
     "app.results": "circuits circuits.corpus circuits.runs train.recipes train.sweeps analyses "
     "analyses.certificate",

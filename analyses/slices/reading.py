@@ -82,8 +82,7 @@ def sliced(ds: xr.Dataset, rows: Mapping[str, Int[np.ndarray, " k"]]) -> xr.Data
     Returns:
         The means that can be recomputed (none: the dataset has no variables), and `n` by split.
     """
-    terms = example_values(ds)
-    if not terms or "example_row" not in ds:
+    if "example_row" not in ds:
         return xr.Dataset()
     asked = ds["example_row"].transpose("split", "example").values
     splits = [str(split) for split in ds["split"].values]
@@ -93,9 +92,13 @@ def sliced(ds: xr.Dataset, rows: Mapping[str, Int[np.ndarray, " k"]]) -> xr.Data
             for split, own in zip(splits, asked, strict=True)
         ]
     )
+    some = inside.any(0)  # the fewer questions, the less there is to compute
+    terms = example_values(ds.isel(example=some))
+    if not terms:
+        return xr.Dataset()
     variables: dict[str, xr.DataArray] = {}
     for name, values in terms.items():
-        variables |= _means(name, values, inside)
+        variables |= _means(name, values, inside[:, some])
     variables["n"] = xr.DataArray(inside.sum(1), dims="split", coords={"split": ds["split"]})
     return xr.Dataset(variables)
 

@@ -7,7 +7,8 @@ as in a web address.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 from urllib.parse import quote, unquote
 
 from circuits.errors import HopscopeError, unknown_name
@@ -80,6 +81,14 @@ class Slice:
     def __str__(self) -> str:
         found = ((f.name, getattr(self, f.name)) for f in fields(self))
         return ",".join(f"{name}={_written(value)}" for name, value in found if value is not None)
+
+    def having(self, **conditions: Any) -> Slice:
+        """The slice with other conditions; None takes one away.
+
+        >>> Slice(bridge="Paris").having(shortcut=False, bridge=None)
+        Slice(shortcut=False)
+        """
+        return replace(self, **conditions)
 
     @classmethod
     def parse(cls, text: str) -> Slice:

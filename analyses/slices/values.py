@@ -102,7 +102,8 @@ def _right(ds: xr.Dataset) -> Values:
         if name == of or ("right" not in of and "decoded" not in of) or of == "right_after":
             continue
         known = _accuracy_name(of)
-        yield known, _among(terms == 1, terms >= 0, str(terms.attrs.get("long_name", known)))
+        words = str(terms.attrs.get("long_name", known)).removeprefix("1: ")
+        yield known, _among(terms == 1, terms >= 0, _RIGHT_WORDS.get(known, f"share {words}"))
     if "route_example" in ds:
         route = ds["route_example"]
         yield "route_accuracy", _among(route == 1, route >= 0, "share right with one route cut")
@@ -110,6 +111,9 @@ def _right(ds: xr.Dataset) -> Values:
 
 def _accuracy_name(of: str) -> str:
     return {"right": "accuracy", "full_right": "full_accuracy"}.get(of, of)
+
+
+_RIGHT_WORDS = {"accuracy": "share of right answers"}
 
 
 def _terms_as_stored(ds: xr.Dataset) -> Values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import xarray as xr
@@ -15,6 +15,7 @@ from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.fields import (
     AroundPayload,
     CheckMark,
+    ComparedSeries,
     Metrics,
     NamedPosition,
     Payload,
@@ -66,14 +67,21 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
     }
 
 
-def formation_payload(run: Run, datasets: Datasets) -> bytes:
+def formation_payload(
+    run: Run,
+    datasets: Datasets,
+    sliced: Mapping[str, ComparedSeries] | None = None,
+    timeline: Payload | None = None,
+) -> bytes:
     """The whole first page as JSON bytes.
 
     Args:
         run: An opened run.
         datasets: Stored results by analysis name; those missing are left blank.
+        sliced: The accuracy on a slice by split, if the results are those on a slice.
+        timeline: The timeline's part if it is known, of the results on all questions.
     """
-    payload = timeline_payload(run, datasets)
+    payload: Payload = {**(timeline or timeline_payload(run, datasets)), "measures": {}}
     positions = list(run.queries("train_inferred").positions)
     depth = _depth(run, datasets)
     payload["positions"] = described_positions(positions)
@@ -89,7 +97,7 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
     circuit = datasets.get("circuit_discovery")
     if circuit is not None:
         payload["discovered"] = discovered(circuit)
-    derived = further_results(datasets)
+    derived = further_results(datasets) if sliced is None else {}
     for split in payload["splits"]:
         measures = split_measures(datasets, split["name"], run.steps)
         if circuit is not None and split["name"] in circuit.coords["split"].values:
@@ -97,6 +105,9 @@ def formation_payload(run: Run, datasets: Datasets) -> bytes:
             measures["discovered"]["examples"] = _texts(run, circuit, split["name"])
         measures["examples"] = _texts(run, datasets.get("causal_tracing"), split["name"])
         measures["further"] = further_panels(derived, split["name"])
+        measures["about"] = _asked_in_words(run, datasets, split["name"], sliced is not None)
+        if sliced is not None and split["name"] in sliced:
+            measures["sliced"] = sliced[split["name"]]
         payload["measures"][split["name"]] = measures
     return dump(payload)
 
@@ -110,6 +121,25 @@ def check_marks(run: Run) -> list[CheckMark]:
     found = check.findings if check else ()
     said = {step: [one.sentence for one in found if step in one.steps] for step in run.steps}
     return [{"step": step, "text": "; ".join(texts)} for step, texts in said.items() if texts]
+
+
+def _asked_in_words(run: Run, datasets: Datasets, split: str, sliced: bool) -> str:
+    """How many questions are behind the curves, and why fewer are behind the maps."""
+    every, trained = len(run.corpus.splits.get(split, ())), evaluated(run, split)
+    words = f"Accuracy and loss: n = {trained:,} of {every:,} questions, asked while training."
+    asked = len(example_rows(datasets.get("logit_lens"), split))
+    if not asked:
+        return words
+    if sliced:
+        return (
+            f"Maps, states and the slice's curve: its {asked:,} measured questions; causal tracing "
+            "counts those answered rightly at the step. Other curves and the discovered edges: all "
+            "questions."
+        )
+    return (
+        f"{words} Maps and circuit: n = {asked:,}, drawn once and asked again at every checkpoint, "
+        "where each is run hundreds of times."
+    )
 
 
 def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:

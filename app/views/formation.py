@@ -10,7 +10,8 @@ from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.shell import frame
 from app.shell.opened import Stamp, opened, results_of
 from app.shell.plain_text import as_text
-from app.shell.stage import show_instrument
+from app.shell.slicing import results_on
+from app.shell.stage import show_instrument, timeline_of
 from circuits.runs.run import Run
 
 READING = (
@@ -35,17 +36,20 @@ def _formation(shown: frame.Shown) -> None:
     for problem in problems:
         st.warning(as_text(problem), icon=":material/query_stats:")
     _certificate(shown)
-    show_instrument(shown, "formation", _payload(shown.at))
+    show_instrument(shown, "formation", _payload(shown.at, str(shown.chosen)), str(shown.chosen))
     pages = st.session_state.get("pages") or {}
     if "circuit" in pages and "circuit_discovery" in results_of(shown.at)[0]:
         words = "Work with the circuit: remove edges, set a threshold, note and save"
         st.page_link(pages["circuit"], label=words, icon=":material/schema:")
 
 
-@st.cache_resource(max_entries=4, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})
-def _payload(at: Stamp) -> bytes:
+@st.cache_resource(max_entries=12, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})
+def _payload(at: Stamp, written: str) -> bytes:
     datasets, _ = results_of(at)
-    return formation_payload(opened(at), datasets)
+    if not written:
+        return formation_payload(opened(at), datasets, timeline=timeline_of(at))
+    found = results_on(at, written)
+    return formation_payload(opened(at), found.datasets, found.accuracy, timeline_of(at))
 
 
 def _certificate(shown: frame.Shown) -> None:

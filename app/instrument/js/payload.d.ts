@@ -216,6 +216,7 @@ export interface ComparedSeries {
   low?: (number | null)[];
   high?: (number | null)[];
   alone?: ((number | null)[])[];
+  n?: number;
 }
 
 /** Curves of one kind; `unit` is "share" or "MRR". */
@@ -240,6 +241,8 @@ export interface SplitMeasures {
   examples?: string[];
   discovered?: DiscoveredMeasures;
   further?: ComparedPanel[];
+  sliced?: ComparedSeries;
+  about?: string;
 }
 
 /** The most likely tokens by step and rank, and their probabilities. */
