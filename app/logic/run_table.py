@@ -181,7 +181,7 @@ def recipe_diff(rows: Sequence[RunRow]) -> Table:
     return Table(
         name="recipe_diff",
         title="In what the chosen runs differ",
-        subtitle=f"{len(keys) - 1} settings besides the seed",
+        subtitle=f"{len(keys) - 1} setting{'s' * (len(keys) != 2)} besides the seed",
         provenance={"runs": [row.name for row in rows]},
         columns=("setting", *(row.name for row in rows)),
         rows=tuple((key, *(_text(row.settings.get(key)) for row in rows)) for key in keys),

@@ -51,6 +51,9 @@ export interface Context {
   /** The split that is shown, and whether "states" or "edges" are. */
   split: string;
   circuit: string | null;
+  /** Whether the page has curves that can be smoothed, and by how much they are. */
+  curved: boolean;
+  smoothing: number;
   chosen: Chosen;
   select(chosen: Chosen): void;
   edgeName(edge: number): string;

@@ -100,6 +100,7 @@ export class Formation {
         title,
         colour,
         rows,
+        rowTitle: "blocks",
         columns,
         symbols,
         height: Math.max(highOn(112), LEAST_ROW * data.layers + 20),

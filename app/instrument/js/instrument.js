@@ -61,6 +61,8 @@ export class Instrument {
           split: this.context.split,
           circuit: this.context.circuit,
         }),
+      curved: header.page === "formation" || header.page === "compare",
+      smoothing: kept ? kept.smoothing : 0,
       chosen: { kind: "none", l: 0, p: 0 },
       select: () => {},
       edgeName: () => "",

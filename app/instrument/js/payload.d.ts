@@ -12,11 +12,15 @@ export interface PackedBytes {
   base64: string;
 }
 
-/** A mean with the ends of its 95% interval, where it has one. */
+/** A mean with the ends of its 95% interval, where it has one, and its n.
+
+    `n` has size 1 along the axes on which it does not depend.
+     */
 export interface PackedMeasure {
   value: Packed;
   low?: Packed;
   high?: Packed;
+  n?: Packed;
 }
 
 /** A component: its `name` in results, its place, and its attention head, if it is one. */
