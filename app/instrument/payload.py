@@ -19,6 +19,7 @@ from app.instrument.fields import (
     Metrics,
     NamedPosition,
     Payload,
+    SplitMeasures,
     Vocabulary,
 )
 from app.instrument.further import further_panels, further_results
@@ -67,21 +68,43 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
     }
 
 
-def formation_payload(
-    run: Run,
-    datasets: Datasets,
-    sliced: Mapping[str, ComparedSeries] | None = None,
-    timeline: Payload | None = None,
-) -> bytes:
+def formation_payload(run: Run, datasets: Datasets) -> bytes:
     """The whole first page as JSON bytes.
 
     Args:
         run: An opened run.
         datasets: Stored results by analysis name; those missing are left blank.
-        sliced: The accuracy on a slice by split, if the results are those on a slice.
-        timeline: The timeline's part if it is known, of the results on all questions.
     """
-    payload: Payload = {**(timeline or timeline_payload(run, datasets)), "measures": {}}
+    return dump(formation_parts(run, datasets, timeline_payload(run, datasets)))
+
+
+def sliced_payload(
+    run: Run, whole: Payload, datasets: Datasets, accuracy: Mapping[str, ComparedSeries]
+) -> bytes:
+    """The first page on a slice as JSON bytes.
+
+    Args:
+        run: An opened run.
+        whole: The page on all questions, from which comes what does not depend on the slice.
+        datasets: Results on the slice.
+        accuracy: The accuracy on the slice by split.
+    """
+    measures: dict[str, SplitMeasures] = {}
+    for split, before in whole["measures"].items():
+        found = split_measures(datasets, split, run.steps)
+        if "discovered" in before:
+            found["discovered"] = before["discovered"]
+        found["examples"] = _texts(run, datasets.get("causal_tracing"), split)
+        found["about"] = _asked_in_words(run, datasets, split, sliced=True)
+        if split in accuracy:
+            found["sliced"] = accuracy[split]
+        measures[split] = found
+    return dump({**whole, "measures": measures})
+
+
+def formation_parts(run: Run, datasets: Datasets, timeline: Payload) -> Payload:
+    """What the first page is sent, beside what its timeline needs."""
+    payload: Payload = {**timeline, "measures": {}}
     positions = list(run.queries("train_inferred").positions)
     depth = _depth(run, datasets)
     payload["positions"] = described_positions(positions)
@@ -97,7 +120,7 @@ def formation_payload(
     circuit = datasets.get("circuit_discovery")
     if circuit is not None:
         payload["discovered"] = discovered(circuit)
-    derived = further_results(datasets) if sliced is None else {}
+    derived = further_results(datasets)
     for split in payload["splits"]:
         measures = split_measures(datasets, split["name"], run.steps)
         if circuit is not None and split["name"] in circuit.coords["split"].values:
@@ -105,11 +128,9 @@ def formation_payload(
             measures["discovered"]["examples"] = _texts(run, circuit, split["name"])
         measures["examples"] = _texts(run, datasets.get("causal_tracing"), split["name"])
         measures["further"] = further_panels(derived, split["name"])
-        measures["about"] = _asked_in_words(run, datasets, split["name"], sliced is not None)
-        if sliced is not None and split["name"] in sliced:
-            measures["sliced"] = sliced[split["name"]]
+        measures["about"] = _asked_in_words(run, datasets, split["name"], sliced=False)
         payload["measures"][split["name"]] = measures
-    return dump(payload)
+    return payload
 
 
 def check_marks(run: Run) -> list[CheckMark]:

@@ -88,8 +88,8 @@ def in_words(at: Stamp, split: str, chosen: Slice) -> str:
 def slice_popover(at: Stamp, split: str, step: int, place: DeltaGenerator) -> Slice:
     """The button with the conditions of the slice; the address follows them."""
     chosen = chosen_slice()
-    label = f"Slice: {chosen.words}" if chosen else "Slice"
-    box = place.popover(as_text(label), icon=":material/filter_alt:", width="stretch")
+    # always one label: with another one the popover would close while it is used
+    box = place.popover("Slice", icon=":material/filter_alt:", width="stretch")
     with box:
         if not st.toggle("Choose questions", key="slice_open", value=bool(chosen)) and not chosen:
             st.caption(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from analyses.figures.words import target_of
-from app.instrument.payload import LENS_TARGETS, formation_payload
+from app.instrument.fields import Payload
+from app.instrument.payload import LENS_TARGETS, dump, formation_parts, sliced_payload
 from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.shell import frame
 from app.shell.opened import Stamp, opened, results_of
@@ -45,11 +48,15 @@ def _formation(shown: frame.Shown) -> None:
 
 @st.cache_resource(max_entries=12, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})
 def _payload(at: Stamp, written: str) -> bytes:
-    datasets, _ = results_of(at)
     if not written:
-        return formation_payload(opened(at), datasets, timeline=timeline_of(at))
+        return dump(_parts(at))
     found = results_on(at, written)
-    return formation_payload(opened(at), found.datasets, found.accuracy, timeline_of(at))
+    return sliced_payload(opened(at), _parts(at), found.datasets, found.accuracy)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def _parts(at: Stamp) -> Payload:
+    return formation_parts(opened(at), results_of(at)[0], timeline_of(at))
 
 
 def _certificate(shown: frame.Shown) -> None:
@@ -62,8 +69,15 @@ def _certificate(shown: frame.Shown) -> None:
         return
     with st.expander(as_text(record.heading), icon=":material/verified:"):
         st.markdown(as_text(record.sentence))
-        st.dataframe(record.table, hide_index=True, width="stretch")
+        st.markdown(_as_markdown(record.table))
         st.caption(as_text(record.note))
+
+
+def _as_markdown(rows: list[dict[str, Any]]) -> str:
+    """A small table as text: Streamlit's own loads a grid of half a megabyte to show it."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(map(str, row.values()) for row in rows)]
+    cells = ([text if text == "---" else as_text(text) for text in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Stamp: str})
