@@ -85,14 +85,17 @@ ROOMS: dict[str, str] = {
     "circuits.circuit circuits.runs analyses analyses.questions analyses.circuits "
     "analyses.certificate analyses.figures analyses.figures.specs analyses.figures.renderers "
     "analyses.slices app.instrument",
+    "app.logic.tables": "circuits circuits.corpus circuits.runs analyses analyses.figures "
+    "analyses.figures.specs analyses.slices app.instrument app.logic",
     "app.published": "circuits circuits.recipes circuits.runs analyses analyses.figures "
     "analyses.figures.renderers.matplotlib app.instrument app.logic",
     "app.shell": "circuits circuits.corpus circuits.runs circuits.series analyses "
-    "analyses.circuits analyses.figures analyses.slices app.instrument app.logic",
+    "analyses.circuits analyses.figures analyses.slices app.instrument app.logic "
+    "app.logic.tables",
     "app.background": "circuits circuits.runs analyses app.logic",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "
     "train.recipes analyses analyses.circuits analyses.figures analyses.slices app.instrument "
-    "app.logic "
+    "app.logic app.logic.tables "
     "app.shell app.background",
     "app.results": "circuits circuits.corpus circuits.runs train.recipes train.sweeps analyses "
     "analyses.certificate",

@@ -13,7 +13,7 @@ from analyses.slices.errors import learned_ranges
 from analyses.slices.properties import SplitQuestions
 from analyses.slices.slice import NEVER, WORDS, Slice
 from app.logic.question_book import SEARCHED
-from app.logic.sliced_results import OnSlice, on_slice, rows_of
+from app.logic.tables.sliced_results import OnSlice, on_slice, rows_of
 from app.shell import address
 from app.shell.opened import Stamp, opened, results_of
 from app.shell.plain_text import as_text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.logic.listed_names import join_names
-from app.logic.run_table import (
+from app.logic.tables.run_table import (
     BY_RECIPE,
     BY_STATE,
     BY_TAG,

@@ -11,7 +11,7 @@ from analyses.slices.errors import PAIR, groupings
 from analyses.slices.slice import Slice
 from analyses.stored import stored_results
 from app.instrument.payload import dump
-from app.logic.sliced_results import error_table, readings_table
+from app.logic.tables.sliced_results import error_table, readings_table
 from app.shell import address, frame
 from app.shell.choosing import book_of
 from app.shell.opened import Stamp, opened

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.logic.run_groups import UNKNOWN, known_to_differ
-from app.logic.run_table import (
+from app.logic.tables.run_table import (
     BY_RECIPE,
     BY_STATE,
     BY_TAG,

@@ -14,7 +14,7 @@ from analyses import Slice, stored_result
 from analyses.slices.properties import SplitQuestions
 from app.instrument.payload import formation_parts, sliced_payload, timeline_payload
 from app.logic.question_book import QuestionBook
-from app.logic.sliced_results import error_table, on_slice, readings_table, rows_of
+from app.logic.tables.sliced_results import error_table, on_slice, readings_table, rows_of
 from circuits import open_run
 from circuits.errors import HopscopeError
 
