@@ -1,8 +1,8 @@
 """Analyses of a run, one file each, walked over every checkpoint and kept with named axes.
 
 Rooms: `questions` (what is asked), `readouts`, `interventions`, `circuits`, `over_training`,
-`certificate` (what follows from them), and `figures`, which draws what the others found. May import
-`circuits`; never `train` or `app`.
+`certificate` (what follows from them), `slices` (on some of the questions), and `figures`, which
+draws what the others found. May import `circuits`; never `train` or `app`.
 
 >>> from analyses import CATALOG
 >>> "causal_tracing" in CATALOG
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from analyses.figures.sheets.compose import read_sheet
     from analyses.figures.specs.sheet import Sheet
     from analyses.over_training.seeds import agreement_of_runs, seed_spread
+    from analyses.slices.errors import slice_errors
+    from analyses.slices.reading import read_slice
+    from analyses.slices.slice import Slice
     from analyses.stored import stored_result
     from analyses.walk import analyze
 
@@ -34,6 +37,7 @@ __all__ = [
     "CATALOG",
     "Analysis",
     "Sheet",
+    "Slice",
     "add_analysis",
     "agreement_of_runs",
     "analyze",
@@ -42,7 +46,9 @@ __all__ = [
     "export",
     "figure",
     "read_sheet",
+    "read_slice",
     "seed_spread",
+    "slice_errors",
     "stored_circuit",
     "stored_result",
     "walk_bridge",
@@ -53,6 +59,7 @@ _HOME = {
     "Analysis": "analyses.analysis",
     "CATALOG": "analyses.catalog",
     "Sheet": "analyses.figures.specs.sheet",
+    "Slice": "analyses.slices.slice",
     "add_analysis": "analyses.adding",
     "agreement_of_runs": "analyses.over_training.seeds",
     "analyze": "analyses.walk",
@@ -61,7 +68,9 @@ _HOME = {
     "export": "analyses.figures.export",
     "figure": "analyses.figures.registry",
     "read_sheet": "analyses.figures.sheets.compose",
+    "read_slice": "analyses.slices.reading",
     "seed_spread": "analyses.over_training.seeds",
+    "slice_errors": "analyses.slices.errors",
     "stored_circuit": "analyses.circuits.stored_circuit",
     "stored_result": "analyses.stored",
     "walk_bridge": "analyses.bridge_walk",

@@ -39,6 +39,16 @@ def data() -> None:
     _show("data")
 
 
+def slices() -> None:
+    """Slices."""
+    _show("slices")
+
+
+def runs() -> None:
+    """Runs."""
+    _show("runs")
+
+
 def compare() -> None:
     """Compare runs."""
     _show("compare")
@@ -75,7 +85,9 @@ def _import_the_rest() -> None:
 
 
 SECONDS_OF_REST = 2.0  # given to the browser to draw the first picture
-VIEWS = ("formation", "circuit", "question", "lab", "data", "compare", "training")
+VIEWS = (
+    "formation", "circuit", "question", "lab", "slices", "data", "runs", "compare", "training",
+)  # fmt: skip
 
 TIGHTER = """<style>
 [data-testid=stMainBlockContainer] { padding: 4.2rem 1.4rem 1rem; max-width: 1700px; }
@@ -104,7 +116,9 @@ PAGES = [
     st.Page(circuit, title="Circuit", icon=":material/schema:"),
     st.Page(question, title="One question", icon=":material/contact_support:"),
     st.Page(lab, title="Patching lab", icon=":material/science:"),
+    st.Page(slices, title="Slices", icon=":material/filter_alt:"),
     st.Page(data, title="Data", icon=":material/database:"),
+    st.Page(runs, title="Runs", icon=":material/table_rows:"),
     st.Page(compare, title="Compare", icon=":material/stacked_line_chart:"),
     st.Page(training, title="Train", icon=":material/model_training:", url_path="train"),
 ]

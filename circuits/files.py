@@ -17,7 +17,7 @@ from circuits.errors import CannotWrite
 WRITTEN_BY_EXPORT = "hopscope export"
 """What the JSON beside an exported figure has as "written_by"; other readers name it by that."""
 
-_PARTIAL = re.compile(r"\.(manifest|recipe|corpus|metrics|step_\d+|state_\d+)\.[a-z]+\.\w{8}")
+_PARTIAL = re.compile(r"\.(manifest|notes|recipe|corpus|metrics|step_\d+|state_\d+)\.[a-z]+\.\w{8}")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

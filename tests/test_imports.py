@@ -52,6 +52,7 @@ ROOMS: dict[str, str] = {
     "analyses.certificate": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit circuits.runs analyses analyses.options analyses.questions "
     "analyses.readouts analyses.interventions analyses.circuits",
+    "analyses.slices": "circuits circuits.corpus circuits.runs analyses",
     "analyses.over_training": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.runs analyses analyses.options analyses.readouts analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.certificate "
@@ -85,14 +86,16 @@ ROOMS: dict[str, str] = {
     "circuits.circuit circuits.runs analyses analyses.questions analyses.circuits "
     "analyses.certificate analyses.figures analyses.figures.specs analyses.figures.renderers "
     "app.instrument",
+    "app.logic.tables": "circuits circuits.corpus circuits.runs analyses analyses.slices "
+    "analyses.figures analyses.figures.specs app.instrument app.logic",
     "app.published": "circuits circuits.recipes circuits.runs analyses analyses.figures "
     "analyses.figures.renderers.matplotlib app.instrument app.logic",
     "app.shell": "circuits circuits.corpus circuits.runs circuits.series analyses "
-    "analyses.circuits analyses.figures app.instrument app.logic",
+    "analyses.circuits analyses.slices analyses.figures app.instrument app.logic app.logic.tables",
     "app.background": "circuits circuits.runs analyses app.logic",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "
-    "train.recipes analyses analyses.circuits analyses.figures app.instrument app.logic "
-    "app.shell app.background",
+    "train.recipes analyses analyses.circuits analyses.slices analyses.figures app.instrument "
+    "app.logic app.logic.tables app.shell app.background",
     "app.results": "circuits circuits.corpus circuits.runs train.recipes train.sweeps analyses "
     "analyses.certificate",
 }

@@ -115,6 +115,9 @@ CONTROLS = {
 }
 """The kinds of donors of bridge patches."""
 
+CONTROL_COLOURS = {"bridge": BROWN, "same_bridge": PINK, "random": SKY}
+"""Brown stands for a bridge swap wherever one is shown."""
+
 ORIGINS = {
     "real": "real",
     "synthetic": "synthetic",
@@ -181,6 +184,11 @@ def position_of(name: str) -> Position:
 def target_of(name: str) -> Target:
     """Words, symbol and colour of a target; an unknown one keeps its name, in blue."""
     return TARGETS.get(name) or Target(words(name), f"the {words(name)}", words(name), BLUE)
+
+
+def control_colour(name: str) -> int:
+    """The colour of a kind of donor; an unknown one is orange."""
+    return CONTROL_COLOURS.get(name, ORANGE)
 
 
 def shortcut_words(name: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from circuits.runs.listing import RunEntry
 
 RUNS = Path("runs")
-HEADS = ("run", "state", "step", "train", "ID", "OOD", "size", "created")
+HEADS = ("run", "state", "step", "train", "ID", "OOD", "size", "created", "tags")
 
 
 def runs_command(
@@ -25,22 +25,26 @@ def runs_command(
         str, typer.Option(help="name, state, step, id_test, size or created.")
     ] = "created",
     match: Annotated[
-        str | None, typer.Option("--filter", help="Only runs with this in name, state or problem.")
+        str | None,
+        typer.Option("--filter", help="Only runs with this in name, state, tags or problem."),
     ] = None,
+    tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
     remove: Annotated[
         list[str] | None, typer.Option(help="Delete this run, after asking; may be repeated.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="JSON to standard output.")] = False,
 ) -> None:
-    """List the runs in FOLDER with state, accuracy and size; remove those that are named."""
-    from circuits.runs.listing import list_runs, sorted_by
+    """List the runs in FOLDER with state, accuracy, size and tags; remove those that are named."""
+    from circuits.runs.listing import list_runs, sorted_by, tagged
 
     problems: list[str] = []
     entries = sorted_by(list_runs(folder, problems), sort)
     if remove:
         _remove(entries, remove, yes)
         return
+    if tag is not None:
+        entries = tagged(entries, tag)
     if match is not None:
         entries = [entry for entry in entries if _matches(entry, match)]
     if json_:
@@ -50,24 +54,28 @@ def runs_command(
     for line in (*_table(entries), *problems):
         say(line)
     for entry in entries:
-        if entry.problem:
-            say(f"{entry.name}: {entry.problem}")
+        for problem in filter(None, (entry.problem, entry.notes_problem)):
+            say(f"{entry.name}: {problem}")
 
 
 def _matches(entry: RunEntry, text: str) -> bool:
-    return text.casefold() in f"{entry.name} {entry.state} {entry.problem}".casefold()
+    return (
+        text.casefold()
+        in f"{entry.name} {entry.state} {' '.join(entry.tags)} {entry.problem}".casefold()
+    )
 
 
 def _table(entries: list[RunEntry]) -> list[str]:
     """Aligned lines: a head, a line per run, and the total."""
     if not entries:
         return ["No run was found."]
-    rows = [HEADS, *(_row(entry) for entry in entries)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
+    shown = len(HEADS) if any(entry.tags for entry in entries) else len(HEADS) - 1
+    rows = [row[:shown] for row in (HEADS, *(_row(entry) for entry in entries))]
+    widths = [max(len(row[i]) for row in rows) for i in range(shown)]
     total = sum(entry.size for entry in entries)
     lines = [
         "  ".join(
-            text.ljust(width) if i in (0, 1, 7) else text.rjust(width)
+            text.ljust(width) if i in (0, 1, 7, 8) else text.rjust(width)
             for i, (text, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
@@ -82,7 +90,8 @@ def _row(entry: RunEntry) -> tuple[str, ...]:
     ]
     created = entry.created[:16].replace("T", " ") or "-"
     return (
-        entry.name, entry.state, f"{entry.step:,}", *accuracies, megabytes(entry.size), created
+        entry.name, entry.state, f"{entry.step:,}", *accuracies, megabytes(entry.size), created,
+        ", ".join(entry.tags),
     )  # fmt: skip
 
 

@@ -136,6 +136,7 @@ class ComparedSeries(TypedDict):
     low: NotRequired[Curve]
     high: NotRequired[Curve]
     alone: NotRequired[list[Curve]]
+    n: NotRequired[int]
 
 
 class ComparedPanel(TypedDict):
@@ -162,6 +163,8 @@ class SplitMeasures(TypedDict, total=False):
     examples: list[str]
     discovered: DiscoveredMeasures
     further: list[ComparedPanel]
+    sliced: ComparedSeries
+    about: str
 
 
 class Ranked(TypedDict):

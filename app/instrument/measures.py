@@ -42,10 +42,10 @@ def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> Spli
             packed["added"] = pack_measure(lens, "mrr_added", LENS_AXES)
     if (bridge := selected.get("bridge_patching")) is not None:
         axes = ("step", "control", "layer", "position")
-        packed["bridge"] = pack_measure(bridge, "success", axes)
+        packed["bridge"] = pack_measure(bridge, "success", axes, "n_valid")
     if tracing is not None:
         packed["n_valid"] = [int(n) for n in _valid(tracing).values]
-        packed["tracing"] = pack_measure(tracing, "changed", STATE_AXES)
+        packed["tracing"] = pack_measure(tracing, "changed", STATE_AXES, "n_valid")
         packed["moved"] = _moved(tracing)
         packed |= _examples(tracing, lens)
     return packed

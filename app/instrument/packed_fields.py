@@ -20,8 +20,12 @@ class PackedBytes(TypedDict):
 
 
 class PackedMeasure(TypedDict):
-    """A mean with the ends of its 95% interval, where it has one."""
+    """A mean with the ends of its 95% interval, where it has one, and its n.
+
+    `n` has size 1 along the axes on which it does not depend.
+    """
 
     value: Packed
     low: NotRequired[Packed]
     high: NotRequired[Packed]
+    n: NotRequired[Packed]

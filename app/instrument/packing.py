@@ -22,14 +22,36 @@ def pack(values: Float[np.ndarray, "*axes"]) -> Packed:
     return {"shape": list(np.shape(values)), "values": thousandths}
 
 
-def pack_measure(ds: xr.Dataset, name: str, axes: tuple[str, ...]) -> PackedMeasure:
-    """A variable with its `_low` and `_high`, where it has them, transposed to `axes`."""
+def pack_measure(ds: xr.Dataset, name: str, axes: tuple[str, ...], n: str = "n") -> PackedMeasure:
+    """A variable with its `_low` and `_high`, where it has them, transposed to `axes`.
+
+    Args:
+        ds: The result on one split.
+        name: The variable.
+        axes: Its axes, in the order in which they are packed.
+        n: The variable with its number of questions, if there is no `<name>_n`.
+    """
     packed: PackedMeasure = {"value": pack(ds[name].transpose(*axes).values)}
     bounds: tuple[Literal["low", "high"], ...] = ("low", "high")
     for bound in bounds:
         if f"{name}_{bound}" in ds:
             packed[bound] = pack(ds[f"{name}_{bound}"].transpose(*axes).values)
+    counts = next((ds[of] for of in (f"{name}_n", n) if of in ds), None)
+    if counts is not None:
+        there = [axis for axis in axes if axis in counts.dims]
+        values = counts.transpose(*there).values
+        shape = [counts.sizes[axis] if axis in there else 1 for axis in axes]
+        packed["n"] = pack(_fewest(values.reshape(shape).astype(float)))
     return packed
+
+
+def _fewest(values: Float[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
+    """The values once along every axis along which they do not change."""
+    for axis in range(values.ndim):
+        first = values.take([0], axis) if values.shape[axis] else values
+        if np.array_equal(np.broadcast_to(first, values.shape), values, equal_nan=True):
+            values = first
+    return values
 
 
 def pack_bits(bits: np.ndarray) -> PackedBytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import xarray as xr
@@ -15,9 +15,11 @@ from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.fields import (
     AroundPayload,
     CheckMark,
+    ComparedSeries,
     Metrics,
     NamedPosition,
     Payload,
+    SplitMeasures,
     Tour,
     Vocabulary,
 )
@@ -75,7 +77,37 @@ def formation_payload(run: Run, datasets: Datasets, tour: Tour | None = None) ->
         datasets: Stored results by analysis name; those missing are left blank.
         tour: The guided tour of the run, if there is one.
     """
-    payload = timeline_payload(run, datasets)
+    parts = formation_parts(run, datasets, timeline_payload(run, datasets))
+    return dump({**parts, "tour": tour} if tour else parts)
+
+
+def sliced_payload(
+    run: Run, whole: Payload, datasets: Datasets, accuracy: Mapping[str, ComparedSeries]
+) -> bytes:
+    """The first page on a slice as JSON bytes.
+
+    Args:
+        run: An opened run.
+        whole: The page on all questions, from which comes what does not depend on the slice.
+        datasets: Results on the slice.
+        accuracy: The accuracy on the slice by split.
+    """
+    measures: dict[str, SplitMeasures] = {}
+    for split, before in whole["measures"].items():
+        found = split_measures(datasets, split, run.steps)
+        if "discovered" in before:
+            found["discovered"] = before["discovered"]
+        found["examples"] = _texts(run, datasets.get("causal_tracing"), split)
+        found["about"] = _asked_in_words(run, datasets, split, sliced=True)
+        if split in accuracy:
+            found["sliced"] = accuracy[split]
+        measures[split] = found
+    return dump({**whole, "measures": measures})
+
+
+def formation_parts(run: Run, datasets: Datasets, timeline: Payload) -> Payload:
+    """What the first page is sent, beside what its timeline needs."""
+    payload: Payload = {**timeline, "measures": {}}
     positions = list(run.queries("train_inferred").positions)
     depth = _depth(run, datasets)
     payload["positions"] = described_positions(positions)
@@ -91,8 +123,6 @@ def formation_payload(run: Run, datasets: Datasets, tour: Tour | None = None) ->
     circuit = datasets.get("circuit_discovery")
     if circuit is not None:
         payload["discovered"] = discovered(circuit)
-    if tour is not None:
-        payload["tour"] = tour
     derived = further_results(datasets)
     for split in payload["splits"]:
         measures = split_measures(datasets, split["name"], run.steps)
@@ -101,8 +131,9 @@ def formation_payload(run: Run, datasets: Datasets, tour: Tour | None = None) ->
             measures["discovered"]["examples"] = _texts(run, circuit, split["name"])
         measures["examples"] = _texts(run, datasets.get("causal_tracing"), split["name"])
         measures["further"] = further_panels(derived, split["name"])
+        measures["about"] = _asked_in_words(run, datasets, split["name"], sliced=False)
         payload["measures"][split["name"]] = measures
-    return dump(payload)
+    return payload
 
 
 def check_marks(run: Run) -> list[CheckMark]:
@@ -114,6 +145,25 @@ def check_marks(run: Run) -> list[CheckMark]:
     found = check.findings if check else ()
     said = {step: [one.sentence for one in found if step in one.steps] for step in run.steps}
     return [{"step": step, "text": "; ".join(texts)} for step, texts in said.items() if texts]
+
+
+def _asked_in_words(run: Run, datasets: Datasets, split: str, sliced: bool) -> str:
+    """How many questions are behind the curves, and why fewer are behind the maps."""
+    every, trained = len(run.corpus.splits.get(split, ())), evaluated(run, split)
+    words = f"Accuracy and loss: n = {trained:,} of {every:,} questions, asked while training."
+    asked = len(example_rows(datasets.get("logit_lens"), split))
+    if not asked:
+        return words
+    if sliced:
+        return (
+            f"Maps, states and the slice's curve: its {asked:,} measured questions; causal tracing "
+            "counts those answered rightly at the step. Other curves and the discovered edges: all "
+            "questions."
+        )
+    return (
+        f"{words} Maps and circuit: n = {asked:,}, drawn once and asked again at every checkpoint, "
+        "where each is run hundreds of times."
+    )
 
 
 def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:

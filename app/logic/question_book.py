@@ -105,18 +105,23 @@ class QuestionBook:
     def _index(self, tokens: Sequence[int]) -> NameIndex:
         return NameIndex(tokens, [self._names[token] for token in tokens])
 
-    def search(self, words: str, limit: int = 60) -> list[Hit]:
+    def search(self, words: str, limit: int = 60, keep: frozenset[int] | None = None) -> list[Hit]:
         """Questions that contain every word, regardless of case and accents, the best first.
 
         All questions are searched, also in their bridges and answers. Those about the words come
         first: where they begin the question, then where they are whole words of it, then where
-        they are parts of words. Among equals ID test comes first.
+        they are parts of words. Among equals ID test comes first. With `keep` only questions at
+        these places of `hits` are found.
         """
-        return [self.hits[row] for row in self._found(words)[:limit]]
+        return [self.hits[row] for row in self._kept(words, keep)[:limit]]
 
-    def count(self, words: str) -> int:
+    def count(self, words: str, keep: frozenset[int] | None = None) -> int:
         """How many questions contain every word."""
-        return len(self._found(words))
+        return len(self._kept(words, keep))
+
+    def _kept(self, words: str, keep: frozenset[int] | None) -> list[int]:
+        found = self._found(words)
+        return found if keep is None else [row for row in found if row in keep]
 
     @lru_cache(maxsize=8)  # noqa: B019 - a book lives as long as its run is open
     def _found(self, words: str) -> list[int]:

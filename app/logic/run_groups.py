@@ -49,6 +49,13 @@ def differing(runs: Mapping[str, Run]) -> list[str]:
     )
 
 
+def known_to_differ(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Settings of which at least two values are known among these recipes, apart from seeds."""
+    keys = {key for table in tables for key in table} - {"seed"}
+    found = {key: {repr(t.get(key)) for t in tables if t.get(key) != UNKNOWN} for key in keys}
+    return sorted(key for key, values in found.items() if len(values) > 1)
+
+
 def apart_from(run: Run, *keys: str) -> str:
     """Text that two runs share if their recipes agree in everything but these settings."""
     kept = {key: value for key, value in settings(run).items() if key not in keys}

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "by", "entity",
-        "cells", "activation", "written", "metric", "heads",
+        "cells", "activation", "written", "metric", "heads", "slice",
         "saved", "size", "toggled", "apart", "ablation", "tour", "present")  # fmt: skip
 """Query parameters that pages understand; others are dropped."""
 LONGEST = 8000

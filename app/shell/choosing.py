@@ -36,6 +36,7 @@ def choose_question(
     label: str,
     places: Sequence[DeltaGenerator],
     first: tuple[int, ...] | None = None,
+    keep: frozenset[int] | None = None,
 ) -> tuple[int, ...] | None:
     """Search or compose a question; the address keeps the choice under `parameter`.
 
@@ -45,6 +46,7 @@ def choose_question(
         label: What the question is called on the page.
         places: Containers for the search, the found questions and the switch to composing.
         first: The question that is chosen at first; None: any.
+        keep: Places of the questions of the slice; None: all.
     """
     search, found, switch = places
     composing = switch.toggle("Compose", key=f"{parameter}_composing")
@@ -56,7 +58,7 @@ def choose_question(
         words = search.text_input(
             f"Search {label}", key=f"{parameter}_words", placeholder=book.example
         )
-        tokens = _pick(book, parameter, label, words, wanted, found, first)
+        tokens = _pick(book, parameter, label, words, wanted, found, first, keep)
     if tokens is not None:
         address.write(**{parameter: book.names(tokens)})
     return tokens
@@ -81,8 +83,12 @@ def _pick(
     wanted: tuple[int, ...] | None,
     column: DeltaGenerator,
     first: tuple[int, ...] | None,
+    keep: frozenset[int] | None,
 ) -> tuple[int, ...] | None:
-    hits = book.search(words)
+    hits = book.search(words, keep=keep)
+    if not hits and keep is not None:
+        column.info("No question of the slice fits; choose another slice or other words.")
+        return wanted
     if not hits:
         column.info(
             as_text(f"No question contains all of {words!r}; try fewer words, or compose one.")
@@ -90,6 +96,8 @@ def _pick(
         return wanted
     options = {book.tokens_of(hit): f"{split_of(hit.split).short}: {hit.text}" for hit in hits}
     first = first or book.tokens_of(book.first)
+    if keep is not None:  # a slice is chosen: begin inside it
+        first = first if first in options else next(iter(options))
     for asked in (first, wanted):
         if asked is not None and asked not in options and not words:
             options = {asked: book.text(asked), **options}
@@ -99,8 +107,9 @@ def _pick(
         start = wanted if wanted in options else first
         chosen = start if start in options else next(iter(options))
     _keep(key, chosen)
+    every = len(book.hits) if keep is None else len(keep)
     return column.selectbox(
-        f"{label.capitalize()} ({_counted(len(options), book.count(words), len(book.hits))})",
+        f"{label.capitalize()} ({_counted(len(options), book.count(words, keep), every)})",
         list(options),
         format_func=options.__getitem__,
         key=key,

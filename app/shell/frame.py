@@ -11,17 +11,22 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from analyses.figures.words import FIRST_SPLIT
+from analyses.slices.slice import Slice
 from app.logic.run_words import facts_in_words
-from app.shell import address
+from app.shell import address, live
 from app.shell.exporting import export_popover
 from app.shell.folders import RunFolders, find_runs, runs_folder
 from app.shell.opened import Stamp, opened, stamp
 from app.shell.plain_text import as_text
+from app.shell.slicing import in_words, slice_popover
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
 
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
+
+
+ALL = Slice()
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Shown:
     run: Run
     step: int
     """The checkpoint that the address names."""
+    chosen: Slice = ALL
+    """The questions that are looked at."""
 
 
 def page(
@@ -51,14 +58,14 @@ def page(
     """
     parameters = address.read()
     folders = find_runs()
-    *first, right, corner = st.columns(
-        [2, 8, 1.2] if choosing else [10, 1.2], vertical_alignment="center"
+    *first, right, slicer, corner = st.columns(
+        [2, 5.8, 1.6, 1.6] if choosing else [10, 0.01, 1.2], vertical_alignment="center"
     )
     name = _choose(folders, parameters.get("run"), first[0] if first else None)
     for problem in folders.problems:
         st.warning(as_text(problem), icon=":material/folder_off:")
     if name is None:
-        _no_runs()
+        say_no_runs()
         return
     try:
         at = stamp(folders.paths[name])
@@ -69,12 +76,14 @@ def page(
         address.write(run=name, step=step)
         words = reading if isinstance(reading, str) else reading(run)
         right.caption(f"{as_text(facts_in_words(run))} {words}" if choosing else words)
-        if run.state == "training":
-            st.info(
-                f"{as_text(name)} is still being trained; reload to see what has come since.",
-                icon=":material/model_training:",
-            )
-        figures = body(Shown(name, at, run, step)) or ()
+        if live.follow([folders.paths[name]]):
+            st.caption(f"{as_text(name)} is being trained; the page follows it.")
+        chosen = ALL
+        if choosing:
+            chosen = slice_popover(at, _split(run), step, slicer)
+            if chosen:
+                st.caption(as_text(in_words(at, _split(run), chosen)))
+        figures = body(Shown(name, at, run, step, chosen)) or ()
         with corner:
             export_popover(at, step, _split(run), figures)
     except HopscopeError as error:
@@ -149,7 +158,8 @@ def _run_changed() -> None:
     )
 
 
-def _no_runs() -> None:
+def say_no_runs() -> None:
+    """How to get a first run."""
     st.info(
         f"There is no run in {as_text(str(runs_folder()))} yet. `hopscope app --demo` makes a "
         "small one in a minute or two, `hopscope train demo` (or the Train page) the whole demo; "

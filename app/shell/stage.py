@@ -34,6 +34,7 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
     header = {
         "page": page,
         "id": f"{shown.at.id}:{content}",
+        **({"live": shown.name} if shown.run.state == "training" else {}),
         **header,
         **_start(page, shown, content),
     }

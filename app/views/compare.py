@@ -12,7 +12,7 @@ from app.logic import run_curves as comparing
 from app.logic import run_groups as grouping
 from app.logic.comparing_runs import compare_runs
 from app.logic.listed_names import join_names, split_names
-from app.shell import address, frame
+from app.shell import address, frame, live
 from app.shell.folders import find_runs
 from app.shell.opened import opened, results_of, stamp
 from app.shell.plain_text import as_text
@@ -52,6 +52,7 @@ def _compare(shown: frame.Shown) -> list[Spec]:
     with st.expander(as_text(f"{words}."), icon=":material/difference:"):
         st.dataframe(recipes.frame(), hide_index=True, width="stretch")
         st.caption(recipes.subtitle)
+    live.follow([run.path for run in runs.values()])
     body = record.payload()
     show_instrument(shown, "compare", body, hashlib.sha256(body).hexdigest()[:12])
     return record.figures(shown.step)

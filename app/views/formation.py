@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from analyses.figures.words import target_of
-from app.instrument.payload import LENS_TARGETS, formation_payload
+from app.instrument.fields import Payload
+from app.instrument.payload import LENS_TARGETS, dump, formation_parts, sliced_payload
 from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.logic.tour import GuidedTour, tour_of
 from app.shell import address, frame
 from app.shell.opened import Stamp, opened, results_of
 from app.shell.plain_text import as_text
-from app.shell.stage import show_instrument
+from app.shell.slicing import results_on
+from app.shell.stage import show_instrument, timeline_of
 from circuits.runs.run import Run
 
 READING = (
@@ -37,18 +41,26 @@ def _formation(shown: frame.Shown) -> None:
         st.warning(as_text(problem), icon=":material/query_stats:")
     _certificate(shown)
     _say_what_the_tour_lacks(shown.at)
-    show_instrument(shown, "formation", _payload(shown.at))
+    show_instrument(shown, "formation", _payload(shown.at, str(shown.chosen)), str(shown.chosen))
     pages = st.session_state.get("pages") or {}
     if "circuit" in pages and "circuit_discovery" in results_of(shown.at)[0]:
         words = "Work with the circuit: remove edges, set a threshold, note and save"
         st.page_link(pages["circuit"], label=words, icon=":material/schema:")
 
 
-@st.cache_resource(max_entries=4, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})
-def _payload(at: Stamp) -> bytes:
-    datasets, _ = results_of(at)
+@st.cache_resource(max_entries=12, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})
+def _payload(at: Stamp, written: str) -> bytes:
+    if not written:
+        return dump(_parts(at))
+    found = results_on(at, written)
+    return sliced_payload(opened(at), _parts(at), found.datasets, found.accuracy)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def _parts(at: Stamp) -> Payload:
     tour = _tour(at)
-    return formation_payload(opened(at), datasets, tour=tour and tour.sent)
+    parts = formation_parts(opened(at), results_of(at)[0], timeline_of(at))
+    return {**parts, "tour": tour.sent} if tour else parts
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
@@ -78,8 +90,15 @@ def _certificate(shown: frame.Shown) -> None:
         return
     with st.expander(as_text(record.heading), icon=":material/verified:"):
         st.markdown(as_text(record.sentence))
-        st.dataframe(record.table, hide_index=True, width="stretch")
+        st.markdown(_as_markdown(record.table))
         st.caption(as_text(record.note))
+
+
+def _as_markdown(rows: list[dict[str, Any]]) -> str:
+    """A small table as text: Streamlit's own loads a grid of half a megabyte to show it."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(map(str, row.values()) for row in rows)]
+    cells = ([text if text == "---" else as_text(text) for text in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Stamp: str})

@@ -15,6 +15,7 @@ from app.shell import address, frame
 from app.shell.choosing import book_of, choose_donor, choose_question, offered_swaps
 from app.shell.opened import model_of
 from app.shell.plain_text import as_text
+from app.shell.slicing import hits_in
 from app.shell.stage import picked, show_instrument, timeline_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def _lab(shown: frame.Shown) -> list[Spec]:
     *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
     swaps = offered_swaps(shown.at)
     first = swaps[0].question if swaps else None
-    receiver = choose_question(book, "question", "question", places, first)
+    receiver = choose_question(
+        book, "question", "question", places, first, hits_in(shown.at, str(shown.chosen))
+    )
     if receiver is None:
         return []
     with lender:

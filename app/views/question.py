@@ -12,6 +12,7 @@ from app.shell import frame
 from app.shell.choosing import book_of, choose_donor, choose_question, offered_swaps
 from app.shell.importing import MODELS, load
 from app.shell.opened import Stamp, one_thread, opened
+from app.shell.slicing import hits_in
 from app.shell.stage import show_instrument, timeline_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def _question(shown: frame.Shown) -> list[Spec]:
     *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
     swaps = offered_swaps(shown.at)
     first = swaps[0].question if swaps else None
-    tokens = choose_question(book, "question", "question", places, first)
+    tokens = choose_question(
+        book, "question", "question", places, first, hits_in(shown.at, str(shown.chosen))
+    )
     if tokens is None:
         return []
     with lender:

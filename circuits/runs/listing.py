@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 import filelock
@@ -14,6 +14,7 @@ import filelock
 from circuits.corpus.names import ID_TEST, OOD_TEST, TRAIN
 from circuits.errors import CannotWrite, HopscopeError, unknown_name
 from circuits.runs.locking import LOCK
+from circuits.runs.notes import NOTES, Notes, read_notes
 from circuits.runs.reading import MANIFEST
 from circuits.runs.run import CHECKPOINTS, METRICS, RECIPE, RESULTS, RESUME, open_run
 
@@ -21,7 +22,7 @@ DEEPEST = 2
 """A sweep keeps its runs one level deeper."""
 
 OURS = {MANIFEST, RECIPE, METRICS, LOCK, CHECKPOINTS, RESUME, RESULTS, "figures"}
-OURS |= {"corpus.json", "corpus.safetensors", "check.json", "notes.json", "circuits"}
+OURS |= {"corpus.json", "corpus.safetensors", "check.json", NOTES, "circuits"}
 """Names of what Hopscope writes into a run folder."""
 
 Key = Literal["name", "state", "step", "id_test", "size", "created"]
@@ -48,6 +49,11 @@ class RunEntry:
     seed: int | None
     problem: str = ""
     """Why it cannot be opened."""
+    tags: tuple[str, ...] = ()
+    """What a person called it."""
+    note: str = ""
+    notes_problem: str = ""
+    """Why its notes cannot be read."""
 
 
 def run_folders(root: Path, problems: list[str], depth: int = 1) -> list[tuple[str, Path]]:
@@ -108,11 +114,13 @@ def list_runs(root: str | Path, problems: list[str] | None = None) -> list[RunEn
 
 def _entry(name: str, path: Path) -> RunEntry:
     size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
+    notes, unread = notes_or_problem(path)
+    said: dict[str, Any] = {"tags": notes.tags, "note": notes.note, "notes_problem": unread}
     try:
         run = open_run(path)
         rows = run.rows()
     except HopscopeError as error:
-        return RunEntry(name, path, "damaged", 0, {}, size, "", None, str(error))
+        return RunEntry(name, path, "damaged", 0, {}, size, "", None, str(error), **said)
     last = rows[-1] if rows else {}
     accuracy = {
         split: float(last[f"accuracy/{split}"])
@@ -121,7 +129,34 @@ def _entry(name: str, path: Path) -> RunEntry:
     }
     created = str(run.manifest.get("created", ""))
     seed = run.manifest.get("seed")
-    return RunEntry(name, path, run.state, run.last_step, accuracy, size, created, seed)
+    return RunEntry(name, path, run.state, run.last_step, accuracy, size, created, seed, **said)
+
+
+def notes_or_problem(path: Path) -> tuple[Notes, str]:
+    """The notes of a run folder, or none and why they cannot be read."""
+    try:
+        return read_notes(path), ""
+    except HopscopeError as error:
+        return Notes(), str(error)
+
+
+def tagged(entries: Sequence[RunEntry], tag: str) -> list[RunEntry]:
+    """The entries with a tag.
+
+    Raises:
+        HopscopeError: if none has it.
+
+    >>> tagged([], "paper")
+    Traceback (most recent call last):
+    circuits.errors.HopscopeError: 'paper' is not a tag of these runs; none of them has a tag.
+    """
+    found = [entry for entry in entries if tag in entry.tags]
+    known = sorted({name for entry in entries for name in entry.tags})
+    if not found and not known:
+        raise HopscopeError(f"{tag[:60]!r} is not a tag of these runs; none of them has a tag.")
+    if not found:
+        raise unknown_name("tag", tag, known)
+    return found
 
 
 def sorted_by(entries: Sequence[RunEntry], key: str) -> list[RunEntry]:

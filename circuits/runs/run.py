@@ -12,6 +12,8 @@ results/<analysis>.zarr, figures/       made later by analyses and export
 resume/                optimizer and random state (train/state.py), from which training goes on
 .lock                  held by the process that trains
 check.json             what `hopscope check` found (circuits/series/record.py)
+notes.json             tags and a note of a person: written_by ("hopscope notes"), tags (texts),
+                       note (text); see circuits/runs/notes.py
 ```
 `manifest.json` holds `schema` (this format's version), `hopscope` and `versions` (of libraries),
 `commit` (of the working tree, or null), `created`, `seed`, `recipe_sha256` (of recipe.toml),

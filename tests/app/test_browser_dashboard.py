@@ -22,6 +22,7 @@ INSTRUMENTS = {
     "circuit": "circuit",
     "question": "question",
     "lab": "lab",
+    "slices": "compact",
     "data": "compact",
     "compare": "compare",
 }
@@ -376,3 +377,28 @@ def test_a_dark_page_is_drawn_dark(page: Any, address: str) -> None:
     go(dark, address, "")
     assert "dark" in (dark.locator(".instrument").get_attribute("class") or "")
     dark.context.close()
+
+
+def test_the_run_table_and_a_slice_work_together(page: Any, address: str) -> None:
+    """A tag is written in the table; a slice chosen by a row holds on another page."""
+    page.goto(f"{address}/runs")
+    table = page.locator("[data-testid=stDataFrame]").first
+    table.wait_for()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 16, box["y"] + 52)
+    page.get_by_label("Tags, between commas").fill("paper")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("Tags, between commas").wait_for()
+    go(page, address, "slices", "run=small&by=relation_1")
+    errors = page.locator("[data-testid=stDataFrame]").first
+    errors.wait_for()
+    box = errors.bounding_box()
+    page.mouse.click(box["x"] + 16, box["y"] + 52)
+    page.wait_for_url("**slice=relation_1**")
+    page.get_by_text("Slice: first relation").first.wait_for()
+    page.get_by_role("link", name="Formation").click()
+    ready(page, "formation")
+    assert "slice=relation_1" in page.url
+    page.locator(".legend-item", has_text="ID test, slice").wait_for()
+    page.get_by_label("Smoothing of curves").select_option("0.8")
+    page.locator(".raw").first.wait_for(state="attached")

@@ -52,9 +52,9 @@ def test_a_certified_run_shows_its_verdict_and_criteria(
 ) -> None:
     (card,) = shown(root, monkeypatch, "certified").expander
     assert "composes through the bridge" in card.label
-    table = card.dataframe[0].value
-    assert len(table) == 6
-    assert (table["outcome"].str.startswith("✓ pass")).all()
+    _, _, *rows = next(m.value for m in card.markdown if m.value.startswith("| ")).splitlines()
+    assert len(rows) == 6
+    assert all("| ✓ pass" in row for row in rows)
 
 
 def test_a_run_without_a_certificate_says_how_to_get_one(

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.shell import folders
 
-PAGES = ("formation", "question", "lab", "data", "compare", "training")
+PAGES = ("formation", "question", "lab", "slices", "data", "runs", "compare", "training")
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 
 
@@ -304,3 +304,63 @@ def test_a_page_opens_on_a_run_of_the_comparison_task(
         app.toggle(key="question_composing").set_value(True).run()
         assert errors(app) == []
         assert app.selectbox(key="question_part_0").label == "Attribute"
+
+
+def test_a_slice_in_the_address_is_said_on_every_page_of_a_run(runs: Path) -> None:
+    for page in ("formation", "question", "lab", "slices", "data"):
+        app = opened(page, slice="relation_1=r_1")
+        assert errors(app) == []
+        assert "Slice: first relation r_1: " in text_of(app)
+        assert app.query_params["slice"] == "relation_1=r_1"
+
+
+def test_a_slice_without_questions_or_that_cannot_be_read_is_a_sentence(runs: Path) -> None:
+    app = opened("slices", slice="relation_1=nothing")
+    assert errors(app) == []
+    assert "No question of this split is in the slice" in text_of(app)
+    broken = opened("formation", slice="colour=blue")
+    assert errors(broken) == []
+    assert "The slice in the address cannot be read: unknown condition 'colour'" in text_of(broken)
+    assert "slice" not in broken.query_params
+
+
+def test_a_condition_that_is_chosen_is_in_the_address_and_searched(runs: Path) -> None:
+    app = opened("question")
+    app.toggle(key="slice_open").set_value(True).run()
+    app.selectbox(key="slice_relation_1").set_value("r_1").run()
+    assert errors(app) == []
+    assert app.query_params["slice"] == "relation_1=r_1"
+    assert all(" -r_1-> " in option for option in app.selectbox(key="question_hit").options[1:])
+    app.selectbox(key="slice_right").set_value("no@40").run()
+    assert app.query_params["slice"] == "relation_1=r_1,right=no,step=40"
+    app.selectbox(key="slice_relation_1").set_value("").run()
+    assert app.query_params["slice"] == "right=no,step=40"
+
+
+def test_the_slices_page_without_results_says_how_to_get_them(runs: Path) -> None:
+    shutil.rmtree(runs / "small" / "results")
+    app = opened("slices")
+    assert errors(app) == []
+    assert "has not been run" in text_of(app)
+
+
+def test_tags_and_a_note_are_written_into_the_folder_of_the_run(runs: Path) -> None:
+    app = opened("runs")
+    assert errors(app) == []
+    row = {"selection": {"rows": [0], "columns": []}}
+    app.session_state["runs_table_"] = row
+    app.run()
+    notes = runs / "small" / "notes.json"
+    app.text_input(key="notes_tags_small").set_value("paper, first")
+    app.text_area(key="notes_note_small").set_value("Keep this one.")
+    app.button(key="notes_save_small").click().run()
+    assert errors(app) == []
+    assert json.loads(notes.read_text())["tags"] == ["paper", "first"]
+
+
+def test_notes_that_are_not_ours_are_told_and_kept(runs: Path) -> None:
+    (runs / "small" / "notes.json").write_text("groceries")
+    app = opened("runs")
+    assert errors(app) == []
+    assert "was not written by Hopscope" in text_of(app)
+    assert (runs / "small" / "notes.json").read_text() == "groceries"

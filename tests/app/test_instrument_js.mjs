@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { Axis } from "../../app/instrument/js/axis.js";
 import { stateInWords } from "../../app/instrument/js/circuit_words.js";
+import { axisName } from "../../app/instrument/js/curve_axes.js";
 import { shareOrEnd } from "../../app/instrument/js/curve_words.js";
 import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
 import { html } from "../../app/instrument/js/elements.js";
@@ -18,6 +19,7 @@ import { fit, namesOrSymbols } from "../../app/instrument/js/names.js";
 import * as numbers from "../../app/instrument/js/numbers.js";
 import { Bits, Grid, Measure, SingleEffects } from "../../app/instrument/js/packed.js";
 import { lensInWords, questionInWords } from "../../app/instrument/js/question_words.js";
+import { smoothed } from "../../app/instrument/js/smoothing.js";
 import { formationInWords } from "../../app/instrument/js/words.js";
 
 const base64 = (bytes) => Buffer.from(bytes).toString("base64");
@@ -368,4 +370,25 @@ test("a state that is let go lands on its own place, on another one, or beside",
   const places = [place(0, 0), place(0, 1), place(1, 1)];
   const at = (...point) => landed(places, 1, 1, point);
   assert.deepEqual([at(15, 15), at(5, 5), at(40, 5)], ["own", "other", "beside"]);
+});
+
+test("a smoothed curve is the running mean, begins where the raw one does, and keeps gaps", () => {
+  assert.deepEqual(smoothed([1, null, 0], 0.5), [1, null, 0.25 / 0.75]);
+  assert.deepEqual(smoothed([0.2, 0.7], 0), [0.2, 0.7]);
+  const flat = smoothed([0.3, 0.3, 0.3], 0.9).map((value) => Number(value.toFixed(9)));
+  assert.deepEqual(flat, [0.3, 0.3, 0.3]);
+});
+
+test("an axis says what it counts, and a mean reciprocal rank is no share", () => {
+  assert.equal(axisName("log", "share", []), "nats");
+  assert.equal(axisName("share", "share", [{}]), "share");
+  assert.equal(axisName("share", "MRR", [{ unit: "MRR" }]), "MRR");
+  assert.equal(axisName("share", "MRR", [{ unit: "MRR" }, { unit: "share" }]), "share or MRR");
+});
+
+test("a cell is told with its n, also where n is the same at every step", () => {
+  const one = { shape: [2, 1], values: [500, 250] };
+  const n = { shape: [1, 1], values: [300000] };
+  const measure = new Measure({ value: one, low: one, high: one, n });
+  assert.equal(measure.inWords(1, 0), "0.25 (95% interval 0.25 to 0.25, n = 300)");
 });

@@ -170,3 +170,30 @@ def test_trained_id_and_ood_stay_apart_without_colour() -> None:
     looks = [(grey(name), SPLITS[name].dash) for name in DRAWN_SPLITS]
     for i, (light, dash) in enumerate(looks):
         assert all(abs(light - other) > 0.2 or dash != lines for other, lines in looks[:i])
+
+
+def test_trained_id_and_ood_stay_apart_in_greyscale() -> None:
+    """Lightness L* (CIE 1976) of their colours on either theme; 10 is plainly seen side by side."""
+    from itertools import combinations
+
+    from analyses.figures.renderers.style import category, rgb
+    from analyses.figures.words import split_of
+
+    def lightness(colour: str) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb(colour)]
+        luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
+        return 116 * luminance ** (1 / 3) - 16
+
+    for theme, apart in (("light", 15), ("dark", 10)):
+        found = [
+            lightness(category(split_of(name).colour, theme))
+            for name in ("train_inferred", "id_test", "ood_test")
+        ]
+        assert min(abs(a - b) for a, b in combinations(found, 2)) >= apart
+
+
+def test_a_bridge_swap_is_brown_on_screen_and_on_paper() -> None:
+    from analyses.figures.renderers.style import CATEGORIES
+    from analyses.figures.words import control_colour
+
+    assert COLOURS["swap"] == CATEGORIES[control_colour("bridge")]

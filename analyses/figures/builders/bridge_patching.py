@@ -8,7 +8,7 @@ import xarray as xr
 from analyses.figures.builders import pick
 from analyses.figures.builders.pieces import cell_map, place
 from analyses.figures.specs.charts import Bars, BarSeries, Lines, Panels, Series, Spec
-from analyses.figures.words import CONTROLS, words
+from analyses.figures.words import CONTROLS, control_colour, words
 
 VALUE = "share following the donor's bridge"
 
@@ -63,7 +63,7 @@ def success_over_training(
     cell = one.sel(layer=layer, position=position)
     x = ds["step"].values.astype(float)
     series = []
-    for i, c in enumerate(pick.names(ds, "control")):
+    for c in pick.names(ds, "control"):
         found = pick.interval(cell.sel(control=c).transpose("step", ...), "success")
         series.append(
             Series(
@@ -72,8 +72,8 @@ def success_over_training(
                 y=found.value,
                 low=found.low,
                 high=found.high,
-                colour=(0, 4, 3)[i % 3],
-                dash="solid" if i == 0 else "dash",
+                colour=control_colour(c),
+                dash="solid" if c == "bridge" else "dash",
             )
         )
     return Lines(
@@ -137,8 +137,10 @@ def subspace_swaps(ds: xr.Dataset, *, step: int | None = None, split: str | None
         ),
         categories=tuple(SWAPPED.values()),
         series=tuple(
-            BarSeries(label=donor(c), values=f.value, low=f.low, high=f.high, colour=i)
-            for i, (c, f) in enumerate(found.items())
+            BarSeries(
+                label=donor(c), values=f.value, low=f.low, high=f.high, colour=control_colour(c)
+            )
+            for c, f in found.items()
         ),
         y_label="share following",
         y_limits=(0.0, 1.0),

@@ -6,7 +6,7 @@ import xarray as xr
 
 from analyses.figures.builders import pick
 from analyses.figures.specs.charts import Bars, BarSeries, Lines, Panels, Reference, Series, Spec
-from analyses.figures.words import capital, words
+from analyses.figures.words import capital, split_of, words
 
 GROUPS = {
     "the fact, and questions not through it": {
@@ -58,12 +58,18 @@ def edit_outcomes(ds: xr.Dataset, *, step: int | None = None, split: str | None 
 
 def _bars(ds: xr.Dataset, title: str, measures: dict[str, str]) -> Bars:
     series = []
-    for i, split in enumerate(pick.names(ds, "split")):
+    for split in pick.names(ds, "split"):
         one = ds.sel(split=split, measure=list(measures))
         found = pick.interval(one.transpose("measure", ...), "share")
         label = f"facts of {words(split)}"
         series.append(
-            BarSeries(label=label, values=found.value, low=found.low, high=found.high, colour=i)
+            BarSeries(
+                label=label,
+                values=found.value,
+                low=found.low,
+                high=found.high,
+                colour=split_of(split).colour,
+            )
         )
     return Bars(
         name=title,

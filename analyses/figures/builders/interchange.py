@@ -7,7 +7,7 @@ import xarray as xr
 from analyses.figures.builders import pick
 from analyses.figures.builders.pieces import place
 from analyses.figures.specs.charts import Bars, BarSeries, Spec
-from analyses.figures.words import words
+from analyses.figures.words import BROWN, GREEN, words
 
 INTERCHANGED = {
     "whole": "whole state",
@@ -27,12 +27,15 @@ def interchange(ds: xr.Dataset, *, step: int | None = None, split: str | None = 
     now = ds.sel(step=step, split=split, kind=list(INTERCHANGED))
     rank, layer = int(now["state_rank"]), int(now["state_layer"])
     series = []
-    for i, (name, label) in enumerate(
-        {"success": "the donor's bridge", "kept": "the question's own answer"}.items()
+    for name, label, colour in (
+        ("success", "the donor's bridge", BROWN),
+        ("kept", "the question's own answer", GREEN),
     ):
         found = pick.interval(now, name)
         series.append(
-            BarSeries(label=label, values=found.value, low=found.low, high=found.high, colour=i)
+            BarSeries(
+                label=label, values=found.value, low=found.low, high=found.high, colour=colour
+            )
         )
     return Bars(
         name="interchange",

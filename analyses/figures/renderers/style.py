@@ -20,8 +20,9 @@ from circuits.errors import HopscopeError
 
 ThemeName = Literal["light", "dark"]
 
-CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
-"""Okabe-Ito without black (the ink) and yellow (unreadable as a line on white), plus brown."""
+CATEGORIES = ("#005C99", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
+"""Okabe-Ito without black (the ink) and yellow (unreadable as a line on white), plus brown; the
+blue is darker than theirs, so that it differs from vermilion and sky blue in greyscale too."""
 
 VEILED = 0.45
 """Share of its colour that a hatched cell keeps."""

@@ -64,6 +64,9 @@ export interface Context {
   circuit: string | null;
   tour: number | null;
   present: string | null;
+  /** Whether the page has curves that can be smoothed, and by how much they are. */
+  curved: boolean;
+  smoothing: number;
   chosen: Chosen;
   select(chosen: Chosen): void;
   edgeName(edge: number): string;

@@ -3,6 +3,7 @@
 
 import { svg } from "./elements.js";
 import { pointsOf } from "./layout.js";
+import { smoothed } from "./smoothing.js";
 
 /** @import { Series } from "./formation_series.js" */
 
@@ -13,7 +14,8 @@ import { pointsOf } from "./layout.js";
  * @param {number[]} xs Places of its steps.
  * @param {(value: number) => number} y
  */
-export function drawSeries(canvas, { values, low, high, strong, dash, alone }, colour, xs, y) {
+export function drawSeries(canvas, series, colour, xs, y, smoothing = 0) {
+  const { values, low, high, strong, dash, alone } = series;
   /** @param {(number | null)[]} some */
   const ys = (some) => some.map((value) => (value === null ? null : y(value)));
   if (low && high) {
@@ -25,8 +27,12 @@ export function drawSeries(canvas, { values, low, high, strong, dash, alone }, c
     svg("polygon", { points, fill: colour, opacity: strong === false ? 0.06 : 0.18 }, canvas);
   }
   const style = { "stroke-width": strong ? 2.6 : 1.8, "stroke-dasharray": dash || null };
-  const points = pointsOf(xs, ys(values)).join(" ");
+  const points = pointsOf(xs, ys(smoothed(values, smoothing))).join(" ");
   const line = { points, fill: "none", stroke: colour, "stroke-linejoin": "round" };
+  if (smoothing) {
+    const raw = { ...line, points: pointsOf(xs, ys(values)).join(" "), class: "raw" };
+    svg("polyline", { ...raw, "stroke-width": 1, opacity: 0.45 }, canvas);
+  }
   svg("polyline", { ...line, ...style }, canvas);
   for (const one of alone ?? []) {
     const rest = { ...line, points: pointsOf(xs, ys(one)).join(" "), "stroke-width": 1 };

@@ -1,12 +1,14 @@
 // @ts-check
 // Lines over training with bands, reference lines, a cursor and live values in the legend.
 
+import { valueAxis } from "./curve_axes.js";
 import { drawSeries } from "./curve_lines.js";
 import { inUnit, valueAt, valuesInWords } from "./curve_words.js";
 import { html, panel, setAttributes, svg } from "./elements.js";
-import { nearestIndex, valueTicks } from "./layout.js";
+import { nearestIndex } from "./layout.js";
 import { shortened } from "./names.js";
 import { clamp, grouped } from "./numbers.js";
+import { smoothingInWords } from "./smoothing.js";
 import { timeTicks } from "./ticks.js";
 
 const LEGEND_NAME = 230; // pixels of a name in a legend
@@ -41,6 +43,7 @@ export class Curves {
     this.context = context;
     this.height = height;
     this.scale = scale;
+    this.hint = hint ?? "";
     this.names = options.names ?? true;
     this.exact = options.exact ?? false;
     this.unit = options.unit ?? "share";
@@ -63,11 +66,12 @@ export class Curves {
   }
 
   /** @param {Partial<CurvesOptions> & { series: Series[] }} shown */
-  replace({ title, hint, series, references = [] }) {
+  replace({ title, hint, series, references = [], unit }) {
+    this.unit = unit ?? this.unit;
     this.series = series;
     this.references = references;
     if (title) this.parts.heading.textContent = title;
-    if (hint !== undefined) setAttributes(this.parts.note, { text: hint, title: hint });
+    this.hint = hint ?? this.hint;
     this.build(this.width);
   }
 
@@ -93,22 +97,25 @@ export class Curves {
     return bottom - (bottom - top) * clamp((v - low) / (high - low), -0.02, 1.02);
   }
 
+  /** @param {number} value */
+  at = (value) => this.y(value);
+
   /** @param {number} width */
   build(width) {
     this.width = width;
-    const { palette } = this.context;
+    const { palette, smoothing } = this.context;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     this.area = { left: 34, right: width - 10, top: 6, bottom: this.height - 18 };
     const { top, bottom } = this.area;
     this.ends = this.range();
-    this.gridLines(palette);
+    this.axes(palette);
+    const text = [this.hint, smoothingInWords(smoothing)].filter(Boolean).join("; ");
+    setAttributes(this.parts.note, { text, title: text });
     for (const reference of this.references) this.referenceLine(reference);
-    /** @param {number} value */
-    const y = (value) => this.y(value);
     for (const s of this.series) {
       const xs = s.steps.map((step) => this.x(step));
-      drawSeries(this.canvas, s, palette.of(s.colour), xs, y);
+      drawSeries(this.canvas, s, palette.of(s.colour), xs, this.at, smoothing);
     }
     const pole = { y1: top, y2: bottom, stroke: palette.grey(0.75), "stroke-width": 1.2 };
     this.cursor = svg("line", pole, this.canvas);
@@ -121,16 +128,10 @@ export class Curves {
   }
 
   /** @param {Palette} palette */
-  gridLines(palette) {
-    const { left, right, bottom } = this.area,
-      [low, high] = this.ends,
-      named = { x: left - 4, "text-anchor": "end", class: "tick", fill: palette.grey(0.7) };
-    for (const tick of valueTicks(this.scale, low, high)) {
-      const y = this.y(tick);
-      svg("line", { x1: left, x2: right, y1: y, y2: y, stroke: palette.grey(0.12) }, this.canvas);
-      const text = this.scale === "log" ? String(Number(tick.toPrecision(2))) : this.format(tick);
-      svg("text", { ...named, y: y + 3.5, text }, this.canvas);
-    }
+  axes(palette) {
+    const { ends, scale, unit, series } = this,
+      { bottom } = this.area;
+    valueAxis(this.canvas, palette, { ...this.area, y: this.at, ends, scale, unit, series });
     timeTicks(this.canvas, this.context.axis, palette, (step) => this.x(step), bottom + 13, 50);
   }
 

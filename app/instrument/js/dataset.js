@@ -95,6 +95,8 @@ function splitOf(packed) {
     right: right ? new Bits(right) : null,
     discovered: discovered ? discoveredOf(discovered) : null,
     further: packed.further ?? [],
+    sliced: packed.sliced ?? null,
+    about: packed.about ?? "",
   };
 }
 

@@ -5,7 +5,7 @@ import { Circuit, LAYER_HIGH } from "./circuit.js";
 import { componentEdgeName } from "./circuit_words.js";
 import { Curves } from "./curves.js";
 import { Discovered, ROW_HIGH } from "./discovered.js";
-import { highOn, html } from "./elements.js";
+import { highOn, html, setAttributes } from "./elements.js";
 import { Examples } from "./examples.js";
 import { formationPanels } from "./formation_panels.js";
 import { chosenSeries, shortcutLines, splitSeries, strongestState } from "./formation_series.js";
@@ -50,6 +50,7 @@ export class Formation {
     this.state = new Curves(side, context, { ...small, ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
     this.heatMaps = this.makeMaps();
+    this.about = html("p", { class: "about" }, root);
     this.furtherRow = html("div", { class: "further" }, root);
     this.further = this.makeFurther();
     this.drawer = new Examples(root, context, [this.accuracy.parts.box, this.state.parts.box]);
@@ -67,7 +68,10 @@ export class Formation {
     return {
       title: "Accuracy per split",
       hint: `share right, bands 95%; shortcuts: on ${data.splitLabel(split)}`,
-      series: splitSeries(data, "accuracy", split),
+      series: [
+        ...splitSeries(data, "accuracy", split),
+        ...(this.split?.sliced ? [this.split.sliced] : []),
+      ],
       references: shortcutLines(data, split),
     };
   }
@@ -97,6 +101,7 @@ export class Formation {
         title,
         colour,
         rows,
+        rowTitle: "blocks",
         columns,
         symbols,
         height: Math.max(highOn(112), LEAST_ROW * data.layers + 20),
@@ -191,6 +196,7 @@ export class Formation {
 
   /** @param {number} index */
   draw(index) {
+    setAttributes(this.about, { text: this.split?.about ?? "" });
     this.sentence.textContent = formationInWords(
       this.data,
       this.context.split,

@@ -115,12 +115,13 @@ export function chosenSeries(data, splitName, { l, p, kind, edge }) {
   if (kind === "found" && edge !== undefined && data.discovered) {
     add("share of a token's effect", "edge", split?.discovered?.strength, edge);
     const hint = componentEdgeName(data, data.discovered, edge);
-    return { title: "Edge over training", hint, series };
+    return { title: "Edge over training", hint, series, unit: "share" };
   }
   const position = data.positions[p].short;
   if (kind === "moved") {
     add("handed on", "edge", split?.moved, l, p);
-    return { title: `Edge from ${position}, block ${l + 1}`, hint: "over training", series };
+    const title = `Edge from ${position}, block ${l + 1}`;
+    return { title, hint: "over training", series, unit: "share" };
   }
   const layer = kind === "through" ? l + 1 : l;
   add("causal effect", "edge", split?.tracing, layer, p);
@@ -133,8 +134,11 @@ export function chosenSeries(data, splitName, { l, p, kind, edge }) {
     return most >= 0.1 ? [{ most, one: { ...one, unit: "MRR" } }] : [];
   });
   read.sort((a, b) => b.most - a.most);
-  series.push(...read.slice(0, MOST_READ).map(({ one }) => one));
-  return { title: `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`, hint: "", series };
+  const lenses = read.slice(0, MOST_READ).map(({ one }) => one);
+  for (const one of series) one.unit = "share";
+  series.push(...lenses);
+  const title = `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`;
+  return { title, hint: "", series, unit: lenses.length ? "MRR" : "share" };
 }
 
 /**

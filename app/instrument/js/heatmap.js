@@ -17,6 +17,7 @@ const NAME = "11px"; // as .tick has it
  * @property {number} height
  * @property {string | ((index: number, row: number, column: number) => string)} colour
  * @property {string[]} rows Their names, from below.
+ * @property {string} [rowTitle] What the rows are.
  * @property {string[]} columns
  * @property {string[]} [symbols] Of the columns, where there is no room for all their names.
  * @property {(index: number, row: number, column: number) => number | null} read A share.
@@ -51,12 +52,18 @@ export class HeatMap {
   /** @param {number} width */
   build(width) {
     const { palette, tooltip } = this.context,
-      { rows, columns, symbols, words, pick, hatched } = this.options;
+      { rows, rowTitle, columns, symbols, words, pick, hatched } = this.options;
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     const hatch = hatched ? hatching(this.canvas, palette) : "none";
-    const left = 22,
+    const left = rowTitle ? 32 : 22,
       bottom = 18;
+    if (rowTitle) {
+      const middle = (this.height - bottom) / 2;
+      const turned = { transform: `rotate(-90 9 ${middle})`, "text-anchor": "middle" };
+      const named = { ...turned, x: 9, y: middle, class: "tick axis-title" };
+      svg("text", { ...named, fill: palette.grey(0.6), text: rowTitle }, this.canvas);
+    }
     const cellWidth = (width - left - 2) / columns.length;
     const cellHeight = (this.height - bottom - 2) / rows.length;
     this.cells = [];

@@ -69,6 +69,8 @@ export class Instrument {
         }),
       tour: null,
       present: null,
+      curved: header.page === "formation" || header.page === "compare",
+      smoothing: kept ? kept.smoothing : 0,
       chosen: { kind: "none", l: 0, p: 0 },
       select: () => {},
       edgeName: () => "",

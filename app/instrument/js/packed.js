@@ -1,17 +1,21 @@
 // @ts-check
 // Arrays as Python packed them: thousandths, bits and bytes, each with a shape.
 
-import { two } from "./numbers.js";
+import { grouped, two } from "./numbers.js";
 
 /** @import { Packed, PackedBytes, PackedMeasure, Singles } from "./payload.js" */
 
 /**
- * Place of an index in a row-major array; of a shorter index, that of its first element.
+ * Place of an index in a row-major array; of a shorter index, that of its first element. Along an
+ * axis of size 1 every index is the same place.
  * @param {number[]} shape
  * @param {number[]} index
  */
 function offsetOf(shape, index) {
-  return shape.reduce((offset, size, axis) => offset * size + (index[axis] ?? 0), 0);
+  return shape.reduce(
+    (offset, size, axis) => offset * size + (size === 1 ? 0 : (index[axis] ?? 0)),
+    0,
+  );
 }
 
 // An array of thousandths with a shape; null where nothing was measured.
@@ -36,6 +40,7 @@ export class Measure {
     this.value = new Grid(packed.value);
     this.low = packed.low ? new Grid(packed.low) : null;
     this.high = packed.high ? new Grid(packed.high) : null;
+    this.n = packed.n ? new Grid(packed.n) : null;
     this.shape = this.value.shape;
   }
 
@@ -57,8 +62,12 @@ export class Measure {
     const value = this.at(...index);
     if (value === null) return "not measured";
     const interval = this.interval(...index);
-    const range = interval ? ` (95% interval ${two(interval[0])} to ${two(interval[1])})` : "";
-    return two(value) + range;
+    const n = this.n?.at(...index) ?? null;
+    const parts = [
+      interval ? `95% interval ${two(interval[0])} to ${two(interval[1])}` : "",
+      n === null ? "" : `n = ${grouped(Math.round(n))}`,
+    ].filter(Boolean);
+    return two(value) + (parts.length ? ` (${parts.join(", ")})` : "");
   }
 }
 

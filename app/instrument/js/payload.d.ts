@@ -12,11 +12,15 @@ export interface PackedBytes {
   base64: string;
 }
 
-/** A mean with the ends of its 95% interval, where it has one. */
+/** A mean with the ends of its 95% interval, where it has one, and its n.
+
+    `n` has size 1 along the axes on which it does not depend.
+     */
 export interface PackedMeasure {
   value: Packed;
   low?: Packed;
   high?: Packed;
+  n?: Packed;
 }
 
 /** A component: its `name` in results, its place, and its attention head, if it is one. */
@@ -216,6 +220,7 @@ export interface ComparedSeries {
   low?: (number | null)[];
   high?: (number | null)[];
   alone?: ((number | null)[])[];
+  n?: number;
 }
 
 /** Curves of one kind; `unit` is "share" or "MRR". */
@@ -240,6 +245,8 @@ export interface SplitMeasures {
   examples?: string[];
   discovered?: DiscoveredMeasures;
   further?: ComparedPanel[];
+  sliced?: ComparedSeries;
+  about?: string;
 }
 
 /** The most likely tokens by step and rank, and their probabilities. */

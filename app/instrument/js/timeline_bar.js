@@ -5,6 +5,7 @@ import { AXES } from "./axis.js";
 import { html, setAttributes } from "./elements.js";
 import { grouped } from "./numbers.js";
 import { SPEEDS } from "./playhead.js";
+import { SMOOTHING } from "./smoothing.js";
 
 /** @import { Context } from "./context.js" */
 
@@ -28,6 +29,13 @@ export class TimelineBar {
       axis.mode = value;
       context.rebuild();
     });
+    if (context.curved) {
+      const weights = Object.entries(SMOOTHING);
+      this.choice(bar, "Smoothing of curves", weights, String(context.smoothing), (value) => {
+        context.smoothing = Number(value);
+        context.rebuild();
+      });
+    }
     this.readout = html("div", { class: "readout" }, bar);
     const phases = html("div", { class: "phases" }, bar);
     for (const { step, text, name, dated } of context.phases) {

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from app.cli.main import cli
 from circuits import __version__
 from circuits.errors import HopscopeError
+from circuits.runs.notes import Notes, write_notes
 from circuits.runs.run import open_run
 from train.recipes import recipe_file, shipped
 
@@ -34,6 +35,16 @@ def test_a_run_is_a_line_with_its_accuracies() -> None:
     assert first.split()[:6] == ["demo", "finished", "6,000", "1.000", "0.978", "0.276"]
     assert second.split()[0] == "textbook"
     assert total.startswith("2 runs, ")
+
+
+def test_tags_are_listed_and_choose_runs(runs: Path) -> None:
+    write_notes(runs / "demo", Notes(("paper", "seed 0")))
+    head, first, _ = said("runs", str(runs), "--tag", "paper").splitlines()
+    assert head.endswith("tags")
+    assert first.endswith("paper, seed 0")
+    refused = CliRunner().invoke(cli, ["runs", str(runs), "--tag", "papr"])
+    assert isinstance(refused.exception, HopscopeError)
+    assert "paper" in str(refused.exception)
 
 
 def test_a_filter_keeps_runs_with_these_letters() -> None:
