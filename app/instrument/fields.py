@@ -6,9 +6,7 @@ the classes by mypy.
 
 from typing import NotRequired, TypedDict
 
-from app.instrument.bench_fields import (
-    Bench,
-)
+from app.instrument.bench_fields import Bench
 from app.instrument.packed_fields import Curve, Packed, PackedBytes, PackedMeasure
 
 Cells = list[list[list[int]]]
@@ -328,26 +326,3 @@ class Payload(TypedDict):
     compared: NotRequired[Compared]
     bench: NotRequired[Bench]
     tour: NotRequired[Tour]
-
-
-class Fact(TypedDict):
-    """A fact of the entity in the middle."""
-
-    name: str
-    relation: str
-    provenance: str
-
-
-class Side(TypedDict):
-    """The facts that lead to the entity, or away from it."""
-
-    heading: str
-    facts: list[Fact]
-
-
-class AroundPayload(TypedDict):
-    """The facts around an entity; `sides` are "in" and "out"."""
-
-    entity: str
-    sides: dict[str, Side]
-    colours: dict[str, str]

@@ -11,9 +11,9 @@ import xarray as xr
 from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from analyses.usable import usable_states
 from app.instrument.accuracies import evaluated, with_interval
+from app.instrument.around_fields import AroundPayload
 from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.fields import (
-    AroundPayload,
     CheckMark,
     ComparedSeries,
     Metrics,

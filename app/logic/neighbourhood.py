@@ -6,7 +6,7 @@ import numpy as np
 
 from analyses.figures.specs.facts import Neighbour, Neighbourhood
 from analyses.figures.words import ORIGINS
-from app.instrument.fields import AroundPayload, Side
+from app.instrument.around_fields import AroundPayload, Side
 from app.instrument.palette import COLOURS
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 

@@ -91,8 +91,7 @@ export class Curves {
 
   /** @param {number} value */
   y(value) {
-    const { top, bottom } = this.area,
-      [low, high] = this.ends;
+    const { top, bottom } = this.area, [low, high] = this.ends; // prettier-ignore
     const v = this.scale === "share" ? value : Math.log10(Math.max(value, LEAST));
     return bottom - (bottom - top) * clamp((v - low) / (high - low), -0.02, 1.02);
   }
