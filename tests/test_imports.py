@@ -25,6 +25,7 @@ ROOMS: dict[str, str] = {
     "circuits.corpus": "circuits circuits.recipes circuits.graph circuits.graph.sources "
     "circuits.graph.sources.two_wiki circuits.corpus.augmentation",
     "circuits.corpus.augmentation": "circuits circuits.recipes circuits.graph circuits.corpus",
+    "circuits.text": "circuits circuits.recipes circuits.graph circuits.corpus",
     "circuits.model": "circuits circuits.recipes circuits.model.cpu",
     "circuits.model.cpu": "circuits circuits.model",
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
