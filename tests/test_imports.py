@@ -30,11 +30,12 @@ ROOMS: dict[str, str] = {
     "circuits.model.cpu": "circuits circuits.model",
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
     "circuits.circuit": "circuits circuits.model circuits.patching",
-    "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model circuits.series",
+    "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.text circuits.model "
+    "circuits.series",
     "circuits.series": "circuits circuits.recipes circuits.graph circuits.corpus circuits.model "
     "circuits.runs",
-    "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
-    "circuits.runs",
+    "train": "circuits circuits.recipes circuits.corpus circuits.text circuits.model "
+    "circuits.model.cpu circuits.runs",
     "train.recipes": "circuits",
     "train.sweeps": "circuits circuits.recipes circuits.runs train",
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "

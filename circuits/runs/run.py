@@ -4,6 +4,8 @@
 recipe.toml            the resolved recipe, all defaults filled in
 corpus.json            graph, vocabulary and splits: names and report ...
 corpus.safetensors     ... and arrays (see circuits/corpus/storage.py)
+tokenizer.json         of a text run: its tokenizer, as the library `tokenizers` stores it ...
+text.json              ... and the templates that were used (see circuits/text/corpus.py)
 metrics.jsonl          one evaluation per line, rising in "step"; a last line without its line
                        break is being written and not yet read
 checkpoints/step_00001234.safetensors   the model's state dict after 1,234 optimizer steps
@@ -62,6 +64,7 @@ if TYPE_CHECKING:  # pandas and PyTorch take seconds to import, and listing runs
     from circuits.corpus.vocab import Vocab
     from circuits.graph.knowledge_graph import KnowledgeGraph
     from circuits.model.transformer import HookedTransformer
+    from circuits.text.corpus import TextCorpus
 
 RECIPE, METRICS = "recipe.toml", "metrics.jsonl"
 CHECKPOINTS, RESUME, RESULTS = "checkpoints", "resume", "results"
@@ -184,6 +187,15 @@ class Run:
 
         return storage.load(self.path)
 
+    @cached_property
+    def text(self) -> TextCorpus | None:
+        """How questions are put into words and tokens; None where a name is a token."""
+        if self.recipe.text is None:
+            return None
+        from circuits.text.corpus import load_text
+
+        return load_text(self.path, self.corpus)
+
     @property
     def graph(self) -> KnowledgeGraph:
         """The augmented knowledge graph."""
@@ -205,8 +217,8 @@ class Run:
         return self.path / "figures"
 
     def queries(self, split: str) -> Queries:
-        """The queries of a split, e.g. "id_test"."""
-        return self.corpus.queries(split)
+        """The queries of a split, e.g. "id_test"; those of a text run are sentences."""
+        return self.corpus.queries(split) if self.text is None else self.text.queries(split)
 
     def rows(self) -> list[dict[str, Any]]:
         """All evaluations as dicts, rising in step."""
