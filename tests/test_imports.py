@@ -75,6 +75,7 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
+    "circuits.text "
     "circuits.runs circuits.series train train.recipes train.sweeps analyses analyses.circuits "
     "analyses.certificate analyses.over_training analyses.figures analyses.figures.papers "
     "analyses.figures.sheets analyses.figures.specs analyses.figures.builders "
