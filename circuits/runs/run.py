@@ -4,8 +4,7 @@
 recipe.toml            the resolved recipe, all defaults filled in
 corpus.json            graph, vocabulary and splits: names and report ...
 corpus.safetensors     ... and arrays (see circuits/corpus/storage.py)
-tokenizer.json         of a text run: its tokenizer, as the library `tokenizers` stores it ...
-text.json              ... and the templates that were used (see circuits/text/corpus.py)
+tokenizer.json, text.json   of a text run (see circuits/text/corpus.py)
 metrics.jsonl          one evaluation per line, rising in "step"; a last line without its line
                        break is being written and not yet read
 checkpoints/step_00001234.safetensors   the model's state dict after 1,234 optimizer steps
@@ -182,19 +181,21 @@ class Run:
 
     @cached_property
     def corpus(self) -> Corpus:
-        """The graph with its splits, as trained."""
+        """The graph with its splits, as trained; the questions of a text run are sentences."""
+        return self._by_name if self.text is None else self.text.as_corpus()
+
+    @cached_property
+    def _by_name(self) -> Corpus:
         from circuits.corpus import storage
 
-        return storage.load(self.path)
+        return storage.load(self.path)  # with a token per name
 
     @cached_property
     def text(self) -> TextCorpus | None:
         """How questions are put into words and tokens; None where a name is a token."""
-        if self.recipe.text is None:
-            return None
         from circuits.text.corpus import load_text
 
-        return load_text(self.path, self.corpus)
+        return load_text(self.path, self._by_name) if self.recipe.text is not None else None
 
     @property
     def graph(self) -> KnowledgeGraph:
@@ -217,8 +218,8 @@ class Run:
         return self.path / "figures"
 
     def queries(self, split: str) -> Queries:
-        """The queries of a split, e.g. "id_test"; those of a text run are sentences."""
-        return self.corpus.queries(split) if self.text is None else self.text.queries(split)
+        """The queries of a split, e.g. "id_test"."""
+        return self.corpus.queries(split)
 
     def rows(self) -> list[dict[str, Any]]:
         """All evaluations as dicts, rising in step."""

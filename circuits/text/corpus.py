@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class TextCorpus:
     >>> recipe = load_recipe("train/recipes/demo-text.toml")
     >>> text = text_corpus(recipe, build_corpus(recipe))
     >>> query = text.queries("id_test")[0]
-    >>> query.sentence.endswith("?"), query.text.count("->")
+    >>> query.sentence.endswith(" is"), query.text.count("->")
     (True, 2)
     """
 
@@ -86,6 +86,12 @@ class TextCorpus:
         if split not in self._rendered:
             self._rendered[split] = self._render(split, self.corpus.splits[split])
         return self._rendered[split]
+
+    def as_corpus(self) -> Corpus:
+        """The corpus with its questions as text."""
+        return replace(
+            self.corpus, splits={name: self.queries(name) for name in self.corpus.splits}
+        )
 
     def _render(self, split: str, queries: Queries) -> Queries:
         draw = np.random.default_rng([self.seed, zlib.crc32(split.encode())])

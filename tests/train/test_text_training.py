@@ -14,6 +14,7 @@ from real_processes import start_training
 from tiny_runs import numbers
 from tiny_texts import tiny_text, tiny_text_recipe
 
+from analyses import certify
 from app.cli.train import summary
 from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
@@ -122,3 +123,11 @@ def test_a_text_run_without_its_tokenizer_says_so(run: Run, tmp_path: Path) -> N
     (tmp_path / "copy" / "tokenizer.json").unlink()
     with pytest.raises(HopscopeError, match=r"tokenizer\.json is missing or damaged"):
         open_run(tmp_path / "copy").queries("id_test")
+
+
+def test_analyses_are_given_sentences_and_certify_refuses_them(run: Run) -> None:
+    opened = open_run(run.path)
+    assert opened.corpus.text
+    assert opened.corpus.queries("id_test").spans is not None
+    with pytest.raises(HopscopeError, match="certify its structured twin"):
+        certify(opened)
