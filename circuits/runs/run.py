@@ -20,15 +20,13 @@ check.json             what `hopscope check` found (circuits/series/record.py)
 sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/corpus), `device`,
 `precision`, `kernels` ("compiled", or "pytorch" where there is no C compiler), `threads`,
 `seconds` (spent training), `notes` (sentences), `continued` (rows from_step, steps: later changes
-of training.steps, which recipe.toml does not have) and, where the run is sent to Weights & Biases,
-`wandb_id`.
+of training.steps, which recipe.toml does not have) and, if sent to Weights & Biases, `wandb_id`.
 A run that was imported has `imported`: `from` (the layout found), `source` (name of the folder),
 `model` ("ours"), `unknown` (sections that recipe.toml leaves out, and "seed"), `conversion` (how
 weights become ours) and `link`: the folder of the weights if they were left there, and then there
 is no checkpoints/ (see `circuits.series`); its metrics were measured at import.
-Only steps that the manifest lists count; other files in the folder are ignored. A file's
-name is made from its step, so no text from the manifest becomes a path. A run may be opened while
-it is being trained; `Run.refreshed()` reads what was added since.
+Only steps that the manifest lists count. A file's name is made from its step, so no text from the
+manifest becomes a path. `Run.refreshed()` reads what was added to a run that is being trained.
 """
 
 from __future__ import annotations
@@ -186,16 +184,16 @@ class Run:
 
     @cached_property
     def _by_name(self) -> Corpus:
-        from circuits.corpus import storage
+        from circuits.corpus.storage import load
 
-        return storage.load(self.path)  # with a token per name
+        return load(self.path)  # with a token per name
 
     @cached_property
     def text(self) -> TextCorpus | None:
         """How questions are put into words and tokens; None where a name is a token."""
         from circuits.text.corpus import load_text
 
-        return load_text(self.path, self._by_name) if self.recipe.text is not None else None
+        return None if self.recipe.text is None else load_text(self.path, self._by_name)
 
     @property
     def graph(self) -> KnowledgeGraph:

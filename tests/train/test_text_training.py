@@ -28,7 +28,7 @@ from train.loop import train
 from train.step import TrainingStep
 from train.text_batches import TextBatches
 
-RECIPE = tiny_text_recipe(checkpoints__dtype="fp32", training__steps=60)
+RECIPE = tiny_text_recipe(checkpoints__dtype="fp32", training__steps=200)
 CPU = torch.device("cpu")
 
 
@@ -50,7 +50,7 @@ def test_a_text_run_that_was_killed_ends_as_if_never_killed(run: Run, tmp_path: 
     path = tmp_path / "killed"
     process = start_training(RECIPE, path)
     while process.is_alive() and not list((path / "resume").glob("*.json")):
-        time.sleep(0.005)
+        time.sleep(0.001)
     process.kill()
     process.join()
     assert process.exitcode == -signal.SIGKILL, "it ended before it was killed"
