@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -63,7 +63,9 @@ def validated(model: type[Settings], given: Mapping[str, Any], where: str, kind:
 def _keys(model: type[BaseModel], parents: list[str]) -> list[str]:
     for parent in parents:
         nested = model.model_fields[parent].annotation if parent in model.model_fields else None
-        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+        kinds = [k for k in (nested, *get_args(nested)) if isinstance(k, type)]  # or one | None
+        inner = next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
+        if inner is None:
             return []
-        model = nested
+        model = inner
     return list(model.model_fields)

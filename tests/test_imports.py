@@ -31,11 +31,13 @@ ROOMS: dict[str, str] = {
     "circuits.model.cpu": "circuits circuits.model",
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
     "circuits.circuit": "circuits circuits.model circuits.patching",
-    "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model circuits.series",
+    "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model circuits.series "
+    "circuits.text",
     "circuits.series": "circuits circuits.recipes circuits.graph circuits.corpus circuits.model "
     "circuits.runs",
+    "circuits.text": "circuits circuits.recipes circuits.corpus",
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
-    "circuits.runs",
+    "circuits.runs circuits.text",
     "train.recipes": "circuits",
     "train.sweeps": "circuits circuits.recipes circuits.runs train",
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
@@ -76,9 +78,9 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.corpus.proposals circuits.runs circuits.series train train.recipes train.sweeps "
-    "analyses analyses.circuits analyses.certificate analyses.over_training analyses.figures "
-    "analyses.figures.papers analyses.figures.sheets analyses.figures.specs "
+    "circuits.corpus.proposals circuits.runs circuits.series circuits.text train train.recipes "
+    "train.sweeps analyses analyses.circuits analyses.certificate analyses.over_training "
+    "analyses.figures analyses.figures.papers analyses.figures.sheets analyses.figures.specs "
     "analyses.figures.builders analyses.figures.renderers app.logic app.published",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",

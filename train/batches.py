@@ -20,9 +20,11 @@ class Batch(NamedTuple):
     """The rows of one optimizer step."""
 
     tokens: Int[Tensor, "batch pos"]
-    predict_at: Int[Tensor, " batch"]
-    """Position at which each row's answer is predicted."""
-    answer: Int[Tensor, " batch"]
+    predict_at: Int[Tensor, " predictions"]
+    """Position at which each answer, or each token of one, is predicted."""
+    answer: Int[Tensor, " predictions"]
+    of_row: Int[Tensor, " predictions"] | None = None
+    """Row of each prediction; None: one prediction per row."""
 
 
 class Batches:
@@ -51,13 +53,21 @@ class Batches:
                 f"training.batch_size = {size} cannot be shared by {world} processes; "
                 f"choose a multiple of {world}, or another number of processes."
             )
-        columns = (data.tokens, data.predict_at[:, None], data.answer[:, None])
-        self._rows = torch.cat(columns, dim=1)  # one gather per batch instead of three
+        self._keep(data)
         self._size, self._rank, self._world = size, rank, world
         self.generator = torch.Generator(data.tokens.device).manual_seed(seed)
         self.order = torch.empty(0, dtype=torch.int64, device=data.tokens.device)
         """Rows still to come, from `position` on."""
         self.position = 0
+
+    def _keep(self, data: Batch) -> None:
+        columns = (data.tokens, data.predict_at[:, None], data.answer[:, None])
+        self._rows = torch.cat(columns, dim=1)  # one gather per batch instead of three
+
+    def _batch(self, chosen: Int[Tensor, " rows"]) -> Batch:
+        """The batch of these rows."""
+        rows = self._rows[chosen]
+        return Batch(rows[:, :-2], rows[:, -2], rows[:, -1])
 
     def next(self) -> Batch:
         """This process's share of the next batch."""
@@ -72,14 +82,12 @@ class Batches:
             self.position = 0
         chosen = self.order[self.position : self.position + self._size]
         self.position += self._size
-        rows = self._rows[chosen[self._rank :: self._world]]
-        return Batch(rows[:, :-2], rows[:, -2], rows[:, -1])
+        return self._batch(chosen[self._rank :: self._world])
 
     def first(self, size: int) -> Batch:
         """The first `size` rows of the training set, repeated if it has fewer."""
         chosen = torch.arange(size, device=self.order.device) % len(self._rows)
-        rows = self._rows[chosen]
-        return Batch(rows[:, :-2], rows[:, -2], rows[:, -1])
+        return self._batch(chosen)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that determines the batches to come."""

@@ -65,7 +65,9 @@ class Evaluator:
                 bridge = queries.bridge[chosen]
                 self._bridges[name] = torch.unique(bridge, return_inverse=True)[1]
         self.counts = [len(part.answer) for part in parts]
-        self.data = Batch(*(torch.cat(c).to(device) for c in zip(*parts, strict=True)))
+        self.data = Batch(
+            *(torch.cat(c).to(device) for c in zip(*(p[:3] for p in parts), strict=True))
+        )
 
     @torch.no_grad()
     def __call__(self, model: PlainTransformer, sample_loss: SampleLoss) -> dict[str, float]:
@@ -80,7 +82,7 @@ class Evaluator:
             stored.copy_(weights[name].to(self._dtype))
         losses: list[Tensor] = []
         correct: list[Tensor] = []
-        for chunk in zip(*(column.split(CHUNK) for column in self.data), strict=True):
+        for chunk in zip(*(column.split(CHUNK) for column in self.data[:3]), strict=True):
             tokens, predict_at, answer = chunk
             logits = fast_logits(self._stored, tokens, predict_at)
             losses.append(sample_loss(logits, answer))

@@ -19,6 +19,7 @@ from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe
 from circuits.runs.run import Run, open_run
 from circuits.runs.writer import RunWriter
+from circuits.text.corpus import text_corpus
 from train.distributed import LostProcess, process_group
 from train.resume import resume_run
 from train.session import Session
@@ -72,12 +73,15 @@ def _start(recipe: Recipe, out: Path, *, show: bool) -> None:
     check_trackers(recipe)
     with process_group(recipe.training.device) as group, group.own_randomness():
         corpus = build_corpus(recipe)
-        session = Session(recipe, corpus, out, group)
+        text = None if recipe.text is None else text_corpus(recipe, corpus)
+        session = Session(recipe, corpus, out, group, text=text)
         trainer, warnings = session.trainer, few_bridges(corpus.report["diversity"])
         with threads_for(trainer.attempt, group.device) as told:
             facts = {"model": trainer.model.cfg.to_json(), **trainer.circumstances()}
             with (
-                RunWriter.create(out, recipe, corpus, facts) if group.is_first else nullcontext()
+                RunWriter.create(out, recipe, corpus, facts, text)
+                if group.is_first
+                else nullcontext()
             ) as writer:
                 session.run(writer, *warnings, *([told] if told else []), show=show)
         group.barrier()

@@ -22,7 +22,7 @@ from circuits.runs.reading import MANIFEST
 from circuits.runs.run import RECIPE, RESUME, Run, open_run
 from circuits.runs.writer import RunWriter
 from train.distributed import Group, process_group
-from train.session import Session
+from train.session import Session, model_config
 from train.state import ResumeState, forget_after, no_state, usable_states
 from train.threads import recorded_threads
 from train.trackers import check_trackers
@@ -40,7 +40,8 @@ def resume_run(path: Path, recipe: Recipe | None, *, show: bool) -> None:
         recorded_threads(run.manifest.get("threads")),
     ):
         with RunWriter.reopen(run) if group.is_first else nullcontext() as writer:
-            session = Session(run.recipe, run.corpus, path, group, _precision_before(run, group))
+            precision = _precision_before(run, group)
+            session = Session(run.recipe, run.corpus, path, group, precision, run.text)
             notes = _load_newest(session, run, writer)
             group.barrier()
             session.run(writer, *notes, *_what_differs(run.manifest, session.trainer), show=show)
@@ -66,10 +67,7 @@ def _refuse(run: Run, recipe: Recipe | None) -> None:
             f"{run.path / RECIPE} was changed since the run was started; put it back as it was, or "
             "train the changed recipe into a new folder."
         )
-    corpus = run.corpus
-    model = ModelConfig.from_recipe(
-        run.recipe.model, len(corpus.vocab), corpus.n_ctx, run.recipe.seed
-    )
+    model = model_config(run.recipe, run.corpus, run.text)
     if model != ModelConfig.from_json(run.manifest["model"]):
         raise HopscopeError(
             f"{run.path}: the model in {MANIFEST} is not that of {RECIPE} and the corpus; they are "

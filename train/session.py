@@ -21,6 +21,7 @@ from circuits.runs.checkpoints import checkpoint_bytes
 from circuits.runs.grok import ID_SPLIT, grok_summary_of_rows
 from circuits.runs.run import RESUME
 from circuits.runs.writer import RunWriter
+from circuits.text.corpus import TextCorpus
 from train.distributed import Group, tells_of_a_lost_process
 from train.evaluation import Evaluator, gradient_weight_cosine, weight_norms
 from train.initial import load_initial
@@ -29,11 +30,20 @@ from train.memory import fitting_model, is_out_of_memory, largest_fitting, out_o
 from train.progress import TrainingProgress
 from train.schedule import CheckpointPlan
 from train.state import ResumeState, how_to_go_on, keep_newest, save_state
+from train.text_evaluation import TextEvaluator
 from train.trackers import Report, trackers
 from train.trainer import CHECK_EVERY, NonFiniteLoss, Trainer
 
 AGREE_EVERY = 10
 """Steps between the moments at which several processes ask each other whether to stop."""
+
+
+def model_config(recipe: Recipe, corpus: Corpus, text: TextCorpus | None) -> ModelConfig:
+    """The model of a recipe, for the tokens that its data have."""
+    d_vocab, n_ctx = len(corpus.vocab), corpus.n_ctx
+    if text is not None:
+        d_vocab, n_ctx = len(text.tokenizer), text.n_ctx
+    return ModelConfig.from_recipe(recipe.model, d_vocab, n_ctx, recipe.seed)
 
 
 class Session:
@@ -46,6 +56,7 @@ class Session:
         path: Path,
         group: Group,
         precision: Precision | None = None,
+        text: TextCorpus | None = None,
     ) -> None:
         """Set up model, optimizer and checkpoint plan; nothing is written before `run`.
 
@@ -55,19 +66,24 @@ class Session:
             path: The run folder.
             group: This process and those that train with it.
             precision: What to compute in; None: what the recipe says for the device.
+            text: The same as sentences, where the recipe has a section [text].
 
         Raises:
             HopscopeError: if the model does not fit into memory, or a setting not to the others.
         """
         self.recipe, self.path = recipe, path
         self.writer: RunWriter | None = None
-        config = ModelConfig.from_recipe(recipe.model, len(corpus.vocab), corpus.n_ctx, recipe.seed)
+        config = model_config(recipe, corpus, text)
         with fitting_model(config.n_matrix_weights):
             model = PlainTransformer(config)
             if recipe.training.init_from is not None:
                 load_initial(model, corpus.vocab, recipe.training.init_from)
-            trainer = Trainer(recipe, corpus, model, precision, group)
-            self.evaluator = Evaluator(recipe, corpus, config, group.device)
+            trainer = Trainer(recipe, corpus, model, precision, group, text)
+            self.evaluator: Evaluator | TextEvaluator = (
+                Evaluator(recipe, corpus, config, group.device)
+                if text is None
+                else TextEvaluator(recipe, text, config, group.device)
+            )
         self.trainer = trainer
         torch.manual_seed(recipe.seed + group.rank)  # of dropout, unless a state is loaded
         size = checkpoint_bytes(trainer.model.state_dict(), recipe.checkpoints.dtype)

@@ -22,6 +22,7 @@ from circuits.recipes.schema import TrainingSection
 from train.batches import Batch
 from train.distributed import Group
 from train.optimizers import Optimizer
+from train.text_batches import parts_by_length
 
 LossName = Literal["cross_entropy", "stablemax"]
 SampleLoss = Callable[[Tensor, Tensor], Tensor]
@@ -67,12 +68,29 @@ class Objective(nn.Module):
     def forward(
         self,
         tokens: Int[Tensor, "batch pos"],
-        predict_at: Int[Tensor, " batch"],
-        answer: Int[Tensor, " batch"],
+        predict_at: Int[Tensor, " predictions"],
+        answer: Int[Tensor, " predictions"],
+        of_row: Int[Tensor, " predictions"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Mean loss of the batch, in nats."""
-        logits = fast_logits(self.model, tokens, predict_at, precision=self.precision)
-        return self.sample_loss(logits, answer).mean()
+        """Mean loss of the batch's predictions, in nats."""
+        batch = Batch(tokens, predict_at, answer, of_row)
+        if of_row is None or self._shares_prefixes(tokens):
+            return self._losses(batch).mean()
+        return torch.cat([self._losses(part) for part in parts_by_length(batch)]).mean()
+
+    def _shares_prefixes(self, tokens: Tensor) -> bool:
+        """Whether padding costs nothing."""
+        return tokens.is_cpu and not (self.model.training and self.model.cfg.dropout > 0)
+
+    def _losses(self, batch: Batch) -> Float[Tensor, " predictions"]:
+        logits = fast_logits(
+            self.model,
+            batch.tokens,
+            batch.predict_at,
+            precision=self.precision,
+            of_row=batch.of_row,
+        )
+        return self.sample_loss(logits, batch.answer)
 
 
 class TrainingStep:
@@ -84,15 +102,17 @@ class TrainingStep:
         training: TrainingSection,
         precision: Precision,
         group: Group,
+        ragged: bool = False,
     ) -> None:
+        """Set up the optimizer; batches of texts are `ragged`: their shapes differ."""
         on_gpu = group.device.type == "cuda"
         self.optimizer = Optimizer(model.named_parameters(), training, capturable=on_gpu)
         self._plain = Objective(model, LOSSES[training.loss], precision)
-        compiles = on_gpu and has_triton()  # PyTorch compiles with Triton there
+        compiles = on_gpu and has_triton() and not ragged  # with Triton; anew for every shape
         inner = torch.compile(self._plain, dynamic=False) if compiles else self._plain
         self._objective = group.wrap(cast(nn.Module, inner))
         # a graph would freeze Muon's learning rate, which is a plain number, at its captured value
-        graphs = on_gpu and group.world == 1 and training.optimizer == "adamw"
+        graphs = on_gpu and group.world == 1 and training.optimizer == "adamw" and not ragged
         self._eager_left = EAGER_STEPS if graphs else -1
         self._graph: Any = None
 
@@ -105,7 +125,7 @@ class TrainingStep:
             return self._beside(batch)
         if self._graph is None:
             self._capture(batch)
-        for buffer, column in zip(self._input, batch, strict=True):
+        for buffer, column in zip(self._input[:3], batch[:3], strict=True):
             buffer.copy_(column)
         self._graph.replay()
         return self._output
@@ -134,7 +154,7 @@ class TrainingStep:
         return loss
 
     def _capture(self, batch: Batch) -> None:
-        self._input = Batch(*(column.clone() for column in batch))
+        self._input = Batch(*(column.clone() for column in batch[:3]))
         self._graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad()  # gradients must be allocated in the graph's own memory
         # Only calls of this thread are captured; trackers may make others meanwhile.

@@ -15,9 +15,11 @@ from circuits.model.cpu.compiled_ops import CompiledOps, ops_for
 from circuits.model.hook_free import DTYPES, Precision
 from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import Recipe, TrainingSection
+from circuits.text.corpus import TextCorpus
 from train.batches import Batch, Batches
 from train.distributed import Group
 from train.step import LOSSES, TrainingStep
+from train.text_batches import TextBatches
 
 CHECK_EVERY = 25
 """Steps between checks that the losses are finite; each check waits for the device."""
@@ -33,6 +35,7 @@ class Trainer:
         model: PlainTransformer,
         precision: Precision | None,
         group: Group,
+        text: TextCorpus | None = None,
     ) -> None:
         """Set up data order and optimizer; the precision is the recipe's if None is given."""
         self.training = recipe.training
@@ -42,16 +45,10 @@ class Trainer:
         self.sample_loss = LOSSES[recipe.training.loss]
         wanted = recipe.training.precision
         self.precision: Precision = precision or resolve_precision(wanted, group.device)
-        data = corpus.training_set()
-        columns = (c.to(group.device) for c in (data.tokens, data.predict_at, data.answer))
-        self.batches = Batches(
-            Batch(*columns),
-            recipe.training.batch_size,
-            recipe.seed,
-            rank=group.rank,
-            world=group.world,
+        self.batches = _batches(recipe, corpus, text, group)
+        self._step = TrainingStep(
+            model, recipe.training, self.precision, group, ragged=text is not None
         )
-        self._step = TrainingStep(model, recipe.training, self.precision, group)
         self.optimizer = self._step.optimizer
         self._losses = torch.zeros(recipe.evaluation.every, device=group.device)
         self._count = 0
@@ -141,6 +138,23 @@ class Trainer:
         torch.set_rng_state(tensors["random/cpu"])
         if self.group.device.type == "cuda" and "random/cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random/cuda"], self.group.device)
+
+
+def _batches(recipe: Recipe, corpus: Corpus, text: TextCorpus | None, group: Group) -> Batches:
+    """The training data, on the device and in random order."""
+    size, seed, shares = recipe.training.batch_size, recipe.seed, (group.rank, group.world)
+    if text is not None:
+        return TextBatches(
+            text.training_texts(),
+            size,
+            seed,
+            device=group.device,
+            rank=shares[0],
+            world=shares[1],
+        )
+    data = corpus.training_set()
+    columns = (c.to(group.device) for c in (data.tokens, data.predict_at, data.answer))
+    return Batches(Batch(*columns), size, seed, rank=shares[0], world=shares[1])
 
 
 class NonFiniteLoss(HopscopeError):

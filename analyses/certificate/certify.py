@@ -192,6 +192,11 @@ def _checked(run: Run, step: int | None, split: str) -> int:
             f"a certificate is about composition, but the task of {run.path} is "
             f'{run.corpus.task}; choose a run with splits.task = "composition".'
         )
+    if run.recipe.text is not None:
+        raise HopscopeError(
+            f"a certificate judges answers of one token, but {run.path} is trained on text; "
+            "certify its structured twin, the same recipe without the section [text]."
+        )
     if not run.steps:
         raise HopscopeError(f"{run.path} has no checkpoint yet; wait, or train it again.")
     if split == TRAIN:

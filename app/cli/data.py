@@ -38,7 +38,8 @@ def data_command(
 ) -> None:
     """Report on a source: phi per relation, shortcuts, splits, what augmentation would add.
 
-    Inverse and duplicate relations are named, with the option that leaves them out.
+    Inverse and duplicate relations are named, with the option that leaves them out. For a recipe
+    with a section [text], some facts and questions are shown as text, with their tokens.
     """
     from circuits.corpus.build import source_graph
     from circuits.graph.report import graph_report
@@ -56,6 +57,10 @@ def data_command(
 
     print_graph(report, made)
     print_corpus(made)
+    if "text" in made:
+        from app.cli.text_tables import print_text
+
+        print_text(made["text"])
 
 
 def chosen_recipe(
@@ -107,4 +112,10 @@ def _corpus(recipe: Recipe, graph: KnowledgeGraph, inferred: int, asked: bool) -
         if asked:
             raise
         return {"no_corpus": f"With the default recipe there are no splits: {error}"}
-    return {"corpus": corpus.report, "baselines": baselines(corpus)}
+    made = {"corpus": corpus.report, "baselines": baselines(corpus)}
+    if recipe.text is None:
+        return made
+    from app.cli.text_tables import text_report
+    from circuits.text.corpus import text_corpus
+
+    return made | {"text": text_report(text_corpus(recipe, corpus))}

@@ -70,6 +70,8 @@ def _accuracy_line(run: Run, row: dict[str, Any], key: str) -> str:
 
     split = key.removeprefix(ACCURACY)
     line = f"  {split:<16}{row[key]:.3f}"
+    if (first := row.get(f"first_token_{key}")) is not None:
+        line += f"   first token {first:.3f}"
     if (macro := row.get(f"macro_{key}")) is not None:
         line += f"   over bridges {macro:.3f}"
     bridges = run.diversity.get(split, {}).get("bridges")

@@ -66,16 +66,18 @@ def keep_freed_memory() -> bool:
 def fast_logits(
     model: PlainTransformer,
     tokens: Int[Tensor, "batch pos"],
-    predict_at: Int[Tensor, " batch"] | None = None,
+    predict_at: Int[Tensor, " predictions"] | None = None,
     precision: Precision = "fp32",
-) -> Float[Tensor, "batch d_vocab"]:
-    """Logits at one position of each row.
+    of_row: Int[Tensor, " predictions"] | None = None,
+) -> Float[Tensor, "predictions d_vocab"]:
+    """Logits at one position of each row, or at several.
 
     Args:
         model: The model whose parameters are used; on a CPU they are cast to fp32.
         tokens: Token ids, padded on the right where rows are shorter.
         predict_at: Position of each row's prediction; the last one if None.
         precision: "bf16" computes the matrix products in bfloat16; the logits are fp32.
+        of_row: Row of each prediction, where rows have several or none; None: one per row.
 
     Raises:
         HopscopeError: if sequences are longer than n_ctx, if tokens and model are on different
@@ -94,20 +96,21 @@ def fast_logits(
     if tokens.device.type == "cpu" and not dropping and not torch.compiler.is_compiling():
         tokens = check_tokens(model.cfg, tokens, tokens.device)
         keep_freed_memory()
-        return cpu_logits(model, tokens, predict_at, DTYPES[precision])
+        return cpu_logits(model, tokens, predict_at, DTYPES[precision], of_row)
     if tokens.shape[1] > model.cfg.n_ctx:
         raise HopscopeError(
             f"sequences of {tokens.shape[1]} tokens do not fit n_ctx = {model.cfg.n_ctx}."
         )
-    return plain_logits(model, tokens, predict_at, precision)
+    return plain_logits(model, tokens, predict_at, precision, of_row)
 
 
 def plain_logits(
     model: PlainTransformer,
     tokens: Int[Tensor, "batch pos"],
-    predict_at: Int[Tensor, " batch"] | None = None,
+    predict_at: Int[Tensor, " predictions"] | None = None,
     precision: Precision = "fp32",
-) -> Float[Tensor, "batch d_vocab"]:
+    of_row: Int[Tensor, " predictions"] | None = None,
+) -> Float[Tensor, "predictions d_vocab"]:
     """`fast_logits` in ordinary operations, for any device and with dropout."""
     batch, pos = tokens.shape
     if predict_at is None:
@@ -117,7 +120,10 @@ def plain_logits(
         resid = F.embedding(tokens, model.embed.W_E) + model.pos_embed.W_pos[:pos]
         resid = model.embed_dropout(resid)
         for i in range(model.depth):
-            resid = _block(model, i, resid, predict_at if i == model.depth - 1 else None)
+            narrowed = i == model.depth - 1 and of_row is None
+            resid = _block(model, i, resid, predict_at if narrowed else None)
+        if of_row is not None:
+            resid = resid[of_row, predict_at]
         return F.linear(plain_norm(model.ln_final, resid), model.W_U.T, model.b_U).float()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from circuits.errors import HopscopeError
 from circuits.settings import parse_setting, validated
@@ -184,6 +184,58 @@ class EvaluationSection(Section):
     wandb: bool = False
 
 
+class TextSection(Section):
+    """How facts and questions are put into words and tokens; a recipe without it asks by name."""
+
+    tokenizer: str = "bpe"
+    """`bpe`: byte-level BPE trained on the facts; `names`: one token per name and word; or a
+    tokenizer.json by path (relative to the recipe) or by its name on the Hugging Face hub."""
+    vocab_size: int = Field(default=512, ge=258)
+    """Tokens of `bpe`: 256 bytes, two marks, and merges."""
+    facts: tuple[str, ...] = ("The {relation} of {subject} is {object}.",)
+    """Statements of facts, for all relations without statements of their own."""
+    statements: dict[str, tuple[str, ...]] = {}
+    """Statements of single relations; words in [brackets] stand for the relation."""
+    phrases: dict[str, tuple[str, ...]] = {}
+    """Noun phrases of relations, as in "the ... of {subject}"."""
+    questions: tuple[str, ...] = (
+        "What is the {relation_2} of the {relation_1} of {subject}?",
+        "Name the {relation_2} of the {relation_1} of {subject}.",
+        "{subject} has a {relation_1}: what is its {relation_2}?",
+    )
+    questions_of_three: tuple[str, ...] = (
+        "What is the {relation_3} of the {relation_2} of the {relation_1} of {subject}?",
+        "Name the {relation_3} of the {relation_2} of the {relation_1} of {subject}.",
+    )
+    comparisons: tuple[str, ...] = (
+        "Are {entity_1} and {entity_2} in the same {attribute}?",
+        "Do {entity_1} and {entity_2} share the same {attribute}?",
+    )
+    paraphrases: int = Field(default=1, ge=1)
+    """At most this many wordings are used: the first ones. Every fact is trained in all of its
+    wordings; each question has one, drawn by the recipe's seed."""
+    separator: str = ""
+    """What stands between a question and its answer, e.g. " Answer:"."""
+    paragraphs: int = Field(default=0, ge=0)
+    """Facts per passage: every fact is trained as the first sentence of a passage that goes on with
+    other facts of the same entity. 0: sentences on their own."""
+    loss: Literal["answer", "all"] = "answer"
+    """Predict the answer's tokens only, or all tokens of a text."""
+
+    @model_validator(mode="after")
+    def _has_wordings(self) -> TextSection:
+        tables = {"facts": self.facts, "questions": self.questions} | {
+            "questions_of_three": self.questions_of_three,
+            "comparisons": self.comparisons,
+        }
+        tables |= {f"statements.{name}": given for name, given in self.statements.items()}
+        tables |= {f"phrases.{name}": given for name, given in self.phrases.items()}
+        for key, given in tables.items():
+            if not given or not all(words.strip() for words in given):
+                raise ValueError(f"{key} has no words; leave it out or give at least one")
+        return self
+
+
 class Recipe(Section):
     """A whole recipe. Equal recipes give equal runs on the same machine.
 
@@ -200,6 +252,7 @@ class Recipe(Section):
     training: TrainingSection = TrainingSection()
     checkpoints: CheckpointsSection = CheckpointsSection()
     evaluation: EvaluationSection = EvaluationSection()
+    text: TextSection | None = None
 
     def absolute(self) -> Recipe:
         """The same recipe with absolute paths, for a process that may run in another folder."""
@@ -212,6 +265,11 @@ class Recipe(Section):
         if self.training.init_from is not None:
             run = str(Path(self.training.init_from).absolute())
             found = found.with_training(init_from=run)
+        if self.text is not None and self.text.tokenizer.endswith(".json"):
+            file = str(Path(self.text.tokenizer).absolute())
+            found = found.model_copy(
+                update={"text": self.text.model_copy(update={"tokenizer": file})}
+            )
         return found
 
     def with_training(self, **changes: Any) -> Recipe:
@@ -249,6 +307,9 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         inner = table.get(section)
         if isinstance(inner, dict) and isinstance(inner.get(key), str):
             inner[key] = str(path.parent / inner[key])
+    words = table.get("text")
+    if isinstance(words, dict) and str(words.get("tokenizer", "")).endswith(".json"):
+        words["tokenizer"] = str(path.parent / words["tokenizer"])
     return parse_recipe(table, str(path), overrides)
 
 

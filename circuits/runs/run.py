@@ -4,6 +4,7 @@
 recipe.toml            the resolved recipe, all defaults filled in
 corpus.json            graph, vocabulary and splits: names and report ...
 corpus.safetensors     ... and arrays (see circuits/corpus/storage.py)
+tokenizer.json, text.json   of a text run (see circuits/text/corpus.py)
 metrics.jsonl          one evaluation per line, rising in "step"; a last line without its line
                        break is being written and not yet read
 checkpoints/step_00001234.safetensors   the model's state dict after 1,234 optimizer steps
@@ -21,15 +22,13 @@ notes.json             tags and a note of a person: written_by ("hopscope notes"
 sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/corpus), `device`,
 `precision`, `kernels` ("compiled", or "pytorch" where there is no C compiler), `threads`,
 `seconds` (spent training), `notes` (sentences), `continued` (rows from_step, steps: later changes
-of training.steps, which recipe.toml does not have) and, where the run is sent to Weights & Biases,
-`wandb_id`.
+of training.steps, which recipe.toml does not have) and, if sent to Weights & Biases, `wandb_id`.
 A run that was imported has `imported`: `from` (the layout found), `source` (name of the folder),
 `model` ("ours"), `unknown` (sections that recipe.toml leaves out, and "seed"), `conversion` (how
 weights become ours) and `link`: the folder of the weights if they were left there, and then there
 is no checkpoints/ (see `circuits.series`); its metrics were measured at import.
-Only steps that the manifest lists count; other files in the folder are ignored. A file's
-name is made from its step, so no text from the manifest becomes a path. A run may be opened while
-it is being trained; `Run.refreshed()` reads what was added since.
+Only steps that the manifest lists count. A file's name is made from its step, so no text from the
+manifest becomes a path. `Run.refreshed()` reads what was added to a run that is being trained.
 """
 
 from __future__ import annotations
@@ -64,6 +63,7 @@ if TYPE_CHECKING:  # pandas and PyTorch take seconds to import, and listing runs
     from circuits.corpus.vocab import Vocab
     from circuits.graph.knowledge_graph import KnowledgeGraph
     from circuits.model.transformer import HookedTransformer
+    from circuits.text.corpus import TextCorpus
 
 RECIPE, METRICS = "recipe.toml", "metrics.jsonl"
 CHECKPOINTS, RESUME, RESULTS = "checkpoints", "resume", "results"
@@ -181,10 +181,21 @@ class Run:
 
     @cached_property
     def corpus(self) -> Corpus:
-        """The graph with its splits, as trained."""
-        from circuits.corpus import storage
+        """The graph with its splits, as trained; the questions of a text run are sentences."""
+        return self._by_name if self.text is None else self.text.as_corpus()
 
-        return storage.load(self.path)
+    @cached_property
+    def _by_name(self) -> Corpus:
+        from circuits.corpus.storage import load
+
+        return load(self.path)  # with a token per name
+
+    @cached_property
+    def text(self) -> TextCorpus | None:
+        """How questions are put into words and tokens; None where a name is a token."""
+        from circuits.text.corpus import load_text
+
+        return None if self.recipe.text is None else load_text(self.path, self._by_name)
 
     @property
     def graph(self) -> KnowledgeGraph:

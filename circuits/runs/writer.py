@@ -37,10 +37,12 @@ from circuits.runs.write_queue import WriteQueue
 
 if TYPE_CHECKING:
     from circuits.corpus.corpus import Corpus
+    from circuits.text.corpus import TextCorpus
 
 _LIBRARIES = ("hopscope", "torch", "transformer-lens", "numpy", "safetensors")
 
-_BEFORE_MANIFEST = {LOCK, RECIPE, METRICS, CHECKPOINTS, RESUME, "corpus.json", "corpus.safetensors"}
+_BEFORE_MANIFEST = {LOCK, RECIPE, METRICS, CHECKPOINTS, RESUME, storage.NAMES, storage.ARRAYS}
+_BEFORE_MANIFEST |= {"tokenizer.json", "text.json"}
 
 LOCK_PATIENCE_S = 1.0
 """Seconds to wait for the lock: a reader holds it for an instant to see whether a run is
@@ -60,7 +62,12 @@ class RunWriter:
 
     @classmethod
     def create(
-        cls, path: Path, recipe: Recipe, corpus: Corpus, facts: Mapping[str, Any]
+        cls,
+        path: Path,
+        recipe: Recipe,
+        corpus: Corpus,
+        facts: Mapping[str, Any],
+        text: TextCorpus | None = None,
     ) -> RunWriter:
         """Start a new run folder; an existing one is never touched.
 
@@ -69,6 +76,7 @@ class RunWriter:
             recipe: The resolved recipe.
             corpus: The training and test questions.
             facts: Further manifest entries: model, device, precision, ...
+            text: How the questions are put into words and tokens, in a text run.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -76,24 +84,26 @@ class RunWriter:
             writer = cls(path, _manifest(recipe, corpus, facts))
             with writer._released_on_error():
                 _refuse_unless_free(path)  # the lock is held, so nobody has started meanwhile
-                writer._begin(recipe, corpus)
+                writer._begin(recipe, corpus, text)
         except OSError as error:
             raise HopscopeError(
                 f"a run cannot be made in {path} ({error.strerror}); give another --out."
             ) from error
         return writer
 
-    def _begin(self, recipe: Recipe, corpus: Corpus) -> None:
+    def _begin(self, recipe: Recipe, corpus: Corpus, text: TextCorpus | None) -> None:
         """Write all files that do not change, replacing any that a killed start left."""
         (self.path / METRICS).unlink(missing_ok=True)
         for folder in (self.path, self.path / CHECKPOINTS, self.path / RESUME):
             folder.mkdir(exist_ok=True)
             remove_partial_files(folder)
         unknown = self.manifest.get("imported", {}).get("unknown", ())
-        text = recipe_toml(recipe, leave_out=unknown).encode()
-        self.manifest["recipe_sha256"] = hashlib.sha256(text).hexdigest()
-        write_atomically(self.path / RECIPE, text)
+        toml = recipe_toml(recipe, leave_out=unknown).encode()
+        self.manifest["recipe_sha256"] = hashlib.sha256(toml).hexdigest()
+        write_atomically(self.path / RECIPE, toml)
         storage.save(corpus, self.path)
+        if text is not None:
+            text.save(self.path)
 
     @classmethod
     def reopen(cls, run: Run) -> RunWriter:

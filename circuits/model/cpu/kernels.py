@@ -34,7 +34,7 @@ FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-fno-math-errno", "-fno-t
 WIDE = ("-mprefer-vector-width=512",)
 """For x86 only; other processors have one vector width."""
 DTYPES = {torch.bfloat16: (), torch.float32: ("-DFP32",)}
-MOST_SEEN = 64
+MOST_SEEN = 256
 """The most positions a query can attend to; `c/attention.c` has room for that many scores."""
 MOST_WIDE = 4096
 """Width of all heads together; `c/attention.c` has room for it on a thread's stack."""

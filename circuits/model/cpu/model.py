@@ -27,10 +27,11 @@ from circuits.model.plain import PlainTransformer
 def cpu_logits(
     model: PlainTransformer,
     tokens: Int[Tensor, "batch pos"],
-    predict_at: Int[Tensor, " batch"] | None,
+    predict_at: Int[Tensor, " predictions"] | None,
     dtype: torch.dtype,
-) -> Float[Tensor, "batch d_vocab"]:
-    """Logits at one position per row, matrix products in dtype. Dropout is not applied."""
+    of_row: Int[Tensor, " predictions"] | None = None,
+) -> Float[Tensor, "predictions d_vocab"]:
+    """Logits as in `fast_logits`, matrix products in dtype. Dropout is not applied."""
     names, parameters = zip(*model.named_parameters(), strict=True)
     if away := [parameter.device for parameter in parameters if not parameter.is_cpu]:
         # checked here, because the kernels would read a device address as one of the host
@@ -39,7 +40,7 @@ def cpu_logits(
             "give tokens.to(model.device)."
         )
     ops = ops_for(model.cfg, dtype)
-    tree = prefix_tree(tokens, predict_at, model.depth, ops.distinct)
+    tree = prefix_tree(tokens, predict_at, model.depth, ops.distinct, of_row)
     job = _Job(model.cfg, tree, _workspace(model, ops), names, model.b_U, ops)
     # the kernels read plain rows of fp32; the model may have been cast or loaded in another dtype
     plain = (parameter.float().contiguous() for parameter in parameters)

@@ -79,8 +79,8 @@ class PrefixTree:
     """The states that the blocks between the first and the last compute: all nodes."""
     last: QueryNodes
     """The states that the last block computes: the predicted node of every row."""
-    predicted: Int[Tensor, " batch"]
-    """For each row of the batch, its entry in the last block's queries."""
+    predicted: Int[Tensor, " predictions"]
+    """For each prediction, its entry in the last block's queries."""
 
     def of_block(self, i: int, depth: int) -> QueryNodes:
         """The states that block i of `depth` computes."""
@@ -89,15 +89,28 @@ class PrefixTree:
 
 def prefix_tree(
     tokens: Int[Tensor, "batch pos"],
-    predict_at: Int[Tensor, " batch"] | None,
+    predict_at: Int[Tensor, " predictions"] | None,
     n_blocks: int,
     distinct: Distinct,
+    of_row: Int[Tensor, " predictions"] | None = None,
 ) -> PrefixTree:
-    """Build the tree for a batch; predict_at None means the last position of every row."""
+    """Build the tree for a batch.
+
+    Args:
+        tokens: Token ids of its rows.
+        predict_at: Position of each prediction; None: the last one of every row.
+        n_blocks: Blocks of the model.
+        distinct: How keys are numbered.
+        of_row: Row of each prediction; None: one prediction per row, in order.
+    """
     tokens = tokens.long()  # keys would overflow in a smaller type
     batch, pos = tokens.shape
-    at = torch.full((batch,), pos - 1) if predict_at is None else predict_at.long()
-    depth = pos if predict_at is None else int(at.max()) + 1
+    predicted_at = torch.full((batch,), pos - 1) if predict_at is None else predict_at.long()
+    depth = pos if predict_at is None else int(predicted_at.max()) + 1
+    at = predicted_at  # the last position that each row needs
+    if of_row is not None:
+        at = torch.zeros(batch, dtype=torch.int64)
+        at.scatter_reduce_(0, of_row.long(), predicted_at, "amax")
     nodes, pairs = (_Numbering(depth, batch, distinct) for _ in range(2))
     everyone = torch.arange(batch)
     chosen: list[Tensor] = []  # per position: one batch row for each node
@@ -113,7 +126,10 @@ def prefix_tree(
         else:
             nodes.repeat(pairs)
             chosen.append(token_of_pair)
-    last, predicted = _predicted(pairs.of_row if n_blocks == 1 else nodes.of_row, at)
+    numbers = pairs.of_row if n_blocks == 1 else nodes.of_row
+    if of_row is not None:
+        numbers = numbers[:, of_row]
+    last, predicted = _predicted(numbers, predicted_at)
     return PrefixTree(
         torch.cat(distinct_tokens),
         tuple(pairs.sizes),
@@ -168,9 +184,9 @@ def _first_queries(of_row: Int[Tensor, "pos batch"], chosen: list[Tensor]) -> Qu
 
 
 def _predicted(
-    of_row: Int[Tensor, "pos batch"], at: Int[Tensor, " batch"]
-) -> tuple[QueryNodes, Int[Tensor, " batch"]]:
-    """The queries of the last block, and each batch row's place among them."""
+    of_row: Int[Tensor, "pos predictions"], at: Int[Tensor, " predictions"]
+) -> tuple[QueryNodes, Int[Tensor, " predictions"]]:
+    """The queries of the last block, and each prediction's place among them."""
     place = torch.empty_like(at)
     nodes: list[Tensor] = []
     lookups = []

@@ -2,7 +2,7 @@
 
 #include "common.h"
 
-#define MOST_SEEN 64
+#define MOST_SEEN 256
 #define INLINE static inline __attribute__((always_inline))
 
 /* Calls function(d, ...) with the usual widths of a head as constants, so that its loops unroll. */

@@ -1,0 +1,170 @@
+"""The text of a corpus: the same questions, what is learned of them, and how it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tokenizers
+from tiny_texts import tiny_text, tiny_text_recipe
+
+from circuits.corpus.build import build_corpus
+from circuits.corpus.vocab import Vocab
+from circuits.errors import HopscopeError
+from circuits.text.corpus import TEXT, TOKENIZER, load_text, text_corpus
+from circuits.text.rendering import TextWording
+from circuits.text.tokenizers import given_tokenizer
+
+
+def test_a_question_is_the_sentence_about_its_names() -> None:
+    text = tiny_text()
+    for split, plain in text.corpus.splits.items():
+        for asked, query in zip(plain, text.queries(split), strict=True):
+            assert query.text == asked.text
+            assert query.question == asked.question
+            for name in asked.tokens:
+                assert text.corpus.vocab.name(name) in query.sentence
+
+
+def test_the_wordings_of_questions_are_drawn_by_the_seed() -> None:
+    one, two = (tiny_text({"paraphrases": 3}) for _ in range(2))
+    sentences = [query.sentence for query in one.queries("train_inferred")]
+    assert sentences == [query.sentence for query in two.queries("train_inferred")]
+    templates = one.queries("train_inferred").templates
+    assert templates is not None
+    assert set(templates.tolist()) == {0, 1, 2}
+
+
+def test_loss_is_on_the_answer_and_its_end_alone() -> None:
+    text = tiny_text()
+    texts, end = text.training_texts(), text.tokenizer.end
+    for row, learned, length in zip(texts.tokens, texts.learned, texts.lengths, strict=True):
+        answer = row[learned]
+        assert answer[-1] == end == row[length - 1]
+        assert text.tokenizer.decode(answer.tolist()) in text.corpus.graph.entities
+        assert not learned[length:].any()
+
+
+def test_loss_on_all_leaves_out_the_first_token_and_the_padding() -> None:
+    texts = tiny_text({"loss": "all"}).training_texts()
+    assert (texts.learned.sum(1) == texts.lengths - 1).all()
+    assert not texts.learned[:, 0].any()
+
+
+def test_every_fact_is_trained_in_each_of_its_wordings() -> None:
+    facts = ("The {relation} of {subject} is {object}.", "{subject} has {relation} {object}.")
+    one, two = (tiny_text({"facts": facts, "paraphrases": n}) for n in (1, 2))
+    n_facts = len(one.corpus.graph)
+    assert len(two.training_texts()) - len(one.training_texts()) == n_facts
+
+
+def test_a_passage_begins_with_each_fact_and_goes_on_about_its_subject() -> None:
+    text = tiny_text({"paragraphs": 3})
+    texts, corpus = text.training_texts(), text.corpus
+    atomic = [corpus.trained.index(name) for name in ("atomic_id", "atomic_ood")]
+    passages = texts.tokens[np.isin(texts.split_index, atomic)]
+    assert len(passages) == len(corpus.graph)
+    first = []
+    for row in passages:
+        ends = np.flatnonzero(row == text.tokenizer.end)
+        assert len(ends) <= 3
+        said = [
+            text.tokenizer.decode(part.tolist()) for part in np.split(row, ends + 1)[: len(ends)]
+        ]
+        subjects = {sentence.split(" of ")[1].split(" is ")[0] for sentence in said}
+        assert len(subjects) == 1
+        first.append(said[0])
+    assert len(set(first)) == len(corpus.graph)
+
+
+def test_a_text_is_read_back_from_its_files(tmp_path: Path) -> None:
+    text = tiny_text({"paraphrases": 2, "separator": " Answer:"})
+    text.save(tmp_path)
+    again = load_text(tmp_path, text.corpus)
+    for split in text.corpus.splits:
+        ours, theirs = text.queries(split), again.queries(split)
+        assert (ours.token_ids == theirs.token_ids).all()
+        assert (ours.spans == theirs.spans).all()  # type: ignore[union-attr]
+    ours, theirs = text.training_texts(), again.training_texts()
+    assert (ours.tokens == theirs.tokens).all()
+    assert again.n_ctx == text.n_ctx
+
+
+def test_no_question_about_any_names_is_longer_than_the_context() -> None:
+    text = tiny_text({"paraphrases": 3})
+    queries = text.queries("id_test")
+    longest = int(text.wording.names.lengths[: len(text.corpus.graph.entities)].argmax())
+    asked = queries.asked_ids.copy()
+    asked[:, 0] = longest
+    assert queries.asking(asked).lengths.max() + text.longest_answer <= text.n_ctx
+
+
+@pytest.mark.parametrize(("name", "content"), [(TEXT, "{"), (TEXT, "[]"), (TOKENIZER, "{}")])
+def test_damaged_files_are_named(tmp_path: Path, name: str, content: str) -> None:
+    text = tiny_text()
+    text.save(tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(HopscopeError, match=f"{name} is missing or damaged"):
+        load_text(tmp_path, text.corpus)
+
+
+def test_a_tokenizer_by_path_gives_the_same_tokens_as_itself(tmp_path: Path) -> None:
+    ours = tiny_text()
+    (tmp_path / "tokenizer.json").write_text(ours.tokenizer.to_json())
+    theirs = tiny_text({"tokenizer": str(tmp_path / "tokenizer.json")})
+    assert (ours.queries("id_test").token_ids == theirs.queries("id_test").token_ids).all()
+
+
+def test_a_tokenizer_without_marks_gets_them(tmp_path: Path) -> None:
+    inner = tokenizers.Tokenizer(tokenizers.models.BPE())
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.train_from_iterator(["a"], tokenizers.trainers.BpeTrainer(vocab_size=5))
+    inner.save(str(tmp_path / "tokenizer.json"))
+    found = given_tokenizer(str(tmp_path / "tokenizer.json"))
+    assert len({found.pad, found.end}) == 2
+    assert len(found) == inner.get_vocab_size() + 2
+
+
+def test_a_tokenizer_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("no")
+    for name in (tmp_path / "tokenizer.json", tmp_path / "none.json"):
+        with pytest.raises(HopscopeError, match=r"text\.tokenizer: .* cannot be read"):
+            given_tokenizer(str(name))
+
+
+def test_names_that_a_tokenizer_cannot_tell_apart_are_refused() -> None:
+    recipe = tiny_text_recipe({"tokenizer": "names"})
+    text = text_corpus(recipe, build_corpus(recipe))
+    vocab = text.corpus.vocab
+    strange = ("☃☃", "☂☂", *vocab.entities[2:])
+    wording = TextWording(text.wording.book, text.tokenizer, Vocab(strange, vocab.relations))
+    with pytest.raises(HopscopeError, match="'☃☃' and '☂☂' have the same tokens"):
+        wording.names  # noqa: B018
+
+
+def test_a_comparison_asks_whether_two_are_in_the_same_place() -> None:
+    recipe = tiny_text_recipe(
+        source={"name": "geonames", "options": {"n_countries": 6, "relations": ["country"]}},
+        splits={
+            "task": "comparison",
+            "comparison_form": "same",
+            "comparison_attributes": ["country"],
+            "id_test_items": 10,
+        },
+        augmentation={"phi": 2.0, "modes": []},
+    )
+    text = text_corpus(recipe, build_corpus(recipe))
+    query = text.queries("id_test")[0]
+    assert query.sentence.startswith("Are ")
+    assert query.sentence.endswith(" in the same country?")
+    assert text.queries("id_test").positions == ("attribute", "entity_1", "entity_2", "answer")
+    labels = {text.corpus.vocab.name(a) for a in text.queries("id_test").answer_ids.tolist()}
+    assert labels == {"yes", "no"}
+
+
+def test_a_corpus_without_ood_facts_has_texts() -> None:
+    text = tiny_text(splits={"ood_share": 0.0, "id_test_items": 20})
+    assert not len(text.queries("atomic_ood"))
+    assert len(text.training_texts()) == len(text.corpus.training_set())
+    assert text.n_ctx > 0
