@@ -84,20 +84,22 @@ ROOMS: dict[str, str] = {
     "analyses.figures.builders analyses.figures.renderers app.logic app.published",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
-    "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
-    "circuits.circuit circuits.runs analyses analyses.questions analyses.circuits "
-    "analyses.certificate analyses.figures analyses.figures.specs analyses.figures.renderers "
-    "app.instrument",
+    "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit "
+    "circuits.runs analyses analyses.questions analyses.circuits analyses.certificate "
+    "analyses.figures analyses.figures.specs analyses.figures.renderers app.instrument",
     "app.logic.tables": "circuits circuits.corpus circuits.runs analyses analyses.slices "
     "analyses.figures analyses.figures.specs app.instrument app.logic",
+    "app.logic.lab": "circuits circuits.model circuits.patching analyses analyses.figures "
+    "analyses.figures.specs app.instrument app.logic",
     "app.published": "circuits circuits.recipes circuits.runs analyses analyses.figures "
-    "analyses.figures.renderers.matplotlib app.instrument app.logic",
+    "analyses.figures.renderers.matplotlib app.instrument app.logic app.logic.lab",
     "app.shell": "circuits circuits.corpus circuits.runs circuits.series analyses "
-    "analyses.circuits analyses.slices analyses.figures app.instrument app.logic app.logic.tables",
+    "analyses.circuits analyses.slices analyses.figures app.instrument app.logic "
+    "app.logic.tables app.logic.lab",
     "app.background": "circuits circuits.runs analyses app.logic",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "
     "train.recipes analyses analyses.circuits analyses.slices analyses.figures app.instrument "
-    "app.logic app.logic.tables app.shell app.background",
+    "app.logic app.logic.tables app.logic.lab app.shell app.background",
     "app.results": "circuits circuits.corpus circuits.runs train.recipes train.sweeps analyses "
     "analyses.certificate",
 }

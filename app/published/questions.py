@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analyses.figures.words import split_of
 from app.instrument.fields import Payload
 from app.logic.comparison_book import book_of_corpus
-from app.logic.example_swaps import example_swaps
+from app.logic.lab.example_swaps import example_swaps
 from app.logic.question_book import QuestionBook
 from circuits.runs.run import Run
 

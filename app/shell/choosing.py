@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from analyses.figures.words import split_of
 from app.logic.comparison_book import book_of_corpus
-from app.logic.example_swaps import ExampleSwap, example_swaps
+from app.logic.lab.example_swaps import ExampleSwap, example_swaps
 from app.logic.name_index import NameIndex
 from app.logic.question_book import QuestionBook
 from app.shell import address

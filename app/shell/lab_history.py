@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.logic.lab_record import LabRecord
-from app.logic.lab_tries import (
+from app.logic.lab.record import LabRecord
+from app.logic.lab.tries import (
     LabTry,
     remembered,
     side_by_side,

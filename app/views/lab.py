@@ -20,8 +20,8 @@ from app.shell.stage import picked, show_instrument, timeline_of
 
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
-    from app.logic.lab_record import LabRecord
-    from app.logic.patch_lab import Operation
+    from app.logic.lab.patch_lab import Operation
+    from app.logic.lab.record import LabRecord
 
 READING = (
     "Drag a state of the donor to the question, or click cells, to write it there; each cell of "
@@ -71,9 +71,9 @@ def _choose_operation(
     n_heads: int, depth: int, n_positions: int, layer: int
 ) -> tuple[Operation, str]:
     """What is written where, and what the map shows; the address keeps all of it."""
-    from app.logic.lab_metrics import METRICS
-    from app.logic.lab_record import SOURCES
-    from app.logic.patch_lab import Operation
+    from app.logic.lab.metrics import METRICS
+    from app.logic.lab.patch_lab import Operation
+    from app.logic.lab.record import SOURCES
     from circuits.patching import COMPONENTS, HEAD_COMPONENTS
 
     _follow_the_address()
@@ -144,7 +144,7 @@ def _from_address(key: str, parameter: str, allowed: Collection[str]) -> None:
 
 
 def _metric_in_words(name: str) -> str:
-    from app.logic.lab_metrics import METRICS
+    from app.logic.lab.metrics import METRICS
 
     return METRICS[name].title.format(X="swapped answer", A="own answer")
 
@@ -158,8 +158,8 @@ def _patched(
     metric: str,
 ) -> LabRecord:
     """What the operation does at this step."""
-    from app.logic import patch_lab
-    from app.logic.lab_record import LabRecord
+    from app.logic.lab import patch_lab
+    from app.logic.lab.record import LabRecord
 
     model = model_of(shown.at, shown.step)
     asked = book.asked(receiver)
@@ -179,7 +179,7 @@ def _patched(
 
 
 def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None:
-    from app.logic import patch_lab
+    from app.logic.lab import patch_lab
 
     splits = [s for s in SEARCHED[:4] if len(book.corpus.splits.get(s, ()))]
     choice, button = st.columns([2, 2], vertical_alignment="bottom")
@@ -210,7 +210,7 @@ def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None
 
 
 def _script(shown: frame.Shown, record: LabRecord) -> None:
-    from app.logic import patch_lab
+    from app.logic.lab import patch_lab
 
     book = record.book
     with st.expander("Copy as script", icon=":material/code:"):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from analyses import stored_result
-from app.logic import patch_lab
-from app.logic.example_swaps import example_swaps
+from app.logic.lab import patch_lab
+from app.logic.lab.example_swaps import example_swaps
 from app.logic.question_book import QuestionBook
 from circuits import open_run
 from circuits.runs.run import Run

@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 from dashboard_browser import ROOT
 
-from app.logic.lab_tries import MOST, LabTry, remembered, side_by_side, tries_json, tries_script
-from app.logic.patch_lab import Operation, donor_lens, outcome
+from app.logic.lab.patch_lab import Operation, donor_lens, outcome
+from app.logic.lab.tries import MOST, LabTry, remembered, side_by_side, tries_json, tries_script
 from circuits import Patch
 from circuits.runs.run import open_run
 

@@ -17,8 +17,8 @@ from analyses.figures.words import SPLITS, TARGETS
 from app.instrument.palette import COLOURS
 from app.instrument.payload import DRAWN_SPLITS, LENS_TARGETS
 from app.logic.asked import Asked
-from app.logic.lab_record import LabRecord
-from app.logic.patch_lab import Operation, Outcome
+from app.logic.lab.patch_lab import Operation, Outcome
+from app.logic.lab.record import LabRecord
 from app.logic.question_book import QuestionBook
 from app.logic.question_record import QuestionRecord
 from app.logic.question_trace import Named, QuestionTrace, Watched

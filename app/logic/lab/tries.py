@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from app.logic.lab_record import SOURCES, LabRecord
-from app.logic.patch_lab import Operation
+from app.logic.lab.patch_lab import Operation
+from app.logic.lab.record import SOURCES, LabRecord
 
 MOST = 50
 """Tries that are remembered, the newest ones."""

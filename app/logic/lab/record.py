@@ -15,8 +15,8 @@ from analyses.figures.words import words
 from app.instrument.fields import Lab, LabAnswer, Payload
 from app.instrument.packing import pack
 from app.instrument.payload import dump
-from app.logic.lab_metrics import METRICS
-from app.logic.patch_lab import DonorLens, Operation, Outcome
+from app.logic.lab.metrics import METRICS
+from app.logic.lab.patch_lab import DonorLens, Operation, Outcome
 from app.logic.question_book import QuestionBook
 
 SHOWN = 7

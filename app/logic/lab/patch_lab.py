@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from app.logic.lab_metrics import METRICS
+from app.logic.lab.metrics import METRICS
 from app.logic.question_book import QuestionBook
 from circuits.model.protocol import Model
 from circuits.patching import HEAD_COMPONENTS, Component, Patch, patch_grid, run_patched
