@@ -47,6 +47,7 @@ def page(
     body: Callable[[Shown], Sequence[Spec] | None],
     *,
     choosing: bool = True,
+    sliced: bool = True,
 ) -> None:
     """Show the frame and then `body`; every error a user can meet becomes a sentence.
 
@@ -55,6 +56,7 @@ def page(
         body: Draws the page for the chosen run; returns what it shows besides the run's own
             figures, for export.
         choosing: Whether the page shows one run, which is chosen and described here.
+        sliced: Whether it looks at the questions of the chosen slice.
     """
     parameters = address.read()
     folders = find_runs()
@@ -79,7 +81,7 @@ def page(
         if live.follow([folders.paths[name]]):
             st.caption(f"{as_text(name)} is being trained; the page follows it.")
         chosen = ALL
-        if choosing:
+        if choosing and sliced:
             chosen = slice_popover(at, _split(run), step, slicer)
             if chosen:
                 st.caption(as_text(in_words(at, _split(run), chosen)))

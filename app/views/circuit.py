@@ -32,7 +32,7 @@ ANALYSIS = "circuit_discovery"
 
 def page() -> None:
     """Draw the page."""
-    frame.page(READING, _circuit)
+    frame.page(READING, _circuit, sliced=False)
 
 
 def _circuit(shown: frame.Shown) -> list[Spec]:

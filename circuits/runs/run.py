@@ -5,24 +5,22 @@ recipe.toml            the resolved recipe, all defaults filled in
 corpus.json            graph, vocabulary and splits: names and report ...
 corpus.safetensors     ... and arrays (see circuits/corpus/storage.py)
 tokenizer.json, text.json   of a text run (see circuits/text/corpus.py)
-metrics.jsonl          one evaluation per line, rising in "step"; a last line without its line
-                       break is being written and not yet read
+metrics.jsonl          one evaluation per line, rising in "step"; an unfinished line is not read
 checkpoints/step_00001234.safetensors   the model's state dict after 1,234 optimizer steps
 manifest.json          written last and atomically: what it lists exists
 results/<analysis>.zarr, figures/       made later by analyses and export
 resume/                optimizer and random state (train/state.py), from which training goes on
 .lock                  held by the process that trains
 check.json             what `hopscope check` found (circuits/series/record.py)
-notes.json             tags and a note of a person: written_by ("hopscope notes"), tags (texts),
-                       note (text); see circuits/runs/notes.py
+notes.json             tags and a note of a person (circuits/runs/notes.py)
 ```
 `manifest.json` holds `schema` (this format's version), `hopscope` and `versions` (of libraries),
 `commit` (of the working tree, or null), `created`, `seed`, `recipe_sha256` (of recipe.toml),
 `model` (ModelConfig), `state` ("training", "stopped" or "finished"), `checkpoints` (rows step,
 sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/corpus), `device`,
 `precision`, `kernels` ("compiled", or "pytorch" where there is no C compiler), `threads`,
-`seconds` (spent training), `notes` (sentences), `continued` (rows from_step, steps: later changes
-of training.steps, which recipe.toml does not have) and, if sent to Weights & Biases, `wandb_id`.
+`seconds` (spent training), `notes` (sentences), `continued` (rows from_step, steps: later changes of
+training.steps, which recipe.toml lacks), `wandb_id` (if sent there).
 A run that was imported has `imported`: `from` (the layout found), `source` (name of the folder),
 `model` ("ours"), `unknown` (sections that recipe.toml leaves out, and "seed"), `conversion` (how
 weights become ours) and `link`: the folder of the weights if they were left there, and then there
@@ -186,9 +184,9 @@ class Run:
 
     @cached_property
     def _by_name(self) -> Corpus:
-        from circuits.corpus.storage import load
+        from circuits.corpus import storage
 
-        return load(self.path)  # with a token per name
+        return storage.load(self.path)  # with a token per name
 
     @cached_property
     def text(self) -> TextCorpus | None:
