@@ -16,6 +16,8 @@ from app.cli.backends import (
     Partition,
     Time,
     checked_backend,
+    on_ray,
+    on_slurm,
     slurm_request,
 )
 from app.cli.terminal import say
@@ -93,8 +95,6 @@ def analyze_command(
                     typed = _as_typed(set_ or [], splits)
                     say(f"figures: hopscope export {one.run.path} {name}{typed}")
         return
-    from app.cli.cluster_analyze import on_ray, on_slurm
-
     if follow or again:
         raise HopscopeError(
             f"--follow and --again are for --backend local, and the backend is {backend}; leave "

@@ -19,8 +19,8 @@ notes.json             tags and a note of a person (circuits/runs/notes.py)
 `model` (ModelConfig), `state` ("training", "stopped" or "finished"), `checkpoints` (rows step,
 sha256, bytes), `grok`, `baselines` and `diversity` (per split, see circuits/corpus), `device`,
 `precision`, `kernels` ("compiled", or "pytorch" where there is no C compiler), `threads`,
-`seconds` (spent training), `notes` (sentences), `continued` (rows from_step, steps: later changes of
-training.steps, which recipe.toml lacks), `wandb_id` (if sent there).
+`seconds` (spent training), `notes` (sentences), `continued` (rows from_step, steps: later changes
+of training.steps, which recipe.toml lacks), `wandb_id` (if sent there).
 A run that was imported has `imported`: `from` (the layout found), `source` (name of the folder),
 `model` ("ours"), `unknown` (sections that recipe.toml leaves out, and "seed"), `conversion` (how
 weights become ours) and `link`: the folder of the weights if they were left there, and then there

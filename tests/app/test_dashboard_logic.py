@@ -15,7 +15,7 @@ from app.instrument.discovered import discovered, discovered_measures
 from app.instrument.measures import split_measures
 from app.instrument.packing import pack, pack_bits
 from app.instrument.phases import phases
-from app.logic import patch_lab
+from app.logic.lab import patch_lab
 from app.logic.question_book import QuestionBook
 from app.logic.question_trace import QuestionTrace, trace_question
 from app.shell.address import step_near

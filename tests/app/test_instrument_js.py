@@ -13,7 +13,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 
 from analyses.figures.specs.facts import Neighbour, Neighbourhood
-from app.instrument.fields import AroundPayload, Payload
+from app.instrument.around_fields import AroundPayload
+from app.instrument.fields import Payload
 from app.instrument.payload import dump, formation_payload
 from app.instrument.scripts import ENTRY, SCRIPTS, in_order, joined
 from app.instrument.typescript import RECORDS, typescript

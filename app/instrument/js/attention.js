@@ -80,15 +80,10 @@ export class Attention {
         this.canvas,
       );
       for (let h = 0; h < heads; h++) {
-        const button = { role: "button", tabindex: 0, "aria-label": `block ${l}, head ${h}` };
-        const group = svg("g", { class: "head pickable", ...button }, this.canvas),
+        const group = svg("g", { class: "head pickable" }, this.canvas),
           x = left + h * (size + 5);
         group.addEventListener("click", () => this.large.show([l, h]));
-        group.addEventListener("keydown", (event) => {
-          if (event.key !== "Enter") return;
-          event.stopPropagation();
-          this.large.show([l, h]);
-        });
+        tooltip.reach.add(group, () => `Block ${l}, head ${h}: Enter shows its pattern large.`);
         for (let q = 0; q < n; q++)
           for (let k = 0; k <= q; k++) {
             const box = svg(
@@ -101,7 +96,7 @@ export class Attention {
               },
               group,
             );
-            tooltip.on(box, () => this.words(l, h, q, k));
+            tooltip.hover(box, () => this.words(l, h, q, k));
             this.cells.push({ box, at: [l, h, q, k] });
           }
       }

@@ -96,7 +96,8 @@ export class LabView {
       pad = LAB_PAD;
     const narrow = width < 1100; // two rows of two
     const stacked = isStacked(width); // one below the other
-    const shares = stacked ? [1, 1, 1, 1] : narrow ? [0.5, 0.5, 0.5, 0.5] : [0.25, 0.31, 0.22, 0.22];
+    const even = (/** @type {number} */ share) => [share, share, share, share];
+    const shares = stacked ? even(1) : narrow ? even(0.5) : [0.25, 0.31, 0.22, 0.22];
     const room = width - (stacked ? 0 : narrow ? 1 : 3) * gap;
     this.nameWidth = (room * shares[0]) / this.lab.positions.length - 24;
     [this.donor, this.grid, this.before, this.after].forEach((part, i) => {

@@ -39,10 +39,19 @@ export class Tooltip {
    * @param {() => string} words
    */
   on(element, words) {
+    this.hover(element, words);
+    this.reach.add(element, words);
+  }
+
+  /**
+   * Words for a part of a button: the button is reached by keyboard, and its parts are not.
+   * @param {HTMLElement | SVGElement} element
+   * @param {() => string} words
+   */
+  hover(element, words) {
     element.addEventListener("mousemove", (event) => {
       this.show(/** @type {MouseEvent} */ (event), words());
     });
     element.addEventListener("mouseleave", () => this.hide());
-    this.reach.add(element, words);
   }
 }
