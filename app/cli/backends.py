@@ -1,4 +1,4 @@
-"""Commands whose work can leave this machine: their options, and `hopscope analyze` on a cluster."""
+"""Commands whose work can leave this machine: their options, and analyses on a cluster."""
 
 from __future__ import annotations
 
