@@ -102,4 +102,4 @@ def test_every_file_the_readme_points_to_is_there(link: str) -> None:
 def test_ci_runs_the_test_line_of_the_readme() -> None:
     line = README.split("<!-- test line -->")[1].split("```")[1].splitlines()[1]
     assert line.startswith("pip install -q -c constraints.txt -e '.[test]' && ")
-    assert line.endswith("pytest -n 2")
+    assert line.endswith("pytest -n 2 --dist worksteal")

@@ -15,10 +15,9 @@ pytestmark = [
 ]
 
 PAGES = {
-    "": "formation", "question": "question", "lab": "lab", "data": "compact",
-    "compare": "compare", "train": "formation",
+    "": "formation", "question": "question", "lab": "lab", "compare": "compare",
 }  # fmt: skip
-"""Address of a page and the kind of its instrument."""
+"""Address of a page with drawings of its own and the kind of its instrument."""
 DARK = {"color_scheme": "dark"}  # where contrast is hardest to come by
 STREAMLITS_OWN: dict[str, str] = {}
 """Rules of axe-core that Streamlit's own elements break, each with the reason; none is known."""

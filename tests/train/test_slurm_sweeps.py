@@ -22,7 +22,7 @@ from train.loop import train
 from train.sweeps import sweep_status
 from train.sweeps.slurm import submit_sweep
 
-STEPS = 1500
+STEPS = 1000
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from train.loop import train
 from train.step import TrainingStep
 from train.text_batches import TextBatches
 
-RECIPE = tiny_text_recipe(checkpoints__dtype="fp32", training__steps=200)
+RECIPE = tiny_text_recipe(checkpoints__dtype="fp32", training__steps=100)
 CPU = torch.device("cpu")
 
 
