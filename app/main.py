@@ -97,7 +97,9 @@ TIGHTER = """<style>
 button[data-selected=true] :is(div, span, p) { color: inherit !important; }
 @media (min-width: 700px) {
   [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn] button) { flex-wrap: nowrap; }
-  [data-testid=stColumn]:has(button):not(:has([data-testid=stMultiSelect])) { min-width: min-content; }
+  [data-testid=stColumn]:has(button):not(:has([data-testid=stMultiSelect])) {
+    min-width: min-content;
+  }
 }
 [data-testid=stColumn] button p { white-space: nowrap; overflow: visible; }
 </style>"""

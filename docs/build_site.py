@@ -4,6 +4,7 @@
 2. A page per analysis is written from the catalog, with a figure of the demo.
 3. The API pages name what mkdocstrings is to document.
 4. Zensical builds the site; a warning of it, a dead link say, ends the build.
+5. The runs that come with the checkout are published beside it, and its first page links them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ from generator.pictures import blank, picture  # noqa: E402
 from generator.staging import Staging  # noqa: E402
 
 from analyses.catalog import CATALOG, Analysis  # noqa: E402
+from app.published.publish import publish  # noqa: E402
+from circuits.runs.run import open_run  # noqa: E402
+
+RUNS, LIVE = ("assets/textbook", "assets/demo"), "live"
+PICTURE = "![The circuit forming over training]"
 
 
 def main() -> int:
@@ -39,7 +45,10 @@ def main() -> int:
         parser.error(f"{out} holds other files; choose a new folder.")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_pages(Staging(folder / "pages"), blank if given.draft else picture)
+        staging = Staging(folder / "pages")
+        write_pages(staging, blank if given.draft else picture)
+        if not given.draft:
+            link_published_runs(staging.folder / "index.md")
         write_settings(folder)
         told = subprocess.run(
             [sys.executable, "-m", "zensical", "build", "--strict"],
@@ -51,6 +60,8 @@ def main() -> int:
             print(told.stdout, told.stderr, file=sys.stderr)
             return 1
         shutil.copytree(folder / "site", out, dirs_exist_ok=True)
+    if not given.draft:
+        publish([open_run(ROOT / run) for run in RUNS], out / LIVE)
     print(f"the site is in {out}: open {out / 'index.html'}")
     return 0
 
@@ -67,6 +78,13 @@ def write_pages(staging: Staging, draw: Callable[[Analysis], tuple[bytes, str]])
     staging.write("analyses/index.md", analysis_page.overview(CATALOG))
     for face, text in reference.pages().items():
         staging.write(f"reference/{face}.md", text)
+
+
+def link_published_runs(index: Path) -> None:
+    """Let the first page begin with the runs; the link is HTML, as they are there only later."""
+    text = index.read_text(encoding="utf-8")
+    link = f'<a href="{LIVE}/index.html">Pull the timeline of both runs</a>, here in the browser.'
+    index.write_text(text.replace(PICTURE, f"{link}\n\n{PICTURE}", 1), encoding="utf-8")
 
 
 def write_settings(folder: Path) -> None:
