@@ -13,7 +13,7 @@ from app.published.folder import check_folder, write_site
 from app.published.pages import COMPARE, compare_files, front_page, run_files, shared_files
 from circuits.runs.run import Run
 
-QUESTIONS = 6
+QUESTIONS = 5
 """Questions of a run that are put to every checkpoint, unless asked otherwise."""
 
 
