@@ -62,7 +62,7 @@ def test_killed_at_random_moments_it_ends_as_if_never_killed(tmp_path: Path) -> 
     recipe = long_recipe(checkpoints__dtype="fp32")
     train(recipe, tmp_path / "whole", progress=False)
     path, draw = tmp_path / "killed", random.Random(1)
-    for _ in range(5):
+    for _ in range(3):
         process = start_again(recipe, path)
         wait_for_rows(path, rows_of(path) + draw.randint(1, 3), process)
         time.sleep(draw.uniform(0, 0.005))

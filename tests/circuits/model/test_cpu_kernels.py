@@ -299,8 +299,8 @@ def test_a_cache_that_others_may_write_to_is_not_used(no_library_yet):
 @needs_kernels
 def test_processes_that_compile_at_once_all_get_them(no_library_yet):
     code = "from circuits.model.cpu.kernels import *; assert kernels(torch.bfloat16)"
-    crowd = [subprocess.Popen([sys.executable, "-W", "error", "-c", code]) for _ in range(3)]
-    assert [process.wait(timeout=120) for process in crowd] == [0, 0, 0]
+    crowd = [subprocess.Popen([sys.executable, "-W", "error", "-c", code]) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in crowd] == [0, 0]
     (library,) = (no_library_yet / "cache" / "hopscope").iterdir()
     assert library.suffix == ".so"
 
