@@ -16,7 +16,7 @@ def publish_command(
     out: Annotated[Path, typer.Option(help="Folder for the site.")],
     questions: Annotated[
         int, typer.Option(min=0, help="The most questions of each run, with their traces.")
-    ] = 6,
+    ] = 5,
     licence: Annotated[
         str, typer.Option(help="Licence of the data, if its source does not say it.")
     ] = "",
