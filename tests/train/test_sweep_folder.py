@@ -17,6 +17,7 @@ from circuits.runs.locking import LOCK
 from circuits.runs.run import open_run
 from train.loop import train
 from train.sweeps import plan_sweep, sweep, sweep_dataset, sweep_status
+from train.sweeps.collect import write_dataset
 from train.sweeps.estimate import Estimate, estimate_sweep
 
 
@@ -74,6 +75,20 @@ def test_the_dataset_holds_each_run_s_numbers_at_its_place_in_the_grid(swept: Pa
                 assert float(cell.loss_id_test.sel(step=row["step"])) == row["loss/id_test"]
     assert np.isnan(found.accuracy_id_test.sel(n_heads=3)).all()  # these could not be trained
     assert np.isnan(found.grok_step).all()
+
+
+def test_settings_that_are_words_are_labels_and_stored_without_a_warning(
+    recipe: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    import xarray as xr
+
+    grid = ["model.act_fn=relu,gelu_new"]
+    sweep(recipe, grid, out=tmp_path, n_jobs=1, progress=False)
+    recwarn.clear()
+    kept = xr.open_zarr(write_dataset(tmp_path), consolidated=False)
+    assert kept.act_fn.values.tolist() == ["relu", "gelu_new"]
+    assert float(kept.accuracy_id_test.sel(act_fn="relu", seed=0, step=10)) >= 0
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_the_command_tells_the_status_and_keeps_the_dataset(recipe: Path, tmp_path: Path) -> None:

@@ -114,8 +114,8 @@ def _cell(run: PlannedRun, axes: dict[str, list[Any]], keys: list[str]) -> tuple
     return (*places, seeds.index(run.seed))
 
 
-def _labels(values: list[Any]) -> list[Any]:
+def _labels(values: list[Any]) -> list[Any] | np.ndarray:
     try:
         return [value if isinstance(value, int) else float(value) for value in values]
     except ValueError:
-        return values
+        return np.array(values, dtype=object)  # of any length: Zarr 3 specifies no other text

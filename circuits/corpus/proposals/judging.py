@@ -16,18 +16,6 @@ from circuits.corpus.augmentation.types import EntityTypes
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.graph.names import Names
 
-REASONS = (
-    "malformed",
-    "left open",
-    "not asked",
-    "unknown entity",
-    "unknown relation",
-    "known already",
-    "contradiction",
-    "wrong type",
-    "cycle",
-)
-
 
 @dataclass(frozen=True)
 class Proposal:
@@ -52,10 +40,14 @@ class Judge:
     rejected: Counter[str] = field(default_factory=Counter)
     """By reason."""
     _filled: dict[tuple[int, int], set[int]] = field(init=False)
+    _entity: dict[str, int] = field(init=False)
+    _relation: dict[str, int] = field(init=False)
     _cleaned: Names = field(init=False, default_factory=Names)
 
     def __post_init__(self) -> None:
         self._filled = {}
+        self._entity = {name: i for i, name in enumerate(self.graph.entities)}
+        self._relation = {name: i for i, name in enumerate(self.graph.relations)}
         for subject, relation, obj in self.graph.facts.tolist():
             self._filled.setdefault((subject, relation), set()).add(obj)
 
@@ -66,12 +58,12 @@ class Judge:
 
     def _judge(self, proposal: Proposal) -> None:
         try:
-            subject = self.graph._entity_index[self._cleaned[proposal.subject]]
-            obj = self.graph._entity_index[self._cleaned[proposal.object]]
+            subject = self._entity[self._cleaned[proposal.subject]]
+            obj = self._entity[self._cleaned[proposal.object]]
         except (KeyError, ValueError):
             self.rejected["unknown entity"] += 1
             return
-        relation = self.graph._relation_index.get(proposal.relation)
+        relation = self._relation.get(proposal.relation)
         if relation is None:
             self.rejected["unknown relation"] += 1
             return
