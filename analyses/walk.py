@@ -28,6 +28,7 @@ import joblib
 from analyses.adding import is_added
 from analyses.fitting import catalog_entry
 from analyses.stored import Request
+from circuits.devices import chosen_device
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run, open_run
 
@@ -55,6 +56,7 @@ def analyze(
     progress: bool = True,
     follow: bool = False,
     again: bool = False,
+    device: str = "auto",
     settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> xr.Dataset:
@@ -70,6 +72,8 @@ def analyze(
         follow: If the run is still training, go on until it ends.
         again: Compute these steps anew. A result of another version is replaced as a whole, which
             needs `steps` to be None.
+        device: auto (a GPU where there is one; its last digits are not those of a CPU), cpu or
+            cuda. A walk on a GPU is one process unless `n_jobs` says otherwise.
         settings: Options of the analysis, also those that are named like an argument of this
             function (`steps` of attribution).
         options: Options of the analysis.
@@ -89,6 +93,7 @@ def analyze(
     >>> [round(float(strength), 2) for strength in last]  # unread after the last block
     [1.0, 1.0, 0.02]
     """
+    device = chosen_device(device, "device")
     run = run if isinstance(run, Run) else open_run(run)
     request = Request.make(run, name, splits, {**(settings or {}), **options})
     if request.entry.joint:
@@ -101,7 +106,7 @@ def analyze(
         request.store.keep([step for step in run.steps if step not in wanted])
     while True:
         missing = sorted(set(wanted) - set(request.store.steps()))
-        _compute(request, missing, n_jobs, progress)
+        _compute(request, missing, device, n_jobs, progress)
         if not follow or run.state != "training":
             break
         time.sleep(_POLL_SECONDS)
@@ -147,10 +152,12 @@ def _checked_steps(run: Run, steps: Sequence[int] | None) -> list[int]:
     return run.steps if steps is None else sorted({run.checked_step(step) for step in steps})
 
 
-def _compute(request: Request, missing: list[int], n_jobs: int | None, progress: bool) -> None:
+def _compute(
+    request: Request, missing: list[int], device: str, n_jobs: int | None, progress: bool
+) -> None:
     if not missing:
         return
-    results = _results(request, missing, n_jobs)
+    results = _results(request, missing, device, n_jobs)
     waiting: list[xr.Dataset] = []
     last_flush = time.monotonic()
     try:
@@ -173,18 +180,22 @@ def _flush(request: Request, waiting: list[xr.Dataset]) -> None:
         waiting.clear()
 
 
-def _results(request: Request, missing: list[int], n_jobs: int | None) -> Iterator[xr.Dataset]:
+def _results(
+    request: Request, missing: list[int], device: str, n_jobs: int | None
+) -> Iterator[xr.Dataset]:
     if n_jobs is None:
-        n_jobs = 1 if len(missing) < LEAST_FOR_PROCESSES else joblib.cpu_count()
+        one = device == "cuda" or len(missing) < LEAST_FOR_PROCESSES
+        n_jobs = 1 if one else joblib.cpu_count()
     task = (
         str(request.run.path.absolute()),  # a worker may have been started anywhere
         request.entry.name,
         request.splits,
         request.options.model_dump_json(),
+        device,
     )
     # Neither a run given by functions nor an analysis that a script added can be found elsewhere.
     if request.run.given or is_added(request.entry.name):
-        return (_analyzed(request, step) for step in missing)
+        return (_analyzed(request, step, device) for step in missing)
     if n_jobs == 1:
         return (_one_step(*task, step) for step in missing)
     work = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
@@ -192,7 +203,7 @@ def _results(request: Request, missing: list[int], n_jobs: int | None) -> Iterat
 
 
 def _one_step(
-    path: str, name: str, splits: tuple[str, ...], options_json: str, step: int
+    path: str, name: str, splits: tuple[str, ...], options_json: str, device: str, step: int
 ) -> xr.Dataset:
     """One checkpoint of a run that is opened in this process."""
     import torch
@@ -202,17 +213,17 @@ def _one_step(
     run = open_run(path)
     entry = catalog_entry(name, _corpus(*_key(run)).task)
     options = entry.options_type.model_validate_json(options_json)
-    return _analyzed(Request(run, entry, splits, options), step)
+    return _analyzed(Request(run, entry, splits, options), step, device)
 
 
-def _analyzed(request: Request, step: int) -> xr.Dataset:
+def _analyzed(request: Request, step: int, device: str) -> xr.Dataset:
     """All splits of one checkpoint, dims (step, split, ...)."""
     import torch
 
     from analyses.joining import joined_splits
 
     options, key = request.options, _key(request.run)
-    model = request.run.model(step)
+    model = request.run.model(step, device)
     parts = {}
     with torch.no_grad():
         for split in request.splits:

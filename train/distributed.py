@@ -22,6 +22,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from circuits.devices import chosen_device
 from circuits.errors import HopscopeError
 
 _ARGUMENTS = inspect.signature(DistributedDataParallel).parameters
@@ -115,11 +116,7 @@ def process_group(device: str) -> Iterator[Group]:
     Args:
         device: `training.device` of the recipe: auto, cpu or cuda.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise HopscopeError(
-            'training.device = "cuda", but PyTorch sees no CUDA device here; use "auto" or "cpu".'
-        )
-    kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    kind = chosen_device(device, "training.device")
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Group(torch.device(kind))

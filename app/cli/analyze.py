@@ -60,6 +60,9 @@ def analyze_command(
     again: Annotated[
         bool, typer.Option(help="Recompute stored results; with --steps, only those steps.")
     ] = False,
+    device: Annotated[
+        str, typer.Option(help="auto (a GPU where there is one), cpu or cuda; for --backend local.")
+    ] = "auto",
     backend: Backend = "local",
     address: Address = None,
     partition: Partition = None,
@@ -89,7 +92,7 @@ def analyze_command(
             request.check(again, one.steps is not None)
     if backend == "local":
         for one in asked:
-            _here(one, again=again, follow=follow, jobs=jobs, named=len(runs) > 1)
+            _here(one, again=again, follow=follow, device=device, jobs=jobs, named=len(runs) > 1)
             if set_ or splits:
                 for name in one.requests:
                     typed = _as_typed(set_ or [], splits)
@@ -124,7 +127,9 @@ def _runs_and_names(first: Path, others: list[str]) -> tuple[list[Path], list[st
     return [first, *map(Path, more)], [name for name in others if name not in more]
 
 
-def _here(asked: Asked, *, again: bool, follow: bool, jobs: int | None, named: bool) -> None:
+def _here(
+    asked: Asked, *, again: bool, follow: bool, device: str, jobs: int | None, named: bool
+) -> None:
     from analyses.walk import analyze
 
     if named:
@@ -139,6 +144,7 @@ def _here(asked: Asked, *, again: bool, follow: bool, jobs: int | None, named: b
             n_jobs=jobs,
             follow=follow,
             again=again,
+            device=device,
         )
         _tell(name, result)
 

@@ -1,109 +1,138 @@
-"""Everything that waits for a GPU, in one command: tests, step times, time to generalize.
+"""Everything that waits for a GPU, in one command and in the minutes that there are.
 
-NOT RUN YET: no GPU was at hand when this was written, so expect to mend something. In this order,
-each part in a process of its own, so that one that fails leaves the others:
+    python tests/benchmarks/bench_gpu.py --minutes 9 [--out docs/gpu] [--device cpu]
 
-1. the tests that need a GPU, and those that touch training;
-2. a training step beside TransformerLens and transformers (bench_training_step.py);
-3. `grokked-composition` at phi 18 and at phi 9 until ID accuracy is .95 (goals: 2 and 10 minutes);
-4. with several GPUs: 2,000 steps of the same recipe under torchrun, one process per GPU.
+Writes docs/gpu.md (one table) and docs/gpu.json. Parts by worth (`gpu_parts`): tests, training
+step, packed seeds, time to ID .95 of `grokked-composition` at phi 18, patching and tracing. Each is
+a process of its own, so that one that fails leaves the others, and gets its share of the time left;
+what it does not use goes to those behind it. A part that is cut short keeps what it had printed.
+Both files are rewritten after every part.
 
-    python tests/benchmarks/bench_gpu.py [--out gpu.md] [--minutes 15] [--skip 1 2 ...]
+A machine without a package index needs the wheels of `pack_wheels.py`. `--device cpu` tries the
+script with small models where there is no GPU; its numbers mean nothing.
 
-Writes one markdown file with what each part printed, its exit code and its time.
+NOT RUN ON A GPU YET: none was at hand when this was written.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-RECIPE = "train/recipes/grokked-composition.toml"
-UNTIL_GENERAL = ["evaluation.stop_at_id_accuracy=0.95", "training.device=cuda"]
-"""The goal is a time, so the run ends once it is reached."""
+SHARES = {"tests": 120, "step": 120, "packed": 90, "grok": 140, "patching": 60}
+"""Seconds of nine minutes; other times in proportion."""
+LEAST = 10
+"""A part is not begun with fewer seconds."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """One command and what it is to show."""
+@dataclass
+class Outcome:
+    """What a part gave."""
 
-    number: int
-    title: str
-    command: list[str]
+    part: str
+    ended: str
+    """"done", or why it was not."""
+    seconds: float
+    rows: list[dict[str, object]] = field(default_factory=list)
+    said: str = ""
+    """The end of what it wrote to stderr, if it failed."""
 
 
-def parts(folder: str) -> list[Part]:
-    """All parts; `folder` takes the run of the last one."""
-    tests = ["gpu_readiness", "training", "optimizers", "resume"]
-    files = [
-        *(f"tests/train/test_{name}.py" for name in tests),
-        "tests/circuits/model/test_hook_free.py",
+def share_of(part: str, left: float) -> float:
+    """Seconds for a part, of those left to it and to the parts behind it."""
+    names = list(SHARES)
+    behind = names[names.index(part) :]
+    return left * SHARES[part] / sum(SHARES[name] for name in behind)
+
+
+def run(command: list[str], part: str, seconds: float) -> Outcome:
+    """Run a part for at most so long; its rows are kept however it ends."""
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True)
+        try:
+            code = process.wait(timeout=seconds)
+            ended = "done" if code == 0 else f"failed with exit code {code}"
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            ended = f"cut short after {seconds:.0f} s"
+        for stream in (out, err):
+            stream.seek(0)
+        rows = [json.loads(line) for line in out if line.startswith("{") and line.endswith("}\n")]
+        said = "" if ended == "done" else err.read()[-2000:].strip()
+    return Outcome(part, ended, time.monotonic() - started, rows, said)
+
+
+def table(outcomes: list[Outcome], machine: str) -> str:
+    """The markdown page."""
+    lines = [
+        "# On a GPU",
+        "",
+        machine,
+        "",
+        "| part | what | measured | goal |",
+        "|---|---|---|---|",
     ]
-    grok = [sys.executable, str(HERE / "bench_time_to_grok.py"), RECIPE, *UNTIL_GENERAL]
-    found = [
-        Part(1, "Tests", [sys.executable, "-m", "pytest", "-q", "-rs", *files]),
-        Part(2, "Training step", [sys.executable, str(HERE / "bench_training_step.py")]),
-        Part(3, "Time to ID .95, phi 18 (goal: 120 s)", [*grok, "augmentation.phi=18"]),
-        Part(3, "Time to ID .95, phi 9 (goal: 600 s)", [*grok, "augmentation.phi=9"]),
-    ]
-    if (count := torch.cuda.device_count()) > 1:
-        torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone"]
-        train = ["-m", "app.cli", "train", RECIPE, "--out", f"{folder}/run"]
-        short = ["--set", "training.steps=2000", "--set", f"training.batch_size={512 * count}"]
-        command = [*torchrun, "--nproc-per-node", str(count), *train, *short]
-        found.append(Part(4, f"{count} GPUs, 2,000 steps", command))
-    return found
+    for outcome in outcomes:
+        for found in outcome.rows:
+            cells = [str(found[key]).replace("|", "\\|") for key in ("what", "value", "goal")]
+            lines.append(f"| {outcome.part} | {' | '.join(cells)} |")
+        lines.append(f"| {outcome.part} | *{outcome.ended}, {outcome.seconds:.0f} s* | | |")
+    for outcome in outcomes:
+        if outcome.said:
+            lines += ["", f"## {outcome.part}: {outcome.ended}", "", "```", outcome.said, "```"]
+    return "\n".join(lines) + "\n"
 
 
-def run(part: Part, minutes: float) -> str:
-    """Run a part and describe it as markdown."""
-    started = time.perf_counter()
-    try:
-        done = subprocess.run(part.command, cwd=ROOT, capture_output=True, timeout=60 * minutes)
-        code = str(done.returncode)
-        said = text(done.stdout) + (text(done.stderr) if done.returncode else "")
-    except subprocess.TimeoutExpired as error:
-        code, said = f"none within {minutes:g} minutes", text(error.stdout) + text(error.stderr)
-    seconds = time.perf_counter() - started
-    table = said.strip() if "| " in said and code == "0" else f"```\n{said.strip()[-6000:]}\n```"
-    return f"## {part.title}\n\nExit code {code}, {seconds:.0f} s in all.\n\n{table}\n"
-
-
-def text(output: bytes | None) -> str:
-    """What a command printed; a timeout gives bytes, or None for nothing, whatever is asked for."""
-    return (output or b"").decode(errors="replace")
+def machine(device: str) -> str:
+    """What it was measured on."""
+    versions = f"PyTorch {torch.__version__}, Python {sys.version.split()[0]}"
+    if device == "cpu":
+        return f"Tried on a CPU with small models ({versions}): these numbers mean nothing."
+    return f"{torch.cuda.get_device_name()} ({versions}), {time.strftime('%Y-%m-%d')}."
 
 
 def main() -> None:
-    """Run all parts and write the file after each."""
+    """Run the parts and write the files after each."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("gpu.md"))
-    parser.add_argument("--minutes", type=float, default=15, help="at most this long for each part")
-    parser.add_argument("--skip", type=int, nargs="*", default=[], help="numbers of parts")
+    parser.add_argument("--out", type=Path, default=Path("docs/gpu"), help="without an ending")
+    parser.add_argument("--minutes", type=float, default=9)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--skip", nargs="*", default=[], choices=SHARES)
     args = parser.parse_args()
-    if not torch.cuda.is_available():
-        raise SystemExit("PyTorch sees no CUDA device here; run this where there is one.")
-    name, version = torch.cuda.get_device_name(), torch.__version__
-    report = f"# Measured on {torch.cuda.device_count()} x {name}, PyTorch {version}\n"
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("PyTorch sees no CUDA device here; --device cpu tries the script.")
+    end = time.monotonic() + 60 * args.minutes
+    outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as folder:
-        for part in parts(folder):
-            if part.number in args.skip:
+        for part in SHARES:
+            seconds = share_of(part, end - time.monotonic())
+            if part in args.skip or seconds < LEAST:
+                outcomes.append(Outcome(part, "not begun", 0))
                 continue
-            print(f"{part.title}: {' '.join(part.command)}", flush=True)
-            report += "\n" + run(part, args.minutes)
-            args.out.write_text(report, encoding="utf-8")
-    print(report)
+            print(f"{part}: at most {seconds:.0f} s", flush=True)
+            command = [sys.executable, str(HERE / "gpu_parts.py"), part, "--device", args.device]
+            command += ["--seconds", f"{seconds:.0f}", "--folder", folder]
+            outcomes.append(run(command, part, seconds))
+            text = table(outcomes, machine(args.device))
+            args.out.with_suffix(".md").write_text(text, encoding="utf-8")
+            rows = [vars(outcome) for outcome in outcomes]
+            args.out.with_suffix(".json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

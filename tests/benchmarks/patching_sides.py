@@ -44,7 +44,7 @@ def our_grid(model: HookedTransformer) -> Callable[[str], Tensor]:
     """Hopscope's grid by component."""
     from circuits.patching import patch_grid
 
-    clean, corrupted = prompts()
+    clean, corrupted = (tokens.to(model.device) for tokens in prompts())
     return lambda component: torch.as_tensor(
         patch_grid(model, clean, corrupted, component, logit_difference).values
     )
@@ -58,7 +58,7 @@ def their_grid(model: HookedTransformer) -> Callable[[str], Tensor]:
     from circuits.model.transformer_lens_4 import to_bridge
 
     bridge = to_bridge(model)
-    clean, corrupted = prompts()
+    clean, corrupted = (tokens.to(model.device) for tokens in prompts())
     whole = {
         "resid_pre": patching.get_act_patch_resid_pre,
         "attn_out": patching.get_act_patch_attn_out,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from circuits.errors import HopscopeError
@@ -33,14 +34,23 @@ class Source:
     @property
     def options(self) -> type[SourceOptions]:
         """The pydantic class of its options."""
-        options: type[SourceOptions] = import_module(self.home).OPTIONS
+        options: type[SourceOptions] = self._module().OPTIONS
         return options
 
     @property
     def read(self) -> Reader:
         """The reader itself: (path or None, validated options, policy) -> graph."""
-        reader: Reader = import_module(self.home).read
+        reader: Reader = self._module().read
         return reader
+
+    def _module(self) -> ModuleType:
+        try:
+            return import_module(self.home)
+        except ModuleNotFoundError as error:  # a machine for training may lack it
+            raise HopscopeError(
+                f"the source {self.name} needs the package {error.name}, which is not installed "
+                f"here; pip install {error.name}, or build the data elsewhere."
+            ) from error
 
 
 SOURCES: dict[str, Source] = {

