@@ -77,6 +77,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         (
             DEMO,
             Arm("identity examples", "demo", ("splits.identity_examples=true",)),
+            Arm("nothing; the blocks run twice", "demo", ("model.n_passes=2",)),
             *(
                 Arm(
                     f"{k} composition{'s' * (k > 1)} per OOD fact and hop",
@@ -86,7 +87,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
                 for k in (1, 3)
             ),
         ),
-        ("id", "ood", "ood_shortcut", "io", "oi", "ood_decoded", "ood_swap", "ood_route"),
+        (
+            *("id", "ood", "ood_shortcut", "io", "oi", "ood_decoded", "ood_swap", "ood_route"),
+            *("ood_mixed", "ood_mixed_random"),
+        ),
     ),
     Experiment(
         "delay",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analyses.certificate.certify import Certificate, certify, stored_certificate
+from app.results.mixing import mixed_in
 from circuits.corpus.names import ID_TEST, IO_TEST, OI_TEST, OOD_TEST
 from circuits.runs.run import Run
 
@@ -35,6 +36,8 @@ MEASURES: dict[str, str] = {
     "ood_decoded": "OOD: bridge decoded",
     "ood_swap": "OOD: follow a swapped bridge",
     "ood_route": "OOD: route alone, mean",
+    "ood_mixed": "OOD: decoded bridge mixed in",
+    "ood_mixed_random": "OOD: random entity mixed in",
     "verdict": "verdict",
 }
 """Every measure in words."""
@@ -82,6 +85,7 @@ def _ood(run: Run) -> dict[str, Any]:
     inside = _inside(found, "ood_")
     return {
         **_behaviour(found, "ood"),
+        **mixed_in(run),
         "ood_decoded": inside["ood_decoded"],
         "ood_swap": inside["ood_swap"],
         "ood_route": inside["ood_route_mean"],

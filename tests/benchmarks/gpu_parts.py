@@ -27,7 +27,7 @@ TESTS = [
     *("tests/train/test_optimizers.py", "tests/train/test_resume.py"),
     *("tests/circuits/model/test_hook_free.py", "tests/analyses/test_on_a_gpu.py"),
 ]
-SMALL = ["source.options.n_entities=60", "source.options.n_relations=12", "augmentation.phi=6"]
+SMALL = ["source.options.n_entities=60", "source.options.n_relations=12", "augmentation.phi=4"]
 SMALL += ["source.options.out_degree=6", "model.n_layers=2", "model.d_model=64", "model.n_heads=4"]
 SMALL += ["training.steps=300", "evaluation.every=100", "training.lr=1e-3", "checkpoints.every=300"]
 SMALL += ["checkpoints.schedule=every", "splits.id_test_items=100"]
