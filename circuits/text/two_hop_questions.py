@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from circuits.errors import HopscopeError
 from circuits.graph.sources.question_files.reader import question_file
 from circuits.graph.sources.question_files.record import FileQuestion
 from circuits.text.defaults import PHRASES
@@ -96,6 +97,13 @@ def read_two_hop_questions(
     ('The birth city of George Orwell is', 'Motihari', ())
     """
     file = question_file(path, format_, options)
+    if not file.questions:
+        longer = file.counts["questions_of_more_hops"]
+        more = f", {longer:,} questions of more hops" if longer else ""
+        raise HopscopeError(
+            f"{path} has no two-hop question in it (found: {len(file.facts):,} facts{more}); give "
+            "a file of two-hop questions, or facts that lead from one to another."
+        )
     return [_with_prompts(question, file.phrases) for question in file.questions]
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Set
+import re
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from circuits.graph.sources.formats.files import FORMATS_BY_ENDING, ending, opened
 
 SIGNS: dict[str, tuple[str, ...]] = {
     "two_hop_fact": ("r2(r1(e1)).prompt",),
+    "hopping_too_late": ("e1_label", "r1_template"),
+    "mquake": ("single_hops", "orig"),
+    "lre": ("prompt_templates", "samples"),
+    "pararel": ("sub_label", "obj_label"),
+    "path_question": (),
 }
-"""Columns or keys by which a format is told."""
+"""Columns or keys by which a format is told; PathQuestion is told by its lines."""
+FOLDERS = ("lre", "pararel")
+"""Formats of which a folder of files may be given."""
+_PATH = re.compile(r"[^\t]+\t[^\t]+\t[^\t#]+(#[^\t#]+){4,}(\t.*)?")
+_PROPERTY = "P[0-9]*.jsonl*"
 _SNIFFED = 65536  # bytes of a file that are read to find its format
 
 
@@ -22,6 +32,8 @@ def question_format(path: Path) -> str | None:
     >>> question_format(Path("q.csv"))
     'two_hop_fact'
     """
+    if path.is_dir():
+        return _of_folder(path)
     kind = FORMATS_BY_ENDING.get(ending(path)) if path.is_file() else None
     if kind is None:
         return None
@@ -30,14 +42,28 @@ def question_format(path: Path) -> str | None:
     with opened(path) as stream:
         head = stream.read(_SNIFFED).decode("utf-8-sig", errors="replace")
     if kind in ("csv", "tsv"):
-        lines = head.splitlines()
-        return _by_header(lines[0], "," if kind == "csv" else "\t") if lines else None
-    found = (name for name, signs in SIGNS.items() if all(f'"{sign}"' in head for sign in signs))
-    return next(found, None)
+        first = next((line for line in head.splitlines() if line.strip()), "")
+        if kind == "tsv" and _PATH.fullmatch(first):
+            return "path_question"
+        return _by_header(first, "," if kind == "csv" else "\t")
+    return next((name for name, signs in _signs() if all(f'"{s}"' in head for s in signs)), None)
+
+
+def _signs() -> Iterator[tuple[str, tuple[str, ...]]]:
+    return ((name, signs) for name, signs in SIGNS.items() if signs)
+
+
+def _of_folder(folder: Path) -> str | None:
+    places = (folder, folder / "trex_lms_vocab", folder / "TREx")
+    if any(True for place in places for _ in place.glob(_PROPERTY)):
+        return "pararel"
+    files = (p for p in sorted(folder.rglob("*.json")) if p.is_file())
+    first = next(files, None)
+    return "lre" if first is not None and question_format(first) == "lre" else None
 
 
 def _by_keys(keys: Set[str]) -> str | None:
-    return next((name for name, signs in SIGNS.items() if keys >= set(signs)), None)
+    return next((name for name, signs in _signs() if keys >= set(signs)), None)
 
 
 def _by_header(line: str, delimiter: str) -> str | None:
@@ -56,4 +82,7 @@ def _parquet_columns(path: Path) -> set[str]:
 
 def described() -> str:
     """The signs of all formats, for a message."""
-    return "; ".join(f"{name}: {', '.join(keys)}" for name, keys in SIGNS.items())
+    return "; ".join(
+        f"{name}: {', '.join(keys) or 'lines of question, answer and a path joined by #'}"
+        for name, keys in SIGNS.items()
+    )

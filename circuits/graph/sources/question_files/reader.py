@@ -13,7 +13,7 @@ from typing import Any
 
 from circuits.errors import HopscopeError, unknown_name
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
-from circuits.graph.sources.options import existing_file
+from circuits.graph.sources.options import existing_file, existing_path
 from circuits.graph.sources.question_files.options import QuestionFileOptions
 from circuits.graph.sources.question_files.record import QuestionFile, Read
 from circuits.graph.sources.question_files.wording import wording
@@ -55,7 +55,7 @@ def question_file(
     Raises:
         HopscopeError: if the format is not known or the file cannot be read in it.
     """
-    found = format_ or question_format(existing_file(path, format_ or "questions"))
+    found = format_ or question_format(existing_path(path, "questions"))
     if found is None:
         raise HopscopeError(
             f"{path} is not a known question file; each is told by columns or keys: "
@@ -66,16 +66,17 @@ def question_file(
     home = import_module(f"circuits.graph.sources.question_files.{found}")
     kind = f"option of source {found!r}"
     chosen = validated(home.OPTIONS, options or {}, "source.options", kind)
-    return filled(existing_file(path, found), found, home.fill, chosen)
+    return filled(existing_path(path, found), found, home.fill, chosen)
 
 
-def graph_reader(format_: str, fill: Read) -> Reader:
-    """The reader of a source: (path, options, policy) -> graph."""
+def graph_reader(format_: str, fill: Read, folders: bool = False) -> Reader:
+    """The reader of a source: (path, options, policy) -> graph; of folders too, if it reads them."""
 
     def read(
         path: str | Path | None, options: QuestionFileOptions, multi_valued: MultiValued
     ) -> KnowledgeGraph:
-        file = filled(existing_file(path, format_), format_, fill, options)
+        found = existing_path(path, format_) if folders else existing_file(path, format_)
+        file = filled(found, format_, fill, options)
         return graph_of(file, options, multi_valued)
 
     return read
