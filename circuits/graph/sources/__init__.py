@@ -2,8 +2,8 @@
 
 `load_source` is the only entry point. It takes the name of a source, or a path whose ending and
 first bytes tell which source reads it. Every source validates its own options; unknown ones are
-refused. `formats` reads the kinds of files; the source `two_wiki` has a room of its own, and so have
-the files of two-hop questions (`question_files`).
+refused. `formats` reads the kinds of files; `two_wiki` and the files of two-hop questions
+(`question_files`) have rooms of their own.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ writes. CSV with an unnamed first column, or the same columns as JSON or parquet
 | `e1_label`, `e2_label`, `e3_label` | Imagine, John Lennon, United Kingdom |
 | `r1_template`, `r2_template` | `the performer of {}`, `the country of citizenship of {}` |
 | `r1_type`, `r2_type` | performer, country of citizenship |
-| `source_prompt` or `prompt` (optional) | the country of citizenship of the performer of Imagine is |
+| `source_prompt` or `prompt` (optional) | the citizenship of the performer of Imagine is |
 | `e1`, `e2`, `e3` (optional) | Q1971 |
 | `e2_aliases`, `e3_aliases` (optional) | `['UK', 'Great Britain']` |
 | `id`, `e1_type`, ... (optional) | 17, musical work/composition |

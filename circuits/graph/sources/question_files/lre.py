@@ -10,14 +10,13 @@ Folder `data/` of evandez/relations (MIT), 47 JSON files in `factual/`, `commons
      "samples": [{"subject": "China", "object": "Beijing"}, ...]}
 
 The two-hop questions are the chains of these facts (3,047 paths in the 26 factual files). Names are
-joined by their text alone: "Georgia" is one entity. `properties.domain_name` is left out of the relation's
-phrase, "capital city".
+joined by their text alone: "Georgia" is one entity. A relation is called by its name without
+`properties.domain_name`: "capital city".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from circuits.errors import HopscopeError

@@ -7,7 +7,7 @@ Files `datasets/MQuAKE-CF-3k-v2.json`, `MQuAKE-CF.json` and `MQuAKE-T.json` of p
 |---|---|
 | `orig.triples_labeled` | `[["Imagine", "performer", "John Lennon"], [...]]` |
 | `orig.triples` (optional) | the same by Wikidata id: `[["Q1971", "P175", "Q1203"], [...]]` |
-| `single_hops` | per hop `question`, `cloze` ("Imagine was performed by"), `answer`, `answer_alias` |
+| `single_hops` | per hop `question`, `cloze` ("Imagine was performed by"), `answer_alias` |
 | `questions` | wordings of the whole question |
 | `answer_alias`, `answer_extended` (optional) | other texts that are right |
 | `case_id` (optional) | 1561 |
@@ -19,6 +19,7 @@ and, with `facts = "edited"`, `orig.new_triples_labeled`, `orig.new_triples`, `n
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 from circuits.graph.sources.question_files.options import QuestionFileOptions
@@ -70,8 +71,8 @@ def _record(file: QuestionFile, record: dict[str, Any], new: str) -> None:
     hops = _list(record, f"{new}single_hops")
     if len(hops) != len(facts):
         raise ValueError(f"has {len(hops)} {new}single_hops and {len(facts)} triples")
-    for (subject, relation, _), hop in zip(facts, hops, strict=True):
-        file.add_template(relation, hop.get("cloze"), subject[0])
+    for fact, hop in zip(facts, hops, strict=True):
+        file.add_template(fact[1], hop.get("cloze"), fact[0][0])
     file.facts += facts
     if len(facts) != 2:
         file.counts["questions_of_more_hops"] += len(facts) > 2
@@ -110,7 +111,7 @@ def _facts(file: QuestionFile, orig: Any, new: str) -> list[Fact]:
     for (s, r, o), (i, _, j) in zip(labeled, ids, strict=True):
         names = file.name(s, "subject"), file.name(r, "relation"), file.name(o, "object")
         facts.append(((names[0], i), names[1], (names[2], j)))
-    for before, after in zip(facts, facts[1:], strict=False):
+    for before, after in pairwise(facts):
         if before[2] != after[0]:
             raise ValueError(f"is not a chain: {before[2][0]!r} is followed by {after[0][0]!r}")
     return facts

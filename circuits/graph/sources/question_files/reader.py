@@ -70,7 +70,7 @@ def question_file(
 
 
 def graph_reader(format_: str, fill: Read, folders: bool = False) -> Reader:
-    """The reader of a source: (path, options, policy) -> graph; of folders too, if it reads them."""
+    """The reader of a source: (path, options, policy) -> graph; `folders`: of folders as well."""
 
     def read(
         path: str | Path | None, options: QuestionFileOptions, multi_valued: MultiValued
