@@ -129,13 +129,13 @@ def _said_of(naming: Naming) -> list[str]:
     if report["merged_groups"]:
         name, forms = report["examples"][0]
         said.append(
-            f"{report['merged_groups']:,} entities have several spellings and are one each, by "
-            f"{report['by']}, e.g. {name!r} for {', '.join(map(repr, forms))}."
+            f"Entities with several spellings: {report['merged_groups']:,}; each is one entity (by "
+            f"{report['by']}), e.g. {name!r} for {', '.join(map(repr, forms))}."
         )
     if report["names_of_several_entities"]:
         several = report["names_of_several_entities"]
         said.append(
-            f"{len(several):,} names belong to several Wikidata ids and are apart, with the id in "
-            f"brackets, e.g. {several[0]!r}."
+            f"Names that belong to several Wikidata ids: {len(several):,}; they are apart, with the id "
+            f"in brackets, e.g. {several[0]!r}."
         )
     return said
