@@ -12,6 +12,7 @@ from tiny_texts import tiny_text, tiny_text_recipe
 from circuits.corpus.build import build_corpus
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
+from circuits.recipes.schema import parse_recipe
 from circuits.text.corpus import TEXT, TOKENIZER, load_text, text_corpus
 from circuits.text.rendering import TextWording
 from circuits.text.tokenizers import given_tokenizer
@@ -76,6 +77,26 @@ def test_a_passage_begins_with_each_fact_and_goes_on_about_its_subject() -> None
         assert len(subjects) == 1
         first.append(said[0])
     assert len(set(first)) == len(corpus.graph)
+
+
+def test_distractors_are_mixed_in_behind_the_first_sentence_of_a_passage() -> None:
+    plain, mixed = tiny_text({"paragraphs": 2}), tiny_text({"paragraphs": 2, "distractors": 3})
+    end = mixed.tokenizer.end
+    index = mixed.corpus.trained.index("atomic_id")
+    ours, theirs = plain.training_texts(), mixed.training_texts()
+    before = ours.tokens[ours.split_index == index]
+    after = theirs.tokens[theirs.split_index == index]
+    assert ((after == end).sum(1) == (before == end).sum(1) + 3).all()
+    for short, long in zip(before, after, strict=True):
+        first = int(np.flatnonzero(short == end)[0])
+        assert (short[: first + 1] == long[: first + 1]).all()
+    said = [s for row in after for s in mixed.tokenizer.decode(row.tolist()).split(" is")]
+    assert len({s.split(" of ")[-1] for s in said}) > 2
+
+
+def test_distractors_without_passages_are_refused() -> None:
+    with pytest.raises(HopscopeError, match="set paragraphs"):
+        parse_recipe({"text": {"distractors": 2}}, "a recipe")
 
 
 def test_a_text_is_read_back_from_its_files(tmp_path: Path) -> None:

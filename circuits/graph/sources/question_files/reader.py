@@ -135,7 +135,7 @@ def _said_of(naming: Naming) -> list[str]:
     if report["names_of_several_entities"]:
         several = report["names_of_several_entities"]
         said.append(
-            f"Names that belong to several Wikidata ids: {len(several):,}; they are apart, with the id "
-            f"in brackets, e.g. {several[0]!r}."
+            f"Names that belong to several Wikidata ids: {len(several):,}; they are apart, with "
+            f"the id in brackets, e.g. {several[0]!r}."
         )
     return said
