@@ -15,6 +15,7 @@ SIGNS: dict[str, tuple[str, ...]] = {
     "mquake": ("single_hops", "orig"),
     "lre": ("prompt_templates", "samples"),
     "pararel": ("sub_label", "obj_label"),
+    "two_wiki": ("evidences",),
     "path_question": (),
 }
 """Columns or keys by which a format is told; PathQuestion is told by its lines."""

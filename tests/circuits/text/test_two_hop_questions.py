@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,17 @@ def test_chains_of_facts_are_asked_with_what_is_missing_made_and_marked(
         "Paris",
     )
     assert pararel[0].made == ("hop_1", "composed")  # there is no pattern of P19
+
+
+def test_2wiki_is_asked_in_its_own_words(tmp_path: Path) -> None:
+    chain = [["Ada", "mother", "Eve"], ["Eve", "date of birth", "1900"]]
+    record = {"_id": "x", "type": "compositional", "evidences": chain, "answer": "1900"}
+    pair = {"_id": "y", "type": "comparison", "evidences": [["A", "born", "1"], ["B", "born", "2"]]}
+    both = [record | {"question": "When was Ada's mother born?"}, pair | {"question": "Who ...?"}]
+    (asked,) = read_two_hop_questions(write_text(tmp_path / "q.json", json.dumps(both)))
+    assert asked.composed == "Q: When was Ada's mother born? A:"
+    assert asked.hop_2 == "The date of birth of Eve is"
+    assert (asked.category, asked.made) == ("compositional", ("hop_1", "hop_2"))
 
 
 def test_a_file_without_two_hop_questions_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from circuits.settings import validated
 Reader = Callable[[str | Path | None, Any, MultiValued], KnowledgeGraph]
 
 
-def filled(path: Path, format_: str, fill: Read, options: QuestionFileOptions) -> QuestionFile:
+def filled(path: Path, format_: str, fill: Read, options: Any) -> QuestionFile:
     """The content of a file.
 
     Raises:
