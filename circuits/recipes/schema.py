@@ -95,8 +95,8 @@ class SplitsSection(Section):
     carried by a few of them; of one bridge's ID questions at most half become id_test."""
     heldout_real_items: int = Field(default=0, ge=0)
     """Compositions of two real ID facts held out before all others, at most a quarter of all, as
-    the split heldout_real. If the source has its own questions (2WikiMultiHopQA), those are held
-    out instead, and compositions that its records imply but do not ask become heldout_derived."""
+    the split heldout_real. If the source has its own questions (2WikiMultiHopQA, TwoHopFact, ...),
+    those are held out instead, and what its records imply but do not ask is heldout_derived."""
     comparison_attributes: tuple[str, ...] = ()
     """Relations whose values are compared; empty: all that can be (`corpus.comparison`)."""
     train_atomic: bool = True

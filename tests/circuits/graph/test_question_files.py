@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from question_files import (
     write_text,
 )
 
+from circuits.corpus.build import build_corpus
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.graph.sources import find_source, load_source
+from circuits.recipes.schema import parse_recipe
 
 FACTS = {
     "two_hop_fact": {
@@ -227,3 +230,29 @@ def test_unknown_relations_of_a_folder_are_refused_with_what_there_is(tmp_path: 
         load_source(files["pararel"], options={"relations": ["P1"]})
     with pytest.raises(HopscopeError, match="types factual, linguistic, none of"):
         load_source(files["lre"], options={"kinds": ["facts"]})
+
+
+def test_the_questions_of_a_file_can_be_held_out(tmp_path: Path) -> None:
+    def fact(entity: int, relation: int) -> int:
+        return (entity * 7 + relation * 11 + 1) % 30
+
+    lines = []
+    for entity, first, second in product(range(30), range(4), range(4)):
+        bridge = fact(entity, first)
+        path = f"e{entity}#r{first}#e{bridge}#r{second}#e{fact(bridge, second)}"
+        if first != second or entity % 3:  # asks some, and states all facts
+            lines.append(f"who ?\te{fact(bridge, second)}\t{path}\n")
+    table = {
+        "source": {
+            "name": "path_question",
+            "path": str(write_text(tmp_path / "PQ-2H.txt", "".join(lines))),
+        },
+        "augmentation": {"modes": [], "phi": 1.0},
+        "splits": {"heldout_real_items": 20, "id_test_items": 10, "ood_share": 0.0},
+    }
+    corpus = build_corpus(parse_recipe(table, "a recipe"))
+    held = [query.text for query in corpus.splits["heldout_real"]]
+    assert len(held) == 20
+    for text in held:
+        subject, first, _, second, _ = re.split(r" -(r\d)-> ", text)
+        assert first != second or int(subject[1:]) % 3, f"{text} was not asked"

@@ -12,10 +12,12 @@ from tiny_texts import tiny_text, tiny_text_recipe
 from circuits.corpus.build import build_corpus
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
-from circuits.recipes.schema import parse_recipe
+from circuits.recipes.schema import load_recipe, parse_recipe
 from circuits.text.corpus import TEXT, TOKENIZER, load_text, text_corpus
 from circuits.text.rendering import TextWording
 from circuits.text.tokenizers import given_tokenizer
+
+RECIPES = Path(__file__).parents[3] / "train" / "recipes"
 
 
 def test_a_question_is_the_sentence_about_its_names() -> None:
@@ -189,3 +191,11 @@ def test_a_corpus_without_ood_facts_has_texts() -> None:
     assert not len(text.queries("atomic_ood"))
     assert len(text.training_texts()) == len(text.corpus.training_set())
     assert text.n_ctx > 0
+
+
+@pytest.mark.parametrize("name", ["composition", "comparison"])
+def test_the_text_recipes_of_wild_build_without_a_download(name: str) -> None:
+    recipe = load_recipe(RECIPES / f"wild-text-{name}.toml", ["text.tokenizer=bpe"])
+    text = text_corpus(recipe, build_corpus(recipe))
+    assert len(text.tokenizer) == 512
+    assert text.queries("id_test")[0].sentence.endswith("?")
