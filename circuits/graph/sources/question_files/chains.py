@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from circuits.graph.sources.question_files.record import FileQuestion, Mention, QuestionFile
+from circuits.graph.sources.question_files.record import FileQuestion, QuestionFile
+from circuits.graph.sources.two_wiki.names import Mention
 
 
 def ask_chains(file: QuestionFile) -> None:

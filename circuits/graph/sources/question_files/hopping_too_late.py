@@ -25,9 +25,9 @@ from circuits.graph.sources.question_files.options import QuestionFileOptions
 from circuits.graph.sources.question_files.reader import graph_reader
 from circuits.graph.sources.question_files.record import (
     FileQuestion,
-    Mention,
     QuestionFile,
     distinct,
+    mention,
 )
 from circuits.graph.sources.question_files.tables import python_names, table_records
 
@@ -66,8 +66,8 @@ def _row(file: QuestionFile, record: dict[str, Any]) -> None:
     composed = record.get("source_prompt") or record.get("prompt")
     if not isinstance(composed, str):
         composed = _filled(record["r2_template"], "r2_template", inner)
-    ids = [_mention(record, i, name) for i, name in enumerate(names, 1)]
-    file.facts += [(ids[0], first, ids[1]), (ids[1], second, ids[2])]
+    h, b, t = (mention(name, record.get(f"e{i}")) for i, name in enumerate(names, 1))
+    file.facts += [(h, first, b), (b, second, t)]
     file.add_template(first, hop_1, names[0])
     file.add_template(second, hop_2, names[1])
     identity = record.get("id")
@@ -99,11 +99,6 @@ def _filled(template: Any, what: str, name: str, closed: bool = True) -> str:
         raise ValueError(f"has {template!r} as {what}, which needs {{}} once")
     text = template.replace("{}", name).strip()
     return f"{text} is" if closed and not template.startswith("{}") else text
-
-
-def _mention(record: dict[str, Any], number: int, name: str) -> Mention:
-    identity = record.get(f"e{number}")
-    return name, identity if isinstance(identity, str) and identity else None
 
 
 read = graph_reader("hopping_too_late", fill)

@@ -29,6 +29,7 @@ from circuits.graph.sources.question_files.record import (
     FileQuestion,
     QuestionFile,
     distinct,
+    mention,
     question_prompt,
 )
 from circuits.graph.sources.question_files.tables import table_records
@@ -110,7 +111,7 @@ def _facts(file: QuestionFile, orig: Any, new: str) -> list[Fact]:
     facts = []
     for (s, r, o), (i, _, j) in zip(labeled, ids, strict=True):
         names = file.name(s, "subject"), file.name(r, "relation"), file.name(o, "object")
-        facts.append(((names[0], i), names[1], (names[2], j)))
+        facts.append((mention(names[0], i), names[1], mention(names[2], j)))
     for before, after in pairwise(facts):
         if before[2] != after[0]:
             raise ValueError(f"is not a chain: {before[2][0]!r} is followed by {after[0][0]!r}")

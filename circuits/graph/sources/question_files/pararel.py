@@ -26,7 +26,7 @@ from circuits.graph.sources.question_files.chains import ask_chains
 from circuits.graph.sources.question_files.options import QuestionFileOptions
 from circuits.graph.sources.question_files.properties import PHRASES, PROPERTIES
 from circuits.graph.sources.question_files.reader import graph_reader
-from circuits.graph.sources.question_files.record import QuestionFile
+from circuits.graph.sources.question_files.record import QuestionFile, mention
 from circuits.graph.sources.question_files.tables import json_objects
 
 FACT = ("sub_label", "obj_label")
@@ -110,8 +110,8 @@ def _facts(file: QuestionFile, relation: str, within: str, limit: int | None) ->
             file.broken.add(f"{within}{place}", str(record), str(problem))
             continue
         file.counts["records"] += 1
-        ids = record.get("sub_uri") or None, record.get("obj_uri") or None
-        file.facts.append(((subject, ids[0]), relation, (obj, ids[1])))
+        ends = mention(subject, record.get("sub_uri")), mention(obj, record.get("obj_uri"))
+        file.facts.append((ends[0], relation, ends[1]))
 
 
 def _patterns(file: QuestionFile, facts: Path, name: str) -> Iterator[str]:

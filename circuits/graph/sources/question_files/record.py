@@ -10,9 +10,8 @@ from typing import Any
 
 from circuits.graph.names import Names
 from circuits.graph.sources.formats.broken import Broken
+from circuits.graph.sources.two_wiki.names import Mention, wikidata_id
 
-Mention = tuple[str, str | None]
-"""A name as it stands in the file, with its Wikidata id where the file has one."""
 Fact = tuple[Mention, str, Mention]
 
 
@@ -92,6 +91,15 @@ class QuestionFile:
 
 Read = Callable[[QuestionFile, Any], None]
 """Fills a `QuestionFile`, given the options of its format."""
+
+
+def mention(name: str, identity: Any) -> Mention:
+    """A name with its Wikidata id, if the file has one.
+
+    >>> mention("Lyon", "Q456"), mention("Lyon", "")
+    (('Lyon', 'Q456'), ('Lyon', None))
+    """
+    return name, wikidata_id(identity)
 
 
 def question_prompt(question: str) -> str:

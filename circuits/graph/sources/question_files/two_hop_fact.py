@@ -29,9 +29,9 @@ from circuits.graph.sources.question_files.options import QuestionFileOptions
 from circuits.graph.sources.question_files.reader import graph_reader
 from circuits.graph.sources.question_files.record import (
     FileQuestion,
-    Mention,
     QuestionFile,
     distinct,
+    mention,
 )
 from circuits.graph.sources.question_files.tables import python_names, table_records
 
@@ -66,8 +66,11 @@ def _row(file: QuestionFile, record: dict[str, Any]) -> None:
     hop_1, hop_2, composed = (
         file.name(record[key], key) for key in ("r1(e1).prompt", "r2(e2).prompt", COMPOSED)
     )
-    ids = [_mention(record, i, name) for i, name in enumerate((subject, bridge, answer), 1)]
-    file.facts += [(ids[0], first, ids[1]), (ids[1], second, ids[2])]
+    h, b, t = (
+        mention(name, record.get(f"e{i}.wikidata_qid"))
+        for i, name in enumerate((subject, bridge, answer), 1)
+    )
+    file.facts += [(h, first, b), (b, second, t)]
     file.add_template(first, hop_1, subject)
     file.add_template(second, hop_2, bridge)
     file.questions.append(
@@ -86,11 +89,6 @@ def _row(file: QuestionFile, record: dict[str, Any]) -> None:
             identity=str(record.get("uid") or ""),
         )
     )
-
-
-def _mention(record: dict[str, Any], number: int, name: str) -> Mention:
-    identity = record.get(f"e{number}.wikidata_qid")
-    return name, identity if isinstance(identity, str) and identity else None
 
 
 def _relations(file: QuestionFile, record: dict[str, Any]) -> tuple[str, str]:
