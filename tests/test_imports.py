@@ -22,6 +22,8 @@ ROOMS: dict[str, str] = {
     "circuits.graph.sources.formats": "circuits circuits.graph",
     "circuits.graph.sources.two_wiki": "circuits circuits.graph circuits.graph.sources "
     "circuits.graph.sources.formats",
+    "circuits.graph.sources.question_files": "circuits circuits.graph circuits.graph.sources "
+    "circuits.graph.sources.formats circuits.graph.sources.two_wiki",
     "circuits.corpus": "circuits circuits.recipes circuits.graph circuits.graph.sources "
     "circuits.graph.sources.two_wiki circuits.corpus.augmentation",
     "circuits.corpus.augmentation": "circuits circuits.recipes circuits.graph circuits.corpus",
@@ -35,7 +37,8 @@ ROOMS: dict[str, str] = {
     "circuits.text",
     "circuits.series": "circuits circuits.recipes circuits.graph circuits.corpus circuits.model "
     "circuits.runs",
-    "circuits.text": "circuits circuits.recipes circuits.corpus",
+    "circuits.text": "circuits circuits.recipes circuits.graph.sources.question_files "
+    "circuits.corpus",
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs circuits.text",
     "train.recipes": "circuits",

@@ -14,6 +14,10 @@ from circuits.runs.run import Run
 LICENCES = {
     "geonames": "Facts from GeoNames (geonames.org), CC BY 4.0.",
     "two_wiki": "Facts from 2WikiMultiHopQA, Apache License 2.0.",
+    "two_hop_fact": "Facts from TwoHopFact or SOCRATES (Google DeepMind), CC BY 4.0.",
+    "hopping_too_late": "Facts from HoppingTooLate (Biran et al.), MIT License.",
+    "mquake": "Facts from MQuAKE (Princeton NLP), MIT License.",
+    "lre": "Facts from LRE (Hernandez et al.), MIT License.",
     "grokked_composition": "Random facts, made for this run; no rights of others.",
     "grokked_comparison": "Random facts, made for this run; no rights of others.",
 }

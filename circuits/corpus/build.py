@@ -13,7 +13,12 @@ from jaxtyping import Bool, Int
 
 from circuits.corpus.augmentation import augment
 from circuits.corpus.comparison import split_comparison
-from circuits.corpus.composition import RealQuestions, chains_of_names, split_composition
+from circuits.corpus.composition import (
+    RealQuestions,
+    chains_of_names,
+    chains_of_questions,
+    split_composition,
+)
 from circuits.corpus.corpus import Corpus
 from circuits.corpus.diversity import diversity, few_bridges
 from circuits.corpus.leakage import assert_no_leakage
@@ -101,10 +106,10 @@ def _real_questions(graph: KnowledgeGraph, recipe: Recipe) -> RealQuestions | No
     The source alone defines what is asked, in `notes["questions"]`.
     """
     section, said = recipe.splits, graph.notes.get("questions")
-    if said is None or recipe.source.name != "two_wiki":
+    if said is None or not section.heldout_real_items or section.hops != 2:
         return None
-    if not section.heldout_real_items or section.hops != 2:
-        return None
+    if recipe.source.name != "two_wiki":
+        return RealQuestions(chains_of_questions(graph, said), np.empty((0, 2), np.int32))
     asked = {tuple(question) for question in said}
     held = two_wiki_questions(recipe.source.path, recipe.source.options)
     named = {chain: (chain[0], chain[1], chain[3]) in asked for q in held for chain in q.chains()}

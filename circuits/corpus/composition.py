@@ -18,7 +18,7 @@ A chain is a row of fact indices; everything is an array operation over such row
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -263,5 +263,24 @@ def chains_of_names(
         first = row.get((numbers[0], relation.get(r1, -1), numbers[1]))
         second = row.get((numbers[1], relation.get(r2, -1), numbers[2]))
         if first is not None and second is not None:
+            chains.append((first, second))
+    return np.array(chains, np.int32).reshape(-1, 2)
+
+
+def chains_of_questions(
+    graph: KnowledgeGraph, asked: Iterable[Sequence[str]]
+) -> Int[np.ndarray, "q 2"]:
+    """Chains that questions (h, r1, r2) of names ask for; those without one answer are dropped."""
+    entity = {name: i for i, name in enumerate(graph.entities)}
+    relation = {name: i for i, name in enumerate(graph.relations)}
+    one = np.flatnonzero(~graph.multi_valued)
+    row = {tuple(graph.facts[i, :2].tolist()): int(i) for i in one}
+    chains = []
+    for h, r1, r2 in asked:
+        first = row.get((entity.get(h, -1), relation.get(r1, -1)))
+        if first is None:
+            continue
+        second = row.get((int(graph.facts[first, 2]), relation.get(r2, -1)))
+        if second is not None:
             chains.append((first, second))
     return np.array(chains, np.int32).reshape(-1, 2)

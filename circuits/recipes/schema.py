@@ -95,8 +95,8 @@ class SplitsSection(Section):
     carried by a few of them; of one bridge's ID questions at most half become id_test."""
     heldout_real_items: int = Field(default=0, ge=0)
     """Compositions of two real ID facts held out before all others, at most a quarter of all, as
-    the split heldout_real. If the source has its own questions (2WikiMultiHopQA), those are held
-    out instead, and compositions that its records imply but do not ask become heldout_derived."""
+    the split heldout_real. If the source has its own questions (2WikiMultiHopQA, TwoHopFact, ...),
+    those are held out instead, and what its records imply but do not ask is heldout_derived."""
     comparison_attributes: tuple[str, ...] = ()
     """Relations whose values are compared; empty: all that can be (`corpus.comparison`)."""
     train_atomic: bool = True
@@ -219,11 +219,15 @@ class TextSection(Section):
     paragraphs: int = Field(default=0, ge=0)
     """Facts per passage: every fact is trained as the first sentence of a passage that goes on with
     other facts of the same entity. 0: sentences on their own."""
+    distractors: int = Field(default=0, ge=0)
+    """Facts of other entities that are mixed into each passage behind its first sentence."""
     loss: Literal["answer", "all"] = "answer"
     """Predict the answer's tokens only, or all tokens of a text."""
 
     @model_validator(mode="after")
     def _has_wordings(self) -> TextSection:
+        if self.distractors and not self.paragraphs:
+            raise ValueError("distractors are mixed into passages; set paragraphs as well")
         tables = {"facts": self.facts, "questions": self.questions} | {
             "questions_of_three": self.questions_of_three,
             "comparisons": self.comparisons,

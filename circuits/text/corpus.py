@@ -2,7 +2,7 @@
 
 1. Every trained question is one sentence with its answer, in a wording drawn by the recipe's seed.
 2. Every fact is a sentence in each of its wordings or, with `text.paragraphs`, the first sentence
-   of a passage that goes on with other facts of its subject.
+   of a passage that goes on with other facts of its subject (and with `text.distractors`).
 3. Loss is on the tokens of answers (in a passage, of every object), each closed by the
    end-of-answer token, or on all tokens.
 """
@@ -72,6 +72,7 @@ class TextCorpus:
     seed: int
     loss_on_all: bool
     paragraphs: int
+    distractors: int = 0
     _rendered: dict[str, Queries] = field(default_factory=dict, repr=False)
 
     @property
@@ -199,7 +200,8 @@ class TextCorpus:
             yield ids, flags
 
     def _passage_rows(self) -> Iterator[tuple[list[int], list[bool], int]]:
-        """A passage per trained fact: its statement, then others of the same subject."""
+        """A passage per trained fact: its statement, then others of the same subject, and mixed
+        with these as many distractors of the same split."""
         if not self.paragraphs:
             return
         draw = np.random.default_rng([self.seed, zlib.crc32(b"paragraphs")])
@@ -207,14 +209,20 @@ class TextCorpus:
             plain = self.corpus.splits[split]
             if plain.kind != "atomic":
                 continue
+            subjects = plain.token_ids[:, 0]
             by_subject: dict[int, list[int]] = {}
-            for row, subject in enumerate(plain.token_ids[:, 0].tolist()):
+            for row, subject in enumerate(subjects.tolist()):
                 by_subject.setdefault(subject, []).append(row)
-            for row, subject in enumerate(plain.token_ids[:, 0].tolist()):
+            for row, subject in enumerate(subjects.tolist()):
                 others = [r for r in by_subject[subject] if r != row]
                 draw.shuffle(others)
-                chosen = [row, *others[: self.paragraphs - 1]]
-                ids, flags = self._passage(plain, chosen, draw)
+                rest = others[: self.paragraphs - 1]
+                if self.distractors:
+                    strange = np.flatnonzero(subjects != subject)
+                    n = min(self.distractors, len(strange))
+                    rest += draw.choice(strange, n, replace=False).tolist()
+                    draw.shuffle(rest)
+                ids, flags = self._passage(plain, [row, *rest], draw)
                 yield ids, flags, index
 
     def _passage(
@@ -239,6 +247,7 @@ class TextCorpus:
             "seed": self.seed,
             "loss_on_all": self.loss_on_all,
             "paragraphs": self.paragraphs,
+            "distractors": self.distractors,
             "templates": self.wording.book.written,
         }
         write_atomically(folder / TOKENIZER, self.tokenizer.to_json().encode())
@@ -254,11 +263,16 @@ def text_corpus(recipe: Recipe, corpus: Corpus) -> TextCorpus:
     """
     assert recipe.text is not None
     relations = (*corpus.vocab.relations, *(s for s in corpus.vocab.specials if s == "itself"))
-    book = book_of_recipe(recipe, relations)
+    book = book_of_recipe(recipe, relations, corpus.graph.notes.get("wording"))
     wording = TextWording(book, _tokenizer(recipe, corpus, book), corpus.vocab)
     wording.names  # noqa: B018  # refuses names that cannot be told apart
     return TextCorpus(
-        corpus, wording, recipe.seed, recipe.text.loss == "all", recipe.text.paragraphs
+        corpus,
+        wording,
+        recipe.seed,
+        loss_on_all=recipe.text.loss == "all",
+        paragraphs=recipe.text.paragraphs,
+        distractors=recipe.text.distractors,
     )
 
 
@@ -302,9 +316,10 @@ def load_text(folder: Path, corpus: Corpus) -> TextCorpus:
         book = written_book(table["templates"])
         seed, on_all = int(table["seed"]), bool(table["loss_on_all"])
         paragraphs = int(table["paragraphs"])
+        distractors = int(table.get("distractors", 0))  # runs of 0.3 and older have none
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HopscopeError(
             f"{path} is missing or damaged ({error}); train the run again from its recipe.toml."
         ) from error
     wording = TextWording(book, stored_tokenizer(folder / TOKENIZER), corpus.vocab)
-    return TextCorpus(corpus, wording, seed, on_all, paragraphs)
+    return TextCorpus(corpus, wording, seed, on_all, paragraphs, distractors)

@@ -156,8 +156,22 @@ class TemplateBook:
         return all(template.last_slot == wanted for template in templates.get(kind, facts))
 
 
-def template_book(text: TextSection, relations: Sequence[str], hops: int) -> TemplateBook:
-    """The templates of a recipe for these relations, with the built-in ones where it has none.
+def template_book(
+    text: TextSection,
+    relations: Sequence[str],
+    hops: int,
+    source: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+) -> TemplateBook:
+    """The templates of a recipe for these relations.
+
+    Where it has none, those of the source are taken, then the built-in ones, then `text.facts`.
+
+    Args:
+        text: The recipe's section.
+        relations: All relations of the graph.
+        hops: How many relations a question names.
+        source: `statements` and `phrases` by relation, as a source gives them in
+            `graph.notes["wording"]`.
 
     Raises:
         HopscopeError: if a template is malformed or words a relation that the graph lacks.
@@ -166,12 +180,12 @@ def template_book(text: TextSection, relations: Sequence[str], hops: int) -> Tem
         for relation in table:
             if relation not in relations:
                 raise HopscopeError(f"text.{key}: {unknown_name('relation', relation, relations)}")
-    phrases = {r: text.phrases.get(r) or PHRASES.get(r, (r,)) for r in relations}
-    given = {
-        r: text.statements.get(r)
-        or (text.facts if "facts" in text.model_fields_set else STATEMENTS.get(r, text.facts))
-        for r in relations
-    }
+    of_source = source or {}
+    own = {r: tuple(words) for r, words in of_source.get("phrases", {}).items()}
+    said = {r: tuple(words) for r, words in of_source.get("statements", {}).items()}
+    phrases = {r: text.phrases.get(r) or own.get(r) or PHRASES.get(r, (r,)) for r in relations}
+    known = {} if "facts" in text.model_fields_set else STATEMENTS | said
+    given = {r: text.statements.get(r) or known.get(r, text.facts) for r in relations}
     questions = text.questions if hops == 2 else text.questions_of_three
     written = {
         "phrases": {r: list(p[: text.paraphrases]) for r, p in phrases.items()},
@@ -206,7 +220,11 @@ def written_book(written: Mapping[str, Any]) -> TemplateBook:
     )
 
 
-def book_of_recipe(recipe: Recipe, relations: Sequence[str]) -> TemplateBook:
-    """The templates of a recipe that has a [text] section."""
+def book_of_recipe(
+    recipe: Recipe,
+    relations: Sequence[str],
+    source: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+) -> TemplateBook:
+    """The templates of a recipe that has a [text] section; see `template_book`."""
     assert recipe.text is not None
-    return template_book(recipe.text, relations, recipe.splits.hops)
+    return template_book(recipe.text, relations, recipe.splits.hops, source)

@@ -2,7 +2,8 @@
 
 `load_source` is the only entry point. It takes the name of a source, or a path whose ending and
 first bytes tell which source reads it. Every source validates its own options; unknown ones are
-refused. `formats` reads the kinds of files; the source `two_wiki` has a room of its own.
+refused. `formats` reads the kinds of files; `two_wiki` and the files of two-hop questions
+(`question_files`) have rooms of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from circuits.errors import HopscopeError, unknown_name
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
 from circuits.graph.sources.formats.grokked_layout import refuse_grokked_folder
 from circuits.graph.sources.options import SourceOptions
+from circuits.graph.sources.question_signs import question_format
 from circuits.graph.sources.registry import HUB_NAMES, SOURCES, Source, source_of_file
 from circuits.settings import validated
 
@@ -73,6 +75,9 @@ def find_source(name_or_path: str | Path) -> tuple[Source, str | Path | None]:
     if str(name_or_path) in HUB_NAMES:
         return SOURCES["two_wiki"], name_or_path
     if Path(name_or_path).is_dir():
+        of_questions = question_format(Path(name_or_path))
+        if of_questions is not None:
+            return SOURCES[of_questions], name_or_path
         refuse_grokked_folder(Path(name_or_path))
         raise HopscopeError(f"{name_or_path} is a folder; name the file in it that has the facts.")
     problem = unknown_name("source", str(name_or_path), SOURCES)

@@ -24,6 +24,14 @@ class SourceOptions(BaseModel):
 
 def existing_file(path: str | Path | None, source: str) -> Path:
     """The path, which must be an existing file; else a `HopscopeError` says what to give."""
+    file = existing_path(path, source)
+    if file.is_dir():
+        raise HopscopeError(f"source {source!r}: {file} is a folder; give a file in it.")
+    return file
+
+
+def existing_path(path: str | Path | None, source: str) -> Path:
+    """The path, which must be an existing file or folder."""
     if path is None:
         raise HopscopeError(
             f"source {source!r} reads a file and none is given; name it as source.path in the "
@@ -32,6 +40,4 @@ def existing_file(path: str | Path | None, source: str) -> Path:
     file = Path(path)
     if not file.exists():
         raise HopscopeError(f"source {source!r}: there is no file {file}; check source.path.")
-    if file.is_dir():
-        raise HopscopeError(f"source {source!r}: {file} is a folder; give a file in it.")
     return file

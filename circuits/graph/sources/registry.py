@@ -14,6 +14,7 @@ from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph, MultiValued
 from circuits.graph.sources.formats.files import FORMATS_BY_ENDING, ending, opened
 from circuits.graph.sources.options import SourceOptions
+from circuits.graph.sources.question_signs import question_format
 
 Reader = Callable[[Any, Any, MultiValued], KnowledgeGraph]
 
@@ -68,6 +69,42 @@ SOURCES: dict[str, Source] = {
             reads_file=True,
         ),
         Source(
+            "two_hop_fact",
+            "TwoHopFact and SOCRATES: CSV of two-hop questions with prompts for each hop.",
+            "circuits.graph.sources.question_files.two_hop_fact",
+            reads_file=True,
+        ),
+        Source(
+            "hopping_too_late",
+            "HoppingTooLate: CSV of two-hop questions with templates.",
+            "circuits.graph.sources.question_files.hopping_too_late",
+            reads_file=True,
+        ),
+        Source(
+            "mquake",
+            "MQuAKE: JSON of questions of two to four hops, before or after edits of facts.",
+            "circuits.graph.sources.question_files.mquake",
+            reads_file=True,
+        ),
+        Source(
+            "path_question",
+            "PathQuestion: lines of question, answer and path.",
+            "circuits.graph.sources.question_files.path_question",
+            reads_file=True,
+        ),
+        Source(
+            "lre",
+            "LRE relations: JSON of one relation with prompts, or a folder of such files.",
+            "circuits.graph.sources.question_files.lre",
+            reads_file=True,
+        ),
+        Source(
+            "pararel",
+            "ParaRel and LAMA (T-REx): P*.jsonl of facts with templates, or their folder.",
+            "circuits.graph.sources.question_files.pararel",
+            reads_file=True,
+        ),
+        Source(
             "triples",
             "Subject, relation, object as TSV, CSV, JSON, parquet, N-Triples, Turtle or other RDF.",
             "circuits.graph.sources.triples",
@@ -106,6 +143,9 @@ def source_of_file(path: Path) -> Source:
             f"{path}: the kind of file is not known by its ending; allowed: {endings}, and "
             "each with .gz except .parquet. Rename it, or name the source and give the path."
         )
+    of_questions = question_format(path)
+    if of_questions is not None:
+        return SOURCES[of_questions]
     questions = (kind == "json" and _json_questions(path)) or (
         kind == "parquet" and _parquet_questions(path)
     )

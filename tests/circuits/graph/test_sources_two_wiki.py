@@ -278,3 +278,36 @@ def test_a_parquet_file_that_is_none_is_refused(tmp_path):
     path.write_bytes(b"PAR1 nonsense")
     with pytest.raises(HopscopeError, match="not a readable parquet file"):
         load_source(path)
+
+
+HOTPOT = [
+    q | {"context": [["Lothair II", ["One.", "Two."]]], "supporting_facts": [["Lothair II", 0]]}
+    for q in QUESTIONS
+]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        HOTPOT,
+        {"version": "1.0", "data": HOTPOT},
+        {key: [q[key] for q in HOTPOT] for key in HOTPOT[0]},
+        {key: {str(i): q[key] for i, q in enumerate(HOTPOT)} for key in HOTPOT[0]},
+        {"columns": list(HOTPOT[0]), "data": [list(q.values()) for q in HOTPOT]},
+        {str(i): q for i, q in enumerate(HOTPOT)},
+    ],
+    ids=["records", "wrapped", "columns", "pandas", "split", "index"],
+)
+def test_hotpot_fields_and_tables_by_column_give_the_same_graph(tmp_path, table):
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(table))
+    wanted = load_source(_write(tmp_path, "plain.json", QUESTIONS))
+    graph = load_source(path)
+    assert graph.entities == wanted.entities
+    assert (graph.facts == wanted.facts).all()
+
+
+def test_hotpot_records_without_evidences_are_refused_with_the_fields_they_have(tmp_path):
+    records = [{key: q[key] for key in q if key != "evidences"} for q in HOTPOT]
+    with pytest.raises(HopscopeError, match=r"no field 'evidences'.*supporting_facts.*own"):
+        load_source(_write(tmp_path, "train.json", records))

@@ -80,3 +80,43 @@ def test_a_book_is_read_back_as_it_was_written() -> None:
 def test_a_wrong_text_section_is_refused(table: dict[str, object], message: str) -> None:
     with pytest.raises(HopscopeError, match=message):
         parse_recipe({"text": table}, "a recipe")
+
+
+TWO_WIKI = (
+    *("award received", "cause of death", "child", "composer", "country", "country of citizenship"),
+    *("country of origin", "date of birth", "date of death", "director", "editor", "educated at"),
+    *("employer", "father", "founded by", "inception", "mother", "performer", "place of birth"),
+    *("place of burial", "place of death", "place of detention", "producer", "publication date"),
+    *("publisher", "sibling", "spouse"),
+)
+
+
+def test_every_relation_of_2wiki_has_two_english_sentences_and_a_noun() -> None:
+    book = template_book(TextSection(paraphrases=2), TWO_WIKI, hops=2)
+    for relation in TWO_WIKI:
+        said = set()
+        for number, template in enumerate(book.statements[relation] * 2):
+            phrases = book.phrases[relation]
+            names = {"subject": "Ada", "relation": phrases[number % len(phrases)]}
+            said.add(template.fill(names)[0])
+        assert len(said) >= 2, relation
+        assert not re.search(r"\b(at|by|received|on)$", book.phrases[relation][0]), relation
+
+
+def test_wordings_of_a_source_come_before_the_built_in_ones_and_behind_the_recipes() -> None:
+    source = {
+        "statements": {
+            "spouse": ["[The partner of] {subject} is {object}."],
+            "father": ["[The dad of] {subject} is {object}."],
+            "not here": ["[x] {subject} {object}"],
+        },
+        "phrases": {"spouse": ["partner"]},
+    }
+    text = TextSection(statements={"father": ("{subject}: [pa] {object}",)})
+    book = template_book(text, ("spouse", "father", "mother"), 2, source)
+    assert book.written["statements"] == {
+        "spouse": ["[The partner of] {subject} is {object}."],
+        "father": ["{subject}: [pa] {object}"],
+        "mother": ["The [mother] of {subject} is {object}."],
+    }
+    assert book.phrases["spouse"] == ("partner",)

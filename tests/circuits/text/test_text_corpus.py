@@ -12,9 +12,12 @@ from tiny_texts import tiny_text, tiny_text_recipe
 from circuits.corpus.build import build_corpus
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
+from circuits.recipes.schema import load_recipe, parse_recipe
 from circuits.text.corpus import TEXT, TOKENIZER, load_text, text_corpus
 from circuits.text.rendering import TextWording
 from circuits.text.tokenizers import given_tokenizer
+
+RECIPES = Path(__file__).parents[3] / "train" / "recipes"
 
 
 def test_a_question_is_the_sentence_about_its_names() -> None:
@@ -76,6 +79,26 @@ def test_a_passage_begins_with_each_fact_and_goes_on_about_its_subject() -> None
         assert len(subjects) == 1
         first.append(said[0])
     assert len(set(first)) == len(corpus.graph)
+
+
+def test_distractors_are_mixed_in_behind_the_first_sentence_of_a_passage() -> None:
+    plain, mixed = tiny_text({"paragraphs": 2}), tiny_text({"paragraphs": 2, "distractors": 3})
+    end = mixed.tokenizer.end
+    index = mixed.corpus.trained.index("atomic_id")
+    ours, theirs = plain.training_texts(), mixed.training_texts()
+    before = ours.tokens[ours.split_index == index]
+    after = theirs.tokens[theirs.split_index == index]
+    assert ((after == end).sum(1) == (before == end).sum(1) + 3).all()
+    for short, long in zip(before, after, strict=True):
+        first = int(np.flatnonzero(short == end)[0])
+        assert (short[: first + 1] == long[: first + 1]).all()
+    said = [s for row in after for s in mixed.tokenizer.decode(row.tolist()).split(" is")]
+    assert len({s.split(" of ")[-1] for s in said}) > 2
+
+
+def test_distractors_without_passages_are_refused() -> None:
+    with pytest.raises(HopscopeError, match="set paragraphs"):
+        parse_recipe({"text": {"distractors": 2}}, "a recipe")
 
 
 def test_a_text_is_read_back_from_its_files(tmp_path: Path) -> None:
@@ -168,3 +191,11 @@ def test_a_corpus_without_ood_facts_has_texts() -> None:
     assert not len(text.queries("atomic_ood"))
     assert len(text.training_texts()) == len(text.corpus.training_set())
     assert text.n_ctx > 0
+
+
+@pytest.mark.parametrize("name", ["composition", "comparison"])
+def test_the_text_recipes_of_wild_build_without_a_download(name: str) -> None:
+    recipe = load_recipe(RECIPES / f"wild-text-{name}.toml", ["text.tokenizer=bpe"])
+    text = text_corpus(recipe, build_corpus(recipe))
+    assert len(text.tokenizer) == 512
+    assert text.queries("id_test")[0].sentence.endswith("?")

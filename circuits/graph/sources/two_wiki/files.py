@@ -27,7 +27,7 @@ _STRUCTS = (("fact", "relation", "entity"), ("subject", "relation", "object"))
 
 
 def records(path: Path, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """The records of one file, reduced to `FIELDS` (all fields, if it has none of those).
+    """The records of one file, reduced to `FIELDS` (all fields, if it has no evidences).
 
     Args:
         path: A file of any of the shapes.
@@ -46,7 +46,8 @@ def records(path: Path, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
                 broken.add(place, repr(record), "is not a JSON object")
                 continue
             refuse_grokked(record, path)
-            yield {key: record[key] for key in FIELDS if key in record} or record
+            known = "evidences" in record  # else all its fields are named in the refusal
+            yield {key: record[key] for key in FIELDS if key in record} if known else record
     broken.refuse("Every record must be one question; correct the file.")
 
 

@@ -222,8 +222,8 @@ def _raw_questions(path: str | Path | None, options: TwoWikiOptions) -> tuple[li
                 break
         if not options.skip_broken:
             broken.refuse(
-                "Give 2WikiMultiHopQA's own records, or set source.options.skip_broken = true "
-                "to leave such out."
+                "Give 2WikiMultiHopQA's own records, whose evidences are the facts, or set "
+                "source.options.skip_broken = true to leave such out."
             )
         read.broken += broken.count
         read.first_broken = read.first_broken or broken.first
