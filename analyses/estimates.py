@@ -107,9 +107,10 @@ def half_precision(dataset: xr.Dataset) -> xr.Dataset:
     For storage only: sums of float16 overflow above 65,504 and lose digits long before, so
     `circuits.runs.results` returns them as float32.
     """
-    real = [name for name, values in dataset.data_vars.items() if values.dtype.kind == "f"]
-    halves = {name: dataset[name].copy(data=_half(dataset[name].values)) for name in real}
-    return dataset.assign(halves)
+    # not `dataset[name]`, which looks for the coordinates of each of hundreds of variables
+    values = {name: dataset.variables[name].values for name in dataset.data_vars}
+    halves = {n: _half(v) if v.dtype.kind == "f" else v for n, v in values.items()}
+    return dataset.copy(data=halves)
 
 
 def coarse(values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:

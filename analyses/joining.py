@@ -25,8 +25,11 @@ def joined_splits(
     rows = [examples.rows for _, examples in parts.values()]
     longest = max(map(len, rows))
     variables: dict[str, Any] = {}
-    for name, variable in datasets[0].data_vars.items():
-        values = [_padded(ds[name].transpose(*variable.dims), longest) for ds in datasets]
+    for name in datasets[0].data_vars:
+        # not `ds[name]`, which looks for the coordinates of each of hundreds of variables
+        variable = datasets[0].variables[name]
+        same = (ds.variables[name].transpose(*variable.dims) for ds in datasets)
+        values = [_padded(one, longest) for one in same]
         stacked = np.stack(values)
         dims: tuple[Any, ...] = ("split", *variable.dims)
         if variable.attrs.get("per_step", True):
@@ -50,19 +53,19 @@ def joined_steps(results: list[xr.Dataset]) -> xr.Dataset:
     variables = {
         name: (
             variable.dims,
-            np.concatenate([result[name].values for result in results])
+            np.concatenate([result.variables[name].values for result in results])
             if "step" in variable.dims
             else variable.values,
             variable.attrs,
         )
-        for name, variable in first.data_vars.items()
+        for name, variable in ((name, first.variables[name]) for name in first.data_vars)
     }
     steps = [int(result.step.item()) for result in results]
     coords = {name: first[name] for name in first.coords if name != "step"}
     return xr.Dataset(variables, {"step": steps, **coords}, first.attrs)
 
 
-def _padded(array: xr.DataArray, longest: int) -> np.ndarray:
+def _padded(array: xr.Variable, longest: int) -> np.ndarray:
     values = np.asarray(array.values)
     if "example" not in array.dims:
         return values

@@ -16,13 +16,13 @@ is missing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 
 from analyses.circuits.agreement import circuit_agreement
-from analyses.over_training.formation import formation
+from analyses.over_training.formation import halfway
 from analyses.stored import Reader, reader
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
@@ -84,7 +84,8 @@ def seed_spread(
         results = {a: f[name].sel(step=steps[a]) for a, f in stored.items() if name in f}
         row = _end_of(run, split, results)
         if "circuit_discovery" in results and len(common["circuit_discovery"]) > 1:
-            row |= _dates_of(run, split, common["circuit_discovery"], read[name])
+            circuits = stored["circuit_discovery"][name]
+            row |= _dates_of(circuits.sel(step=common["circuit_discovery"]))
         rows.append(row)
     first = [common["circuit_discovery"][1]] if len(common.get("circuit_discovery", [])) > 1 else []
     early = sum(row.get("circuit_halfway") in first for row in rows)
@@ -210,13 +211,9 @@ def _circuit_of(now: xr.Dataset) -> dict[str, float]:
     }
 
 
-def _dates_of(run: Run, split: str, steps: Sequence[int], read: Reader) -> dict[str, float]:
-    formed = formation(run, split, steps, read=read)
-    return {
-        "circuit_halfway": float(formed["halfway"].sel(curve="circuit")),
-        "accuracy_halfway": float(formed["halfway"].sel(curve="accuracy")),
-        "lag": float(formed["lag"]),
-    }
+def _dates_of(circuit: xr.Dataset) -> dict[str, float]:
+    first, accuracy = halfway(circuit)
+    return {"circuit_halfway": first, "accuracy_halfway": accuracy, "lag": accuracy - first}
 
 
 def _swap_of(now: xr.Dataset) -> dict[str, float]:

@@ -1,63 +1,60 @@
-"""The `hopscope` command: one sub-command per task.
+"""The `hopscope` command in full: one sub-command per task, each imported when it is called.
 
-Each command lives in its own module beside this one and imports heavy libraries only when it runs,
-so that `hopscope --help` answers at once.
+Each command lives in its own module beside this one (`app.cli.COMMANDS` names them) and imports
+heavy libraries only when it runs.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from app.cli.analyze import analyze_command
-from app.cli.app import app_command
-from app.cli.augment import augment_command
-from app.cli.certify import certify_command
-from app.cli.check import check_command
-from app.cli.compare import compare_command
-from app.cli.data import data_command
-from app.cli.export import export_command
-from app.cli.import_series import import_command
-from app.cli.paper import paper_command
-from app.cli.publish import publish_command
-from app.cli.runs import runs_command
-from app.cli.sheet import sheet_command
-from app.cli.sweep import sweep_command
+from app.cli import ABOUT, COMMANDS, MODULES
 from app.cli.terminal import say
-from app.cli.train import train_command
 from circuits import __version__
 from circuits.errors import HopscopeError
 
+
+class Commands(TyperGroup):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name; None if there is none."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            module = import_module(f"app.cli.{MODULES.get(cmd_name, cmd_name)}")
+            command = getattr(module, f"{cmd_name}_command")
+            short = command.__doc__.split("\n\n")[0]  # else cut after one line
+            alone = typer.Typer(
+                add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+            )
+            alone.command(cmd_name, short_help=short)(command)
+            self.commands[cmd_name] = typer.main.get_command(alone)
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As typer does it, which looks among `commands` for names like an unknown one."""
+        if args[0] not in COMMANDS:
+            for name in COMMANDS:
+                self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
+
+
 cli = typer.Typer(
     name="hopscope",
-    help="Watch the circuit for two-hop reasoning form while a transformer groks.",
+    cls=Commands,
+    help=ABOUT,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich takes longer to import than all the rest
 )
-COMMANDS: dict[str, Callable[..., None]] = {
-    "data": data_command,
-    "augment": augment_command,
-    "train": train_command,
-    "import": import_command,
-    "sweep": sweep_command,
-    "analyze": analyze_command,
-    "certify": certify_command,
-    "check": check_command,
-    "compare": compare_command,
-    "export": export_command,
-    "sheet": sheet_command,
-    "paper": paper_command,
-    "publish": publish_command,
-    "runs": runs_command,
-    "app": app_command,
-}
-for name, command in COMMANDS.items():
-    first = (command.__doc__ or "").split("\n\n")[0]  # else cut after one line
-    cli.command(name, short_help=first)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,7 +63,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@cli.callback()
+@cli.callback(help=ABOUT)
 def hopscope(
     version: Annotated[
         bool,

@@ -12,6 +12,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -282,12 +283,7 @@ def _acquire(path: Path) -> filelock.BaseFileLock:
 
 
 def _manifest(recipe: Recipe, corpus: Corpus, facts: Mapping[str, Any]) -> dict[str, Any]:
-    versions = {"python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            versions[library] = "not installed"
+    versions = dict(_versions())
     return {
         "schema": SCHEMA_VERSION,
         "hopscope": versions.pop("hopscope"),
@@ -306,6 +302,19 @@ def _manifest(recipe: Recipe, corpus: Corpus, facts: Mapping[str, Any]) -> dict[
     }
 
 
+@cache
+def _versions() -> dict[str, str]:
+    """Of Python and `_LIBRARIES`, as this process runs them."""
+    versions = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            versions[library] = "not installed"
+    return versions
+
+
+@cache
 def _commit() -> str | None:
     """Commit of the checkout that this code runs from, if it is one."""
     here = Path(__file__).resolve().parent

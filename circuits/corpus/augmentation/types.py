@@ -26,8 +26,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from circuits.graph.knowledge_graph import KnowledgeGraph
 
@@ -182,6 +180,9 @@ def _profiles(occurs: sp.csr_array) -> Float[np.ndarray, "n_roles n_roles"]:
 
 def _joined(profile: Float[np.ndarray, "n_roles n_roles"]) -> Int[np.ndarray, " n_roles"]:
     """Number of the type of each role, by average linkage."""
+    from scipy.cluster.hierarchy import fcluster, linkage  # imports for a tenth of a second
+    from scipy.spatial.distance import squareform
+
     distance = np.clip(1 - profile @ profile.T, 0, None)
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), "average")

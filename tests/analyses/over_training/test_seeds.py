@@ -12,8 +12,9 @@ from hand_wired import hand_wired, save_as_run
 from typer.testing import CliRunner
 
 from analyses.figures import figure
-from analyses.over_training.formation import formation
+from analyses.over_training.formation import formation, halfway
 from analyses.over_training.seeds import agreement_of_runs, seed_spread
+from analyses.stored import stored_result
 from analyses.walk import analyze
 from app.cli.main import cli
 from circuits.errors import HopscopeError
@@ -107,9 +108,12 @@ def test_dates_are_of_the_steps_that_all_runs_have(tmp_path: Path) -> None:
     }
     for run in runs.values():
         analyze(run, "circuit_discovery", progress=False)
-    assert float(formation(runs["dense"])["halfway"].sel(curve="circuit")) == 10
-    halfway = seed_spread(runs)["value"].sel(measure="circuit_halfway")
-    assert halfway.values.tolist() == [20, 20]
+    whole_curve = formation(runs["dense"])["halfway"]
+    dates = halfway(stored_result(runs["dense"], "circuit_discovery").sel(split="id_test"))
+    assert dates == tuple(whole_curve.sel(curve=["circuit", "accuracy"]).values)
+    assert dates[0] == 10
+    spread = seed_spread(runs)["value"].sel(measure="circuit_halfway")
+    assert spread.values.tolist() == [20, 20]
     # with steps 0 and 20 alone, 20 is the first checkpoint that could show it
     at_first = seed_spread(runs)["at_first"]
     assert at_first.sel(measure=["circuit_halfway", "lag"]).values.tolist() == [2, 2]

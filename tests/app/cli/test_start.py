@@ -10,6 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from app.cli import COMMANDS, MODULES
+from app.cli.__main__ import main
+from app.cli.main import cli
 
 ROOT = Path(__file__).parents[3]
 DEMO = "assets/demo"
@@ -19,8 +24,8 @@ DRAWING = {"matplotlib", "plotly", "streamlit"}
 DATA = {"numpy", "pandas", "xarray", "zarr", "scipy", "pydantic"}  # typer itself needs pydantic
 HEAVY = {*MODEL, *DRAWING, *DATA, "rich"}
 
-COMMANDS: dict[str, tuple[list[str], set[str]]] = {
-    "help": (["--help"], set()),
+CASES: dict[str, tuple[list[str], set[str]]] = {
+    "version": (["--version"], set()),
     "help of a command": (["analyze", "--help"], {"pydantic"}),
     "the analyses": (["analyze", "--list"], {"numpy", "pydantic", "scipy"}),
     "a run without its folder": (["analyze"], {"pydantic"}),
@@ -42,7 +47,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
 
 SCRIPT = """
 import sys
-from app.cli.main import main
+from app.cli.__main__ import main
 sys.argv = ["hopscope", *sys.argv[1:]]
 try:
     main()
@@ -51,23 +56,55 @@ finally:
 """
 
 
-def loaded(arguments: list[str]) -> set[str]:
+def modules_of(*arguments: str) -> set[str]:
+    """Everything that a command has imported when it ends."""
     command = [sys.executable, "-c", SCRIPT, *arguments]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "Traceback" not in told.stderr
     line = told.stderr.splitlines()[-1]
     assert line.startswith("loaded: ")
-    return set(line.split()) & HEAVY
+    return set(line.split())
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", CASES)
 def test_a_command_imports_no_more_than_it_needs(name: str, tmp_path: Path) -> None:
-    arguments, allowed = COMMANDS[name]
+    arguments, allowed = CASES[name]
     (tmp_path / "again").symlink_to(ROOT / DEMO)
     (tmp_path / "facts.tsv").write_text("Lyon\tcountry\tFrance\nFrance\tcurrency\tEuro\n")
-    found = loaded([part.replace("OUT", str(tmp_path)) for part in arguments])
+    found = HEAVY & modules_of(*(part.replace("OUT", str(tmp_path)) for part in arguments))
     assert found <= allowed, f"imported without need: {sorted(found - allowed)}"
     assert found & DRAWING == allowed & DRAWING, "the list of what was imported is empty"
+
+
+@pytest.mark.parametrize("columns", ["80", "66"])
+def test_the_page_of_help_is_the_one_that_typer_lays_out_from_the_docstrings(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit):
+        cli(["--help"], prog_name="hopscope")
+    typers = capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["hopscope", "--help"])
+    main()
+    assert capsys.readouterr().out == typers
+
+
+def test_the_page_of_help_imports_neither_typer_nor_a_command() -> None:
+    modules = modules_of("--help")
+    assert "typer" not in modules
+    ours = {name for name in modules if name.startswith("app.cli.")}
+    assert ours == {"app.cli.__main__"}
+
+
+def test_a_command_imports_no_other_command() -> None:
+    commands = {f"app.cli.{MODULES.get(name, name)}" for name in COMMANDS}
+    assert commands & modules_of("runs", "--help") == {"app.cli.runs"}
+
+
+def test_an_unknown_command_is_told_the_nearest_one() -> None:
+    told = CliRunner().invoke(cli, ["analize"])
+    assert told.exit_code == 2
+    assert "Did you mean 'analyze'?" in told.output
 
 
 def test_pages_that_run_no_model_are_imported_without_pytorch() -> None:

