@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,18 @@ import pytest
 BUCKET = "hopscope-tests"
 _SERVE = "from moto.server import main; main()"
 _LEFT_OUT = ("AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE")
+
+
+Machine = Callable[[str], None]
+"""Become another machine: one with mirrors of its own."""
+
+
+def put(client: Any, folder: Path, url: str) -> None:
+    """Copy a run folder into the bucket, as `aws s3 sync` does."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    client.pipe(
+        {f"{url[5:]}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in files}
+    )
 
 
 @contextmanager

@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import real_processes
 import xarray as xr
+from s3_server import BUCKET, Machine, put
 from tiny_runs import numbers, tiny_recipe
 from typer.testing import CliRunner
 
@@ -22,36 +24,7 @@ from circuits.remote.bucket import Bucket
 from circuits.runs.reading import MANIFEST, checkpoint_name
 from circuits.runs.results import ResultStore
 from circuits.runs.run import Run, open_run
-
-pytest.importorskip("s3fs", reason="s3fs is an extra, which is not installed here")
-pytest.importorskip("moto", reason="moto is an extra, which is not installed here")
-
-import real_processes
-from s3_server import BUCKET, s3_server
-
 from train.loop import train
-
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with s3_server() as client:
-        yield client
-
-
-Machine = Callable[[str], None]
-
-
-@pytest.fixture
-def machine(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Become another machine: one with mirrors of its own."""
-
-    def become(name: str) -> None:
-        monkeypatch.setenv("HOPSCOPE_CACHE", str(tmp_path / name))
-
-    become("first")
-    return become
 
 
 @pytest.fixture
@@ -64,20 +37,12 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(tiny_recipe(), tmp_path_factory.mktemp("local") / "tiny", progress=False)
 
 
-def put(client: Any, folder: Path, url: str) -> None:
-    """Copy a run folder into the bucket, as `aws s3 sync` does."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    client.pipe(
-        {f"{url[5:]}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in files}
-    )
-
-
 def digests(run: Run) -> list[str]:
     return [run.digest(step) for step in run.steps]
 
 
 def test_a_run_trained_into_a_bucket_equals_a_local_one_and_its_manifest_comes_last(
-    client: Any, machine: Machine, url: str, local: Run, monkeypatch: pytest.MonkeyPatch
+    s3: Any, machine: Machine, url: str, local: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
     write = Bucket.write
@@ -87,7 +52,7 @@ def test_a_run_trained_into_a_bucket_equals_a_local_one_and_its_manifest_comes_l
             rows = json.loads(contents[MANIFEST])["checkpoints"]
             for row in rows:
                 key = f"{url[5:]}/checkpoints/{checkpoint_name(row['step'])}"
-                assert hashlib.sha256(client.cat_file(key)).hexdigest() == row["sha256"]
+                assert hashlib.sha256(s3.cat_file(key)).hexdigest() == row["sha256"]
             seen.append(len(rows))
         write(self, contents)
 
@@ -212,9 +177,9 @@ def _write_results(environment: dict[str, str], url: str, ready: Any) -> None:
 
 
 def test_a_reader_never_mixes_two_states_of_results_that_another_process_writes(
-    machine: Machine, client: Any, url: str, local: Run, tmp_path: Path
+    machine: Machine, s3: Any, url: str, local: Run, tmp_path: Path
 ) -> None:
-    put(client, local.path, url)
+    put(s3, local.path, url)
     ready = real_processes._CONTEXT.Event()
     writer = started(_write_results, url, ready, cache=tmp_path / "writer")
     assert ready.wait(120)
