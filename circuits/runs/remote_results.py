@@ -17,13 +17,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+import filelock
 
 from circuits.errors import HopscopeError
 from circuits.remote import index, mirror
 from circuits.remote.addresses import url_of
 from circuits.remote.bucket import Bucket, Found
 from circuits.remote.locks import held
+from circuits.runs.result_arrays import steps_on_disk
 
 _WHOLE = ".whole"
 """Not a file, only a record: the version of the list to which the arrays here belong."""
@@ -79,7 +81,7 @@ def writing_store(path: Path) -> Iterator[None]:
         if not _is_newest(path, before):
             _copy_exactly(path, found)
             _copy_list(path, before, above.read(_list(path).name))
-        rows = [] if _unsent(path) else _rows(path)
+        rows = [] if _unsent(path) else steps_on_disk(path)
         yield
         _send(above, path, rows)
 
@@ -87,7 +89,8 @@ def writing_store(path: Path) -> Iterator[None]:
 def send_store(path: Path) -> None:
     """Send what an interrupted writer left here; nothing if that is nothing."""
     if url_of(path) is not None and path.is_dir() and _unsent(path):
-        with writing_store(path):
+        lock = filelock.FileLock(path.parent / f".{path.stem}.lock", timeout=PATIENCE_S)
+        with lock, writing_store(path):
             pass
 
 
@@ -142,21 +145,9 @@ def _unsent(path: Path) -> bool:
     return bool(mirror.unsent(path.parent, [*here, _list(path).name]))
 
 
-def _rows(path: Path) -> list[Any]:
-    """Steps in their order on disk."""
-    import numpy as np
-    import zarr
-
-    try:
-        group: Any = zarr.open_group(path, mode="r", use_consolidated=False)
-        return list(np.asarray(group["step"][...]).tolist())
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _send(above: Bucket, path: Path, before: list[Any]) -> None:
+def _send(above: Bucket, path: Path, before: list[int]) -> None:
     name = _list(path).name
-    rows = _rows(path)
+    rows = steps_on_disk(path)
     if not _list(path).exists() or not before or rows[: len(before)] != before:
         mirror.remove(path.parent, [name])
     here = [p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()]

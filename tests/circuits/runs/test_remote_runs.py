@@ -204,3 +204,10 @@ def test_a_reader_never_mixes_two_states_of_results_that_another_process_writes(
     assert writer.exitcode == 0
     assert 2.0 in seen
     assert store.steps() == list(range(30))
+
+
+def test_a_listing_shows_what_others_put_since_the_last_one(s3: Any, url: str) -> None:
+    s3.pipe_file(f"{url[5:]}/a/0", b"0")
+    assert list(Bucket(url).listing()) == ["a/0"]
+    s3.pipe_file(f"{url[5:]}/a/1", b"1")  # by another client: a kept listing would not know
+    assert list(Bucket(url).listing()) == ["a/0", "a/1"]
