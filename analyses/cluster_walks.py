@@ -21,6 +21,7 @@ from analyses.stored import Request
 from analyses.walk import analyze, steps_of
 from circuits.errors import HopscopeError
 from circuits.ray_tasks import Lost, ray_results
+from circuits.runs.remote import address_of
 from circuits.runs.run import Run, open_run
 from circuits.slurm_tasks import Cluster, SlurmRequest, refuse_other_version, slurm_jobs
 
@@ -33,7 +34,7 @@ class WalkTask:
     """A block of checkpoints of one run under one analysis."""
 
     run: str
-    """Absolute path."""
+    """Absolute path, or URL."""
     analysis: str
     splits: tuple[str, ...]
     options: str
@@ -80,7 +81,7 @@ def plan_walks(
         for name in names:
             request = Request.make(run, name, splits, dict(settings or {}))
             common = (
-                str(run.path.absolute()),
+                address_of(run.path),
                 name,
                 tuple(request.splits),
                 request.options.model_dump_json(),

@@ -6,6 +6,33 @@ Sub-processes that tests start inherit it.
 """
 
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Any]:
+    """A real S3 server on loopback, started when the first test asks for it; see s3_server."""
+    pytest.importorskip("s3fs", reason="s3fs is an extra, which is not installed here")
+    pytest.importorskip("moto", reason="moto is for tests, and is not installed here")
+    from s3_server import s3_server
+
+    with s3_server() as client:
+        yield client
+
+
+@pytest.fixture
+def machine(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Become the machine of that name: one with mirrors of its own; now the "first"."""
+
+    def become(name: str) -> None:
+        monkeypatch.setenv("HOPSCOPE_CACHE", str(tmp_path / name))
+
+    become("first")
+    return become

@@ -16,7 +16,8 @@ MODULES_PER_ROOM = 24
 # errors, files and statistics; `analyses` the catalog, the walk, and what all analyses share.
 ROOMS: dict[str, str] = {
     "circuits": "",
-    "circuits.recipes": "circuits",
+    "circuits.remote": "circuits",
+    "circuits.recipes": "circuits circuits.remote",
     "circuits.graph": "circuits circuits.recipes",
     "circuits.graph.sources": "circuits circuits.graph circuits.graph.sources.formats",
     "circuits.graph.sources.formats": "circuits circuits.graph",
@@ -33,16 +34,16 @@ ROOMS: dict[str, str] = {
     "circuits.model.cpu": "circuits circuits.model",
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
     "circuits.circuit": "circuits circuits.model circuits.patching",
-    "circuits.runs": "circuits circuits.recipes circuits.corpus circuits.model circuits.series "
-    "circuits.text",
+    "circuits.runs": "circuits circuits.remote circuits.recipes circuits.corpus circuits.model "
+    "circuits.series circuits.text",
     "circuits.series": "circuits circuits.recipes circuits.graph circuits.corpus circuits.model "
     "circuits.runs",
     "circuits.text": "circuits circuits.recipes circuits.graph.sources.question_files "
     "circuits.corpus",
-    "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
-    "circuits.runs circuits.text",
+    "train": "circuits circuits.remote circuits.recipes circuits.corpus circuits.model "
+    "circuits.model.cpu circuits.runs circuits.text",
     "train.recipes": "circuits",
-    "train.sweeps": "circuits circuits.recipes circuits.runs train",
+    "train.sweeps": "circuits circuits.remote circuits.recipes circuits.runs train",
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
     "analyses.questions",
     "analyses.options": "circuits circuits.patching",
@@ -80,11 +81,12 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers.plotly": "analyses.figures analyses.figures.specs "
     "analyses.figures.renderers",
     "app": "app.shell",
-    "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.corpus.proposals circuits.runs circuits.series circuits.text train train.recipes "
-    "train.sweeps analyses analyses.circuits analyses.certificate analyses.over_training "
-    "analyses.figures analyses.figures.papers analyses.figures.sheets analyses.figures.specs "
-    "analyses.figures.builders analyses.figures.renderers app.logic app.published",
+    "app.cli": "circuits circuits.remote circuits.recipes circuits.graph circuits.graph.sources "
+    "circuits.corpus circuits.corpus.proposals circuits.runs circuits.series circuits.text train "
+    "train.recipes train.sweeps analyses analyses.circuits analyses.certificate "
+    "analyses.over_training analyses.figures analyses.figures.papers analyses.figures.sheets "
+    "analyses.figures.specs analyses.figures.builders analyses.figures.renderers app.logic "
+    "app.published",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit "
@@ -96,8 +98,8 @@ ROOMS: dict[str, str] = {
     "analyses.figures.specs app.instrument app.logic",
     "app.published": "circuits circuits.recipes circuits.runs analyses analyses.figures "
     "analyses.figures.renderers.matplotlib app.instrument app.logic app.logic.lab",
-    "app.shell": "circuits circuits.corpus circuits.runs circuits.series analyses "
-    "analyses.circuits analyses.slices analyses.figures app.instrument app.logic "
+    "app.shell": "circuits circuits.remote circuits.corpus circuits.runs circuits.series "
+    "analyses analyses.circuits analyses.slices analyses.figures app.instrument app.logic "
     "app.logic.tables app.logic.lab",
     "app.background": "circuits circuits.runs analyses app.logic",
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "

@@ -6,8 +6,6 @@ Optimizer, schedule and order of the data begin anew.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import Tensor
 
 from circuits.corpus.vocab import Vocab
@@ -36,7 +34,7 @@ def _named(init_from: str) -> tuple[Run, int]:
             f"training.init_from = {init_from!r} is not of the form RUN@STEP, e.g. "
             '"assets/demo@6000".'
         )
-    run = open_run(Path(path))
+    run = open_run(path)
     return run, run.checked_step(int(step))
 
 

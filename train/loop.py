@@ -17,7 +17,9 @@ from circuits.corpus.build import build_corpus
 from circuits.corpus.diversity import few_bridges
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe
-from circuits.runs.run import Run, open_run
+from circuits.remote.mirror import fetch_below
+from circuits.runs.remote import local_folder
+from circuits.runs.run import RESUME, Run, open_run
 from circuits.runs.writer import RunWriter
 from circuits.text.corpus import text_corpus
 from train.distributed import LostProcess, process_group
@@ -39,7 +41,7 @@ def train(
 
     Args:
         recipe: What to train. With `resume` it may be None; if given it must be the run's own.
-        out: The run folder: new or empty, or with `resume` a run.
+        out: The run folder or its URL: new or empty, or with `resume` a run.
         resume: Go on with the run in `out`.
         progress: Show a bar (in a terminal) or lines (elsewhere) on standard error.
 
@@ -55,7 +57,9 @@ def train(
     >>> run.steps, run.state
     ([0, 2], 'finished')
     """
-    path = Path(out)
+    path = local_folder(out)
+    if resume:
+        fetch_below(path / RESUME)
     try:
         if resume:
             resume_run(path, recipe, show=progress)

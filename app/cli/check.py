@@ -32,9 +32,11 @@ def check_command(
     Exit code 1 if anything is wrong. A run folder keeps what was found as check.json, and the
     dashboard marks it on the timeline.
     """
+    from circuits.remote.mirror import fetch_below
     from circuits.series import check_series
     from circuits.series.record import keep_check
 
+    fetch_below(source)
     found = check_series(source, iter if json_ else _with_bar)
     if json_:
         say(json.dumps(found.to_json(), indent=1))

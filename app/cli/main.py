@@ -17,6 +17,7 @@ from app.cli import ABOUT, COMMANDS, MODULES
 from app.cli.terminal import say
 from circuits import __version__
 from circuits.errors import HopscopeError
+from circuits.runs.remote_arguments import mirrored
 
 
 class Commands(TyperGroup):
@@ -78,7 +79,8 @@ def hopscope(
 def main() -> None:
     """Run the command line; a user's mistake is one sentence on stderr and exit code 2."""
     try:
-        cli()
+        with mirrored(sys.argv[1:]) as arguments:
+            cli(arguments)
     except HopscopeError as error:
         say(f"hopscope: {error}", err=True)
         sys.exit(2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from circuits.printable import printable
+from circuits.remote.addresses import with_urls
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,5 +22,5 @@ def terminal() -> Console:
 
 
 def say(text: object, *, err: bool = False) -> None:
-    """Print a sentence, with characters that would control the terminal escaped."""
-    typer.echo(printable(text, keep="\n"), err=err)
+    """Print a sentence: URLs for paths of mirrors, control characters escaped."""
+    typer.echo(printable(with_urls(str(text)), keep="\n"), err=err)

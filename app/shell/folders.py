@@ -7,13 +7,19 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from circuits.errors import HopscopeError
+from circuits.remote.addresses import as_url, mirror_of
 from circuits.runs.listing import run_folders
 from circuits.runs.reading import MANIFEST
+from circuits.runs.remote import refresh
 
 ENVIRONMENT = "HOPSCOPE_RUNS"
 """Environment variable for the runs folder, which an argument after `--` can also give."""
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
+LOOK_AGAIN_S = 5.0
+"""Seconds between two looks into the bucket of remote runs."""
+
 DEMOS = (ASSETS / "textbook", ASSETS / "demo")
 
 
@@ -27,8 +33,13 @@ class RunFolders:
 
 
 def runs_folder() -> Path:
-    """The folder whose runs are shown: argument, environment, or `runs` in the working folder."""
-    return Path(_given() or "runs")
+    """The folder whose runs are shown: argument, environment, or `runs` in the working folder.
+
+    For a URL it is the mirror, which `find_runs` makes as fresh as its bucket.
+    """
+    given = _given() or "runs"
+    url = as_url(given)
+    return Path(given) if url is None else mirror_of(url)
 
 
 def is_chosen() -> bool:
@@ -47,6 +58,10 @@ def find_runs() -> RunFolders:
     """All run folders, newest first, the demos last; if the folder is itself a run, no other."""
     root = runs_folder()
     problems: list[str] = []
+    try:
+        refresh(root, at_most_every_s=LOOK_AGAIN_S)
+    except HopscopeError as error:
+        problems.append(f"{error} What is shown was copied before.")
     found: list[tuple[str, Path]] = []
     if (root / MANIFEST).is_file():
         found = [(root.name, root)]

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.shell.folders import LOOK_AGAIN_S
 from circuits.runs.locking import is_locked
 from circuits.runs.reading import MANIFEST
+from circuits.runs.remote import refresh
 from circuits.runs.run import METRICS, RESULTS
 
 SECONDS = 2.0
@@ -42,5 +44,7 @@ def follow(folders: Sequence[Path]) -> bool:
 
 
 def _look(folders: Sequence[Path], seen: tuple[int, ...]) -> None:
+    for folder in folders:
+        refresh(folder, at_most_every_s=LOOK_AGAIN_S)
     if grown(folders) != seen:
         st.rerun()

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from circuits.errors import HopscopeError
+from circuits.remote.addresses import as_url
 from circuits.settings import parse_setting, validated
 
 # The words of recipes. The code that implements them imports these, so each is spelt only once.
@@ -266,7 +267,7 @@ class Recipe(Section):
             found = found.model_copy(
                 update={"source": self.source.model_copy(update={"path": path})}
             )
-        if self.training.init_from is not None:
+        if self.training.init_from is not None and as_url(self.training.init_from) is None:
             run = str(Path(self.training.init_from).absolute())
             found = found.with_training(init_from=run)
         if self.text is not None and self.text.tokenizer.endswith(".json"):
@@ -309,8 +310,12 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         raise HopscopeError(f"recipe {path} is not valid TOML: {error}.") from error
     for section, key in (("source", "path"), ("training", "init_from")):
         inner = table.get(section)
-        if isinstance(inner, dict) and isinstance(inner.get(key), str):
-            inner[key] = str(path.parent / inner[key])
+        if (
+            isinstance(inner, dict)
+            and isinstance(given := inner.get(key), str)
+            and not as_url(given)
+        ):
+            inner[key] = str(path.parent / given)
     words = table.get("text")
     if isinstance(words, dict) and str(words.get("tokenizer", "")).endswith(".json"):
         words["tokenizer"] = str(path.parent / words["tokenizer"])

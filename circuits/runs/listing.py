@@ -13,9 +13,11 @@ import filelock
 
 from circuits.corpus.names import ID_TEST, OOD_TEST, TRAIN
 from circuits.errors import CannotWrite, HopscopeError, unknown_name
+from circuits.remote.addresses import url_of
 from circuits.runs.locking import LOCK
 from circuits.runs.notes import NOTES, Notes, read_notes
 from circuits.runs.reading import MANIFEST
+from circuits.runs.remote import bytes_of, local_folder
 from circuits.runs.run import CHECKPOINTS, METRICS, RECIPE, RESULTS, RESUME, open_run
 
 DEEPEST = 2
@@ -94,7 +96,7 @@ def list_runs(root: str | Path, problems: list[str] | None = None) -> list[RunEn
     """A row for each run in a folder, or for the run that the folder is.
 
     Args:
-        root: The folder, e.g. "runs".
+        root: The folder, e.g. "runs", or its URL.
         problems: Gets a sentence on each folder that cannot be read.
 
     Raises:
@@ -103,7 +105,7 @@ def list_runs(root: str | Path, problems: list[str] | None = None) -> list[RunEn
     >>> [(entry.name, entry.state, entry.step) for entry in list_runs("assets")]
     [('demo', 'finished', 6000), ('textbook', 'finished', 8500)]
     """
-    folder = Path(root)
+    folder = local_folder(root)
     if not folder.is_dir():
         raise HopscopeError(f"{folder} is not a folder; give one with runs.")
     if (folder / MANIFEST).is_file():
@@ -113,7 +115,9 @@ def list_runs(root: str | Path, problems: list[str] | None = None) -> list[RunEn
 
 
 def _entry(name: str, path: Path) -> RunEntry:
-    size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
+    size = bytes_of(path)
+    if size is None:
+        size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
     notes, unread = notes_or_problem(path)
     said: dict[str, Any] = {"tags": notes.tags, "note": notes.note, "notes_problem": unread}
     try:
@@ -182,6 +186,10 @@ def remove_run(path: str | Path) -> int:
             write; nothing is deleted then.
     """
     folder = Path(path)
+    if (url := url_of(folder)) is not None:
+        raise HopscopeError(
+            f"{url} is in a bucket, and Hopscope removes no runs there; use the bucket's own tools."
+        )
     if folder.is_symlink():
         raise HopscopeError(f"{folder} is a link; remove the run that it leads to, or the link.")
     if not (folder / MANIFEST).is_file() and not (folder / RECIPE).is_file():

@@ -7,6 +7,7 @@ A run of ours has them in checkpoints/. An imported one has them there as well, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -14,8 +15,10 @@ from torch import Tensor
 from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
 from circuits.model.transformer import HookedTransformer
+from circuits.remote.mirror import fetch_below
 from circuits.runs.checkpoints import load_checkpoint, refuse_larger
 from circuits.runs.reading import checkpoint_name, file_sha256
+from circuits.runs.remote import is_only_remote
 
 if TYPE_CHECKING:
     from circuits.runs.run import Run
@@ -35,6 +38,7 @@ def load_model(run: Run, step: int | None, device: str) -> Any:
         from circuits.series.bridges import bridge_of_run
 
         digest = run.digest(step)
+        fetch_below(run.path / "checkpoints" / Path(checkpoint_name(step)).stem)
         return bridge_of_run(run.path, run.manifest, step, sha256=digest, device=device)
     config = ModelConfig.from_json(run.manifest["model"])
     if not run.link:
@@ -63,4 +67,8 @@ def digests_on_disk(run: Run) -> Mapping[int, str | None]:
 
         return imported_digests(folder_of(run.path, run.manifest))
     folder = run.path / "checkpoints"
-    return {step: file_sha256(folder / checkpoint_name(step)) for step in run.steps}
+    files = {step: folder / checkpoint_name(step) for step in run.steps}
+    return {  # what was not copied from a bucket yet is checked when it is
+        step: run.digest(step) if is_only_remote(path) else file_sha256(path)
+        for step, path in files.items()
+    }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
+from circuits.runs.sending import send_file
 
 NOTES = "notes.json"
 FORMAT = "hopscope notes"
@@ -115,3 +116,4 @@ def write_notes(folder: str | Path, notes: Notes) -> None:
         path.unlink(missing_ok=True)
     else:
         write_atomically(path, content + b"\n")
+    send_file(path)

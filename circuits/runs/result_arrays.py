@@ -31,6 +31,17 @@ def open_for_writing(path: Path) -> zarr.Group:
     return zarr.open_group(path, mode="a", use_consolidated=False)
 
 
+def steps_on_disk(path: Path) -> list[int]:
+    """All steps in the arrays, committed or not, in the order on disk; empty if there are none."""
+    import zarr
+
+    try:
+        group: Any = zarr.open_group(path, mode="r", use_consolidated=False)
+        return list(np.asarray(group["step"][...]).tolist())
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def consolidate(path: Path) -> None:
     """Consolidate the metadata of all arrays, so that any reader opens the group at once."""
     import zarr

@@ -34,6 +34,7 @@ import numpy as np
 from circuits.errors import HopscopeError
 from circuits.files import write_atomically
 from circuits.runs import result_arrays
+from circuits.runs.remote_results import fetch_store, writing_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,6 +212,7 @@ class ResultStore:
                     f"run `hopscope analyze {self.folder.parent} {self.analysis}` first."
                 )
             try:
+                fetch_store(self.path)
                 group = zarr.open_group(self.path, mode="r")
                 dataset = result_arrays.read(group, wanted, widen=widen)
             except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -233,6 +235,7 @@ class ResultStore:
         """The committed steps, in the order on disk."""
         import zarr
 
+        fetch_store(self.path)
         group = zarr.open_group(self.path, mode="r")
         return np.asarray(group["step"][...]).tolist()[: len(self.steps())]  # type: ignore[index]
 
@@ -264,7 +267,7 @@ class ResultStore:
     def _writing(self) -> Iterator[None]:
         lock = self.folder / f".{self.path.stem}.lock"
         try:
-            with filelock.FileLock(lock, timeout=60):
+            with filelock.FileLock(lock, timeout=60), writing_store(self.path):
                 yield
         except filelock.Timeout:
             raise HopscopeError(

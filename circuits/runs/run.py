@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import Recipe, parse_recipe
+from circuits.remote.mirror import fetch
 from circuits.runs.imported import Imported
 from circuits.runs.locking import is_locked
 from circuits.runs.reading import (
@@ -52,6 +53,7 @@ from circuits.runs.reading import (
     read_metrics,
     state_steps,
 )
+from circuits.runs.remote import local_folder, refresh
 
 if TYPE_CHECKING:  # pandas and PyTorch take seconds to import, and listing runs needs neither
     import pandas as pd
@@ -76,10 +78,8 @@ class Run:
     >>> run = open_run("assets/demo")
     >>> run.steps[:3], run.state
     ([0, 100, 200], 'finished')
-    >>> run.queries("id_test")[0].text
-    'Abuja -farthest city-> Yokohama -next city east-> Tokyo'
-    >>> run.model(step=100).cfg.n_layers
-    2
+    >>> run.queries("id_test")[0].text, run.model(step=100).cfg.n_layers
+    ('Abuja -farthest city-> Yokohama -next city east-> Tokyo', 2)
     >>> float(run.metrics().set_index("step")["accuracy/id_test"].loc[6000]) > 0.95
     True
     """
@@ -262,6 +262,7 @@ class Run:
         path = self.path / CHECKPOINTS / checkpoint_name(self.checked_step(step))
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise HopscopeError(f"{path} leads out of the run folder; that is not followed.")
+        fetch(path)
         return path
 
     def model(self, step: int | None = None, device: str = "cpu") -> HookedTransformer:
@@ -271,11 +272,8 @@ class Run:
         (`bridged`) a `BridgedModel`. `circuits.model.protocol` has what both can do.
 
         Args:
-            step: One of `steps`; None: the last.
+            step: One of `steps`; None: the last. Without one, or if it is damaged, HopscopeError.
             device: Device of the weights, as PyTorch names it.
-
-        Raises:
-            HopscopeError: if there is no such checkpoint, or it is damaged.
         """
         from circuits.runs.models import load_model
 
@@ -299,7 +297,8 @@ class Run:
         return [step for step in self.steps if there.get(step) != self._digests[step]]
 
     def refreshed(self) -> Run:
-        """The run as it is on disk now."""
+        """The run as it is now, on disk or in its bucket."""
+        refresh(self.path)
         return open_run(self.path)
 
 
@@ -307,7 +306,7 @@ def open_run(path: str | Path, *, check: bool = False) -> Run:
     """Open a run folder for reading; the run may still be training.
 
     Args:
-        path: The folder, e.g. "runs/mine".
+        path: The folder, e.g. "runs/mine", or a URL, e.g. "s3://bucket/runs/mine".
         check: Also read every checkpoint and refuse the run if `circuits.series.check_series` finds
             anything wrong with them.
 
@@ -318,7 +317,7 @@ def open_run(path: str | Path, *, check: bool = False) -> Run:
     >>> open_run("assets/demo")
     Run('assets/demo': 25 checkpoints, finished)
     """
-    folder = Path(path)
+    folder = local_folder(path)
     if not folder.is_dir():
         raise HopscopeError(
             f"{folder} is not a run folder; train one with `hopscope train RECIPE`."

@@ -34,6 +34,7 @@ from circuits.runs.checkpoints import (
 from circuits.runs.locking import LOCK
 from circuits.runs.reading import MANIFEST, SCHEMA_VERSION, checkpoint_name
 from circuits.runs.run import CHECKPOINTS, METRICS, RECIPE, RESUME, Run, RunState
+from circuits.runs.sending import sender_of
 from circuits.runs.write_queue import WriteQueue
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class RunWriter:
         """Evaluations so far, as in metrics.jsonl."""
         self._queue = WriteQueue()
         self._lock = _acquire(path)
+        try:
+            self._sender = sender_of(path)
+        except BaseException:
+            self._lock.release()
+            raise
 
     @classmethod
     def create(
@@ -126,13 +132,22 @@ class RunWriter:
     def _released_on_error(self) -> Iterator[None]:
         try:
             yield
-        except BaseException:
-            self._release()
+        except BaseException as error:
+            self._let_go(error)
             raise
 
     def _release(self) -> None:
         self._queue.close()
-        self._lock.release()
+        try:
+            if self._sender is not None:
+                self._sender.close()
+        finally:
+            self._lock.release()
+
+    def _sent_soon(self) -> None:
+        """Where the folder mirrors a remote one, have sent what was written."""
+        if self._sender is not None:
+            self._sender.soon()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -148,7 +163,16 @@ class RunWriter:
                 raise
             error.add_note(str(second))
         finally:
+            self._let_go(error)
+
+    def _let_go(self, error: BaseException | None) -> None:
+        """Release the folder; what cannot be sent is told, after what went wrong before."""
+        try:
             self._release()
+        except HopscopeError as second:
+            if error is None:
+                raise
+            error.add_note(str(second))
 
     def _begun(self) -> bool:
         """Whether the run exists, which it does once its manifest is written."""
@@ -176,6 +200,7 @@ class RunWriter:
                 file.write(line)
         except OSError as error:
             raise CannotWrite(self.path / METRICS, error) from error
+        self._sent_soon()
 
     def add_checkpoint(
         self, step: int, weights: Mapping[str, Tensor], dtype: StoredDtype, **facts: Any
@@ -231,6 +256,7 @@ class RunWriter:
         content = json.dumps(self.manifest | facts, indent=1, allow_nan=False) + "\n"
         write_atomically(self.path / MANIFEST, content.encode())
         self.manifest.update(facts)  # in place: another thread may be adding a note
+        self._sent_soon()
 
     def record_more_steps(self, steps: int) -> None:
         """The run is to go on to that many steps: it is "stopped" until somebody trains it."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray_cluster import replace_nodes, two_nodes
 from tiny_runs import numbers, tiny_recipe
 
 from circuits.errors import HopscopeError
@@ -26,15 +27,8 @@ STEPS = 1500
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head without cores, and a node with one; nodes see this checkout."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    made.add_node(num_cpus=1)
-    ray.init(address=made.address, log_to_driver=False, configure_logging=False)
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with two_nodes() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +59,7 @@ def test_a_sweep_survives_a_node_that_is_killed_twice_and_equals_a_local_one(
         swept = elsewhere.submit(sweep, recipe, [], out=out, seeds=3, backend="ray")
         for seed in (0, 1):
             wait_for_step(out / f"seed={seed}", STEPS // 3)
-            victims = list(cluster.worker_nodes)
-            cluster.add_node(num_cpus=1)
-            for victim in victims:
-                cluster.remove_node(victim, allow_graceful=False)
+            replace_nodes(cluster)
         table = swept.result()
     assert table["error"].tolist() == [""] * 3
     notes = [note for s in range(2) for note in open_run(out / f"seed={s}").manifest["notes"]]

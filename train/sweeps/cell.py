@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.runs.locking import is_locked
 from circuits.runs.reading import MANIFEST
+from circuits.runs.remote import address_of, local_folder
 from circuits.runs.run import Run, open_run
 from train.sweeps.plan import SweepRun
 from train.sweeps.record import empty_row, keep_row
@@ -37,6 +39,7 @@ def train_cell(
     """
     import torch
 
+    run = here(run)
     before = torch.get_num_threads()  # of this process, which may be the caller's own
     torch.set_num_threads(threads or before)
     try:
@@ -50,6 +53,16 @@ def train_cell(
     except CannotWrite as error:  # a full disk under this worker must not end the others
         row["error"] = row["error"] or str(error)
     return row
+
+
+def anywhere(run: SweepRun) -> SweepRun:
+    """The run as another machine finds it: a remote one by its URL."""
+    return replace(run, path=Path(address_of(run.path)))
+
+
+def here(run: SweepRun) -> SweepRun:
+    """The run in a folder of this machine."""
+    return replace(run, path=local_folder(run.path))
 
 
 def wait_until_unlocked(run: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from circuits.errors import HopscopeError
 from circuits.runs.reading import MANIFEST, read_metrics
+from circuits.runs.remote import local_folder
 from circuits.runs.run import METRICS, open_run
 from train.sweeps.record import PlannedRun, planned
 
@@ -23,7 +24,7 @@ def sweep_dataset(out: str | Path) -> xr.Dataset:
     """Everything that the runs of a sweep recorded while training.
 
     Args:
-        out: Folder of the sweep; it may still be going on.
+        out: Folder of the sweep, or its URL; it may still be going on.
 
     Returns:
         Dimensions: one per axis of the grid, named by its setting without the section (with it, as
@@ -45,7 +46,7 @@ def sweep_dataset(out: str | Path) -> xr.Dataset:
     """
     import xarray as xr
 
-    runs = planned(Path(out).absolute())
+    runs = planned(local_folder(out).absolute())
     found = [(run, _numbers(run)) for run in runs]
     found = [(run, table) for run, table in found if table]
     if not found:

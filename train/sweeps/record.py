@@ -21,7 +21,10 @@ import pandas as pd
 
 from circuits.errors import HopscopeError
 from circuits.files import make_folder, write_atomically
+from circuits.remote.addresses import as_url, mirror_of
 from circuits.runs.reading import MANIFEST
+from circuits.runs.remote import address_of
+from circuits.runs.sending import send_file
 from train.sweeps.plan import SweepRun
 
 TABLE = "sweep.csv"
@@ -67,6 +70,7 @@ def begin(out: Path, runs: Sequence[SweepRun], jobs: Mapping[Path, str] | None =
     ]
     content = json.dumps({"schema": SCHEMA, "runs": rows}, indent=1)
     write_atomically(out / HIDDEN / "plan.json", content.encode())
+    send_file(out / HIDDEN / "plan.json")
 
 
 def planned(out: Path) -> list[PlannedRun]:
@@ -101,6 +105,7 @@ def keep_row(run: SweepRun, row: Mapping[str, Any]) -> None:
     path = _row_path(run.path)
     make_folder(path.parent)
     write_atomically(path, json.dumps(dict(row)).encode())
+    send_file(path)
 
 
 def kept_row(run: Path) -> dict[str, Any] | None:
@@ -115,23 +120,27 @@ def kept_row(run: Path) -> dict[str, Any] | None:
 def forget_row(run: Path) -> None:
     """Take away what is known of an earlier try."""
     _row_path(run).unlink(missing_ok=True)
+    send_file(_row_path(run))
 
 
 def write_table(out: Path, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """`sweep.csv` with these rows."""
     table = pd.DataFrame(list(rows))
     write_atomically(out / TABLE, table.to_csv(index=False).encode())
+    send_file(out / TABLE)
     return table
 
 
 def empty_row(run: SweepRun | PlannedRun, error: str) -> dict[str, Any]:
     """The row of a run of which nothing but this is known."""
-    return {**run.overrides, "seed": run.seed, "run": str(run.path), "error": error}
+    return {**run.overrides, "seed": run.seed, "run": address_of(run.path), "error": error}
 
 
 def seen_here(row: dict[str, Any], backend: str) -> dict[str, Any]:
     """Report a run that has no error and no folder here: it is on another machine's disk."""
-    if row["error"] or (Path(row["run"]) / MANIFEST).exists():
+    url = as_url(row["run"])
+    folder = Path(row["run"]) if url is None else mirror_of(url)
+    if row["error"] or (folder / MANIFEST).exists():
         return row
     return row | {
         "error": f"trained, but not into {row['run']} as this machine sees it; give an --out that "

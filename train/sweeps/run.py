@@ -22,7 +22,8 @@ import pandas as pd
 from circuits.errors import HopscopeError
 from circuits.ray_tasks import Lost, ray_results
 from circuits.recipes.schema import Recipe
-from train.sweeps.cell import Afterwards, train_cell, wait_until_unlocked
+from circuits.runs.remote import local_folder, refresh
+from train.sweeps.cell import Afterwards, anywhere, here, train_cell, wait_until_unlocked
 from train.sweeps.plan import SweepRun, plan_sweep
 from train.sweeps.record import begin, empty_row, keep_row, seen_here, write_table
 from train.threads import is_set_by_user
@@ -48,7 +49,7 @@ def sweep(
     Args:
         recipe: The recipe file.
         grid: Axes "section.key=a,b,c".
-        out: Folder for all runs; on a cluster one that all machines share.
+        out: Folder for all runs; on a cluster one that all machines share, or its URL.
         seeds: Number of seeds of every combination, counted up from the recipe's own.
         overrides: Settings `section.key=value` for all runs.
         backend: "loky" for local processes, "ray" for a cluster; for Slurm see
@@ -67,7 +68,7 @@ def sweep(
         HopscopeError: for a wrong key or value, before anything is trained; what ends a single
             run is in the column "error".
     """
-    out = out.absolute()
+    out = local_folder(out).absolute()
     runs = plan_sweep(recipe, grid, out=out, seeds=seeds, overrides=list(overrides))
     begin(out, runs)
     if backend == "ray":
@@ -75,6 +76,7 @@ def sweep(
     else:
         jobs = n_jobs or _default_jobs(runs[0].recipe)
         rows = _on_this_machine(runs, jobs, out, afterwards, progress)
+    refresh(out)
     return write_table(out, [seen_here(row, backend) for row in rows])
 
 
@@ -108,7 +110,8 @@ def _on_ray(
     gpus = float(runs[0].recipe.training.device == "cuda")
     rows: dict[int, dict[str, Any]] = {}
     work = partial(_train_alone, afterwards)
-    for index, found in ray_results(work, runs, gpus=gpus, at_once=at_once, address=address):
+    items = [anywhere(run) for run in runs]
+    for index, found in ray_results(work, items, gpus=gpus, at_once=at_once, address=address):
         if isinstance(found, Lost):
             found = empty_row(runs[index], found.reason)
             keep_row(runs[index], found)
@@ -118,6 +121,7 @@ def _on_ray(
 
 def _train_alone(afterwards: Afterwards | None, run: SweepRun) -> dict[str, Any]:
     """Train on one core of a cluster, once a process that was cut off has let go of the run."""
+    run = here(run)
     wait_until_unlocked(run.path)
     return train_cell(run, 1, uuid4().hex, afterwards)
 

@@ -21,6 +21,8 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import circuits
+from circuits.remote.addresses import url_of
+from circuits.runs.remote import local_folder
 from circuits.slurm_tasks import (
     Cluster,
     SlurmRequest,
@@ -28,7 +30,14 @@ from circuits.slurm_tasks import (
     refuse_other_version,
     slurm_jobs,
 )
-from train.sweeps.cell import Afterwards, existing, train_cell, wait_until_unlocked
+from train.sweeps.cell import (
+    Afterwards,
+    anywhere,
+    existing,
+    here,
+    train_cell,
+    wait_until_unlocked,
+)
 from train.sweeps.plan import SweepRun, plan_sweep
 from train.sweeps.record import HIDDEN, begin, forget_row, kept_row, planned
 
@@ -62,7 +71,7 @@ def submit_sweep(
     Args:
         recipe: The recipe file.
         grid: Axes "section.key=a,b,c".
-        out: Folder for all runs, which every node sees under this path.
+        out: Folder for all runs, which every node sees under this path, or its URL.
         request: What a task asks for; one GPU is added where the recipe trains on one.
         seeds: Number of seeds of every combination.
         overrides: Settings `section.key=value` for all runs.
@@ -75,7 +84,7 @@ def submit_sweep(
         HopscopeError: for a wrong key or value, an option that Slurm refuses, or without submitit
             or Slurm.
     """
-    out = out.absolute()
+    out = local_folder(out).absolute()
     runs = plan_sweep(recipe, grid, out=out, seeds=seeds, overrides=list(overrides))
     check_slurm(cluster)
     if runs[0].recipe.training.device == "cuda" and not request.gpus:
@@ -91,8 +100,8 @@ def submit_sweep(
     task = _Task(afterwards, request.cpus, circuits.__version__)
     ids = slurm_jobs(
         task,
-        wanted,
-        folder=out / HIDDEN / "slurm",
+        [anywhere(run) for run in wanted],
+        folder=_logs(out),
         name=f"hopscope-{out.name}",
         request=request,
         cluster=cluster,
@@ -111,6 +120,7 @@ class _Task:
 
     def __call__(self, run: SweepRun) -> dict[str, Any]:
         refuse_other_version(self.version)
+        run = here(run)
         wait_until_unlocked(run.path)
         cut_short: list[bool] = []
 
@@ -133,6 +143,11 @@ class _Task:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, run)
+
+
+def _logs(out: Path) -> Path:
+    """Folder of scripts and logs: in the sweep's, or for a remote one where this was started."""
+    return out / HIDDEN / "slurm" if url_of(out) is None else Path(f"slurm-{out.name}").absolute()
 
 
 def _state(run: SweepRun, job: str | None) -> Literal["finished", "waiting", "open"]:

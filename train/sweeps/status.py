@@ -9,6 +9,7 @@ import pandas as pd
 
 from circuits.errors import HopscopeError
 from circuits.runs.reading import MANIFEST
+from circuits.runs.remote import address_of, local_folder
 from circuits.runs.run import open_run
 from train.sweeps.record import PlannedRun, kept_row, planned
 
@@ -19,7 +20,7 @@ def sweep_status(out: str | Path) -> pd.DataFrame:
     """One row per planned run.
 
     Args:
-        out: Folder of the sweep.
+        out: Folder of the sweep, or its URL.
 
     Returns:
         Columns: the grid's settings, seed, state, step, steps (asked for), ID accuracy at the last
@@ -30,7 +31,7 @@ def sweep_status(out: str | Path) -> pd.DataFrame:
     Raises:
         HopscopeError: if the folder holds no sweep.
     """
-    out = Path(out).absolute()
+    out = local_folder(out).absolute()
     return pd.DataFrame([_row(run) for run in planned(out)])
 
 
@@ -58,7 +59,7 @@ def _row(run: PlannedRun) -> dict[str, Any]:
         "id_test": accuracy,
         "job": run.job or "",
         "error": error,
-        "run": str(run.path),
+        "run": address_of(run.path),
     }
 
 
