@@ -11,6 +11,9 @@
    bridge b and should leave the answer alone (`kept`). A `random` donor has a third bridge that
    does not lead to the target.
 
+In sentences a name is several tokens and words stand between names. `span` says which tokens of a
+role are swapped (`circuits.corpus.role_spans`); a question without such tokens has no donor there.
+
 Questions with more hops have several bridges. `bridge` chooses one of them, and the target is where
 B's later relations lead from A's bridge.
 
@@ -45,6 +48,7 @@ from analyses.outcomes import KEPT, NO_DONOR, OTHER, SUCCESS
 from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
 from analyses.questions.examples import Examples
 from circuits.corpus.queries import Queries
+from circuits.corpus.role_names import Span
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch, run_batch_after
@@ -77,12 +81,13 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
             "a bridge that exists."
         )
     donors = examples.once(("donors", options), lambda: draw_donors(examples, options))
-    outcome = swap_outcomes(engine_for(model), examples, donors)
+    outcome = swap_outcomes(engine_for(model), examples, donors, options.span)
     here = (donors.rows >= 0).T  # example, control
+    outcome = np.where(here[..., None, None], outcome, NO_DONOR).astype(np.int8)
     dims = ("control", "layer", "position")
 
     def share(kind: int) -> Float[np.ndarray, "n control layer position"]:
-        return np.where(here[..., None, None], outcome == kind, np.nan)
+        return np.where(outcome != NO_DONOR, outcome == kind, np.nan)
 
     success = {"long_name": "share of answers that become the donor bridge's", "units": "share"}
     kept = {
@@ -95,7 +100,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
             **with_interval("kept", dims, share(KEPT), kept, shares=True),
             "outcome_example": (
                 ("example", *dims),
-                np.where(here[..., None, None], outcome, NO_DONOR).astype(np.int8),
+                outcome,
                 {"long_name": "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor"},
             ),
             "donor_row": (
@@ -118,19 +123,33 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
 
 
 def swap_outcomes(
-    engine: Engine, examples: Examples, donors: Donors
+    engine: Engine, examples: Examples, donors: Donors, span: Span = "last"
 ) -> Int[np.ndarray, "n control layer position"]:
-    """`SUCCESS`, `KEPT` or `OTHER` for each question, kind of donor and state that is swapped."""
+    """`SUCCESS`, `KEPT` or `OTHER` for each question, kind of donor and state that is swapped.
+
+    `NO_DONOR` where the question or its donor has no such tokens.
+    """
     n_controls, n = donors.tokens.shape[:2]
     device, n_pos = engine.device, len(examples.queries.positions)
-    base, given = traced(engine, examples.queries), traced(engine, asked(examples.queries, donors))
+    queries = asked(examples.queries, donors)
+    base, given = traced(engine, examples.queries, span), traced(engine, queries, span)
     answer = examples.queries.answer.to(device)
     target = target_tokens(examples.queries, donors).to(device)
     found = np.empty((n, n_controls, engine.depth + 1, n_pos), np.int8)
     for p in range(n_pos):
         for layer, logits in _patched(engine, base, given, p).items():
             found[:, :, layer, p] = judged(logits.argmax(-1), answer, target).T.cpu().numpy()
-    return found
+    swapped = both_written(base, given)
+    return found if swapped is None else np.where(swapped[:, :, None], found, NO_DONOR)
+
+
+def both_written(base: AnyTrace, given: AnyTrace) -> Bool[np.ndarray, "n draw role"] | None:
+    """Whether a question and what is written into it have tokens at a role; None: they all do."""
+    if not isinstance(base, RoleTrace) or base.spans is None:
+        return None
+    assert isinstance(given, RoleTrace)
+    ours, theirs = ((spans[..., 0] < spans[..., 1]) for spans in (base.written, given.written))
+    return (ours & theirs.unflatten(0, (-1, base.n))).transpose(0, 1).cpu().numpy()
 
 
 def _patched(
@@ -138,9 +157,9 @@ def _patched(
 ) -> dict[int, Float[Tensor, "control n d_vocab"]]:
     """Logits of the questions with the donors' S[layer, p] written in, by layer."""
     n_controls = given.n // base.n
-    if p == 0 and not isinstance(
-        base, RoleTrace
-    ):  # no position comes before the subject, so all runs agree there
+    if isinstance(base, RoleTrace):
+        return run_batch_after(engine, base, given, p, range(engine.depth + 1), engine.depth)
+    if p == 0:  # no position comes before the subject, so all runs agree there
         found = run_batch_after(engine, base, given, p, range(engine.depth), engine.depth)
         unpatched = engine.logits(base.resid[-1][:, -1])
         return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}

@@ -15,6 +15,9 @@ draws several corruptions, all with an answer of their own that differs from t. 
 below the depth, the effect is traced to the state S[target_layer, last] instead of the output: the
 logit lens of that state gives the logits, and the clean run's top token takes the place of t.
 
+In sentences `span` says which tokens of a role are overwritten (`circuits.corpus.role_spans`); only
+with `all` or `through` is layer 0 the whole replaced name.
+
 True by construction, and so no findings: writing S[0, p] is replacing the token at p, so layer 0
 shows how often the corrupted question is answered otherwise; writing S[depth, p] before the last
 position has no effect (`changed` is 0, and `strength` the share of wrong answers), and at the last
@@ -33,7 +36,7 @@ replaced token, not a finding about the model's states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,14 +45,16 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from analyses.estimates import Variables, with_interval
+from analyses.interventions.bridge_patching import both_written
 from analyses.options.interventions import CausalTracingOptions as Options
 from analyses.questions.corruptions import Corruptions, draw_corruptions
 from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
-from circuits.patching.batched_runs import run_batch, run_batch_after
-from circuits.patching.engine import PatchEngine
+from circuits.patching.batched_runs import run_batch_after
+from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.engines import AnyTrace, Engine, engine_for, traced, with_roles
+from circuits.patching.hooked_engine import HookedTrace
 from circuits.patching.role_trace import RoleTrace
 
 NOISE_SCALE = 3.0
@@ -95,7 +100,7 @@ class _Tracing:
         self.tokens = self.queries.tokens.to(engine.device)
         self.answer = self.queries.answer.to(engine.device)
         self.last = self.tokens.shape[1] - 1
-        self.clean = traced(engine, self.queries)
+        self.clean = traced(engine, self.queries, options.span)
         self.clean_logits = self.read(self.clean)
         self.clean_top = self.clean_logits.argmax(-1)
         self.target = self.answer if stop == engine.depth else self.clean_top
@@ -109,6 +114,8 @@ class _Tracing:
         drawn = self.examples.once(("corruptions", p, self.options), lambda: self._draw(p))
         n_drawn = len(drawn.tokens)
         corrupted = self._corrupted(p, drawn)
+        if (written := both_written(self.clean, corrupted)) is not None:
+            drawn = replace(drawn, valid=drawn.valid & written[..., p].T)
         alone = self.read(corrupted).unflatten(0, (n_drawn, -1))
         by_role = isinstance(self.clean, RoleTrace)
         noised = (self._entered if by_role else self._noised)(p, corrupted, alone)
@@ -151,7 +158,7 @@ class _Tracing:
         if self.options.corruption != "noise":
             names = again.asked_ids.astype(np.int64)
             names[:, p] = drawn.tokens.reshape(-1)
-            return traced(self.engine, again.asking(names))
+            return traced(self.engine, again.asking(names), self.options.span)
         assert again.spans is not None
         column = np.arange(self.tokens.shape[1])
         inside = (column >= again.spans[:, p, :1]) & (column < again.spans[:, p, 1:])
@@ -160,18 +167,18 @@ class _Tracing:
         noise *= NOISE_SCALE * self.engine.embedding_std * torch.from_numpy(inside)[..., None]
         tokens, noise = again.tokens.to(self.tokens.device), noise.to(self.tokens.device)
         if isinstance(self.engine, PatchEngine):
-            return with_roles(self.engine.trace(self.engine.embed(tokens) + noise), again)
-        return with_roles(self.engine.trace(tokens, noise), again)
+            whole: Trace | HookedTrace = self.engine.trace(self.engine.embed(tokens) + noise)
+        else:
+            whole = self.engine.trace(tokens, noise)
+        return with_roles(whole, again, self.options.span)
 
     def _entered(
         self, p: int, corrupted: AnyTrace, alone: Float[Tensor, "draw n d_vocab"]
     ) -> list[Float[Tensor, "draw n d_vocab"]]:
-        """`_noised` by role: only the last token's state of a name is replaced, at any layer."""
-        states = corrupted.resid[: self.stop + 1, :, p, None].unflatten(1, (len(alone), -1))
-        entering = dict(enumerate(states))
-        return list(
-            run_batch(self.engine, self.clean, p, entering, stop_at_layer=self.stop).values()
-        )
+        """`_noised` by role, where the prompt before it need not be the same."""
+        layers = range(self.stop + 1)
+        found = run_batch_after(self.engine, self.clean, corrupted, p, layers, self.stop)
+        return list(found.values())
 
     def _noised(
         self, p: int, corrupted: AnyTrace, alone: Float[Tensor, "draw n d_vocab"]
@@ -200,9 +207,8 @@ class _Tracing:
         """Whether the target is the top token again, by layer, for the first corruption only."""
         base = corrupted.rows(slice(0, len(self.tokens)))
         if isinstance(base, RoleTrace):
-            states = self.clean.resid[: self.stop + 1, None, :, p, None]
-            entering = dict(enumerate(states))
-            found = run_batch(self.engine, base, p, entering, stop_at_layer=self.stop)
+            layers = range(self.stop + 1)
+            found = run_batch_after(self.engine, base, self.clean, p, layers, self.stop)
             return torch.cat(list(found.values())).argmax(-1) == self.target
         middle = [logits[0] for logits in self._swept(base, self.clean, p)]
         middle = middle or [self.clean_logits] * (self.stop - 1)

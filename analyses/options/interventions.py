@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from analyses.options.common import AnalysisOptions
+from analyses.options.common import AnalysisOptions, SpanOptions
 from circuits.patching.patches import HEAD_COMPONENTS, Component
 from circuits.statistics import LEAST_EXAMPLES
 
@@ -30,7 +30,7 @@ class AttributionOptions(AnalysisOptions):
     """Number of bootstrap resamples of the questions, for the intervals of correlations."""
 
 
-class BridgePatchingOptions(AnalysisOptions):
+class BridgePatchingOptions(SpanOptions):
     """Options of bridge patching."""
 
     controls: tuple[Control, ...] = CONTROLS
@@ -54,7 +54,7 @@ class BridgeSubspaceOptions(AnalysisOptions):
     """Learning rate of Adam."""
 
 
-class CausalTracingOptions(AnalysisOptions):
+class CausalTracingOptions(SpanOptions):
     """Options of causal tracing."""
 
     reference: bool = False

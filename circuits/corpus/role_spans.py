@@ -15,15 +15,14 @@ the end of a name that has seen all of it.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Int
 
 from circuits.corpus.queries import Queries
+from circuits.corpus.role_names import Span
 from circuits.errors import HopscopeError, unknown_name
-
-Span = Literal["last", "all", "after", "through"]
 
 
 def role_spans(queries: Queries, span: Span = "last") -> Int[np.ndarray, "n roles 2"]:

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.corpus.queries import Queries
-from circuits.corpus.role_spans import Span, role_spans
+from circuits.corpus.role_names import Span
+from circuits.corpus.role_spans import role_spans
 from circuits.model.added_hooks import hooked_modules
 from circuits.model.bridged import BridgedModel
 from circuits.model.hook_free import fast_logits

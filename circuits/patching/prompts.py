@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.corpus.queries import Queries, Query
-from circuits.corpus.role_names import POSITIONS
-from circuits.corpus.role_spans import Span, role_spans
+from circuits.corpus.role_names import POSITIONS, Span
+from circuits.corpus.role_spans import role_spans
 from circuits.errors import HopscopeError
 from circuits.model.inputs import check_tokens
 from circuits.model.protocol import Model

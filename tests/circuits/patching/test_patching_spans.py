@@ -14,7 +14,8 @@ from worded import N_TOKENS, worded
 
 from circuits import HookedTransformer, HopscopeError, Patch, patch_grid, run_patched
 from circuits.corpus.queries import Queries
-from circuits.corpus.role_spans import Span, role_spans
+from circuits.corpus.role_names import Span
+from circuits.corpus.role_spans import role_spans
 from circuits.model.bridged import BridgedModel
 from circuits.model.transformer_lens_4 import to_bridge
 from circuits.patching import Component, RolePrompts
