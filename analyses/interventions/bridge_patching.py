@@ -11,6 +11,9 @@
    bridge b and should leave the answer alone (`kept`). A `random` donor has a third bridge that
    does not lead to the target.
 
+In sentences an answer is several tokens. `success` and `kept` are about its first one;
+`success_name` and `kept_name` about the whole of it, decoded greedily (`whole_names`).
+
 In sentences a name is several tokens and words stand between names. `span` says which tokens of a
 role are swapped (`circuits.corpus.role_spans`); a question without such tokens has no donor there.
 
@@ -42,7 +45,8 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
-from analyses.estimates import with_interval
+from analyses.estimates import Variables, with_interval
+from analyses.interventions.whole_names import WholeNames
 from analyses.options.interventions import BridgePatchingOptions as Options
 from analyses.outcomes import KEPT, NO_DONOR, OTHER, SUCCESS
 from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
@@ -81,28 +85,17 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
             "a bridge that exists."
         )
     donors = examples.once(("donors", options), lambda: draw_donors(examples, options))
-    outcome = swap_outcomes(engine_for(model), examples, donors, options.span)
     here = (donors.rows >= 0).T  # example, control
-    outcome = np.where(here[..., None, None], outcome, NO_DONOR).astype(np.int8)
-    dims = ("control", "layer", "position")
-
-    def share(kind: int) -> Float[np.ndarray, "n control layer position"]:
-        return np.where(outcome != NO_DONOR, outcome == kind, np.nan)
-
-    success = {"long_name": "share of answers that become the donor bridge's", "units": "share"}
-    kept = {
-        "long_name": "share of answers that are the question's own, right one",
-        "units": "share",
-    }
+    engine = engine_for(model)
+    outcomes = {"": swap_outcomes(engine, examples, donors, options.span)}
+    if examples.queries.names is not None:
+        outcomes["_name"] = whole_outcomes(engine, examples, donors, options.span, outcomes[""])
+    variables: Variables = {}
+    for whole, outcome in outcomes.items():
+        variables |= _shares(whole, np.where(here[..., None, None], outcome, NO_DONOR))
     return xr.Dataset(
         {
-            **with_interval("success", dims, share(SUCCESS), success, shares=True),
-            **with_interval("kept", dims, share(KEPT), kept, shares=True),
-            "outcome_example": (
-                ("example", *dims),
-                outcome,
-                {"long_name": "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor"},
-            ),
+            **variables,
             "donor_row": (
                 ("example", "control"),
                 donors.rows.T.astype(np.int32),
@@ -120,6 +113,25 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
             "position": list(examples.queries.positions),
         },
     )
+
+
+DIMS = ("control", "layer", "position")
+
+
+def _shares(whole: str, outcome: Int[np.ndarray, "n control layer position"]) -> Variables:
+    """`success`, `kept` and the outcomes themselves, of first tokens or ("_name") whole names."""
+    variables: Variables = {}
+    of = "whole answers" if whole else "answers"
+    for name, kind, text in (
+        ("success", SUCCESS, f"share of {of} that become the donor bridge's"),
+        ("kept", KEPT, f"share of {of} that are the question's own, right one"),
+    ):
+        share = np.where(outcome != NO_DONOR, outcome == kind, np.nan)
+        attrs = {"long_name": text, "units": "share"}
+        variables |= with_interval(f"{name}{whole}", DIMS, share, attrs, shares=True)
+    words = {"long_name": "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor"}
+    kinds = (("example", *DIMS), outcome.astype(np.int8), words)
+    return variables | {f"outcome{whole}_example": kinds}
 
 
 def swap_outcomes(
@@ -150,6 +162,30 @@ def both_written(base: AnyTrace, given: AnyTrace) -> Bool[np.ndarray, "n draw ro
     assert isinstance(given, RoleTrace)
     ours, theirs = ((spans[..., 0] < spans[..., 1]) for spans in (base.written, given.written))
     return (ours & theirs.unflatten(0, (-1, base.n))).transpose(0, 1).cpu().numpy()
+
+
+def whole_outcomes(
+    engine: Engine,
+    examples: Examples,
+    donors: Donors,
+    span: Span,
+    first: Int[np.ndarray, "n control layer position"],
+) -> Int[np.ndarray, "n control layer position"]:
+    """`swap_outcomes` by whole names: only those whose first tokens agree can."""
+    queries, again = examples.queries, asked(examples.queries, donors)
+    base, given = traced(engine, queries, span), traced(engine, again, span)
+    assert isinstance(given, RoleTrace)
+    found = np.where(first < 0, first, OTHER)
+    for kind, names in ((KEPT, queries.answer_ids), (SUCCESS, donors.target)):
+        hopeful = (first == kind).any((1, 2, 3))
+        whole = WholeNames.of(engine, queries, base, np.where(hopeful, names, -1))
+        assert whole is not None
+        for p in range(first.shape[-1]):
+            for layer, (exact, _) in whole.after(given, p, range(engine.depth + 1)).items():
+                found[:, :, layer, p] = np.where(
+                    exact.T & (first[:, :, layer, p] == kind), kind, found[:, :, layer, p]
+                )
+    return found
 
 
 def _patched(
