@@ -52,7 +52,7 @@ from analyses.estimates import with_interval
 from analyses.options.common import SpanOptions as Options
 from analyses.questions.examples import Examples
 from analyses.questions.placebos import draw_placebos
-from analyses.readouts.lens import rank_of
+from analyses.readouts.lens import columns_of, rank_of
 from circuits.corpus.queries import Queries
 from circuits.corpus.role_names import Span
 from circuits.model.protocol import Model
@@ -100,6 +100,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
                 rank.astype(np.int16 if model.cfg.d_vocab < 32_000 else np.int32),
                 {"long_name": f"rank {about}, 0 is the top token, -1 no example", "units": "1"},
             ),
+            **columns_of(examples.queries),
         },
         {
             "target": names,

@@ -180,11 +180,18 @@ def test_noise_on_a_name_is_on_all_its_tokens() -> None:
     assert float(found.changed.isel(layer=0).max()) > 0
 
 
-def test_the_training_set_is_read_where_each_question_ends() -> None:
+def test_the_training_set_predicts_every_token_of_each_answer() -> None:
     plain = _corpus("composition")
     one, other = plain.training_set(), reworded(plain, padded).training_set()
     assert torch.equal(one.predict_at, other.predict_at)
     assert torch.equal(one.answer, other.answer)
+    asked = worded(plain.splits["train_inferred"])
     text = reworded(plain, worded).training_set()
-    row = torch.arange(len(text))
-    assert (text.tokens[row, text.predict_at] == 4).all()  # the token that ends every question
+    assert asked.names is not None
+    row = 0
+    for query, name in zip(asked, asked.answer_ids.tolist(), strict=True):
+        for step, token in enumerate(asked.names.closed(name)):
+            wanted = [*query.tokens, *asked.names.closed(name)[:step]]
+            assert text.tokens[row, : len(wanted)].tolist() == wanted
+            assert (text.predict_at[row], text.answer[row]) == (len(wanted) - 1, token)
+            row += 1
