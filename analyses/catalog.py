@@ -109,7 +109,6 @@ _ENTRIES = (
         "analyses.interventions.attention_knockout",
         interventions.AttentionKnockoutOptions,
         tasks=("composition", "comparison"),
-        one_token=True,
     ),
     Analysis(
         "mixing",

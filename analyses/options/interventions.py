@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from analyses.options.common import AnalysisOptions, SpanOptions
+from circuits.corpus.role_names import Span
 from circuits.patching.patches import HEAD_COMPONENTS, Component
 from circuits.statistics import LEAST_EXAMPLES
 
@@ -19,6 +20,9 @@ class AttentionKnockoutOptions(AnalysisOptions):
 
     width: int = Field(default=1, ge=1)
     """Blocks in a window, beside the window of all blocks."""
+    span: Span = Field(default="through", exclude_if=lambda span: span == "through")
+    """In sentences: which tokens of a role read and are read. With `through` every token belongs to
+    a role, so that nothing passes beside a cut."""
 
 
 class AttributionOptions(AnalysisOptions):

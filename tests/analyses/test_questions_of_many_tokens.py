@@ -33,6 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "probes": {"n_train": 60},
     "tuned_lens": {"n_train": 40, "adam_steps": 2},
     "back_patching": {},
+    "attention_knockout": {},
     "mixing": {},
     "attention": {"keep_examples": True},
     "weights": {},
