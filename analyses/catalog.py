@@ -10,7 +10,7 @@ from __future__ import annotations
 from analyses.analysis import Analysis
 from analyses.elsewhere import installed
 from analyses.options import certificate, circuits, interventions, over_training, readouts
-from analyses.options.common import AnalysisOptions
+from analyses.options.common import AnalysisOptions, SpanOptions
 
 __all__ = ["CATALOG", "Analysis", "AnalysisOptions"]
 
@@ -22,7 +22,7 @@ _ENTRIES = (
         "bridge, the later relations and the answer. A mean reciprocal rank near 1 means that the "
         "token can be read off there; `mrr_added` is what the question adds to that.",
         "analyses.readouts.logit_lens",
-        AnalysisOptions,
+        SpanOptions,
         bridges=True,
     ),
     Analysis(
@@ -109,7 +109,6 @@ _ENTRIES = (
         "analyses.interventions.attention_knockout",
         interventions.AttentionKnockoutOptions,
         tasks=("composition", "comparison"),
-        one_token=True,
     ),
     Analysis(
         "mixing",

@@ -46,7 +46,7 @@ ROOMS: dict[str, str] = {
     "train.sweeps": "circuits circuits.remote circuits.recipes circuits.runs train",
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
     "analyses.questions",
-    "analyses.options": "circuits circuits.patching",
+    "analyses.options": "circuits circuits.corpus circuits.patching",
     "analyses.questions": "circuits circuits.graph circuits.corpus circuits.model "
     "circuits.patching circuits.circuit",
     "analyses.readouts": "circuits circuits.corpus circuits.model circuits.patching analyses "

@@ -11,7 +11,10 @@ An edge is a pair of positions: `from` is read, `to` reads. A window is a row of
 3. An answer is lost if it was right and is wrong after the cut. `changed` also counts wrong answers
    that turn into others. `probability_change` is the paper's measure, (p' - p) / p for the right
    token, over the answers that were right.
-4. Zero by construction (`usable` = 0): a cut in the last block changes S[depth, to], which nothing
+4. In sentences an edge is cut between all tokens of two roles, by default with those that follow
+   each up to the next role (`span`). A question in which no token of `from` stands before one of
+   `to` has no such edge. Answers are told by their first token.
+5. Zero by construction (`usable` = 0): a cut in the last block changes S[depth, to], which nothing
    reads unless `to` is the last position (`analyses.usable`). Edges from a later to an
    earlier position do not exist (NaN).
 
@@ -32,6 +35,7 @@ substitute in another block: compare the cut in all blocks with those of single 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +49,10 @@ from analyses.questions.examples import Examples
 from analyses.usable import usable_states
 from circuits.model.transformer import HookedTransformer
 from circuits.patching.batched_runs import run_batch
+from circuits.patching.cut_runs import between, cut_run
 from circuits.patching.engine import PatchEngine, Trace
+from circuits.patching.engines import traced
+from circuits.patching.role_trace import RoleTrace
 
 OUTCOMES = ("stays right", "lost", "gained", "stays wrong", "wrong in another way")
 """What a cut can do to an answer; `outcome_example` is an index into it, -1 where no edge is."""
@@ -65,22 +72,58 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     queries = examples.queries
     positions = list(queries.positions)
     engine = PatchEngine(model)
-    base = engine.trace(queries.tokens.to(model.device))
+    base = traced(engine, queries, options.span)
     answer = queries.answer.to(model.device)
     before, p_before = _judged(engine.logits(base.resid[-1][:, -1]), answer)
     places = windows(model.depth, options.width)
-    shape = (len(queries), len(places), len(positions), len(positions))
-    after, p_after = np.full(shape, -1), np.full(shape, np.nan)
-    usable = _usable(places, model.depth, len(positions))
-    after[:, usable == 0], p_after[:, usable == 0] = before[:, None], p_before[:, None]
-    for w, window in enumerate(places.values()):
-        for to in np.flatnonzero(usable[w, 0] == 1).tolist():
-            top, p = _judged(cut_logits(engine, base, window, to), answer)
-            after[:, w, : to + 1, to], p_after[:, w, : to + 1, to] = top.T, p.T
+    cut: Any = _by_role if isinstance(base, RoleTrace) else _by_column
+    after, p_after, usable = cut(engine, base, places, answer, (before, p_before))
     variables = _estimates(before, p_before, after, p_after, queries.answer.numpy())
     words = {"long_name": "1: a cut can matter, 0: it cannot, -1: no such edge", "per_step": False}
     variables["usable"] = (DIMS, usable, words)
     return xr.Dataset(variables, {"window": list(places), "from": positions, "to": positions})
+
+
+Cut = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Answers and probabilities [n, window, from, to] after each cut, and which cuts can matter."""
+
+
+def _by_column(
+    engine: PatchEngine,
+    base: Trace,
+    places: dict[str, range],
+    answer: Int[Tensor, " n"],
+    uncut: tuple[np.ndarray, np.ndarray],
+) -> Cut:
+    shape = (base.n, len(places), base.pos, base.pos)
+    after, p_after = np.full(shape, -1), np.full(shape, np.nan)
+    usable = _usable(places, engine.depth, base.pos)
+    after[:, usable == 0], p_after[:, usable == 0] = (each[:, None] for each in uncut)
+    for w, window in enumerate(places.values()):
+        for to in np.flatnonzero(usable[w, 0] == 1).tolist():
+            top, p = _judged(cut_logits(engine, base, window, to), answer)
+            after[:, w, : to + 1, to], p_after[:, w, : to + 1, to] = top.T, p.T
+    return after, p_after, usable
+
+
+def _by_role(
+    engine: PatchEngine,
+    base: RoleTrace[Trace],
+    places: dict[str, range],
+    answer: Int[Tensor, " n"],
+    uncut: tuple[np.ndarray, np.ndarray],
+) -> Cut:
+    matters = _usable_by_role(places, base)
+    before, p_before = (np.broadcast_to(each[:, None, None, None], matters.shape) for each in uncut)
+    after, p_after = before.copy(), p_before.copy()
+    for w, window in enumerate(places.values()):
+        for read, to in np.argwhere((matters[:, w] == 1).any(0)).tolist():
+            blocked = dict.fromkeys(window, _edge(base, read, to))
+            top, p = _judged(cut_run(engine, base, blocked), answer)
+            after[:, w, read, to], p_after[:, w, read, to] = top, p
+    after = np.where(matters == 0, before, np.where(matters < 0, -1, after))
+    p_after = np.where(matters == 0, p_before, np.where(matters < 0, np.nan, p_after))
+    return after, p_after, matters.max(0)
 
 
 def windows(depth: int, width: int) -> dict[str, range]:
@@ -203,3 +246,21 @@ def _usable(
     by_window = np.stack([states[[i + 1 for i in window]].any(0) for window in places.values()])
     edges = np.triu(np.ones((n_positions, n_positions), bool))
     return np.where(edges, by_window[:, None, :].astype(np.int8), np.int8(-1))
+
+
+def _edge(base: RoleTrace[Trace], read: int, to: int) -> Bool[Tensor, "n query key"]:
+    """The pairs of tokens by which role `to` reads role `read`."""
+    written = base.written
+    return between(written[:, to], written[:, read], base.whole.pos)
+
+
+def _usable_by_role(
+    places: dict[str, range], base: RoleTrace[Trace]
+) -> Int[np.ndarray, "n window from to"]:
+    """`_usable` of every question, in which roles stand in any order."""
+    start, end = base.written.cpu().numpy().transpose(2, 0, 1)
+    depth, some = len(base.whole.mid), start < end
+    exists = (start[:, :, None] < end[:, None]) & some[:, :, None] & some[:, None]
+    at_end = (end == base.columns[:, -1:].cpu().numpy() + 1)[:, None]
+    matters = [at_end | (window.start < depth - 1) for window in places.values()]
+    return np.stack([np.where(exists, m, -1).astype(np.int8) for m in matters], 1)

@@ -11,6 +11,12 @@
    bridge b and should leave the answer alone (`kept`). A `random` donor has a third bridge that
    does not lead to the target.
 
+In sentences an answer is several tokens. `success` and `kept` are about its first one;
+`success_name` and `kept_name` about the whole of it, decoded greedily (`whole_names`).
+
+In sentences a name is several tokens and words stand between names. `span` says which tokens of a
+role are swapped (`circuits.corpus.role_spans`); a question without such tokens has no donor there.
+
 Questions with more hops have several bridges. `bridge` chooses one of them, and the target is where
 B's later relations lead from A's bridge.
 
@@ -39,12 +45,14 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
-from analyses.estimates import with_interval
+from analyses.estimates import Variables, with_interval
+from analyses.interventions.whole_names import WholeNames
 from analyses.options.interventions import BridgePatchingOptions as Options
 from analyses.outcomes import KEPT, NO_DONOR, OTHER, SUCCESS
 from analyses.questions.corruptions import NO_FACT, Chains, FactTable, hashed
 from analyses.questions.examples import Examples
 from circuits.corpus.queries import Queries
+from circuits.corpus.role_names import Span
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch, run_batch_after
@@ -77,27 +85,17 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
             "a bridge that exists."
         )
     donors = examples.once(("donors", options), lambda: draw_donors(examples, options))
-    outcome = swap_outcomes(engine_for(model), examples, donors)
     here = (donors.rows >= 0).T  # example, control
-    dims = ("control", "layer", "position")
-
-    def share(kind: int) -> Float[np.ndarray, "n control layer position"]:
-        return np.where(here[..., None, None], outcome == kind, np.nan)
-
-    success = {"long_name": "share of answers that become the donor bridge's", "units": "share"}
-    kept = {
-        "long_name": "share of answers that are the question's own, right one",
-        "units": "share",
-    }
+    engine = engine_for(model)
+    outcomes = {"": swap_outcomes(engine, examples, donors, options.span)}
+    if examples.queries.names is not None:
+        outcomes["_name"] = whole_outcomes(engine, examples, donors, options.span, outcomes[""])
+    variables: Variables = {}
+    for whole, outcome in outcomes.items():
+        variables |= _shares(whole, np.where(here[..., None, None], outcome, NO_DONOR))
     return xr.Dataset(
         {
-            **with_interval("success", dims, share(SUCCESS), success, shares=True),
-            **with_interval("kept", dims, share(KEPT), kept, shares=True),
-            "outcome_example": (
-                ("example", *dims),
-                np.where(here[..., None, None], outcome, NO_DONOR).astype(np.int8),
-                {"long_name": "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor"},
-            ),
+            **variables,
             "donor_row": (
                 ("example", "control"),
                 donors.rows.T.astype(np.int32),
@@ -117,19 +115,76 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     )
 
 
+DIMS = ("control", "layer", "position")
+
+
+def _shares(whole: str, outcome: Int[np.ndarray, "n control layer position"]) -> Variables:
+    """`success`, `kept` and the outcomes themselves, of first tokens or ("_name") whole names."""
+    variables: Variables = {}
+    of = "whole answers" if whole else "answers"
+    for name, kind, text in (
+        ("success", SUCCESS, f"share of {of} that become the donor bridge's"),
+        ("kept", KEPT, f"share of {of} that are the question's own, right one"),
+    ):
+        share = np.where(outcome != NO_DONOR, outcome == kind, np.nan)
+        attrs = {"long_name": text, "units": "share"}
+        variables |= with_interval(f"{name}{whole}", DIMS, share, attrs, shares=True)
+    words = {"long_name": "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor"}
+    kinds = (("example", *DIMS), outcome.astype(np.int8), words)
+    return variables | {f"outcome{whole}_example": kinds}
+
+
 def swap_outcomes(
-    engine: Engine, examples: Examples, donors: Donors
+    engine: Engine, examples: Examples, donors: Donors, span: Span = "last"
 ) -> Int[np.ndarray, "n control layer position"]:
-    """`SUCCESS`, `KEPT` or `OTHER` for each question, kind of donor and state that is swapped."""
+    """`SUCCESS`, `KEPT` or `OTHER` for each question, kind of donor and state that is swapped.
+
+    `NO_DONOR` where the question or its donor has no such tokens.
+    """
     n_controls, n = donors.tokens.shape[:2]
     device, n_pos = engine.device, len(examples.queries.positions)
-    base, given = traced(engine, examples.queries), traced(engine, asked(examples.queries, donors))
+    queries = asked(examples.queries, donors)
+    base, given = traced(engine, examples.queries, span), traced(engine, queries, span)
     answer = examples.queries.answer.to(device)
     target = target_tokens(examples.queries, donors).to(device)
     found = np.empty((n, n_controls, engine.depth + 1, n_pos), np.int8)
     for p in range(n_pos):
         for layer, logits in _patched(engine, base, given, p).items():
             found[:, :, layer, p] = judged(logits.argmax(-1), answer, target).T.cpu().numpy()
+    swapped = both_written(base, given)
+    return found if swapped is None else np.where(swapped[:, :, None], found, NO_DONOR)
+
+
+def both_written(base: AnyTrace, given: AnyTrace) -> Bool[np.ndarray, "n draw role"] | None:
+    """Whether a question and what is written into it have tokens at a role; None: they all do."""
+    if not isinstance(base, RoleTrace) or base.spans is None:
+        return None
+    assert isinstance(given, RoleTrace)
+    ours, theirs = ((spans[..., 0] < spans[..., 1]) for spans in (base.written, given.written))
+    return (ours & theirs.unflatten(0, (-1, base.n))).transpose(0, 1).cpu().numpy()
+
+
+def whole_outcomes(
+    engine: Engine,
+    examples: Examples,
+    donors: Donors,
+    span: Span,
+    first: Int[np.ndarray, "n control layer position"],
+) -> Int[np.ndarray, "n control layer position"]:
+    """`swap_outcomes` by whole names: only those whose first tokens agree can."""
+    queries, again = examples.queries, asked(examples.queries, donors)
+    base, given = traced(engine, queries, span), traced(engine, again, span)
+    assert isinstance(given, RoleTrace)
+    found = np.where(first < 0, first, OTHER)
+    for kind, names in ((KEPT, queries.answer_ids), (SUCCESS, donors.target)):
+        hopeful = (first == kind).any((1, 2, 3))
+        whole = WholeNames.of(engine, queries, base, np.where(hopeful, names, -1))
+        assert whole is not None
+        for p in range(first.shape[-1]):
+            for layer, (exact, _) in whole.after(given, p, range(engine.depth + 1)).items():
+                found[:, :, layer, p] = np.where(
+                    exact.T & (first[:, :, layer, p] == kind), kind, found[:, :, layer, p]
+                )
     return found
 
 
@@ -138,9 +193,9 @@ def _patched(
 ) -> dict[int, Float[Tensor, "control n d_vocab"]]:
     """Logits of the questions with the donors' S[layer, p] written in, by layer."""
     n_controls = given.n // base.n
-    if p == 0 and not isinstance(
-        base, RoleTrace
-    ):  # no position comes before the subject, so all runs agree there
+    if isinstance(base, RoleTrace):
+        return run_batch_after(engine, base, given, p, range(engine.depth + 1), engine.depth)
+    if p == 0:  # no position comes before the subject, so all runs agree there
         found = run_batch_after(engine, base, given, p, range(engine.depth), engine.depth)
         unpatched = engine.logits(base.resid[-1][:, -1])
         return {**found, engine.depth: unpatched.expand(n_controls, -1, -1)}

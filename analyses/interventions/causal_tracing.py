@@ -15,6 +15,11 @@ draws several corruptions, all with an answer of their own that differs from t. 
 below the depth, the effect is traced to the state S[target_layer, last] instead of the output: the
 logit lens of that state gives the logits, and the clean run's top token takes the place of t.
 
+In sentences answers are several tokens. `strength_name` counts whole answers, decoded greedily, and
+`name_log_probability` is the answer's; all other numbers are about its first token. `span` says
+which tokens of a role are overwritten (`circuits.corpus.role_spans`); only with `all` or `through`
+is layer 0 the whole replaced name.
+
 True by construction, and so no findings: writing S[0, p] is replacing the token at p, so layer 0
 shows how often the corrupted question is answered otherwise; writing S[depth, p] before the last
 position has no effect (`changed` is 0, and `strength` the share of wrong answers), and at the last
@@ -33,7 +38,7 @@ replaced token, not a finding about the model's states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,14 +47,17 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from analyses.estimates import Variables, with_interval
+from analyses.interventions.bridge_patching import both_written
+from analyses.interventions.whole_names import WholeNames
 from analyses.options.interventions import CausalTracingOptions as Options
 from analyses.questions.corruptions import Corruptions, draw_corruptions
 from analyses.questions.examples import Examples
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
-from circuits.patching.batched_runs import run_batch, run_batch_after
-from circuits.patching.engine import PatchEngine
+from circuits.patching.batched_runs import run_batch_after
+from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.engines import AnyTrace, Engine, engine_for, traced, with_roles
+from circuits.patching.hooked_engine import HookedTrace
 from circuits.patching.role_trace import RoleTrace
 
 NOISE_SCALE = 3.0
@@ -71,6 +79,9 @@ class _Outcome:
     """Number of corruptions drawn."""
     own_answer: Float[np.ndarray, " n"]
     """Share of corrupted questions to which the model gives their own answer."""
+    flipped_name: Float[np.ndarray, "n layer"] | None = None
+    """As `flipped`, of whole answers; None where answers are tokens."""
+    name_log_p: Float[np.ndarray, "n layer"] | None = None
 
 
 def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
@@ -95,10 +106,12 @@ class _Tracing:
         self.tokens = self.queries.tokens.to(engine.device)
         self.answer = self.queries.answer.to(engine.device)
         self.last = self.tokens.shape[1] - 1
-        self.clean = traced(engine, self.queries)
+        self.clean = traced(engine, self.queries, options.span)
         self.clean_logits = self.read(self.clean)
         self.clean_top = self.clean_logits.argmax(-1)
         self.target = self.answer if stop == engine.depth else self.clean_top
+        asked = (self.queries, self.clean, self.queries.answer_ids)
+        self.whole = WholeNames.of(engine, *asked) if stop == engine.depth else None
 
     def read(self, trace: AnyTrace) -> Float[Tensor, "n d_vocab"]:
         """Logits at the last position of the state that is traced to."""
@@ -109,11 +122,24 @@ class _Tracing:
         drawn = self.examples.once(("corruptions", p, self.options), lambda: self._draw(p))
         n_drawn = len(drawn.tokens)
         corrupted = self._corrupted(p, drawn)
+        if (written := both_written(self.clean, corrupted)) is not None:
+            drawn = replace(drawn, valid=drawn.valid & written[..., p].T)
         alone = self.read(corrupted).unflatten(0, (n_drawn, -1))
         by_role = isinstance(self.clean, RoleTrace)
         noised = (self._entered if by_role else self._noised)(p, corrupted, alone)
         restored = self._restored(p, corrupted, alone) if self.options.denoise else None
-        return self._outcome(drawn, noised, alone, restored)
+        outcome = self._outcome(drawn, noised, alone, restored)
+        return outcome if self.whole is None else self._of_names(outcome, p, corrupted, drawn)
+
+    def _of_names(
+        self, outcome: _Outcome, p: int, corrupted: AnyTrace, drawn: Corruptions
+    ) -> _Outcome:
+        assert self.whole is not None
+        assert isinstance(corrupted, RoleTrace)
+        found = self.whole.after(corrupted, p, range(self.stop + 1)).values()
+        exact, log_p = (torch.from_numpy(np.stack(part, -1)) for part in zip(*found, strict=True))
+        valid = torch.from_numpy(drawn.valid)
+        return replace(outcome, flipped_name=_mean(~exact, valid), name_log_p=_mean(log_p, valid))
 
     def _draw(self, p: int) -> Corruptions:
         options, corpus = self.options, self.examples.corpus
@@ -151,7 +177,7 @@ class _Tracing:
         if self.options.corruption != "noise":
             names = again.asked_ids.astype(np.int64)
             names[:, p] = drawn.tokens.reshape(-1)
-            return traced(self.engine, again.asking(names))
+            return traced(self.engine, again.asking(names), self.options.span)
         assert again.spans is not None
         column = np.arange(self.tokens.shape[1])
         inside = (column >= again.spans[:, p, :1]) & (column < again.spans[:, p, 1:])
@@ -160,18 +186,17 @@ class _Tracing:
         noise *= NOISE_SCALE * self.engine.embedding_std * torch.from_numpy(inside)[..., None]
         tokens, noise = again.tokens.to(self.tokens.device), noise.to(self.tokens.device)
         if isinstance(self.engine, PatchEngine):
-            return with_roles(self.engine.trace(self.engine.embed(tokens) + noise), again)
-        return with_roles(self.engine.trace(tokens, noise), again)
+            whole: Trace | HookedTrace = self.engine.trace(self.engine.embed(tokens) + noise)
+        else:
+            whole = self.engine.trace(tokens, noise)
+        return with_roles(whole, again, self.options.span)
 
     def _entered(
         self, p: int, corrupted: AnyTrace, alone: Float[Tensor, "draw n d_vocab"]
     ) -> list[Float[Tensor, "draw n d_vocab"]]:
-        """`_noised` by role: only the last token's state of a name is replaced, at any layer."""
-        states = corrupted.resid[: self.stop + 1, :, p, None].unflatten(1, (len(alone), -1))
-        entering = dict(enumerate(states))
-        return list(
-            run_batch(self.engine, self.clean, p, entering, stop_at_layer=self.stop).values()
-        )
+        """`_noised` by role, where the prompt before it need not be the same."""
+        layers = range(self.stop + 1)
+        return [*run_batch_after(self.engine, self.clean, corrupted, p, layers, self.stop).values()]
 
     def _noised(
         self, p: int, corrupted: AnyTrace, alone: Float[Tensor, "draw n d_vocab"]
@@ -200,9 +225,8 @@ class _Tracing:
         """Whether the target is the top token again, by layer, for the first corruption only."""
         base = corrupted.rows(slice(0, len(self.tokens)))
         if isinstance(base, RoleTrace):
-            states = self.clean.resid[: self.stop + 1, None, :, p, None]
-            entering = dict(enumerate(states))
-            found = run_batch(self.engine, base, p, entering, stop_at_layer=self.stop)
+            layers = range(self.stop + 1)
+            found = run_batch_after(self.engine, base, self.clean, p, layers, self.stop)
             return torch.cat(list(found.values())).argmax(-1) == self.target
         middle = [logits[0] for logits in self._swept(base, self.clean, p)]
         middle = middle or [self.clean_logits] * (self.stop - 1)
@@ -286,6 +310,10 @@ def _dataset(
         "probability": ("probability", f"mean probability of {wanted} after patching", "1"),
         "logit_diff": ("logit_diff", f"logit of {wanted} minus the corrupted answer's", "nats"),
     }
+    if tracing.whole is not None:
+        shares["strength_name"] = ("flipped_name", "share whose whole answer is no longer right")
+        text = "mean log-probability of the whole answer after patching"
+        means["name_log_probability"] = ("name_log_p", text, "nats")
     variables: Variables = {}
     for name, (source, text) in shares.items():
         attrs = {"long_name": text, "units": "share"}
@@ -297,6 +325,10 @@ def _dataset(
     how = "answered rightly" if tracing.stop == depth else f"whose {traced} is the answer"
     attrs = {"long_name": f"share {how} without patching", "units": "share"}
     variables |= with_interval("clean_accuracy", (), right, attrs, shares=True)
+    if tracing.whole is not None:
+        attrs = {"long_name": "share of whole answers right without patching", "units": "share"}
+        exact = tracing.whole.unpatched()[0].astype(np.float32)
+        variables |= with_interval("clean_accuracy_name", (), exact, attrs, shares=True)
     own = np.stack([outcome.own_answer for outcome in found], -1)
     attrs = {"long_name": f"share of corrupted questions {how}", "units": "share"}
     variables |= with_interval("corrupted_accuracy", ("position",), own, attrs, shares=True)

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from analyses.options.common import AnalysisOptions
+from analyses.options.common import AnalysisOptions, SpanOptions
+from circuits.corpus.role_names import Span
 from circuits.patching.patches import HEAD_COMPONENTS, Component
 from circuits.statistics import LEAST_EXAMPLES
 
@@ -19,6 +20,9 @@ class AttentionKnockoutOptions(AnalysisOptions):
 
     width: int = Field(default=1, ge=1)
     """Blocks in a window, beside the window of all blocks."""
+    span: Span = Field(default="through", exclude_if=lambda span: span == "through")
+    """In sentences: which tokens of a role read and are read. With `through` every token belongs to
+    a role, so that nothing passes beside a cut."""
 
 
 class AttributionOptions(AnalysisOptions):
@@ -30,7 +34,7 @@ class AttributionOptions(AnalysisOptions):
     """Number of bootstrap resamples of the questions, for the intervals of correlations."""
 
 
-class BridgePatchingOptions(AnalysisOptions):
+class BridgePatchingOptions(SpanOptions):
     """Options of bridge patching."""
 
     controls: tuple[Control, ...] = CONTROLS
@@ -54,7 +58,7 @@ class BridgeSubspaceOptions(AnalysisOptions):
     """Learning rate of Adam."""
 
 
-class CausalTracingOptions(AnalysisOptions):
+class CausalTracingOptions(SpanOptions):
     """Options of causal tracing."""
 
     reference: bool = False

@@ -7,9 +7,10 @@ same of `tuned_lens`.
 
 1. A name is decoded at S[l, p] if fewer than `top_k` tokens have at least its logit (rank below
    `top_k`; ties count against it).
-2. The bridge is looked for at the position that completes its hop and at all later ones, in states
-   with at least one block behind them, l < depth. S[depth, p] is left out: nothing reads it, and at
-   relation_1 it decodes the bridge in every model that knows the atomic fact
+2. The bridge is looked for at the position that completes its hop and at all later ones (in
+   sentences, as each names them: in "the mother of the wife of X" X completes the first hop), in
+   states with at least one block behind them, l < depth. S[depth, p] is left out: nothing reads it,
+   and at relation_1 it decodes the bridge in every model that knows the atomic fact
    (`analyses.usable`). The answer is looked for at the last position, up to l = depth.
 3. The first usable layer of a question is the least such l, -1 if there is none. Layer 0 is the
    token itself: bridges that are tokens of the question, with tied embeddings.
@@ -97,7 +98,7 @@ def first_usable(lens: xr.Dataset, top_k: int = 1) -> xr.Dataset:
 
 
 def looked_at(name: str, depth: int, positions: list[str]) -> Bool[np.ndarray, "layer position"]:
-    """States at which a name is looked for.
+    """States at which a name is looked for, where positions stand in this order.
 
     >>> looked_at("bridge", 2, ["subject", "relation_1", "relation_2"]).astype(int)
     array([[0, 1, 1],
@@ -119,9 +120,39 @@ def _first_layers(
     dims = ("step", "split", "example", "target", "layer", "position")
     rank = lens["rank_example"].sel(target=wanted).transpose(*dims).values
     positions = [str(p) for p in lens["position"].values]
-    states = np.stack([looked_at(name, rank.shape[-2] - 1, positions) for name in wanted])
+    depth = rank.shape[-2] - 1
+    if "column_example" in lens:
+        column = lens["column_example"].transpose("split", "example", "position").values
+        states = _in_sentences(wanted, depth, positions, column)
+    else:
+        states = np.stack([looked_at(name, depth, positions) for name in wanted])
     seen = ((rank >= 0) & (rank < top_k) & states).any(-1)
     return np.where(seen.any(-1), seen.argmax(-1), NEVER).astype(np.int8)
+
+
+def _in_sentences(
+    wanted: list[str], depth: int, positions: list[str], column: Int[np.ndarray, "split n position"]
+) -> Bool[np.ndarray, "split n name layer position"]:
+    """`looked_at` of each question, where a hop is complete once all of its names have been read.
+
+    Args:
+        wanted: Names that are looked for.
+        depth: Blocks of the model.
+        positions: Roles.
+        column: Where each role stands in each question.
+    """
+    found = []
+    for name in wanted:
+        if name == "answer":
+            behind = np.ones_like(column, bool)
+            states = looked_at(name, depth, positions)
+        else:
+            hop = positions.index(COMPLETED_AT[name]) + 1
+            behind = column >= column[..., :hop].max(-1, keepdims=True)
+            states = usable_states(depth, len(positions))
+            states[depth] = False
+        found.append(states & behind[:, :, None])
+    return np.stack(found, 2)
 
 
 def _counted(first: Int[np.ndarray, "n step name"], wanted: list[str], layers: int) -> Variables:

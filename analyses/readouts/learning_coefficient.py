@@ -4,7 +4,8 @@ The coefficient of a point `w*` of weight space is estimated from a posterior th
 
 1. Draw weights w by stochastic gradient Langevin dynamics (SGLD) from `exp(-n_beta L(w) -
    localization |w - w*|^2 / 2)`, starting at the checkpoint `w*`. L is the loss that training
-   lowers: cross-entropy at the answer, over the whole training set, atomic facts included. By
+   lowers: cross-entropy at the answer (of text runs at each of its tokens, facts and
+   questions in one of their wordings), over the whole training set, atomic facts included. By
    default n_beta is n / log n of its n examples.
 2. The coefficient of a chain is n_beta (mean of L(w) over the chain after its burn-in - L(`w*`)).
    (Lau et al., arXiv 2308.12108, definition 4 and appendix; the sampler is devinterp's.) A regular

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analyses.estimates import Variables, estimated
+from circuits.corpus.queries import Queries
 
 AT = ("target", "layer", "position")
 
@@ -23,6 +24,15 @@ def rank_of(
     [2]
     """
     return (scores >= own).sum(-1) - 1
+
+
+def columns_of(queries: Queries) -> Variables:
+    """`column_example` (example, position): where each role is read, if roles are not columns."""
+    if not queries.ragged:
+        return {}
+    words = {"long_name": "token at which the role is read", "units": "1", "per_step": False}
+    columns = queries.role_columns.astype(np.int32)
+    return {"column_example": (("example", "position"), columns, words)}
 
 
 def lens_variables(

@@ -16,6 +16,8 @@
 
 Targets are the bridges, the relations after the first, and the answer. A name of several tokens is
 read at its last token; as a target it is its first one, since that is what a state can predict.
+With another `span` (`circuits.corpus.role_spans`) a role's value is that of the token at which the
+target is best, which favours roles of many tokens: `mrr_added` compares with the placebo's best.
 
 True by construction, and so no findings:
 
@@ -38,6 +40,8 @@ patching tells.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import xarray as xr
@@ -45,13 +49,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analyses.estimates import with_interval
-from analyses.options.common import AnalysisOptions as Options
+from analyses.options.common import SpanOptions as Options
 from analyses.questions.examples import Examples
 from analyses.questions.placebos import draw_placebos
-from analyses.readouts.lens import rank_of
+from analyses.readouts.lens import columns_of, rank_of
 from circuits.corpus.queries import Queries
+from circuits.corpus.role_names import Span
 from circuits.model.protocol import Model
+from circuits.patching.aligned import tokens_of
 from circuits.patching.engines import Engine, engine_for, traced
+from circuits.patching.role_trace import RoleTrace
 
 _NUMBERS_AT_ONCE = 4_000_000
 
@@ -64,8 +71,8 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """
     engine = engine_for(model)
     names, targets = lens_targets(examples.queries)
-    rank, probability = ranks(engine, examples.queries, targets)
-    added = _added(engine, examples, targets, 1 / (rank + 1.0), options.seed)
+    rank, probability = ranks(engine, examples.queries, targets, options.span)
+    added = _added(engine, examples, targets, reciprocal(rank), options)
     dims = ("target", "layer", "position")
     about = "under the logit lens"
     return xr.Dataset(
@@ -73,7 +80,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
             **with_interval(
                 "mrr",
                 dims,
-                1 / (rank + 1.0),
+                reciprocal(rank),
                 {"long_name": f"mean reciprocal rank {about}", "units": "1"},
             ),
             **with_interval(
@@ -93,6 +100,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
                 rank.astype(np.int16 if model.cfg.d_vocab < 32_000 else np.int32),
                 {"long_name": f"rank {about}, 0 is the top token, -1 no example", "units": "1"},
             ),
+            **columns_of(examples.queries),
         },
         {
             "target": names,
@@ -118,34 +126,43 @@ def _added(
     engine: Engine,
     examples: Examples,
     targets: Int[Tensor, "n target"],
-    reciprocal: Float[np.ndarray, "n target layer pos"],
-    seed: int,
+    found: Float[np.ndarray, "n target layer pos"],
+    options: Options,
 ) -> Float[np.ndarray, "n target layer pos"]:
     """Reciprocal ranks minus those of the counterparts; NaN where there is no placebo."""
-    added = np.zeros(reciprocal.shape)
-    if reciprocal.shape[-1] <= 2:  # the question is an atomic prompt itself
+    added, seed = np.zeros(found.shape), options.seed
+    if found.shape[-1] <= 2:  # the question is an atomic prompt itself
         return added
     placebos = examples.once(("placebos", seed), lambda: draw_placebos(examples, seed))
-    rank, _ = ranks(engine, examples.queries.asking(placebos.tokens), targets)
+    rank, _ = ranks(engine, examples.queries.asking(placebos.tokens), targets, options.span)
     if examples.queries.ragged:  # no shorter prompt ends at the subject or at relation_1
         added[..., :2] = np.nan
-    added[..., 2:] = (reciprocal - 1 / (rank + 1.0))[..., 2:]
+    added[..., 2:] = (found - reciprocal(rank))[..., 2:]
     added[~placebos.valid, ..., 2:] = np.nan
     return added
 
 
 def ranks(
-    engine: Engine, prompts: Queries | Int[Tensor, "n pos"], targets: Int[Tensor, "n target"]
+    engine: Engine,
+    prompts: Queries | Int[Tensor, "n pos"],
+    targets: Int[Tensor, "n target"],
+    span: Span = "last",
 ) -> tuple[Int[np.ndarray, "n target layer pos"], Float[np.ndarray, "n target layer pos"]]:
-    """Rank and probability of each target at S[layer, pos]."""
+    """Rank and probability of each target at S[layer, pos], the best of a span's tokens.
+
+    -1 and NaN where a role has no such tokens.
+    """
     targets = targets.to(engine.device)
     tokens = prompts.tokens if isinstance(prompts, Queries) else prompts
     step = max(8, _NUMBERS_AT_ONCE // (tokens.shape[1] * engine.cfg.d_vocab))
     rank_parts, probability_parts = [], []
     for first in range(0, len(tokens), step):
         rows = slice(first, first + step)
-        resid = traced(engine, prompts[rows]).resid
-        found = [_ranks_of_state(engine.logits(state), targets[rows]) for state in resid]
+        trace = traced(engine, prompts[rows], span)
+        if isinstance(trace, RoleTrace) and trace.spans is not None:
+            found = [_best_ranks(engine, trace, i, targets[rows]) for i in range(len(trace.resid))]
+        else:
+            found = [_ranks_of_state(engine.logits(s), targets[rows]) for s in trace.resid]
         rank, probability = (torch.stack(part, 2) for part in zip(*found, strict=True))
         rank_parts.append(rank)
         probability_parts.append(probability)
@@ -160,3 +177,30 @@ def _ranks_of_state(
     found = [rank_of(own[..., i, None], logits) for i in range(targets.shape[1])]
     probability = (own - logits.logsumexp(-1, keepdim=True)).exp()
     return torch.stack(found, 1), probability.transpose(1, 2)
+
+
+def _best_ranks(
+    engine: Engine, trace: RoleTrace[Any], layer: int, targets: Int[Tensor, "n target"]
+) -> tuple[Int[Tensor, "n target role"], Float[Tensor, "n target role"]]:
+    """Rank and probability of each target at the token of each role at which they are best."""
+    states, nowhere = trace.whole.resid[layer], engine.cfg.d_vocab
+    ranks, chances = [], []
+    for spans in trace.written.unbind(1):
+        row, column = tokens_of(spans)
+        found = _ranks_of_state(engine.logits(states[row, column])[:, None], targets[row])
+        rank, chance = (each[..., 0] for each in found)
+        index = row[:, None].expand_as(rank)
+        best = torch.full_like(targets, nowhere).scatter_reduce_(0, index, rank, "amin")
+        ranks.append(torch.where(best == nowhere, -1, best))
+        highest = chance.new_full(targets.shape, -1).scatter_reduce_(0, index, chance, "amax")
+        chances.append(torch.where(best == nowhere, torch.nan, highest))
+    return torch.stack(ranks, -1), torch.stack(chances, -1)
+
+
+def reciprocal(rank: Int[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
+    """1 / (rank + 1); NaN where there is no rank (-1).
+
+    >>> reciprocal(np.array([0, 1, -1])).tolist()
+    [1.0, 0.5, nan]
+    """
+    return np.where(rank < 0, np.nan, 1 / (np.maximum(rank, 0) + 1.0))

@@ -38,7 +38,7 @@ import xarray as xr
 from analyses.estimates import estimated
 from analyses.options.readouts import TunedLensOptions as Options
 from analyses.questions.examples import Examples
-from analyses.readouts.lens import lens_variables
+from analyses.readouts.lens import columns_of, lens_variables
 from analyses.readouts.logit_lens import lens_targets
 from analyses.readouts.states import SEEN, first_hops_seen, states, trained_questions
 from circuits.model.protocol import Model
@@ -72,6 +72,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
         )
     seen = first_hops_seen(train, queries).astype(float)
     variables |= estimated("lens_seen", seen, (), SEEN, shares=True, keep=False)
+    variables |= columns_of(queries)
     coords = {
         "target": list(targets),
         "layer": np.arange(layers),

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """All training examples as one table; row i of every tensor is example i."""
+    """All training examples as one table; row i of every tensor is example i.
+
+    An answer of several tokens is as many examples: each token is predicted after those before.
+    """
 
     tokens: Int[torch.Tensor, "n pos"]
     """Right-padded with token 0, which attention never sees from the predicted position."""
@@ -83,13 +86,41 @@ class Corpus:
         """All trained splits as one table, in the order of `trained`."""
         import torch
 
-        parts = [self.splits[name] for name in self.trained]
-        width = max(part.token_ids.shape[1] for part in parts)
-        pad = torch.nn.functional.pad
-        lengths = torch.tensor([len(part) for part in parts])
+        parts = [_predicted(self.splits[name]) for name in self.trained]
+        width = max(tokens.shape[1] for tokens, _, _ in parts)
+        tokens = [np.pad(ids, ((0, 0), (0, width - ids.shape[1]))) for ids, _, _ in parts]
+        lengths = torch.tensor([len(part[0]) for part in parts])
         return TrainingSet(
-            tokens=torch.cat([pad(p.tokens, (0, width - p.tokens.shape[1])) for p in parts]),
-            predict_at=torch.cat([torch.from_numpy(part.lengths - 1) for part in parts]),
-            answer=torch.cat([part.answer for part in parts]),
+            tokens=_tensor(np.concatenate(tokens)),
+            predict_at=_tensor(np.concatenate([at for _, at, _ in parts])),
+            answer=_tensor(np.concatenate([answer for _, _, answer in parts])),
             split_index=torch.arange(len(parts)).repeat_interleave(lengths),
         )
+
+
+def _predicted(
+    asked: Queries,
+) -> tuple[Int[np.ndarray, "m pos"], Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """Prompts, where each ends, and the token that is predicted there: every token of the answers.
+
+    Prompts of later tokens have the earlier ones behind the question.
+    """
+    if asked.names is None:
+        return asked.token_ids, asked.lengths - 1, asked.answer_tokens
+    closed = [asked.names.closed(answer) for answer in asked.answer_ids.tolist()]
+    counts = np.array([len(tokens) for tokens in closed], np.int64)
+    row = np.repeat(np.arange(len(asked)), counts)
+    within = np.arange(len(row)) - (np.cumsum(counts) - counts)[row]
+    flat = np.array([token for tokens in closed for token in tokens], np.int64)
+    more = int(counts.max(initial=1)) - 1
+    tokens, end = np.pad(asked.token_ids[row], ((0, 0), (0, more))), asked.lengths[row]
+    for step in range(more):
+        later = np.flatnonzero(within > step)
+        tokens[later, end[later] + step] = flat[later - within[later] + step]
+    return tokens, end - 1 + within, flat
+
+
+def _tensor(ids: Int[np.ndarray, "*axes"]) -> Int[torch.Tensor, "*axes"]:
+    import torch
+
+    return torch.from_numpy(ids.astype(np.int64))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+Span = Literal["last", "all", "after", "through"]
+"""Which tokens belong to a role (`circuits.corpus.role_spans`)."""
+
 QueryKind = Literal["atomic", "composition", "comparison", "identity"]
 
 POSITIONS: dict[QueryKind, tuple[str, ...]] = {

@@ -45,6 +45,8 @@ class NameTokens:
     token_ids: Int[np.ndarray, "name longest"]
     """Row i has the tokens of the vocabulary's name i, then `NO_TOKEN`; a name that is never an
     answer may have none."""
+    end: int | None = None
+    """The token that closes an answer; None: nothing does."""
 
     def __post_init__(self) -> None:
         ids = self.token_ids
@@ -61,6 +63,14 @@ class NameTokens:
         """All tokens of one name."""
         row = self.token_ids[name]
         return tuple(row[row >= 0].tolist())
+
+    def closed(self, name: int) -> tuple[int, ...]:
+        """All tokens of a name as an answer, with the one that closes it.
+
+        >>> NameTokens(np.array([[7, 9]]), end=1).closed(0)
+        (7, 9, 1)
+        """
+        return self.tokens(name) + (() if self.end is None else (self.end,))
 
     @property
     def first(self) -> Int[np.ndarray, " name"]:

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from circuits.patching.aligned import aligned
 from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.engines import AnyTrace, Engine
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace
@@ -85,13 +86,12 @@ def run_batch_after(
 ) -> dict[int, Float[Tensor, "draws n d_vocab"]]:
     """`run_batch` of S[layer, position] from runs that agree with base before it: half the work.
 
-    (By role, runs need not agree, and the work is that of `run_batch`.) For the arguments see
-    `plan_batch_after`.
+    (By role, runs need not agree, and the work is that of `run_batch`; all tokens that the traces
+    name are written, none where either has none.) For the arguments see `plan_batch_after`.
     """
     if isinstance(base, RoleTrace):
-        given = source.resid[:, :, position, None].unflatten(1, (source.n // base.n, base.n))
-        states = {layer: given[layer] for layer in layers}
-        return run_batch(engine, base, position, states, stop_at_layer=stop)
+        assert isinstance(source, RoleTrace)
+        return _run_spans(engine, base, source, position, layers, stop)
     if isinstance(engine, HookedEngine):
         assert isinstance(base, HookedTrace)
         assert isinstance(source, HookedTrace)
@@ -99,6 +99,34 @@ def run_batch_after(
     assert isinstance(base, Trace)
     assert isinstance(source, Trace)
     return plan_batch_after(engine, base, source, position, layers, stop).run()
+
+
+def _run_spans(
+    engine: Engine,
+    base: RoleTrace[Any],
+    source: RoleTrace[Any],
+    role: int,
+    layers: Sequence[int],
+    stop: int,
+) -> dict[int, Float[Tensor, "draws n d_vocab"]]:
+    draws = source.n // base.n
+    ours, theirs = base.written[:, role], source.written[:, role]
+    row, column, there = aligned(ours.repeat(draws, 1), theirs, keep_all=True)
+    taken, own = source.whole.resid[:, row, there], base.whole.resid[:, row % base.n, column]
+    written = torch.where((theirs[:, 0] < theirs[:, 1])[row, None], taken, own)
+    states = {i: written[i].unflatten(0, (draws, -1)) for i in layers}  # [draws, tokens, d_model]
+    if isinstance(engine, PatchEngine):
+        return run_packed(engine, base, role, states, stop)
+    size = ours[:, 1] - ours[:, 0]
+    first = size.cumsum(0) - size
+
+    def part(batch: Batch[Any]) -> dict[int, Tensor]:
+        within = torch.arange(int(size[batch.rows[0]]), device=size.device)
+        tokens = first[batch.rows, None] + within
+        new = {i: states[i][:, tokens] for i in layers}
+        return run_batch(engine, batch.trace, batch.column, new, stop_at_layer=stop)
+
+    return base.by_batch(role, part)
 
 
 def plan_batch_after(

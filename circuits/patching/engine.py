@@ -83,9 +83,8 @@ class Trace:
         """Some of the prompts without what comes after their first `length` positions."""
         return Trace(*(part[:, rows, :length] for part in self._parts))
 
-    def at(self, columns: Int[Tensor, " n"]) -> Trace:
-        """One position of each prompt."""
-        rows = torch.arange(self.n, device=columns.device)
+    def at(self, rows: Int[Tensor, " tokens"], columns: Int[Tensor, " tokens"]) -> Trace:
+        """Single tokens, as runs of one position."""
         return Trace(*(part[:, rows, columns][:, :, None] for part in self._parts))
 
     @property

@@ -9,12 +9,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.corpus.queries import Queries
+from circuits.corpus.role_names import Span
+from circuits.corpus.role_spans import role_spans
 from circuits.model.added_hooks import hooked_modules
 from circuits.model.bridged import BridgedModel
 from circuits.model.hook_free import fast_logits
 from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace
-from circuits.patching.role_trace import RoleTrace
+from circuits.patching.prompts import RolePrompts
+from circuits.patching.role_trace import RoleTrace, by_role
 
 Engine = PatchEngine | HookedEngine
 AnyTrace = Trace | HookedTrace | RoleTrace[Any]
@@ -36,8 +39,12 @@ def runs_hooks(model: Any) -> bool:
     return isinstance(model, BridgedModel) or bool(hooked_modules(model))
 
 
-def traced(engine: Engine, prompts: Queries | Int[Tensor, "n pos"]) -> AnyTrace:
+def traced(
+    engine: Engine, prompts: Queries | Int[Tensor, "n pos"], span: Span = "last"
+) -> AnyTrace:
     """Runs of some questions, whose positions are the questions' roles; or of token ids.
+
+    With a `span` they are patched at these tokens of each role (`circuits.corpus.role_spans`).
 
     >>> from circuits import open_run
     >>> run = open_run("assets/demo")
@@ -47,15 +54,20 @@ def traced(engine: Engine, prompts: Queries | Int[Tensor, "n pos"]) -> AnyTrace:
     """
     if not isinstance(prompts, Queries):
         return engine.trace(prompts.to(engine.device))
-    return with_roles(engine.trace(prompts.tokens.to(engine.device)), prompts)
+    return with_roles(engine.trace(prompts.tokens.to(engine.device)), prompts, span)
 
 
-def with_roles(whole: Trace | HookedTrace, queries: Queries) -> AnyTrace:
-    """The runs of padded questions, read by role; as they are where roles are columns."""
+def with_roles(whole: Trace | HookedTrace, queries: Queries, span: Span = "last") -> AnyTrace:
+    """The runs of padded questions, read by role; as they are where roles are columns.
+
+    Raises:
+        HopscopeError: if roles are columns and the span is none of them (`role_spans`).
+    """
     if not queries.ragged:
+        if span != "last":
+            role_spans(queries, span)  # where every role is a token, so are its spans
         return whole
-    columns = torch.from_numpy(queries.role_columns.astype("int64"))
-    return RoleTrace(whole, columns.to(whole.resid.device))
+    return by_role(whole, RolePrompts.of(queries, span))
 
 
 def answer_logits(model: Any, queries: Queries) -> Float[Tensor, "n d_vocab"]:

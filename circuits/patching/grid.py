@@ -75,7 +75,8 @@ def patch_grid(
         corrupted: Prompts that are run. Where names are several tokens (queries of a text run, or
             `RolePrompts`), the grid's positions are roles: the state of the last token of a role in
             the clean prompt is written at the last token of that role in the corrupted one, whose
-            length may differ.
+            length may differ. `RolePrompts.of(queries, span)` writes whole names, the tokens after
+            them, or both (`circuits.corpus.role_spans`).
         component: Which activation; z, q, k, v and pattern are patched head by head.
         metric: Takes logits [batch, pos, d_vocab] (by role: [batch, role, d_vocab], so that [:, -1]
             is where each answer is read) and returns one number, or one per example. It is called
@@ -111,7 +112,7 @@ def patch_grid(
             raise HopscopeError(f"{list(axis)} names a part of the grid twice; give each once.")
     check_components(model, (component,))
     if roles is not None:
-        check_patterns([grid], *(prompts.columns for prompts in roles))
+        check_patterns([grid], (roles[0].written, roles[1].written))
     if runs_hooks(model):
         runs: GridRuns = HookedGrid(model, clean_tokens, corrupted_tokens, grid, roles)
     else:

@@ -17,8 +17,8 @@ from circuits.patching.engine import PatchEngine, Trace
 from circuits.patching.hooked_run import captured, hooked_run
 from circuits.patching.lazy_logits import lazy_logits
 from circuits.patching.patches import Patch
-from circuits.patching.prompts import Roles
-from circuits.patching.role_trace import RoleTrace
+from circuits.patching.prompts import Roles, written_at
+from circuits.patching.role_trace import RoleTrace, by_role
 from circuits.patching.single_patches import patched_logits
 
 Cell = tuple[int, int, int | None]
@@ -60,9 +60,8 @@ class EngineGrid:
             both = engine.trace(torch.cat([clean, corrupted]))
             self._source, self._base = both.rows(slice(n)), both.rows(slice(n, None))
         else:
-            columns = [prompts.columns.to(engine.device) for prompts in roles]
-            self._base = RoleTrace(engine.trace(corrupted), columns[0])
-            self._source = RoleTrace(engine.trace(clean), columns[1])
+            self._base = by_role(engine.trace(corrupted), roles[0])
+            self._source = by_role(engine.trace(clean), roles[1])
         self._by_role = roles is not None
         self._reads_more = False
 
@@ -162,6 +161,8 @@ class HookedGrid:
             assert layer is not None
             assert position is not None
             one = Patch(grid.component, layer, position, head)
-            logits = hooked_run(self._model, self._corrupted, [one], self._clean, self._roles)
+            logits = hooked_run(
+                self._model, self._corrupted, [one], self._clean, written_at(self._roles)
+            )
             cell = (layer, position, head)
             yield cell, logits if self._roles is None else self._roles[0].at_roles(logits)

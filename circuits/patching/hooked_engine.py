@@ -51,13 +51,6 @@ class HookedTrace:
         added = None if self.added is None else self.added[which]
         return HookedTrace(self.tokens[which], self.resid[:, which], added)
 
-    def at(self, columns: Int[Tensor, " n"]) -> HookedTrace:
-        """One position of each prompt."""
-        rows = torch.arange(self.n, device=columns.device)
-        added = None if self.added is None else self.added[rows, columns][:, None]
-        tokens = self.tokens[rows, columns][:, None]
-        return HookedTrace(tokens, self.resid[:, rows, columns][:, :, None], added)
-
     def part(self, rows: Int[Tensor, " k"], length: int) -> HookedTrace:
         """Some of the prompts without what comes after their first `length` positions."""
         added = None if self.added is None else self.added[rows, :length]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from circuits.model.protocol import Model
 from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch
-from circuits.patching.prompts import Roles
+from circuits.patching.prompts import Spans
 from circuits.patching.writing import overwritten
 
 Place = tuple[Component, int]
@@ -45,7 +45,7 @@ def hooked_run(
     tokens: Tensor,
     patches: Sequence[Patch],
     source: Mapping[Place, Tensor] = MappingProxyType({}),
-    roles: Roles | None = None,
+    spans: Spans | None = None,
 ) -> Float[Tensor, "batch pos d_vocab"]:
     """Logits with all patches applied in one run, after the model's hooks.
 
@@ -54,11 +54,11 @@ def hooked_run(
         tokens: What is run.
         patches: Patches whose indices count from the start.
         source: What is written: the source run's activations.
-        roles: Where positions are roles: these prompts and those of the source run.
+        spans: Where positions are roles: the tokens of each, and those of the source run.
     """
 
     def write(patch: Patch, place: Place) -> Callable[..., Tensor]:
-        return lambda x, hook: overwritten(x, patch, lambda: source[place], roles)
+        return lambda x, hook: overwritten(x, patch, lambda: source[place], spans)
 
     places = [(patch, (patch.component, i)) for patch in patches for i in patch.layers]
     return _forward(model, tokens, [(hook_name(*at), write(patch, at)) for patch, at in places])

@@ -25,16 +25,17 @@ def run_packed(
     engine: PatchEngine,
     base: RoleTrace[Trace],
     role: int,
-    entering: Mapping[int, Float[Tensor, "cells n d_model"]],
+    entering: Mapping[int, Float[Tensor, "cells tokens d_model"]],
     stop: int,
 ) -> dict[int, Float[Tensor, "cells n d_vocab"]]:
-    """Logits at each prompt's end, of runs with the state at one role replaced.
+    """Logits at each prompt's end, of runs with the states at one role replaced.
 
     Args:
         engine: The one that made the traces.
         base: The runs that are patched.
         role: Where.
-        entering: New states by layer, several cells per layer.
+        entering: New states by layer, several cells per layer: those of all tokens that are
+            written, prompt by prompt.
         stop: Number of blocks before the state whose logits are read.
     """
     layers = sorted(layer for layer in entering if layer <= stop)
@@ -42,11 +43,14 @@ def run_packed(
         layer: base.whole.resid.new_empty(len(entering[layer]), base.n, engine.cfg.d_vocab)
         for layer in layers
     }
-    columns, ends = base.columns[:, role], base.columns[:, -1]
+    ends = base.columns[:, -1]
+    start, end = base.written[:, role].T
+    width = end - start
+    columns = torch.where(width > 0, start, ends)  # with nothing written, the end alone is rerun
     cells = sum(len(states) for states in found.values())
     per_prompt = max(1, round(float((ends - columns + 1).float().mean()))) * max(1, cells)
     jobs = [
-        partial(_run, engine, base.whole, columns, ends, entering, stop, found, rows)
+        partial(_run, engine, base.whole, (columns, width, ends), entering, stop, found, rows)
         for rows in engine.parts(base.n, per_prompt)
     ]
     engine.side_by_side(jobs)
@@ -58,7 +62,9 @@ class _Places:
     """Where the rest of each prompt stands: in its prompt, and end to end with the others."""
 
     column: Int[Tensor, " k"]
-    """Of the role in each prompt."""
+    """Of the first token that is written in each prompt."""
+    width: Int[Tensor, " k"]
+    """Number of tokens that are written."""
     size: Int[Tensor, " k"]
     """Number of tokens from there to the end."""
     row: Int[Tensor, " tokens"]
@@ -67,12 +73,18 @@ class _Places:
     """Place of each prompt's first token among `tokens`."""
 
     @classmethod
-    def of(cls, column: Int[Tensor, " k"], end: Int[Tensor, " k"]) -> _Places:
+    def of(
+        cls, column: Int[Tensor, " k"], width: Int[Tensor, " k"], end: Int[Tensor, " k"]
+    ) -> _Places:
         size = end - column + 1
         first = size.cumsum(0) - size
         row = torch.arange(len(size), device=size.device).repeat_interleave(size)
         offset = torch.arange(len(row), device=size.device) - first[row]
-        return cls(column, size, row, offset, first)
+        return cls(column, width, size, row, offset, first)
+
+    @property
+    def written(self) -> Int[Tensor, " written"]:
+        return (self.offset < self.width[self.row]).nonzero()[:, 0]
 
     @property
     def last(self) -> Int[Tensor, " k"]:
@@ -97,25 +109,26 @@ class _Places:
 def _run(
     engine: PatchEngine,
     base: Trace,
-    columns: Int[Tensor, " n"],
-    ends: Int[Tensor, " n"],
+    where: tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]],
     entering: Mapping[int, Tensor],
     stop: int,
     found: dict[int, Tensor],
     rows: slice,
 ) -> None:
     """Write the logits of all cells of some prompts."""
-    part, places = base.rows(rows), _Places.of(columns[rows], ends[rows])
+    part, places = base.rows(rows), _Places.of(*(each[rows] for each in where))
+    earlier = int(where[1][: rows.start].sum())
+    own = slice(earlier, earlier + int(places.width.sum()))
     at = (places.row, places.column[places.row] + places.offset)
     x: Tensor | None = None
     for i in range(min(found, default=stop), stop):
         parts = [] if x is None else [(x, *engine.qkv(i, x))]
         if i in found:  # up to here, all tokens but the patched ones are those of base
-            new = entering[i][:, rows]
+            new = entering[i][:, own]
             kept = (part.resid[i], part.q[i], part.k[i], part.v[i])
             parts.append(
                 tuple(
-                    _with(old[at], places.first, one)
+                    _with(old[at], places.written, one)
                     for old, one in zip(kept, (new, *engine.qkv(i, new)), strict=True)
                 )
             )
@@ -128,8 +141,8 @@ def _run(
             end = x[done : done + len(logits)]
             done += len(logits)
         else:
-            own = part.resid[layer][torch.arange(len(places.size)), ends[rows]]
-            end = torch.where(places.size[:, None] == 1, entering[layer][:, rows], own)
+            end = _with(part.resid[layer][at], places.written, entering[layer][:, own])
+            end = end[:, places.last]
         logits[:, rows] = engine.logits(end)
 
 

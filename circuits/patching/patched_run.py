@@ -16,7 +16,14 @@ from circuits.patching.engines import AnyTrace, Engine, engine_for, runs_hooks
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace, check_components
 from circuits.patching.hooked_run import captured, hooked_run
 from circuits.patching.patches import Component, Patch, from_the_start
-from circuits.patching.prompts import Prompts, Roles, check_pair, paired_roles, token_ids
+from circuits.patching.prompts import (
+    Prompts,
+    Spans,
+    check_pair,
+    paired_roles,
+    token_ids,
+    written_at,
+)
 from circuits.patching.role_trace import RoleTrace
 from circuits.patching.short_attention import pattern
 from circuits.patching.writing import check_patterns, overwritten
@@ -52,7 +59,7 @@ def run_patched(
         model: Ours or a bridged one, in eval mode. Hooks that were added to it are run too, before
             the patches of the same activation, and also in the source run.
         prompts: What is run. Positions of queries whose names are several tokens, and of
-            `RolePrompts`, are roles: the last token of each.
+            `RolePrompts`, are roles: the last token of each, or the spans that those prompts name.
         patches: One or several, applied in the order of computation; patches of the same activation
             are applied in the order given.
         source: Prompts whose activations are written. For source "cache" row i is written into row
@@ -72,21 +79,24 @@ def run_patched(
         prompts if source is None else source,
         in_rows=any(patch.source == "cache" for patch in several),
     )
+    spans = written_at(roles)
     ends = None if roles is None else roles[0].columns[:, -1].to(model.device)
     n_pos = tokens.shape[1] if roles is None else roles[0].columns.shape[1]
     sizes = (model.depth, n_pos, model.cfg.n_heads)
     several = [from_the_start(patch, *sizes) for patch in several]
     given = None if source is None else token_ids(model, source)
-    _check_source(tokens, several, given, roles)
+    _check_source(tokens, several, given, spans)
     check_components(model, [patch.component for patch in several])
     if runs_hooks(model):
         wanted = {(p.component, i) for p in several if p.source != "zero" for i in p.layers}
         found = {} if given is None else captured(model, given, wanted)[1]
-        return _at_end(hooked_run(model, tokens, several, found, roles), ends)
+        return _at_end(hooked_run(model, tokens, several, found, spans), ends)
     engine = engine_for(model)
     assert isinstance(engine, PatchEngine)
     trace = None if given is None else engine.trace(given)
-    return engine.logits(_at_end(_run(engine, tokens, several, trace, roles), ends))
+    return engine.logits(
+        _at_end(whole_run(engine, engine.embed(tokens), several, trace, spans), ends)
+    )
 
 
 def _at_end(values: Float[Tensor, "batch pos d"], ends: Tensor | None) -> Float[Tensor, "batch d"]:
@@ -95,7 +105,7 @@ def _at_end(values: Float[Tensor, "batch pos d"], ends: Tensor | None) -> Float[
 
 
 def _check_source(
-    tokens: Tensor, patches: Sequence[Patch], source: Tensor | None, roles: Roles | None
+    tokens: Tensor, patches: Sequence[Patch], source: Tensor | None, spans: Spans | None
 ) -> None:
     """Refuse source prompts from which the patches cannot be taken."""
     used = {patch.source for patch in patches}
@@ -105,8 +115,8 @@ def _check_source(
                 "patches with source 'cache' or 'mean' need prompts to take activations from; "
                 "give source=..., or use source 'zero'."
             )
-    elif roles is not None:
-        check_patterns(patches, *(prompts.columns for prompts in roles))
+    elif spans is not None:
+        check_patterns(patches, spans)
     elif "cache" in used:
         check_pair(source, tokens)
     elif source.shape[1] != tokens.shape[1]:
@@ -117,22 +127,22 @@ def _check_source(
 
 
 @torch.no_grad()
-def _run(
+def whole_run(
     engine: PatchEngine,
-    tokens: Tensor,
+    start: Float[Tensor, "batch pos d_model"],
     patches: Sequence[Patch],
     source: Trace | None,
-    roles: Roles | None,
+    spans: Spans | None,
 ) -> Float[Tensor, "batch pos d_model"]:
-    """The final residual stream."""
+    """The final residual stream of runs that start at the states S[0, .], all patches applied."""
 
     def new(component: Component, layer: int) -> Tensor:
         assert source is not None
         return activation(engine, source, component, layer)
 
-    x = engine.embed(tokens)
+    x = start
     for i in range(engine.depth):
-        edit = partial(_edited, [p for p in patches if i in p.layers], new, roles, i)
+        edit = partial(_edited, [p for p in patches if i in p.layers], new, spans, i)
         x = edit("resid_pre", x)
         q, k, v = engine.qkv(i, x)
         q, k, v = edit("q", q), edit("k", k), edit("v", v)
@@ -146,14 +156,14 @@ def _run(
 def _edited(
     patches: Sequence[Patch],
     new: Activations,
-    roles: Roles | None,
+    spans: Spans | None,
     layer: int,
     component: Component,
     value: Tensor,
 ) -> Tensor:
     for patch in patches:
         if patch.component == component:
-            value = overwritten(value, patch, lambda: new(component, layer), roles)
+            value = overwritten(value, patch, lambda: new(component, layer), spans)
     return value
 
 

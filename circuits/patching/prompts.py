@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits.corpus.queries import Queries, Query
-from circuits.corpus.role_names import POSITIONS
+from circuits.corpus.role_names import POSITIONS, Span
+from circuits.corpus.role_spans import role_spans
 from circuits.errors import HopscopeError
 from circuits.model.inputs import check_tokens
 from circuits.model.protocol import Model
@@ -29,14 +30,30 @@ class RolePrompts:
     RolePrompts(2 prompts, 2 roles)
 
     Raises:
-        HopscopeError: if the columns do not lie in the prompts, or lie behind the last role.
+        HopscopeError: if the columns or spans do not lie in the prompts, or lie behind the last
+            role.
     """
 
     tokens: Int[Tensor, "n pos"]
     columns: Int[Tensor, "n roles"]
-    """Column of the token at which each role is read and patched: the last one of its name."""
+    """Column of the token at which each role is read: the last one of its name."""
     names: tuple[str, ...] | None = None
     """Names of the roles."""
+    spans: Int[Tensor, "n roles 2"] | None = None
+    """First token and end (exclusive) of what is patched at each role, empty where start = end;
+    None: the token at which it is read."""
+
+    @classmethod
+    def of(cls, queries: Queries, span: Span = "last") -> RolePrompts:
+        """Queries as such prompts, patched at these tokens (`circuits.corpus.role_spans`).
+
+        >>> from circuits import open_run
+        >>> RolePrompts.of(open_run("assets/demo").queries("id_test")[:5], "all").written.shape
+        torch.Size([5, 3, 2])
+        """
+        columns = torch.from_numpy(queries.role_columns.astype(np.int64))
+        spans = None if span == "last" else torch.from_numpy(role_spans(queries, span))
+        return cls(queries.tokens, columns, queries.positions, spans)
 
     def __post_init__(self) -> None:
         columns, n = self.columns, len(self.tokens)
@@ -51,6 +68,27 @@ class RolePrompts:
                 f"column {int(columns.max())} does not exist; the prompts have "
                 f"{self.tokens.shape[1]} tokens."
             )
+        if self.spans is not None:
+            self._check_spans(self.spans)
+
+    def _check_spans(self, spans: Int[Tensor, "n roles 2"]) -> None:
+        fits = spans.shape == (*self.columns.shape, 2)
+        if not fits or (spans[..., 0] > spans[..., 1]).any() or (spans < 0).any():
+            raise HopscopeError(
+                f"spans of shape {list(spans.shape)} do not fit {list(self.columns.shape)} prompts "
+                "and roles; give the first token and the end of each, start <= end."
+            )
+        if (spans[..., 1] > self.columns[:, -1:] + 1).any():
+            raise HopscopeError(
+                "a span ends behind its prompt; each must end at the column of the last role."
+            )
+
+    @property
+    def written(self) -> Int[Tensor, "n roles 2"]:
+        """First token and end of what is patched at each role."""
+        if self.spans is not None:
+            return self.spans
+        return torch.stack([self.columns, self.columns + 1], -1)
 
     def __repr__(self) -> str:
         return f"RolePrompts({len(self.tokens)} prompts, {self.columns.shape[1]} roles)"
@@ -75,12 +113,14 @@ lists."""
 Roles = tuple[RolePrompts, RolePrompts]
 """The prompts that are patched, and those that activations are taken from."""
 
+Spans = tuple[Int[Tensor, "n roles 2"], Int[Tensor, "m roles 2"]]
+"""The same of where: tokens that are written, and tokens that are taken."""
+
 
 def roles_of(prompts: Prompts) -> RolePrompts | None:
     """The prompts by role; None if their positions are columns."""
     if isinstance(prompts, Queries) and prompts.ragged:
-        columns = torch.from_numpy(prompts.role_columns.astype(np.int64))
-        return RolePrompts(prompts.tokens, columns, prompts.positions)
+        return RolePrompts.of(prompts)
     return prompts if isinstance(prompts, RolePrompts) else None
 
 
@@ -104,6 +144,11 @@ def paired_roles(prompts: Prompts, source: Prompts, *, in_rows: bool = True) -> 
             f"prompts and roles {sizes[0]} and {sizes[1]} do not pair up; give as many of each."
         )
     return ours, theirs
+
+
+def written_at(roles: Roles | None) -> Spans | None:
+    """What is patched in the prompts, and what is taken from the source, by role."""
+    return None if roles is None else (roles[0].written, roles[1].written)
 
 
 def token_ids(model: Model, prompts: Prompts) -> Int[Tensor, "batch pos"]:

@@ -1,6 +1,7 @@
 """Runs of prompts in which a role stands at another column in each row.
 
 A position of such a run is a *role*: the last token of the subject, of a relation, of the prompt.
+What is written there may be several tokens (`circuits.corpus.role_spans`).
 Everything that reads or patches a position of a trace does so here too, and with the numbers of one
 prompt at a time: prompts that agree in where a role ends and where they end themselves are one
 rectangular batch, without padding and without masks.
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from circuits.patching.engine import Trace
 from circuits.patching.hooked_engine import HookedTrace
+from circuits.patching.prompts import RolePrompts
 
 Whole = TypeVar("Whole", Trace, HookedTrace)
 Key = TypeVar("Key")
@@ -26,12 +28,13 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, eq=False)
 class Batch(Generic[Whole]):
-    """Prompts of one length, with a role at one column."""
+    """Prompts of one length, with a role at the same columns."""
 
     rows: Int[Tensor, " k"]
     trace: Whole
     """Their runs, without padding."""
     column: int
+    """First token that is written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,15 @@ class RoleTrace(Generic[Whole]):
     """Runs of the padded prompts."""
     columns: Int[Tensor, "n roles"]
     """Column of each role; the prompt ends at that of the last role."""
+    spans: Int[Tensor, "n roles 2"] | None = None
+    """First token and end of what is written at each role; None: the token at its column."""
+
+    @property
+    def written(self) -> Int[Tensor, "n roles 2"]:
+        """First token and end of what is written at each role."""
+        if self.spans is not None:
+            return self.spans
+        return torch.stack([self.columns, self.columns + 1], -1)
 
     @property
     def n(self) -> int:
@@ -72,17 +84,15 @@ class RoleTrace(Generic[Whole]):
         rows = torch.arange(self.n, device=self.columns.device)[:, None]
         return self.whole.resid[:, rows, self.columns]
 
-    def alone(self, role: int) -> Whole:
-        """What stands at one role, as runs of a single position."""
-        return self.whole.at(self.columns[:, role])
-
     def rows(self, which: slice | Int[Tensor, " k"]) -> RoleTrace[Whole]:
         """The same runs for some of the prompts."""
-        return RoleTrace(self.whole.rows(which), self.columns[which])
+        spans = None if self.spans is None else self.spans[which]
+        return RoleTrace(self.whole.rows(which), self.columns[which], spans)
 
     def batches(self, role: int, *also: Int[Tensor, " n"]) -> list[Batch[Whole]]:
-        """The prompts by the column of a role, by their length, and by what else is given."""
-        keys = torch.stack([self.columns[:, role], self.columns[:, -1], *also], 1).cpu()
+        """The prompts by the columns of a role, by their length, and by what else is given."""
+        start, end = self.written[:, role].T
+        keys = torch.stack([start, self.columns[:, -1], end, *also], 1).cpu()
         kinds, which = keys.unique(dim=0, return_inverse=True)
         found = []
         for i, (column, end, *_) in enumerate(kinds.tolist()):
@@ -104,3 +114,10 @@ class RoleTrace(Generic[Whole]):
                     found[key] = part.new_empty(len(part), self.n, *part.shape[2:])
                 found[key][:, batch.rows] = part
         return found
+
+
+def by_role(whole: Whole, prompts: RolePrompts) -> RoleTrace[Whole]:
+    """Runs of these prompts, read and patched by role."""
+    device = whole.resid.device
+    spans = None if prompts.spans is None else prompts.spans.to(device)
+    return RoleTrace(whole, prompts.columns.to(device), spans)

@@ -17,12 +17,13 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.model.added_hooks import check_hook_free
+from circuits.patching.aligned import aligned
 from circuits.patching.batched_runs import PlannedBatch, plan_batch, plan_batch_after
 from circuits.patching.engine import INSTEAD, PatchEngine, Trace
 from circuits.patching.engines import AnyTrace, Engine
 from circuits.patching.hooked_engine import HookedEngine, HookedTrace
 from circuits.patching.packed_runs import run_packed
-from circuits.patching.patched_run import mixed_values
+from circuits.patching.patched_run import mixed_values, whole_run
 from circuits.patching.patches import HEAD_COMPONENTS, Patch, from_the_start
 from circuits.patching.role_trace import Batch, RoleTrace
 from circuits.patching.short_attention import pattern
@@ -82,12 +83,15 @@ def _by_role(
     engine: Engine, source: RoleTrace[Any], base: RoleTrace[Any], patch: Patch, all_roles: bool
 ) -> dict[tuple[int, int], Tensor]:
     """The same with roles as positions: batches of prompts with the role at the same columns."""
-    check_patterns([patch], base.columns, source.columns)
+    check_patterns([patch], (base.written, source.written))
     found: dict[tuple[int, int], Tensor] = {}
     together = isinstance(engine, PatchEngine) and patch.component in _STATES and not all_roles
     for role in patch.positions:
         if together:
             found |= _packed(engine, source, base, patch, role)
+            continue
+        if base.spans is not None:
+            found |= _whole_runs(engine, source, base, replace(patch, positions=(role,)), all_roles)
             continue
         there = source.columns[:, role]
 
@@ -113,14 +117,36 @@ def _packed(
     engine: Any, source: RoleTrace[Any], base: RoleTrace[Any], patch: Patch, role: int
 ) -> dict[tuple[int, int], Tensor]:
     """`_by_role` of a component that changes a single state, all prompts together."""
-    theirs, ours = (trace.alone(role) for trace in (source, base))
+    row, column, there = aligned(base.written[:, role], source.written[:, role], keep_all=True)
+    theirs, ours = source.whole.at(row, there), base.whole.at(row, column)
     shift = 0 if patch.component == "resid_pre" else 1
-    entering = {
-        i + shift: _entering(engine, theirs, ours, patch, i, 0, 0)[:, :, 0]
-        for i in sorted(patch.layers)
-    }
+    given = (source.written[:, role, 0] < source.written[:, role, 1])[row, None]
+    entering = {}
+    for i in sorted(patch.layers):
+        new = _entering(engine, theirs, ours, patch, i, 0, 0)[:, :, 0]
+        entering[i + shift] = torch.where(given, new, ours.resid[i + shift][:, 0])
     found = run_packed(engine, base, role, entering, engine.depth)
     return {(i, role): found[i + shift] for i in patch.layers}
+
+
+def _whole_runs(
+    engine: Engine, source: RoleTrace[Any], base: RoleTrace[Any], patch: Patch, all_roles: bool
+) -> dict[tuple[int, int], Tensor]:
+    """`_by_role` of several tokens at one role that change others at once: a whole run per cell."""
+    assert isinstance(engine, PatchEngine)  # a bridged model runs its own grids
+    (role,), spans = patch.positions, (base.written, source.written)
+    columns = base.columns if all_roles else base.columns[:, -1:]
+
+    def logits(layer: int, head: int | None) -> Tensor:
+        one = Patch(patch.component, layer, role, head)
+        final = whole_run(engine, base.whole.resid[0], [one], source.whole, spans)
+        return engine.logits(final.take_along_dim(columns[..., None], 1))
+
+    found = {}
+    for i in patch.layers:
+        runs = torch.stack([logits(i, head) for head in patch.heads or (None,)])
+        found[i, role] = runs if all_roles else runs[:, :, 0]
+    return found
 
 
 def _at_roles(

@@ -9,12 +9,13 @@ from jaxtyping import Int
 from torch import Tensor
 
 from circuits.errors import HopscopeError
+from circuits.patching.aligned import aligned, tokens_of
 from circuits.patching.patches import HEAD_COMPONENTS, Component, Patch
-from circuits.patching.prompts import Roles
+from circuits.patching.prompts import Spans
 
 
 def overwritten(
-    value: Tensor, patch: Patch, new: Callable[[], Tensor], roles: Roles | None = None
+    value: Tensor, patch: Patch, new: Callable[[], Tensor], spans: Spans | None = None
 ) -> Tensor:
     """A copy of an activation with what the patch names overwritten.
 
@@ -23,10 +24,11 @@ def overwritten(
             [n, n_heads, query, key]).
         patch: Its positions and heads, counted from the start, and its source.
         new: Makes the source run's activation; not called for source "zero".
-        roles: Where positions are roles: the patched prompts and the source prompts.
+        spans: Where positions are roles: the tokens of each that are written, and those of the
+            source (a mean is over all of them).
     """
-    if roles is not None:
-        ours, theirs = (prompts.columns.to(value.device) for prompts in roles)
+    if spans is not None:
+        ours, theirs = (part.to(value.device) for part in spans)
         return _at_roles(value, patch, new, ours, theirs)
     if patch.source == "zero":
         written = torch.zeros_like(value)
@@ -50,22 +52,25 @@ def _at_roles(
     value: Tensor,
     patch: Patch,
     new: Callable[[], Tensor],
-    ours: Int[Tensor, "n roles"],
-    theirs: Int[Tensor, "m roles"],
+    ours: Int[Tensor, "n roles 2"],
+    theirs: Int[Tensor, "m roles 2"],
 ) -> Tensor:
     value, source = value.clone(), None if patch.source == "zero" else new()
-    pattern = patch.component == "pattern"
 
-    def place(columns: Int[Tensor, " k"]) -> tuple[Tensor | slice, ...]:
-        rows = torch.arange(len(columns), device=columns.device)
-        return (rows, slice(None), columns) if pattern else (rows, columns)
+    def place(row: Tensor, column: Tensor) -> tuple[Tensor | slice, ...]:
+        return (row, slice(None), column) if patch.component == "pattern" else (row, column)
 
     for role in patch.positions:
-        at = place(ours[:, role])
-        kept = value[at]
+        if patch.source == "cache":
+            row, column, there = aligned(ours[:, role], theirs[:, role])
+        else:
+            row, column = tokens_of(ours[:, role])
+            there = column
+        kept = value[place(row, column)]
         written = torch.zeros_like(kept)
         if source is not None:
-            given = source[place(theirs[:, role])]
+            taken = (row, there) if patch.source == "cache" else tokens_of(theirs[:, role])
+            given = source[place(*taken)]
             given = given.mean(0, keepdim=True) if patch.source == "mean" else given
             seen = min(given.shape[-1], kept.shape[-1])  # keys, where patterns differ in width
             written[..., :seen] = given[..., :seen]
@@ -73,7 +78,7 @@ def _at_roles(
             heads = list(patch.heads)
             kept[:, heads] = written[:, heads]
             written = kept
-        value[at] = written
+        value[place(row, column)] = written
     return value
 
 
@@ -91,14 +96,13 @@ def moved(value: Tensor, component: Component, there: int, here: int, pos: int) 
     return new
 
 
-def check_patterns(
-    patches: Sequence[Patch], ours: Int[Tensor, "n roles"], theirs: Int[Tensor, "m roles"]
-) -> None:
+def check_patterns(patches: Sequence[Patch], spans: Spans) -> None:
     """Refuse patterns of prompts whose roles are at other columns: their keys are other tokens.
 
     Raises:
         HopscopeError: naming what to patch instead.
     """
+    ours, theirs = spans
     for patch in patches:
         if patch.component != "pattern" or patch.source == "zero":
             continue

@@ -150,11 +150,11 @@ class TextWording:
                     "use a text.tokenizer that tells them apart, or rename one."
                 )
             seen[tokens] = number
-        return NameTokens(padded([ids for ids, _ in encoded], NO_TOKEN))
+        return NameTokens(padded([ids for ids, _ in encoded], NO_TOKEN), self.tokenizer.end)
 
     def answer(self, name: int) -> list[int]:
         """All tokens of an answer, closed by the end-of-answer token."""
-        return [*self.names.tokens(name), self.tokenizer.end]
+        return [*self.names.closed(name)]
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int) -> Int[np.ndarray, "n longest"]:

@@ -33,6 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "probes": {"n_train": 60},
     "tuned_lens": {"n_train": 40, "adam_steps": 2},
     "back_patching": {},
+    "attention_knockout": {},
     "mixing": {},
     "attention": {"keep_examples": True},
     "weights": {},
@@ -56,13 +57,15 @@ def _model(d_vocab: int) -> HookedTransformer:
     return model_with(n_layers=2, n_ctx=24, d_vocab=d_vocab, d_model=12, d_mlp=24, n_heads=2)
 
 
-def _run(name: str, change: Any, model: Any = None) -> xr.Dataset:
+def _run(name: str, change: Any, model: Any = None, **options: Any) -> xr.Dataset:
     entry = CATALOG[name]
     corpus = reworded(_corpus(entry.tasks[0]), change)
     split = "id_test" if entry.tasks[0] == "comparison" else "train_inferred"
     model = model or _model(len(corpus.vocab))
     with torch.no_grad():
-        return entry.run(model, draw_examples(corpus, split, N), entry.options(OPTIONS[name]))
+        return entry.run(
+            model, draw_examples(corpus, split, N), entry.options(OPTIONS[name] | options)
+        )
 
 
 def _as_it_is(queries: Queries) -> Queries:
@@ -117,6 +120,46 @@ def test_a_bridged_model_gives_the_same_numbers_by_role(name: str) -> None:
             np.testing.assert_allclose(values, theirs[key], rtol=2e-3, atol=2e-4, err_msg=key)
 
 
+def _worded_backwards(queries: Queries) -> Queries:
+    return worded(queries, backwards=True)
+
+
+def test_what_is_read_through_a_role_is_the_best_of_the_role_and_of_what_follows() -> None:
+    found = {
+        span: _run("logit_lens", _worded_backwards, _model(N_TOKENS), span=span).rank_example
+        for span in ("last", "all", "after", "through")
+    }
+    nowhere = np.iinfo(np.int16).max
+    after = found["after"].where(found["after"] >= 0, nowhere)
+    assert (found["after"] < 0).any()  # names that the next one follows at once
+    assert (found["all"] <= found["last"]).all()
+    assert (found["through"] == np.minimum(found["all"], after)).all()
+    assert (found["through"] < found["all"]).any()
+
+
+@pytest.mark.parametrize("name", ["bridge_patching", "causal_tracing"])
+def test_more_tokens_swapped_change_more_and_absent_ones_nothing(name: str) -> None:
+    found = {
+        span: _run(name, _worded_backwards, _model(N_TOKENS), span=span)
+        for span in ("last", "all", "after", "through")
+    }
+    if name == "bridge_patching":
+        absent = found["after"].outcome_example.sel(control="bridge", layer=0) < 0
+        assert absent.any()
+        assert (found["all"].outcome_example >= found["last"].outcome_example.min()).all()
+        return
+    changed = {k: ds.changed.sel(layer=0).mean().item() for k, ds in found.items()}
+    assert changed["last"] < changed["all"] <= changed["through"] + 0.02
+    assert (found["after"].n_valid < found["through"].n_valid).any()
+
+
+def test_spans_of_one_token_names_are_the_names_and_nothing_after_them() -> None:
+    whole, last = (_run("bridge_patching", _as_it_is, span=span) for span in ("all", "last"))
+    assert (whole.outcome_example == last.outcome_example).all()
+    with pytest.raises(HopscopeError, match="no token stands between the roles"):
+        _run("bridge_patching", _as_it_is, span="after")
+
+
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_an_analysis_of_columns_refuses_many_tokens_in_a_sentence(name: str) -> None:
     entry = CATALOG[name]
@@ -138,11 +181,18 @@ def test_noise_on_a_name_is_on_all_its_tokens() -> None:
     assert float(found.changed.isel(layer=0).max()) > 0
 
 
-def test_the_training_set_is_read_where_each_question_ends() -> None:
+def test_the_training_set_predicts_every_token_of_each_answer() -> None:
     plain = _corpus("composition")
     one, other = plain.training_set(), reworded(plain, padded).training_set()
     assert torch.equal(one.predict_at, other.predict_at)
     assert torch.equal(one.answer, other.answer)
+    asked = worded(plain.splits["train_inferred"])
     text = reworded(plain, worded).training_set()
-    row = torch.arange(len(text))
-    assert (text.tokens[row, text.predict_at] == 4).all()  # the token that ends every question
+    assert asked.names is not None
+    row = 0
+    for query, name in zip(asked, asked.answer_ids.tolist(), strict=True):
+        for step, token in enumerate(asked.names.closed(name)):
+            wanted = [*query.tokens, *asked.names.closed(name)[:step]]
+            assert text.tokens[row, : len(wanted)].tolist() == wanted
+            assert (text.predict_at[row], text.answer[row]) == (len(wanted) - 1, token)
+            row += 1

@@ -27,7 +27,11 @@ def success(
         name="success",
         title="Does the answer follow a transplanted bridge?",
         subtitle=pick.subtitle(
-            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now)
+            words(split),
+            pick.at_step(step),
+            pick.number_of_examples(now),
+            pick.span_note(ds),
+            pick.hatched_note(now),
         ),
         panels=tuple(
             cell_map(
@@ -80,7 +84,11 @@ def success_over_training(
         name="success_over_training",
         title=f"Transplanting the bridge at {place(layer, position)}",
         subtitle=pick.subtitle(
-            words(split), pick.number_of_examples(one), how, "bands: 95% intervals"
+            words(split),
+            pick.number_of_examples(one),
+            pick.span_note(ds),
+            how,
+            "bands: 95% intervals",
         ),
         series=tuple(series),
         y_label=VALUE,

@@ -50,6 +50,7 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
                 words(split),
                 pick.at_step(step),
                 pick.number_of_examples(one),
+                pick.span_note(ds),
                 _unpatched(one),
                 pick.hatched_note(one),
             ),
@@ -66,6 +67,7 @@ def strength(ds: xr.Dataset, *, step: int | None = None, split: str | None = Non
         subtitle=pick.subtitle(
             pick.at_step(step),
             pick.number_of_examples(now),
+            pick.span_note(ds),
             _unpatched(now),
             pick.hatched_note(now),
         ),
@@ -102,7 +104,10 @@ def strength_over_training(
         name="strength_over_training",
         title=f"How {_what(ds)} comes to depend on each state",
         subtitle=pick.subtitle(
-            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples"
+            words(split),
+            pick.number_of_examples(one),
+            pick.span_note(ds),
+            "bands: 95% intervals over examples",
         ),
         panels=panels,
         columns=3,

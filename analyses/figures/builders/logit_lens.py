@@ -26,7 +26,8 @@ def mrr(
         name="mrr",
         title="What can be read from each state",
         subtitle=pick.subtitle(
-            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now),
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.span_note(ds),
+            pick.hatched_note(now),
             by_construction(ds),
         ),
         panels=tuple(
@@ -52,7 +53,8 @@ def mrr_added(ds: xr.Dataset, *, step: int | None = None, split: str | None = No
         name="mrr_added",
         title="What the question adds to what can be read",
         subtitle=pick.subtitle(
-            words(split), pick.at_step(step), pick.number_of_examples(now), pick.hatched_note(now),
+            words(split), pick.at_step(step), pick.number_of_examples(now), pick.span_note(ds),
+            pick.hatched_note(now),
             f"up to {words(pick.names(ds, 'position')[1])}: 0 by construction",
             "later: beyond questions with another first hop",
         ),
@@ -103,7 +105,8 @@ def mrr_over_training(ds: xr.Dataset, *, step: int | None = None, split: str | N
         name="mrr_over_training",
         title="When the bridge, relation 2 and the answer become readable",
         subtitle=pick.subtitle(
-            words(split), pick.number_of_examples(one), "bands: 95% intervals over examples",
+            words(split), pick.number_of_examples(one), pick.span_note(ds),
+            "bands: 95% intervals over examples",
             by_construction(ds),
         ),
         panels=panels,
@@ -122,7 +125,8 @@ def mrr_map_over_training(
         name="mrr_map_over_training",
         title="Where and when each target becomes readable",
         subtitle=pick.subtitle(
-            words(split), pick.number_of_examples(one), pick.hatched_note(one), by_construction(ds)
+            words(split), pick.number_of_examples(one), pick.span_note(ds),
+            pick.hatched_note(one), by_construction(ds),
         ),
         panels=tuple(
             map_over_training(

@@ -94,6 +94,19 @@ def hatched_note(ds: xr.Dataset) -> str:
     return f"hatched: {CANNOT_REACH}" if some else ""
 
 
+SPANS = {
+    "all": "all tokens of each name",
+    "after": "the tokens after each name",
+    "through": "each name and the tokens after it",
+}
+
+
+def span_note(ds: xr.Dataset) -> str:
+    """Which tokens of each role were read or replaced, unless its last one."""
+    options = _record(ds.attrs.get("options")) or {}
+    return SPANS.get(str(options.get("span")), "")
+
+
 def subtitle(*parts: str) -> str:
     """The parts that are not empty, joined by dots."""
     return " · ".join(part for part in parts if part)

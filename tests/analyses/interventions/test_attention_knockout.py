@@ -7,11 +7,18 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hand_wired import hand_wired, random_model
+from hand_wired import hand_wired, random_corpus, random_model
+from slow_patching import assert_close, model_with
+from worded import N_TOKENS, worded
 
 from analyses.catalog import CATALOG
 from analyses.interventions.attention_knockout import OUTCOMES, windows
 from analyses.questions.examples import draw_examples
+from circuits.corpus.role_spans import role_spans
+from circuits.patching.cut_runs import between, cut_run
+from circuits.patching.engine import PatchEngine
+from circuits.patching.engines import traced
+from circuits.patching.role_trace import RoleTrace
 
 KNOCKOUT = CATALOG["attention_knockout"]
 WIRED = hand_wired(16, 6, n_layers=4, first_hop=1, second_hop=2)
@@ -108,3 +115,25 @@ def _cut_by_hooks(model, tokens, window, read: int, to: int):
     ]
     with model.hooks(fwd_hooks=hooks):
         return model(tokens)[:, -1]
+
+
+def test_cuts_between_spans_equal_patterns_edited_in_single_prompts() -> None:
+    queries = worded(random_corpus(20, 4).queries("train_inferred")[:8], backwards=True)
+    model = model_with(n_layers=2, n_ctx=24, d_vocab=N_TOKENS)
+    engine = PatchEngine(model)
+    base = traced(engine, queries, "through")
+    assert isinstance(base, RoleTrace)
+    edge = between(base.written[:, 3], base.written[:, 1], base.whole.pos)
+    found = cut_run(engine, base, {0: edge, 1: edge})
+    spans = role_spans(queries, "through")
+    for row, query in enumerate(queries):
+        (k0, k1), (q0, q1) = spans[row, 1], spans[row, 3]
+
+        def cut(pattern, hook, k0=k0, k1=k1, q0=q0, q1=q1):  # type: ignore[no-untyped-def]
+            pattern = pattern.clone()
+            pattern[:, :, q0:q1, k0:k1] = 0
+            return pattern / pattern.sum(-1, keepdim=True)
+
+        hooks = [(f"blocks.{i}.attn.hook_pattern", cut) for i in range(2)]
+        logits = model.run_with_hooks(torch.tensor([query.tokens]), fwd_hooks=hooks)
+        assert_close(found[row], logits[0, -1].detach())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 from drawn_numbers import assert_both_renderers_draw
 from hand_wired import hand_wired, random_model
 
@@ -121,3 +122,26 @@ def test_a_result_without_bridges_is_refused_in_a_sentence() -> None:
     lens = lens_of({0: wired.model}, wired.corpus)
     with pytest.raises(HopscopeError, match="no ranks of a bridge"):
         first_usable(lens.sel(target=["answer"]))
+
+
+def test_where_the_subject_comes_last_the_bridge_is_looked_for_there() -> None:
+    """ "the R2 of the R1 of X": nothing before X can hold the bridge, whatever decodes there."""
+    roles = ["subject", "relation_1", "relation_2", "answer"]
+    rank = np.full((1, 1, 6, 2, 3, 4), 9)  # step, split, example, target, layer, position
+    rank[0, 0, :, 0, 1, 1] = 0  # the bridge at S[1, relation_1] of all questions
+    rank[0, 0, 0, 0, 1, 0] = 0  # and at S[1, subject] of the first one
+    columns = np.array([[[7, 5, 2, 8], *[[1, 4, 7, 8]] * 5]])  # only the first names it last
+    lens = xr.Dataset(
+        {
+            "rank_example": (("step", "split", "example", "target", "layer", "position"), rank),
+            "column_example": (("split", "example", "position"), columns),
+            "n": (("split",), [6]),
+        },
+        {"step": [0], "split": ["id_test"], "target": ["bridge", "answer"], "position": roles,
+         "layer": range(3)},
+    )  # fmt: skip
+    found = first_usable(lens).first_layer_example.sel(step=0, split="id_test", name="bridge")
+    assert found.values.tolist() == [1] * 6
+    lens["rank_example"][0, 0, 0, 0, 1, 0] = 9
+    found = first_usable(lens).first_layer_example.sel(step=0, split="id_test", name="bridge")
+    assert found.values.tolist() == [-1, *[1] * 5]

@@ -189,7 +189,8 @@ def test_a_comparison_asks_whether_two_are_in_the_same_place() -> None:
 def test_a_corpus_without_ood_facts_has_texts() -> None:
     text = tiny_text(splits={"ood_share": 0.0, "id_test_items": 20})
     assert not len(text.queries("atomic_ood"))
-    assert len(text.training_texts()) == len(text.corpus.training_set())
+    plain = text.corpus.training_set()
+    assert len(text.training_texts()) == len(plain)
     assert text.n_ctx > 0
 
 
