@@ -39,7 +39,8 @@ ROOMS: dict[str, str] = {
     "train": "circuits circuits.recipes circuits.corpus circuits.model circuits.model.cpu "
     "circuits.runs circuits.text",
     "train.recipes": "circuits",
-    "train.sweeps": "circuits circuits.recipes circuits.runs train",
+    "train.packs": "circuits circuits.recipes circuits.corpus circuits.model circuits.runs train",
+    "train.sweeps": "circuits circuits.recipes circuits.runs train train.packs",
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
     "analyses.questions",
     "analyses.options": "circuits circuits.patching",
@@ -78,10 +79,11 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.recipes circuits.graph circuits.graph.sources circuits.corpus "
-    "circuits.corpus.proposals circuits.runs circuits.series circuits.text train train.recipes "
-    "train.sweeps analyses analyses.circuits analyses.certificate analyses.over_training "
-    "analyses.figures analyses.figures.papers analyses.figures.sheets analyses.figures.specs "
-    "analyses.figures.builders analyses.figures.renderers app.logic app.published",
+    "circuits.corpus.proposals circuits.runs circuits.series circuits.text train train.packs "
+    "train.recipes train.sweeps analyses analyses.circuits analyses.certificate "
+    "analyses.over_training analyses.figures analyses.figures.papers analyses.figures.sheets "
+    "analyses.figures.specs analyses.figures.builders analyses.figures.renderers app.logic "
+    "app.published",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit "
