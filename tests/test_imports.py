@@ -43,7 +43,8 @@ ROOMS: dict[str, str] = {
     "train": "circuits circuits.remote circuits.recipes circuits.corpus circuits.model "
     "circuits.model.cpu circuits.runs circuits.text",
     "train.recipes": "circuits",
-    "train.sweeps": "circuits circuits.remote circuits.recipes circuits.runs train",
+    "train.sweeps": "circuits circuits.remote circuits.recipes circuits.runs train train.packs",
+    "train.packs": "circuits circuits.recipes circuits.corpus circuits.model circuits.runs train",
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
     "analyses.questions",
     "analyses.options": "circuits circuits.corpus circuits.patching",
@@ -83,7 +84,7 @@ ROOMS: dict[str, str] = {
     "app": "app.shell",
     "app.cli": "circuits circuits.remote circuits.recipes circuits.graph circuits.graph.sources "
     "circuits.corpus circuits.corpus.proposals circuits.runs circuits.series circuits.text train "
-    "train.recipes train.sweeps analyses analyses.circuits analyses.certificate "
+    "train.recipes train.sweeps train.packs analyses analyses.circuits analyses.certificate "
     "analyses.over_training analyses.figures analyses.figures.papers analyses.figures.sheets "
     "analyses.figures.specs analyses.figures.builders analyses.figures.renderers app.logic "
     "app.published",

@@ -62,18 +62,23 @@ class Batches:
 
     def _keep(self, data: Batch) -> None:
         columns = (data.tokens, data.predict_at[:, None], data.answer[:, None])
-        self._rows = torch.cat(columns, dim=1)  # one gather per batch instead of three
+        self.table = torch.cat(columns, dim=1)  # one gather per batch instead of three
+        """All rows: tokens, position of the prediction, answer."""
 
     def _batch(self, chosen: Int[Tensor, " rows"]) -> Batch:
         """The batch of these rows."""
-        rows = self._rows[chosen]
+        rows = self.table[chosen]
         return Batch(rows[:, :-2], rows[:, -2], rows[:, -1])
 
     def next(self) -> Batch:
         """This process's share of the next batch."""
+        return self._batch(self.draw()[self._rank :: self._world])
+
+    def draw(self) -> Int[Tensor, " size"]:
+        """The rows of the next global batch."""
         missing = self._size - (len(self.order) - self.position)
         if missing > 0:
-            n, device = len(self._rows), self.order.device
+            n, device = len(self.table), self.order.device
             epochs = [
                 torch.randperm(n, generator=self.generator, device=device)
                 for _ in range(-(-missing // n))
@@ -82,11 +87,11 @@ class Batches:
             self.position = 0
         chosen = self.order[self.position : self.position + self._size]
         self.position += self._size
-        return self._batch(chosen[self._rank :: self._world])
+        return chosen
 
     def first(self, size: int) -> Batch:
         """The first `size` rows of the training set, repeated if it has fewer."""
-        chosen = torch.arange(size, device=self.order.device) % len(self._rows)
+        chosen = torch.arange(size, device=self.order.device) % len(self.table)
         return self._batch(chosen)
 
     def state(self) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import TrainingSection
+from train.fused_adamw import FusedAdamW
 from train.gradients import GrokfastEMA, project_orthogonally
 
 _O = TypeVar("_O", bound=torch.optim.Optimizer)
@@ -106,7 +107,9 @@ class Optimizer:
             hidden = {n: p for n, p in named.items() if is_hidden_matrix(n)}
             named = {n: p for n, p in named.items() if n not in hidden}
             self._add_muon(hidden, training)
-        self._optimizers.append(_adamw(named, training, capturable))
+        adamw = _adamw(named, training, capturable)
+        self._optimizers.append(adamw)
+        self._adamw = FusedAdamW(adamw)
         self._capturable = capturable
         self._grokfast = (
             GrokfastEMA(training.grokfast_alpha, training.grokfast_lambda)
@@ -155,8 +158,9 @@ class Optimizer:
         for view in self._views:
             assert view.parameter.grad is not None
             view.matrix.grad = view.flatten(view.parameter.grad)
-        for optimizer in self._optimizers:
+        for optimizer in self._optimizers[:-1]:
             optimizer.step()
+        self._adamw.step()
         with torch.no_grad():
             for view in self._views:
                 view.parameter.copy_(view.restore(view.matrix))
@@ -185,6 +189,7 @@ class Optimizer:
                 if owner == str(number):
                     table.setdefault(int(index), {})[key[0]] = value
             optimizer.load_state_dict({"state": table, "param_groups": whole["param_groups"]})
+        self._adamw.forget()
         if self._grokfast is not None:
             count = sum(name.startswith("grokfast.") for name in state)
             self._grokfast.averages = [

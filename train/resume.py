@@ -26,13 +26,12 @@ from train.session import Session, model_config
 from train.state import ResumeState, forget_after, no_state, usable_states
 from train.threads import recorded_threads
 from train.trackers import check_trackers
-from train.trainer import Trainer
 
 
 def resume_run(path: Path, recipe: Recipe | None, *, show: bool) -> None:
     """Go on with the run in a folder; a recipe that is given must be its own."""
     run = open_run(path)
-    _refuse(run, recipe)
+    refuse_to_resume(run, recipe)
     check_trackers(run.recipe)
     with (
         process_group(run.recipe.training.device) as group,
@@ -40,15 +39,25 @@ def resume_run(path: Path, recipe: Recipe | None, *, show: bool) -> None:
         recorded_threads(run.manifest.get("threads")),
     ):
         with RunWriter.reopen(run) if group.is_first else nullcontext() as writer:
-            precision = _precision_before(run, group)
-            session = Session(run.recipe, run.corpus, path, group, precision, run.text)
-            notes = _load_newest(session, run, writer)
-            group.barrier()
-            session.run(writer, *notes, *_what_differs(run.manifest, session.trainer), show=show)
+            session, notes = session_as_before(run, writer, group)
+            notes += what_differs(run.manifest, session.trainer.circumstances())
+            session.run(writer, *notes, show=show)
         group.barrier()
 
 
-def _refuse(run: Run, recipe: Recipe | None) -> None:
+def session_as_before(
+    run: Run, writer: RunWriter | None, group: Group
+) -> tuple[Session, list[str]]:
+    """The session of a run as it was at its newest whole state, and what was lost since."""
+    session = Session(
+        run.recipe, run.corpus, run.path, group, precision_before(run, group), run.text
+    )
+    notes = _load_newest(session, run, writer)
+    group.barrier()
+    return session, notes
+
+
+def refuse_to_resume(run: Run, recipe: Recipe | None) -> None:
     """Refuse a run that is done, or that would not go on as what it was."""
     if recipe is not None and recipe != run.recipe:
         raise HopscopeError(
@@ -94,19 +103,18 @@ def _why_finished(run: Run) -> str:
     return f"it reached evaluation.stop_at_id_accuracy = {goal:g} at step {last:,}"
 
 
-def _precision_before(run: Run, group: Group) -> Precision | None:
+def precision_before(run: Run, group: Group) -> Precision | None:
     """The precision of before; None on a device of another kind."""
     return run.manifest["precision"] if run.manifest["device"] == group.device.type else None
 
 
-def _what_differs(manifest: dict[str, Any], trainer: Trainer) -> list[str]:
-    """Where the run goes on in other circumstances than those in which it was started."""
-    now = trainer.circumstances()
+def what_differs(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Where a run goes on in circumstances (`Trainer.circumstances`) other than before."""
     return [
-        f"Resumed with {name} = {now[name]} after {name} = {manifest[name]}: rounding differs "
+        f"Resumed with {name} = {now[name]} after {name} = {before[name]}: rounding differs "
         "from here on, so later numbers may drift from those of an uninterrupted run."
         for name in ("device", "kernels", "processes", "threads")
-        if manifest.get(name, now[name]) != now[name]
+        if before.get(name, now[name]) != now[name]
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,32 @@ class Session:
             notes: Sentences to tell and to keep before the first step.
             show: Show progress.
         """
+        with (
+            stop_requests() as request,
+            closing(self.course(writer, request, *notes, show=show)) as course,
+        ):
+            try:
+                for _ in course:
+                    self._advance()
+            except RuntimeError as error:
+                request.ends_anyway = tells_of_a_lost_process(error)
+                raise
+
+    def course(
+        self, writer: RunWriter | None, request: StopRequest, *notes: str, show: bool
+    ) -> Generator[None, None, None]:
+        """The run without its optimizer steps: yields whenever the next one is to be done.
+
+        So several runs can go on together, each step done for all of them at once.
+
+        Args:
+            writer: As in `run`.
+            request: Ends the run after the current step, with its state saved.
+            notes: As in `run`.
+            show: As in `run`.
+        """
         self.writer = writer
         with ExitStack() as stack:
-            request = stack.enter_context(stop_requests())
             shown = show and writer is not None
             bar = TrainingProgress(self.recipe.training.steps, self.trainer.step, shown)
             self._progress = stack.enter_context(bar)
@@ -132,21 +156,18 @@ class Session:
                 self._report = stack.enter_context(trackers(self.recipe, writer))
             self._say(*notes)
             try:
-                stopped = self._steps(request, bar)
+                stopped = yield from self._steps(request, bar)
                 self._end(stopped)
             except NonFiniteLoss as error:
                 raise HopscopeError(f"{error} {self._last_good()}") from error
             except OSError as error:  # e.g. of a tracker that writes into the folder as well
                 failed = CannotWrite(Path(error.filename or self.path), error)
                 raise HopscopeError(f"{failed} {how_to_go_on(self.path)}") from error
-            except RuntimeError as error:
-                request.ends_anyway = tells_of_a_lost_process(error)
-                raise
             except CannotWrite as error:
                 raise HopscopeError(f"{error} {how_to_go_on(self.path)}") from error
 
-    def _steps(self, request: StopRequest, bar: TrainingProgress) -> bool:
-        """Do all steps; True if it was asked to stop before.
+    def _steps(self, request: StopRequest, bar: TrainingProgress) -> Generator[None, None, bool]:
+        """Go along all steps; True if it was asked to stop before.
 
         A new run begins with the untrained model, evaluated and kept.
         """
@@ -158,7 +179,7 @@ class Session:
         while not self._over():
             if self._asked_to_stop(request):
                 return True
-            self._advance()
+            yield
             step = trainer.step
             bar.advance(step)
             if step % every == 0 or self.plan.due(step):

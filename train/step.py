@@ -8,7 +8,7 @@ as possible: compiled, without any wait of the host, and on PyTorch's meta devic
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,15 +20,13 @@ from circuits.model.hook_free import Precision, fast_logits
 from circuits.model.plain import PlainTransformer
 from circuits.recipes.schema import TrainingSection
 from train.batches import Batch
+from train.cuda_graph import CudaGraph
 from train.distributed import Group
 from train.optimizers import Optimizer
 from train.text_batches import parts_by_length
 
 LossName = Literal["cross_entropy", "stablemax"]
 SampleLoss = Callable[[Tensor, Tensor], Tensor]
-
-EAGER_STEPS = 3
-"""Ordinary steps before a CUDA graph is captured; they compile the code and make all buffers."""
 
 
 def cross_entropy(
@@ -113,22 +111,11 @@ class TrainingStep:
         self._objective = group.wrap(cast(nn.Module, inner))
         # a graph would freeze Muon's learning rate, which is a plain number, at its captured value
         graphs = on_gpu and group.world == 1 and training.optimizer == "adamw" and not ragged
-        self._eager_left = EAGER_STEPS if graphs else -1
-        self._graph: Any = None
+        self._do = CudaGraph(self._compute, self.optimizer.zero_grad) if graphs else self._compute
 
     def __call__(self, batch: Batch) -> Float[Tensor, ""]:
         """Do a step; returns the mean loss before it, which the next step may overwrite."""
-        if self._eager_left < 0:
-            return self._compute(batch)
-        if self._eager_left:
-            self._eager_left -= 1
-            return self._beside(batch)
-        if self._graph is None:
-            self._capture(batch)
-        for buffer, column in zip(self._input[:3], batch[:3], strict=True):
-            buffer.copy_(column)
-        self._graph.replay()
-        return self._output
+        return self._do(batch)
 
     def attempt(self, batch: Batch) -> None:
         """Run forward and backward in this process alone, to see whether a batch fits."""
@@ -143,20 +130,3 @@ class TrainingStep:
         loss.backward()
         self.optimizer.step()
         return loss.detach()
-
-    def _beside(self, batch: Batch) -> Tensor:
-        """An ordinary step on a side stream, which CUDA requires of the steps before a capture."""
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            loss = self._compute(batch)
-        torch.cuda.current_stream().wait_stream(side)
-        return loss
-
-    def _capture(self, batch: Batch) -> None:
-        self._input = Batch(*(column.clone() for column in batch[:3]))
-        self._graph = torch.cuda.CUDAGraph()
-        self.optimizer.zero_grad()  # gradients must be allocated in the graph's own memory
-        # Only calls of this thread are captured; trackers may make others meanwhile.
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._output = self._compute(self._input)

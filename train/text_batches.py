@@ -43,13 +43,13 @@ class TextBatches(Batches):
         )
 
     def _keep(self, data: Batch) -> None:
-        self._rows = data.tokens
+        self.table = data.tokens
 
     def _batch(self, chosen: Int[Tensor, " rows"]) -> Batch:
         if not chosen.is_cpu:
             chosen = chosen[self._lengths[chosen].argsort(stable=True)]
         width = int(self._lengths[chosen].max())
-        tokens = self._rows[chosen, :width]
+        tokens = self.table[chosen, :width]
         row, column = self._learned[chosen, :width].nonzero(as_tuple=True)
         return Batch(tokens, column - 1, tokens[row, column], row)
 

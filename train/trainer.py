@@ -6,6 +6,7 @@ import math
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
@@ -57,9 +58,17 @@ class Trainer:
 
     def advance(self) -> None:
         """Do one optimizer step."""
+        self.begin_step()
+        self.keep_loss(self._step(self.batches.next()))
+
+    def begin_step(self) -> None:
+        """Count the next step and set its learning rate; whoever calls this does the step."""
         self.step += 1
         self.optimizer.set_learning_rate(learning_rate(self.training, self.step))
-        self._losses[self._count].copy_(self._step(self.batches.next()))
+
+    def keep_loss(self, loss: Float[Tensor, ""]) -> None:
+        """Take the mean loss of the step that was done."""
+        self._losses[self._count].copy_(loss)
         self._count += 1
 
     def attempt(self, size: int | None = None) -> None:
@@ -91,6 +100,10 @@ class Trainer:
         seen = self._finite_losses()
         self._count = 0
         return float(seen.double().mean())
+
+    def forget_losses(self) -> None:
+        """Take back the losses since the last evaluation, so that more steps can be tried."""
+        self._count = 0
 
     def share_losses(self) -> None:
         """Replace losses by their mean over processes, for `state`; every process must call it."""

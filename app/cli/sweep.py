@@ -43,6 +43,13 @@ def sweep_command(
     analyze: Annotated[
         str | None, typer.Option(help="Analyses of each run when it has ended, as a,b.")
     ] = None,
+    pack: Annotated[
+        str,
+        typer.Option(
+            help="Train runs of one shape together as one batched model: auto (where that is "
+            "faster), off, or the most at once."
+        ),
+    ] = "auto",
     backend: Backend = "local",
     jobs: Annotated[int | None, typer.Option(help="Runs at once.")] = None,
     address: Address = None,
@@ -69,6 +76,7 @@ def sweep_command(
         tell_status(status)
         return
     assert recipe is not None
+    from train.packs.choice import parse_pack
     from train.recipes import recipe_file
 
     given: dict[str, object] = {"--partition": partition, "--time": time, "--slurm": slurm}
@@ -79,6 +87,7 @@ def sweep_command(
     if dry_run:
         _estimate(recipe, grid or [], jobs, plan)
         return
+    plan["pack"] = parse_pack(pack)
     plan["afterwards"] = _afterwards(analyze, recipe, settings or [])
     if backend == "slurm":
         from train.sweeps.slurm import submit_sweep
@@ -109,6 +118,7 @@ def _sweep(
             backend="ray" if backend == "ray" else "loky",
             n_jobs=jobs,
             address=address,
+            say=partial(say, err=True),
             **plan,
         )
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from multiprocessing.context import ForkServerProcess
@@ -36,6 +37,11 @@ def start_training(
 ) -> ForkServerProcess:
     """Train in a process of its own, on one thread; what it says goes into the file `said`."""
     return _start(_train_in, environment or {}, recipe, path, resume, said)
+
+
+def start_pack(runs: list[tuple[Recipe, Path]], pause: float) -> ForkServerProcess:
+    """Train runs together in a process of its own, which waits so many seconds after each step."""
+    return _start(_train_together, runs, pause)
 
 
 def start_group(
@@ -91,6 +97,23 @@ def _member(rank: int, port: int, stop: tuple[int, int, signal.Signals] | None, 
 
     Trainer.advance = advance_and_signal  # type: ignore[method-assign]
     _train(*args)
+
+
+def _train_together(runs: list[tuple[Recipe, Path]], pause: float) -> None:
+    import torch
+
+    from train.packs.pack import train_pack
+    from train.packs.step import PackedStep
+
+    torch.set_num_threads(1)
+    advance = PackedStep.advance
+
+    def advance_slowly(self: PackedStep, going: Any) -> None:
+        advance(self, going)
+        time.sleep(pause)
+
+    PackedStep.advance = advance_slowly  # type: ignore[method-assign]
+    train_pack(runs)
 
 
 def _train_in(environment: dict[str, str], *args: Any) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from circuits.recipes.schema import TrainingSection
+from train.fused_adamw import FusedAdamW
 from train.gradients import GrokfastEMA, project_orthogonally
 from train.optimizers import MatrixView, Optimizer, is_hidden_matrix, is_matrix
 from train.step import cross_entropy, stablemax
@@ -163,3 +164,27 @@ def test_an_optimizer_put_back_goes_on_as_if_never_stopped(settings: dict[str, o
     step(second, again, 2)
     for (_, a), (_, b) in zip(whole, again, strict=True):
         assert torch.equal(a, b)
+
+
+def test_adamw_in_one_call_of_its_kernel_gives_the_bits_of_pytorchs_own_step() -> None:
+    def weights() -> list[torch.nn.Parameter]:
+        draw = torch.Generator().manual_seed(0)
+        return [torch.nn.Parameter(torch.randn(n, generator=draw)) for n in (3, 17, 260)]
+
+    found = []
+    for shorter in (False, True):
+        own = weights()
+        groups = [{"params": own[:2]}, {"params": own[2:], "weight_decay": 0.0}]
+        adamw = torch.optim.AdamW(groups, lr=0.1, betas=(0.9, 0.95), fused=True)
+        stepped = FusedAdamW(adamw) if shorter else adamw
+        draw = torch.Generator().manual_seed(1)
+        for i in range(5):
+            adamw.param_groups[0]["lr"] = 0.1 / (i + 1)
+            for weight in own:
+                weight.grad = torch.randn(len(weight), generator=draw)
+            stepped.step()
+        found.append((own, adamw.state_dict()["state"]))
+    (theirs, state), (ours, same_state) = found
+    assert all(torch.equal(a, b) for a, b in zip(theirs, ours, strict=True))
+    for i, values in state.items():
+        assert all(torch.equal(values[key], same_state[i][key]) for key in values)

@@ -190,7 +190,7 @@ def test_a_sweep_that_is_told_to_stop_saves_its_run_and_begins_no_other(
 ) -> None:
     recipe, out = tmp_path / "long.toml", tmp_path / "out"
     recipe.write_text(recipe_toml(tiny_recipe(training__steps=1_000_000)))
-    options = ["--seeds", "3", "--jobs", "1", "--out", str(out)]
+    options = ["--seeds", "3", "--jobs", "1", "--pack", "off", "--out", str(out)]
     command = [sys.executable, "-m", "app.cli", "sweep", str(recipe), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = out / "seed=0"
@@ -208,6 +208,17 @@ def test_a_sweep_that_is_told_to_stop_saves_its_run_and_begins_no_other(
 def test_values_that_share_a_folder_are_refused(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(HopscopeError, match="every value of --grid once"):
         sweep(recipe, ["training.lr=0.1,0.1"], out=tmp_path / "out")
+
+
+def test_one_recipe_under_two_names_is_refused(recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(HopscopeError, match=r"lr=0.001_seed=0 and lr=1e-3_seed=0 are one and the"):
+        sweep(recipe, ["training.lr=0.001,1e-3"], out=out)
+    with pytest.raises(HopscopeError, match="seeds by --seeds"):
+        sweep(recipe, ["seed=0,1"], out=out)
+    with pytest.raises(HopscopeError, match="1,000,000 runs and a sweep at most 20,000"):
+        sweep(recipe, [f"training.lr={','.join(str(i) for i in range(1, 1001))}"] * 2, out=out)
+    assert not out.exists()
 
 
 def test_a_sweep_into_a_file_is_refused(recipe: Path) -> None:

@@ -1,6 +1,6 @@
 """Sweeps: one recipe over a grid of values and several seeds, on one machine or a cluster.
 
-Every backend trains each run with `cell.train_cell` and leaves its outcome in the sweep's folder
+Every backend trains runs with `cell.train_cells` and leaves their outcomes in the sweep's folder
 (`record`), so that the table, the status and the dataset are read from there alone, whoever trained
 what. A sweep may be started again: finished runs are kept, and stopped ones are resumed.
 Nothing here knows what a step of training is, and a single run knows nothing of sweeps.

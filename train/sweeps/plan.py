@@ -64,7 +64,20 @@ def plan_sweep(
             f"{len(runs)} runs of the sweep need as many folders, but {folders[shared[0]]} of them "
             f"would use {shared[0]}; give every value of --grid once."
         )
+    _refuse_equal(runs)
     return runs
+
+
+def _refuse_equal(runs: Sequence[SweepRun]) -> None:
+    """Refuse to train one recipe twice, as with lr=0.001,1e-3, or a seed in the grid."""
+    first: dict[str, SweepRun] = {}
+    for run in runs:
+        before = first.setdefault(run.recipe.model_dump_json(), run)
+        if before is not run:
+            raise HopscopeError(
+                f"{before.path.name} and {run.path.name} are one and the same recipe; give every "
+                "value of --grid once, and seeds by --seeds."
+            )
 
 
 def parse_axis(axis: str) -> tuple[str, list[str]]:

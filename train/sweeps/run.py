@@ -9,9 +9,10 @@ folder of the runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -22,10 +23,19 @@ import pandas as pd
 from circuits.errors import HopscopeError
 from circuits.ray_tasks import Lost, ray_results
 from circuits.recipes.schema import Recipe
-from circuits.runs.remote import local_folder, refresh
-from train.sweeps.cell import Afterwards, anywhere, here, train_cell, wait_until_unlocked
+from circuits.runs.remote import address_of, local_folder, refresh
+from train.packs.choice import choose_pack
+from train.packs.fitting import packs_of
+from train.sweeps.cell import Afterwards, anywhere, here, train_cells, wait_until_unlocked
 from train.sweeps.plan import SweepRun, plan_sweep
-from train.sweeps.record import begin, empty_row, keep_row, seen_here, write_table
+from train.sweeps.record import (
+    begin,
+    empty_row,
+    keep_row,
+    kept_row,
+    seen_here,
+    write_table,
+)
 from train.threads import is_set_by_user
 
 Backend = Literal["loky", "ray"]
@@ -41,8 +51,10 @@ def sweep(
     backend: Backend = "loky",
     n_jobs: int | None = None,
     address: str | None = None,
+    pack: int | str = "auto",
     afterwards: Afterwards | None = None,
     progress: bool = True,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> pd.DataFrame:
     """Train every combination and write `sweep.csv` into `out`.
 
@@ -57,9 +69,12 @@ def sweep(
         n_jobs: Processes at once; None: one per core, or a single one for a GPU; on a cluster as
             many as it has room for.
         address: Of the Ray cluster; None: RAY_ADDRESS, or the one on this machine.
+        pack: "off", "auto", or the most runs that train together as one batched model in a process
+            (`train.packs`): numbers are then those of runs alone to rounding.
         afterwards: Called with each finished run's folder by the process that trained it;
             importable there.
         progress: Show joblib's progress on the terminal.
+        say: Called with a sentence about how the runs are trained.
 
     Returns:
         One row per run: grid values, seed, grok rule, last accuracies, run folder, error.
@@ -70,60 +85,91 @@ def sweep(
     """
     out = local_folder(out).absolute()
     runs = plan_sweep(recipe, grid, out=out, seeds=seeds, overrides=list(overrides))
+    jobs = n_jobs or (1 if backend == "ray" else _default_jobs(runs[0].recipe))
+    threads = None if is_set_by_user() else max(1, joblib.cpu_count() // jobs)
+    local = backend != "ray"
+    packs = _packs(runs, pack, jobs, threads if local else None, may_time=local, say=say)
     begin(out, runs)
     if backend == "ray":
-        rows = _on_ray(runs, n_jobs, address, afterwards)
+        rows = _on_ray(packs, n_jobs, address, afterwards)
     else:
-        jobs = n_jobs or _default_jobs(runs[0].recipe)
-        rows = _on_this_machine(runs, jobs, out, afterwards, progress)
+        rows = _on_this_machine(packs, jobs, threads, out, afterwards, progress)
     refresh(out)
-    return write_table(out, [seen_here(row, backend) for row in rows])
+    by_run = {row["run"]: row for row in rows}
+    return write_table(out, [seen_here(by_run[address_of(run.path)], backend) for run in runs])
+
+
+def _packs(
+    runs: Sequence[SweepRun],
+    wanted: int | str,
+    jobs: int,
+    threads: int | None,
+    *,
+    may_time: bool,
+    say: Callable[[str], None],
+) -> list[list[SweepRun]]:
+    """What each task of the sweep trains; runs that have ended well are a task each."""
+    rows = [kept_row(run.path) for run in runs]
+    ended = [row is not None and not row["error"] for row in rows]
+    still = [run for run, done in zip(runs, ended, strict=True) if not done]
+    recipes = [run.recipe for run in still]
+    size, told = choose_pack(recipes, wanted, jobs, threads=threads, may_time=may_time)
+    if told is not None:
+        say(told)
+    packs = [[still[i] for i in together] for together in packs_of(recipes, size)]
+    return packs + [[run] for run, done in zip(runs, ended, strict=True) if done]
 
 
 def _on_this_machine(
-    runs: Sequence[SweepRun], jobs: int, out: Path, afterwards: Afterwards | None, progress: bool
+    packs: Sequence[Sequence[SweepRun]],
+    jobs: int,
+    threads: int | None,
+    out: Path,
+    afterwards: Afterwards | None,
+    progress: bool,
 ) -> list[dict[str, Any]]:
-    """Rows of the table, in order; runs go to local processes."""
-    threads = None if is_set_by_user() else max(1, joblib.cpu_count() // jobs)
+    """Rows of the table; packs go to local processes."""
     name = uuid4().hex
     try:
         with joblib.parallel_config(backend="loky", n_jobs=jobs):
-            return list(
-                joblib.Parallel(verbose=5 if progress else 0)(
-                    joblib.delayed(train_cell)(run, threads, name, afterwards) for run in runs
-                )
+            found = joblib.Parallel(verbose=5 if progress else 0)(
+                joblib.delayed(train_cells)(pack, threads, name, afterwards) for pack in packs
             )
     except BrokenProcessPool as error:
         raise HopscopeError(
             f"a process of the sweep was killed, maybe for lack of memory (jobs = {jobs}); start "
             f"the sweep again with fewer --jobs: what is in {out} is kept, and the rest is trained."
         ) from error
+    return list(chain.from_iterable(found))
 
 
 def _on_ray(
-    runs: Sequence[SweepRun],
+    packs: Sequence[Sequence[SweepRun]],
     at_once: int | None,
     address: str | None,
     afterwards: Afterwards | None,
 ) -> list[dict[str, Any]]:
-    """Rows of the table, in order; each run is a task that occupies one core or one GPU."""
-    gpus = float(runs[0].recipe.training.device == "cuda")
-    rows: dict[int, dict[str, Any]] = {}
-    work = partial(_train_alone, afterwards)
-    items = [anywhere(run) for run in runs]
+    """Rows of the table; each pack is a task that occupies one core or one GPU."""
+    gpus = float(packs[0][0].recipe.training.device == "cuda")
+    rows: list[dict[str, Any]] = []
+    work = partial(_train_on_node, afterwards)
+    items = [anywhere(pack) for pack in packs]
     for index, found in ray_results(work, items, gpus=gpus, at_once=at_once, address=address):
         if isinstance(found, Lost):
-            found = empty_row(runs[index], found.reason)
-            keep_row(runs[index], found)
-        rows[index] = found
-    return [rows[index] for index in range(len(runs))]
+            for run in packs[index]:
+                rows.append(empty_row(run, found.reason))
+                keep_row(run, rows[-1])
+        else:
+            rows += found
+    return rows
 
 
-def _train_alone(afterwards: Afterwards | None, run: SweepRun) -> dict[str, Any]:
-    """Train on one core of a cluster, once a process that was cut off has let go of the run."""
-    run = here(run)
-    wait_until_unlocked(run.path)
-    return train_cell(run, 1, uuid4().hex, afterwards)
+def _train_on_node(afterwards: Afterwards | None, runs: Sequence[SweepRun]) -> list[dict[str, Any]]:
+    """Train on one core of a cluster, once a process that was cut off has let go of the runs."""
+    runs = here(runs)
+    for run in runs:
+        wait_until_unlocked(run.path)
+    return train_cells(runs, 1, uuid4().hex, afterwards)
 
 
 def _default_jobs(recipe: Recipe) -> int:

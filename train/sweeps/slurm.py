@@ -1,4 +1,4 @@
-"""Sweeps on a Slurm cluster: each run is a task of an array job.
+"""Sweeps on a Slurm cluster: each run, or pack of runs, is a task of an array job.
 
 1. The sweep is planned and validated here; runs that are finished, or handed in before and not
    ended since, are left out.
@@ -30,12 +30,14 @@ from circuits.slurm_tasks import (
     refuse_other_version,
     slurm_jobs,
 )
+from train.packs.choice import Choice, choose_pack
+from train.packs.fitting import packs_of
 from train.sweeps.cell import (
     Afterwards,
     anywhere,
     existing,
     here,
-    train_cell,
+    train_cells,
     wait_until_unlocked,
 )
 from train.sweeps.plan import SweepRun, plan_sweep
@@ -64,6 +66,7 @@ def submit_sweep(
     overrides: Iterable[str] = (),
     afterwards: Afterwards | None = None,
     again: bool = False,
+    pack: int | str = "auto",
     cluster: Cluster = "slurm",
 ) -> Submitted:
     """Hand in every run that is not finished, and return at once.
@@ -78,6 +81,7 @@ def submit_sweep(
         afterwards: Called with each finished run's folder by its task; importable there.
         again: Also hand in runs that were handed in before and have not ended, as after `scancel`.
             A run that is being trained after all is waited for, never trained twice.
+        pack: As for `train.sweeps.sweep`; a pack is one task. "auto" packs what asks for a GPU.
         cluster: "local" runs the tasks as processes of this machine, to try things out.
 
     Raises:
@@ -97,16 +101,19 @@ def submit_sweep(
     ]
     for run in wanted:
         forget_row(run.path)
+    recipes = [run.recipe for run in wanted]
+    size, _ = choose_pack(recipes, pack, 1, may_time=False) if wanted else Choice(1, None)
+    packs = [[wanted[i] for i in indices] for indices in packs_of(recipes, size)]
     task = _Task(afterwards, request.cpus, circuits.__version__)
     ids = slurm_jobs(
         task,
-        [anywhere(run) for run in wanted],
+        [anywhere(pack) for pack in packs],
         folder=_logs(out),
         name=f"hopscope-{out.name}",
         request=request,
         cluster=cluster,
     )
-    jobs = {run.path: job for run, job in zip(wanted, ids, strict=True)}
+    jobs = {run.path: job for pack, job in zip(packs, ids, strict=True) for run in pack}
     begin(out, runs, before | jobs)
     waiting = 0 if again else states.count("waiting")
     return Submitted({p.name: job for p, job in jobs.items()}, states.count("finished"), waiting)
@@ -118,10 +125,11 @@ class _Task:
     def __init__(self, afterwards: Afterwards | None, threads: int, version: str) -> None:
         self.afterwards, self.threads, self.version = afterwards, threads, version
 
-    def __call__(self, run: SweepRun) -> dict[str, Any]:
+    def __call__(self, runs: Sequence[SweepRun]) -> list[dict[str, Any]]:
         refuse_other_version(self.version)
-        run = here(run)
-        wait_until_unlocked(run.path)
+        runs = here(runs)
+        for run in runs:
+            wait_until_unlocked(run.path)
         cut_short: list[bool] = []
 
         def stop_training(number: int, frame: FrameType | None) -> None:
@@ -130,19 +138,20 @@ class _Task:
 
         requeue = signal.signal(signal.SIGUSR2, stop_training)
         try:
-            row = train_cell(run, self.threads, uuid4().hex, self.afterwards)
+            rows = train_cells(runs, self.threads, uuid4().hex, self.afterwards)
         finally:
             signal.signal(signal.SIGUSR2, requeue)
-        if cut_short and row["error"]:
-            forget_row(run.path)
+        if cut_short and (left := [r for r, row in zip(runs, rows, strict=True) if row["error"]]):
+            for run in left:
+                forget_row(run.path)
             signal.raise_signal(signal.SIGUSR2)  # submitit hands the task in again and exits
-        return row
+        return rows
 
-    def checkpoint(self, run: SweepRun) -> Any:
+    def checkpoint(self, runs: Sequence[SweepRun]) -> Any:
         """The task as it is handed in again."""
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self, run)
+        return DelayedSubmission(self, runs)
 
 
 def _logs(out: Path) -> Path:
