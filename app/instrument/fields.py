@@ -7,6 +7,7 @@ the classes by mypy.
 from typing import NotRequired, TypedDict
 
 from app.instrument.bench_fields import Bench
+from app.instrument.heads_fields import Heads
 from app.instrument.packed_fields import Curve, Packed, PackedBytes, PackedMeasure
 
 Cells = list[list[list[int]]]
@@ -325,4 +326,5 @@ class Payload(TypedDict):
     lab: NotRequired[Lab]
     compared: NotRequired[Compared]
     bench: NotRequired[Bench]
+    heads: NotRequired[Heads]
     tour: NotRequired[Tour]

@@ -2,6 +2,7 @@ import type { Axis } from "./axis.js";
 import type { Palette } from "./colours.js";
 import type { RunData } from "./dataset.js";
 import type { Chosen } from "./formation_series.js";
+import type { Looked } from "./heads_data.js";
 import type { Edited, Metrics, Phase } from "./payload.js";
 import type { Playhead } from "./playhead.js";
 import type { Tooltip } from "./tooltip.js";
@@ -20,6 +21,8 @@ export interface Header {
   circuit: string | null;
   /** The answer to what the user has made of a circuit. */
   edited?: Edited;
+  /** What the page Heads begins with, if the address says it. */
+  looked?: Looked | null;
   /** Stop of the guided tour, from 1, and the panel that is presented. */
   tour?: number | null;
   present?: string | null;

@@ -26,6 +26,7 @@ export class RunData {
     this.lab = raw.lab ?? null;
     this.compared = raw.compared ?? null;
     this.bench = raw.bench ?? null;
+    this.heads = raw.heads ?? null;
     this.tour = raw.tour ?? null;
     /** @type {Record<string, SplitData>} */
     this.bySplit = {};
