@@ -166,6 +166,12 @@ class SplitMeasures(TypedDict, total=False):
     about: str
 
 
+class Sliced(TypedDict):
+    """What a page shows on a slice, beside its payload."""
+
+    measures: dict[str, SplitMeasures]
+
+
 class Ranked(TypedDict):
     """The most likely tokens by step and rank, and their probabilities."""
 

@@ -3,7 +3,7 @@ import type { Palette } from "./colours.js";
 import type { RunData } from "./dataset.js";
 import type { Chosen } from "./formation_series.js";
 import type { Looked } from "./heads_data.js";
-import type { Edited, Metrics, Phase } from "./payload.js";
+import type { Edited, Metrics, Phase, SplitMeasures } from "./payload.js";
 import type { Playhead } from "./playhead.js";
 import type { Tooltip } from "./tooltip.js";
 
@@ -26,6 +26,12 @@ export interface Header {
   /** Stop of the guided tour, from 1, and the panel that is presented. */
   tour?: number | null;
   present?: string | null;
+}
+
+/** Some of the questions: their measures, by split; of all questions both are empty. */
+export interface Slice {
+  id: string;
+  measures: Record<string, SplitMeasures>;
 }
 
 /** A panel that can be shown alone. */

@@ -22,7 +22,9 @@ export function valueAxis(canvas, palette, { left, right, top, y, ends, scale, u
     const text = scale === "log" ? String(Number(tick.toPrecision(2))) : inUnit(tick, unit);
     svg("text", { ...named, y: at + 3.5, text }, canvas);
   }
-  const place = { x: left + 4, y: top + 9, class: "tick axis-title" };
+  // losses begin high and fall: their corner at the end is free
+  const corner = scale === "log" ? { x: right - 8, "text-anchor": "end" } : { x: left + 4 };
+  const place = { ...corner, y: top + 9, class: "tick axis-title" };
   svg("text", { ...place, fill: palette.grey(0.6), text: axisName(scale, unit, series) }, canvas);
 }
 

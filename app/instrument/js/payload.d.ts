@@ -281,6 +281,11 @@ export interface SplitMeasures {
   about?: string;
 }
 
+/** What a page shows on a slice, beside its payload. */
+export interface Sliced {
+  measures: Record<string, SplitMeasures>;
+}
+
 /** The most likely tokens by step and rank, and their probabilities. */
 export interface Ranked {
   token: number[][];
