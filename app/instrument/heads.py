@@ -55,9 +55,9 @@ def heads_payload(
         "pair": [positions.index(query), positions.index(key)],
         "about": about,
     }
-    measures = {split: {} for split in found}
-    shown = {"positions": described_positions(positions), "heads": heads, "measures": measures}
-    return dump({**timeline, **shown})  # type: ignore[typeddict-item]
+    shown: Payload = {**timeline, "measures": {split: {} for split in found}}
+    shown["positions"], shown["heads"] = described_positions(positions), heads
+    return dump(shown)
 
 
 def _of_attention(ds: xr.Dataset) -> HeadsOfSplit:
@@ -81,24 +81,14 @@ def _of_patching(ds: xr.Dataset) -> dict[str, PackedMeasure]:
 
 
 def _scores(ds: xr.Dataset) -> list[HeadScore]:
-    attention: HeadScore = {
-        "name": "attention", "label": "attention from one position to another", "unit": "",
-        "place": "chosen", "end": 1.0,
-    }  # fmt: skip
-    if "score" not in ds:
-        return [attention]
-    end = _end(ds["score"].values)
-    return [
-        attention,
-        *(
-            {
-                "name": f"score_{target}",
-                "label": f"what it writes towards {target_of(target).spoken}",
-                "unit": "logits", "place": "", "end": end,
-            }
-            for target in map(str, ds["target"].values)
-        ),
-    ]  # fmt: skip
+    label = "attention from one position to another"
+    found = [HeadScore(name="attention", label=label, unit="", place="chosen", end=1.0)]
+    for target in map(str, ds["target"].values) if "score" in ds else ():
+        label, end = f"what it writes towards {target_of(target).spoken}", _end(ds["score"].values)
+        found.append(
+            HeadScore(name=f"score_{target}", label=label, unit="logits", place="", end=end)
+        )
+    return found
 
 
 def _effects(ds: xr.Dataset) -> Sequence[HeadScore]:

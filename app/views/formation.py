@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from analyses.figures.words import target_of
+from analyses.stored import Reader, reader
 from app.instrument.component import send_slice
+from app.instrument.further import further_results
 from app.instrument.payload import LENS_TARGETS, dump, formation_parts, sliced_payload
 from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.logic.tour import GuidedTour, tour_of
@@ -17,6 +20,9 @@ from app.shell.plain_text import as_text
 from app.shell.slicing import results_on
 from app.shell.stage import show_instrument, timeline_of
 from circuits.runs.run import Run
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 READING = (
     "Move along training with the timeline, the arrow keys or play: discs show what can be read "
@@ -53,7 +59,7 @@ def _formation(shown: frame.Shown) -> None:
 @st.cache_resource(max_entries=4, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})
 def _payload(at: Stamp) -> bytes:
     tour = _tour(at)
-    parts = formation_parts(opened(at), results_of(at)[0], timeline_of(at))
+    parts = formation_parts(opened(at), _derived(at), timeline_of(at))
     return dump({**parts, "tour": tour.sent} if tour else parts)
 
 
@@ -67,7 +73,18 @@ def _on(at: Stamp, written: str) -> bytes:
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
 def _tour(at: Stamp) -> GuidedTour | None:
-    return tour_of(opened(at), results_of(at)[0])
+    return tour_of(opened(at), _derived(at), _reader(at))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def _derived(at: Stamp) -> Mapping[str, xr.Dataset]:
+    return further_results(results_of(at)[0])
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def _reader(at: Stamp) -> Reader:
+    """What tour and certificate both read is read once."""
+    return reader(opened(at))
 
 
 def _say_what_the_tour_lacks(at: Stamp) -> None:
@@ -105,4 +122,4 @@ def _as_markdown(rows: list[dict[str, Any]]) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Stamp: str})
 def _record(at: Stamp, step: int) -> CertificateRecord:
-    return certificate_record(opened(at), at.path, step)
+    return certificate_record(opened(at), at.path, step, _reader(at))

@@ -123,7 +123,8 @@ def _numbers(pair: Any, sign: str) -> str | None:
 
 def _chosen(attention: xr.Dataset) -> dict[str, Any]:
     """What the address says, as far as this result has it."""
-    asked, found = address.read(), {}
+    asked = address.read()
+    found: dict[str, Any] = {}
     sizes = {
         "head": (attention.sizes["layer"], attention.sizes["head"]),
         "pair": (attention.sizes["query"], attention.sizes["key"]),

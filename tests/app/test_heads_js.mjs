@@ -33,7 +33,6 @@ test("the_difference_of_two_splits_has_the_interval_of_independent_means", () =>
   data.looked.against = "ood_test";
   const { value, half } = data.scored("id_test", 0, 0, 0);
   assert.ok(Math.abs(value - 0.4) < 1e-9 && Math.abs(half - 0.125) < 1e-9);
-  assert.equal(data.inWords({ value, half, n: null }), "0.40 (95% interval 0.28 to 0.53)");
   assert.equal(data.scored("ood_test", 0, 0, 0).value, 0.2); // nothing minus itself
   assert.equal(data.scored("asked", 0, 0, 0), null);
 });
