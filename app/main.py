@@ -24,6 +24,11 @@ def circuit() -> None:
     _show("circuit")
 
 
+def heads() -> None:
+    """What heads attend to and carry."""
+    _show("heads")
+
+
 def question() -> None:
     """One question."""
     _show("question")
@@ -86,7 +91,8 @@ def _import_the_rest() -> None:
 
 SECONDS_OF_REST = 2.0  # given to the browser to draw the first picture
 VIEWS = (
-    "formation", "circuit", "question", "lab", "slices", "data", "runs", "compare", "training",
+    "formation", "circuit", "heads", "question", "lab", "slices", "data", "runs", "compare",
+    "training",
 )  # fmt: skip
 
 TIGHTER = """<style>
@@ -116,6 +122,7 @@ a few seconds the first time.</p><div></div><div></div></section>"""
 PAGES = [
     st.Page(formation, title="Formation", icon=":material/hub:", default=True),
     st.Page(circuit, title="Circuit", icon=":material/schema:"),
+    st.Page(heads, title="Heads", icon=":material/grid_on:"),
     st.Page(question, title="One question", icon=":material/contact_support:"),
     st.Page(lab, title="Patching lab", icon=":material/science:"),
     st.Page(slices, title="Slices", icon=":material/filter_alt:"),

@@ -63,7 +63,7 @@ ROOMS: dict[str, str] = {
     "analyses.over_training": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.runs analyses analyses.options analyses.readouts analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.certificate "
-    "analyses.over_training analyses.figures.specs analyses.figures.builders "
+    "analyses.slices analyses.over_training analyses.figures.specs analyses.figures.builders "
     "analyses.figures.builders.over_training analyses.figures.renderers "
     "analyses.figures.renderers.matplotlib analyses.figures.renderers.plotly",
     "analyses.figures.papers": "circuits circuits.recipes circuits.runs analyses "
@@ -85,11 +85,11 @@ ROOMS: dict[str, str] = {
     "app.cli": "circuits circuits.remote circuits.recipes circuits.graph circuits.graph.sources "
     "circuits.corpus circuits.corpus.proposals circuits.runs circuits.series circuits.text train "
     "train.recipes train.sweeps train.packs analyses analyses.circuits analyses.certificate "
-    "analyses.over_training analyses.figures analyses.figures.papers analyses.figures.sheets "
-    "analyses.figures.specs analyses.figures.builders analyses.figures.renderers app.logic "
-    "app.published",
+    "analyses.slices analyses.over_training analyses.figures analyses.figures.papers "
+    "analyses.figures.sheets analyses.figures.specs analyses.figures.builders "
+    "analyses.figures.renderers app.logic app.published",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
-    "analyses.over_training analyses.figures analyses.figures.renderers",
+    "analyses.over_training analyses.figures analyses.figures.builders analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit "
     "circuits.runs analyses analyses.questions analyses.circuits analyses.certificate "
     "analyses.figures analyses.figures.specs analyses.figures.renderers app.instrument",

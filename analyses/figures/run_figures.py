@@ -55,14 +55,18 @@ def results_to_come(run: Run) -> list[str]:
     ]
 
 
-def run_figures(run: Run) -> dict[str, RunFigure]:
+def run_figures(run: Run, read: Reader | None = None) -> dict[str, RunFigure]:
     """Every figure of the run by name, accuracy first; a result is read when a figure is made.
+
+    Args:
+        run: An opened run.
+        read: How results are read; None: as they are stored.
 
     Raises:
         HopscopeError: if a stored result is of another version or of other default options.
     """
     steps = {name: found for name in _fitting(run) if (found := stored_steps(run, name))}
-    read = reader(run)
+    read = read or reader(run)
     every: dict[str, Callable[[], xr.Dataset]] = {"training": partial(training_of, run)}
     if "causal_tracing" in steps:
         every["circuit"] = lambda: circuit_dataset(

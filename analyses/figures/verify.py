@@ -13,27 +13,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from analyses.catalog import CATALOG
 from analyses.figures.export import table_of
-from analyses.figures.run_figures import (
-    RunFigure,
-    analysis_figures,
-    moving,
-    run_figures,
-    selected,
-)
+from analyses.figures.run_figures import RunFigure, moving, selected
+from analyses.figures.sliced_figures import analysis_figures_on, figures_on
 from analyses.figures.specs.base import Spec
+from analyses.slices.slice import Slice
 from analyses.stored import stored_result
 from circuits.errors import HopscopeError
 from circuits.files import WRITTEN_BY_EXPORT
 from circuits.runs.run import Run
 
 Status = Literal["matches", "differs", "not checked"]
+Drawn = Callable[[str], Mapping[str, RunFigure]]
+"""The run's figures on a slice, as it is written."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def verify(run: Run, folder: str | Path) -> list[Verified]:
     >>> from circuits import open_run
     >>> run = open_run("assets/demo")
     >>> folder = tempfile.mkdtemp()
-    >>> _ = export(run_figures(run)["circuit"].make(600), f"{folder}/circuit.csv")
+    >>> _ = export(figures_on(run, Slice())["circuit"].make(600), f"{folder}/circuit.csv")
     >>> verify(run, folder)
     [Verified(name='circuit', status='matches', why='')]
     """
@@ -72,7 +71,7 @@ def verify(run: Run, folder: str | Path) -> list[Verified]:
     records = {path: record for path in sorted(folder.glob("*.json")) if (record := _record(path))}
     if not records:
         raise HopscopeError(f"{folder} holds no exported figure; export some first.")
-    drawn = run_figures(run)
+    drawn = cache(lambda written: figures_on(run, Slice.parse(written)))
     return [_verified(run, drawn, path, record) for path, record in records.items()]
 
 
@@ -86,9 +85,7 @@ def _record(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _verified(
-    run: Run, drawn: Mapping[str, RunFigure], path: Path, record: dict[str, Any]
-) -> Verified:
+def _verified(run: Run, drawn: Drawn, path: Path, record: dict[str, Any]) -> Verified:
     name = path.stem
     if changed := _changed_files(path.parent, record):
         return Verified(name, "differs", f"{changed} was changed or deleted since it was exported")
@@ -126,14 +123,15 @@ def _changed_files(folder: Path, record: Mapping[str, Any]) -> str:
 
 def _again(
     run: Run,
-    drawn: Mapping[str, RunFigure],
+    drawn: Drawn,
     request: Mapping[str, Any],
     provenance: Mapping[str, Any],
 ) -> Spec:
     """The figure as it is made today."""
     name, how = str(request.get("figure")), dict(request.get("select", {}))
     step, options = request.get("step"), dict(_options(provenance))
-    found = drawn.get(name)
+    written = str(request.get("slice", ""))
+    found = drawn(written).get(name)
     if found is not None and request.get("steps"):
         return moving(found, how.get("split"), request["steps"])
     spec = None if found is None else _made_again(run, found, step, how)
@@ -141,7 +139,8 @@ def _again(
     if analysis in CATALOG and options and (spec is None or _options(spec.provenance) != options):
         ds = stored_result(run, analysis, **options)  # made with other options than the default
         if ds is not None:
-            spec = _made_again(run, analysis_figures(run, analysis, ds)[name], step, how)
+            others = analysis_figures_on(run, analysis, ds, Slice.parse(written))
+            spec = _made_again(run, others[name], step, how)
     if spec is None:
         raise HopscopeError(f"the run has no result for the figure {name!r}.")
     return spec

@@ -61,7 +61,11 @@ def _flips(ds: xr.Dataset) -> Values:
         share, known = flips / drawn.where(drawn > 0), known & (drawn > 0)
     yield "strength", _among(share, known, "share whose top token is no longer the answer")
     # at the last layer nothing reads any position but the last: what is unflipped there was right
-    right = flips.isel(layer=-1, position=0) == 0
+    unpatched = flips.isel(layer=-1, position=0, drop=True)
+    right = unpatched == 0
+    if "clean_accuracy" in ds:
+        clean = _among(right, unpatched >= 0, ds["clean_accuracy"].attrs["long_name"])
+        yield "clean_accuracy", clean
     words = "share whose top token changes, of the questions that are answered rightly"
     yield "changed_of_right", _among(share, known & right, words)
 

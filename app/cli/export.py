@@ -13,7 +13,12 @@ from app.cli.verify import verify_exports
 from circuits.errors import HopscopeError, unknown_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analyses.figures.run_figures import RunFigure
+    from analyses.figures.specs.animation import Animation
+    from analyses.figures.specs.charts import Spec
+    from analyses.slices.slice import Slice
     from circuits.runs.run import Run
 
 
@@ -39,6 +44,14 @@ def export_command(
         str | None,
         typer.Option(help="Draw every figure of this split, e.g. ood_test; see --list."),
     ] = None,
+    slice_: Annotated[
+        str,
+        typer.Option(
+            "--slice",
+            help="Draw the questions of a slice, e.g. relation_1=capital,right=no,step=1000.",
+            metavar="WORDS",
+        ),
+    ] = "",
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     title: Annotated[bool, typer.Option(help="Title and subtitle in the picture.")] = True,
     svg_text: Annotated[bool, typer.Option(help="In an SVG: text as text, not paths.")] = False,
@@ -60,7 +73,8 @@ def export_command(
     """Write figures of RUN, each with its data (.csv) and provenance (.json)."""
     from analyses.figures.export import FORMATS, MOVING, export
     from analyses.figures.renderers.style import theme_of, width_in_inches
-    from analyses.figures.run_figures import chosen_figures, moving
+    from analyses.figures.run_figures import chosen_figures
+    from analyses.slices.slice import Slice
     from circuits.runs.run import open_run
 
     if verify is not None:
@@ -76,45 +90,66 @@ def export_command(
         raise HopscopeError(f"a .{file_format} file is an animation: {what}.")
     width_in_inches(width)
     theme_of(theme)
+    chosen = Slice.parse(slice_)
     opened = open_run(run)
     if split is not None and split not in opened.corpus.splits:
         raise unknown_name("split", split, opened.corpus.splits)
-    available, missing = _available(opened, figures or [], set_ or [], splits)
+    available, missing = _available(opened, figures or [], set_ or [], splits, chosen)
     if list_:
         say("\n".join(f"{found.name}\n    {found.about}" for found in available.values()))
         say(f"splits: {', '.join(opened.corpus.splits)}")
         return
     folder = out or opened.figures_dir / ("other-settings" if set_ or splits else "")
-    for found in chosen_figures(available, figures or ()):
-        path = folder / f"{found.name}.{file_format}"
-        spec = moving(found, split) if file_format in MOVING else found.make(step, split)
+    moves = file_format in MOVING
+    drawn = _drawn(chosen_figures(available, figures or ()), step, split, bool(chosen), moves)
+    for name, spec in drawn:
+        path = folder / f"{name}.{file_format}"
         export(spec, path, width, theme=theme, title=title, svg_text=svg_text)
         say(str(path))
     if missing and not figures:
         say(f"not analyzed yet, so without figures: {', '.join(missing)}", err=True)
 
 
+def _drawn(
+    figures: list[RunFigure], step: int | None, split: str | None, on_slice: bool, moves: bool
+) -> Iterator[tuple[str, Spec | Animation]]:
+    """The figures by name; of several, those that cannot be read on the slice are named."""
+    from analyses.figures.run_figures import moving
+
+    left_out: list[str] = []
+    for found in figures:
+        try:
+            yield found.name, moving(found, split) if moves else found.make(step, split)
+        except HopscopeError:
+            if not on_slice or len(figures) == 1:
+                raise
+            left_out.append(found.name)
+    if left_out:
+        say(f"cannot be read on a slice, so left out: {', '.join(left_out)}", err=True)
+
+
 def _available(
-    run: Run, names: list[str], options: list[str], splits: str | None
+    run: Run, names: list[str], options: list[str], splits: str | None, chosen: Slice
 ) -> tuple[dict[str, RunFigure], list[str]]:
     """List the figures that can be drawn, and the analyses that have not been run."""
-    from analyses.figures.run_figures import results_to_come, run_figures
+    from analyses.figures.run_figures import results_to_come
+    from analyses.figures.sliced_figures import figures_on
 
     if options or splits:
-        return _with_settings(run, names, options, splits), []
+        return _with_settings(run, names, options, splits, chosen), []
     missing = results_to_come(run)
     for name in names:
         if name in missing:
             raise _not_run(run, name)
-    return run_figures(run), missing
+    return figures_on(run, chosen), missing
 
 
 def _with_settings(
-    run: Run, names: list[str], options: list[str], splits: str | None
+    run: Run, names: list[str], options: list[str], splits: str | None, chosen: Slice
 ) -> dict[str, RunFigure]:
     """Figures of one analysis as run with these options and splits."""
     from analyses.catalog import CATALOG
-    from analyses.figures.run_figures import analysis_figures
+    from analyses.figures.sliced_figures import analysis_figures_on
     from analyses.stored import stored_result
 
     if len(names) != 1 or names[0] not in CATALOG:
@@ -123,7 +158,7 @@ def _with_settings(
     found = stored_result(run, names[0], split_names(splits), **how)
     if found is None:
         raise _not_run(run, names[0], "like that ")
-    return analysis_figures(run, names[0], found)
+    return analysis_figures_on(run, names[0], found, chosen)
 
 
 def _not_run(run: Run, name: str, how: str = "") -> HopscopeError:

@@ -9,13 +9,15 @@ from typing import Any
 
 import streamlit as st
 
-from app.instrument.scripts import joined
+from app.instrument.scripts import SLICE_ENTRY, joined
 
 _component = st.components.v2.component(
     "hopscope_instrument",
     css=(Path(__file__).parent / "style.css").read_text(encoding="utf-8"),
     js=joined(),
 )
+
+_slice = st.components.v2.component("hopscope_slice", js=joined(SLICE_ENTRY))
 
 
 def _ignore() -> None:
@@ -51,3 +53,17 @@ def mount(
         on_pick_change=on_pick,
         on_kept_change=on_kept,
     )
+
+
+def send_slice(page: str, name: str, body: bytes) -> None:
+    """Let the instrument of a page show a slice, whose measures are in `body`.
+
+    The payload of the page is sent once; of another slice, only what depends on it.
+
+    Args:
+        page: The instrument.
+        name: Of the slice; "" for all questions.
+        body: Its measures as JSON.
+    """
+    header = {"of": page, "id": name}
+    _slice(key=f"{page}_slice", data=json.dumps(header).encode() + b"\n" + body)

@@ -7,6 +7,7 @@ the classes by mypy.
 from typing import NotRequired, TypedDict
 
 from app.instrument.bench_fields import Bench
+from app.instrument.heads_fields import Heads
 from app.instrument.packed_fields import Curve, Packed, PackedBytes, PackedMeasure
 
 Cells = list[list[list[int]]]
@@ -163,6 +164,12 @@ class SplitMeasures(TypedDict, total=False):
     further: list[ComparedPanel]
     sliced: ComparedSeries
     about: str
+
+
+class Sliced(TypedDict):
+    """What a page shows on a slice, beside its payload."""
+
+    measures: dict[str, SplitMeasures]
 
 
 class Ranked(TypedDict):
@@ -325,4 +332,5 @@ class Payload(TypedDict):
     lab: NotRequired[Lab]
     compared: NotRequired[Compared]
     bench: NotRequired[Bench]
+    heads: NotRequired[Heads]
     tour: NotRequired[Tour]

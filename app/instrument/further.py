@@ -46,8 +46,10 @@ def further_panels(datasets: Datasets, split: str) -> list[ComparedPanel]:
 
 
 def further_results(datasets: Datasets) -> dict[str, xr.Dataset]:
-    """The given results and those derived from them: the first usable layers."""
+    """The given results and those derived from them (once): the first usable layers."""
     found = dict(datasets)
+    if "first_usable" in found:
+        return found
     lens = datasets.get("logit_lens")
     if lens is not None and "rank_example" in lens and "bridge" in lens["target"].values:
         found["first_usable"] = first_usable(lens)

@@ -19,6 +19,7 @@ from app.instrument.fields import (
     Metrics,
     NamedPosition,
     Payload,
+    Sliced,
     SplitMeasures,
     Tour,
     Vocabulary,
@@ -81,28 +82,23 @@ def formation_payload(run: Run, datasets: Datasets, tour: Tour | None = None) ->
     return dump({**parts, "tour": tour} if tour else parts)
 
 
-def sliced_payload(
-    run: Run, whole: Payload, datasets: Datasets, accuracy: Mapping[str, ComparedSeries]
-) -> bytes:
-    """The first page on a slice as JSON bytes.
+def sliced_payload(run: Run, datasets: Datasets, accuracy: Mapping[str, ComparedSeries]) -> bytes:
+    """What the first page shows on a slice instead of all questions, as JSON bytes.
 
     Args:
         run: An opened run.
-        whole: The page on all questions, from which comes what does not depend on the slice.
         datasets: Results on the slice.
         accuracy: The accuracy on the slice by split.
     """
     measures: dict[str, SplitMeasures] = {}
-    for split, before in whole["measures"].items():
+    for split in (name for name in DRAWN_SPLITS if len(run.corpus.splits.get(name, ()))):
         found = split_measures(datasets, split, run.steps)
-        if "discovered" in before:
-            found["discovered"] = before["discovered"]
         found["examples"] = _texts(run, datasets.get("causal_tracing"), split)
         found["about"] = _asked_in_words(run, datasets, split, sliced=True)
         if split in accuracy:
             found["sliced"] = accuracy[split]
         measures[split] = found
-    return dump({**whole, "measures": measures})
+    return dump({"measures": measures})
 
 
 def formation_parts(run: Run, datasets: Datasets, timeline: Payload) -> Payload:
@@ -202,7 +198,7 @@ def described_positions(names: Sequence[str]) -> list[NamedPosition]:
     return [{"name": n, "label": p.spoken, "short": p.words, "symbol": p.symbol} for n, p in known]
 
 
-def dump(payload: Payload | AroundPayload) -> bytes:
+def dump(payload: Payload | AroundPayload | Sliced) -> bytes:
     """Compact JSON; NaN and infinity are refused, because JSON has no such numbers."""
     return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
 

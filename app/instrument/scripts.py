@@ -13,7 +13,9 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).parent / "js"
 ENTRY = "main.js"
-"""The only file that keeps its export, which Streamlit calls."""
+"""The only file of a joined module that keeps its export, which Streamlit calls."""
+SLICE_ENTRY = "slice_sender.js"
+"""The entry of the small module that hands slices to the instrument."""
 _IMPORT = re.compile(r'^import \{[\w\s,]+\} from "\./(\w+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=class|const|function)", re.MULTILINE)
 
@@ -25,9 +27,9 @@ def in_order(name: str = ENTRY, folder: Path = SCRIPTS) -> list[str]:
     return order
 
 
-def joined(folder: Path = SCRIPTS) -> str:
-    """All files that `ENTRY` needs, as one module."""
-    texts = (_read(folder / name) for name in in_order(ENTRY, folder))
+def joined(name: str = ENTRY, folder: Path = SCRIPTS) -> str:
+    """All files that an entry needs, as one module."""
+    texts = (_read(folder / one) for one in in_order(name, folder))
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analyses.certificate.certify import Certificate, certified_steps, stored_certificate
-from analyses.stored import reader
+from analyses.stored import Reader, reader
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
 
@@ -27,10 +27,19 @@ class CertificateRecord:
     missing: str = ""
 
 
-def certificate_record(run: Run, path: str, step: int) -> CertificateRecord:
-    """The record of a run; a result that cannot be read becomes a sentence."""
+def certificate_record(
+    run: Run, path: str, step: int, read: Reader | None = None
+) -> CertificateRecord:
+    """The record of a run; a result that cannot be read becomes a sentence.
+
+    Args:
+        run: An opened run.
+        path: What the run is called in commands.
+        step: The one that is looked at.
+        read: Reader of the run's results; None: a new one.
+    """
     remedy = f"`hopscope certify {path}` says whether this run composes, or only looks like it."
-    read = reader(run)
+    read = read or reader(run)
     try:
         steps = certified_steps(run, read=read)
         nearest = min(steps, key=lambda s: abs(s - step), default=None)

@@ -17,7 +17,7 @@ import xarray as xr
 
 from analyses.certificate.certify import certified_steps, stored_certificate
 from analyses.figures.words import split_of
-from analyses.stored import reader
+from analyses.stored import Reader, reader
 from app.instrument.accuracies import evaluated, with_interval
 from app.instrument.fields import Tour, TourStop
 from app.instrument.further import further_results
@@ -56,6 +56,7 @@ class Measured:
     run: Run
     datasets: Mapping[str, xr.Dataset]
     frame: pd.DataFrame
+    read: Reader
 
     @property
     def steps(self) -> list[int]:
@@ -98,19 +99,22 @@ class GuidedTour(NamedTuple):
     missing: str
 
 
-def tour_of(run: Run, datasets: Mapping[str, xr.Dataset]) -> GuidedTour | None:
+def tour_of(
+    run: Run, datasets: Mapping[str, xr.Dataset], read: Reader | None = None
+) -> GuidedTour | None:
     """The stops that the stored results of a run allow; None for another task than composition.
 
     Args:
         run: An opened run.
         datasets: Stored results by analysis name.
+        read: Reader of the run's results; None: a new one.
     """
     if run.corpus.task != "composition" or len(run.steps) < 2:
         return None
     frame = run.metrics()
     if frame.empty:
         return None
-    seen = Measured(run, further_results(datasets), frame)
+    seen = Measured(run, further_results(datasets), frame, read or reader(run))
     made = {name: make(seen) for name, make in STOPS.items()}
     stops = [stop for stop in made.values() if stop is not None]
     return GuidedTour({"stops": stops, "least": LEAST_STOPS}, _missing(run, made))
@@ -269,10 +273,9 @@ def _ood(seen: Measured) -> TourStop | None:
 
 
 def _certified(seen: Measured) -> TourStop | None:
-    read = reader(seen.run)
     try:
-        steps = certified_steps(seen.run, read=read)
-        found = stored_certificate(seen.run, read=read) if steps else None
+        steps = certified_steps(seen.run, read=seen.read)
+        found = stored_certificate(seen.run, read=seen.read) if steps else None
     except HopscopeError:
         return None  # the page says why
     if found is None or found.step not in seen.steps:

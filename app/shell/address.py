@@ -13,7 +13,8 @@ import streamlit as st
 
 KEYS = ("run", "step", "split", "circuit", "question", "donor", "with", "by", "entity",
         "cells", "activation", "written", "metric", "heads", "slice",
-        "saved", "size", "toggled", "apart", "ablation", "tour", "present")  # fmt: skip
+        "saved", "size", "toggled", "apart", "ablation", "tour", "present",
+        "head", "pair", "score", "against")  # fmt: skip
 """Query parameters that pages understand; others are dropped."""
 LONGEST = 8000
 """The most characters of a value that are read: the runs of a sweep have long names."""

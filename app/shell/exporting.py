@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analyses.figures.words import split_of
+from analyses.slices.slice import Slice
 from app.shell.importing import load
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
+from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
     from analyses.figures.run_figures import RunFigure
@@ -36,13 +38,16 @@ EVERYTHING = "all figures of the run (ZIP)"
 THIS_PAGE = "all figures of this page (ZIP)"
 
 
-def export_popover(at: Stamp, step: int, split: str, shown: Sequence[Spec] = ()) -> None:
+def export_popover(
+    at: Stamp, step: int, split: str, chosen: Slice, shown: Sequence[Spec] = ()
+) -> None:
     """The button with everything that can be exported.
 
     Args:
         at: The run.
         step: The timeline's step.
         split: The split that the first page shows, of which figures of one split are.
+        chosen: The slice that the page shows.
         shown: What the page shows besides the run's own figures.
     """
     with st.popover("Export", icon=":material/download:", width="stretch"):
@@ -50,29 +55,34 @@ def export_popover(at: Stamp, step: int, split: str, shown: Sequence[Spec] = ())
             st.caption("Figures as PDF, SVG, PNG, HTML or CSV in the size of a paper's column.")
             return
         own = {spec.name: _of_page(spec) for spec in shown}
-        available = {**own, **_figures(at)}
+        of_run = _figures(at, str(chosen))
+        available = {**own, **of_run}
         together = {THIS_PAGE: list(own)} if own else {}
-        together[EVERYTHING] = list(_figures(at))
+        together[EVERYTHING] = list(of_run)
         name = st.selectbox("Figure", [*together, *available], key="export_figure")
         left, right = st.columns(2)
         file_format = left.selectbox("Format", list(MIME)[:-1], key="export_format")
         width = right.selectbox(
             "Width", list(WIDTHS), format_func=WIDTHS.__getitem__, key="export_width"
         )
-        st.caption(as_text(f"Step {step:,}, {split_of(split).words}: as the pages show it."))
+        of = f", slice: {chosen.words}" if chosen else ""
+        st.caption(as_text(f"Step {step:,}, {split_of(split).words}{of}: as the pages show it."))
         if name not in together:
             st.caption(as_text(available[name].about))
-        chosen = together.get(name, [name])
+        wanted_names = together.get(name, [name])
         content = tuple(f"{spec.name}: {spec.subtitle}" for spec in shown)
-        wanted = (at.id, step, split, tuple(chosen), file_format, width, content)
+        wanted = (at.id, step, split, str(chosen), (*wanted_names,), file_format, width, content)
         if st.button("Make", key="export_make", type="primary"):
             with st.spinner("Drawing ..."):
-                figures = [available[stem] for stem in chosen]
-                files = _files(figures, step, split, file_format, width)
-                st.session_state["exported"] = (wanted, files)
-        made = st.session_state.get("exported")
-        if made and made[0] == wanted:
-            _download(made[1], name in together)
+                figures = [available[stem] for stem in wanted_names]
+                made = _files(figures, step, split, file_format, width, bool(chosen))
+                st.session_state["exported"] = (wanted, *made)
+        kept = st.session_state.get("exported")
+        if kept and kept[0] == wanted:
+            _download(kept[1], name in together)
+            if kept[2]:
+                names = ", ".join(kept[2])
+                st.caption(as_text(f"Cannot be read on a slice, so left out: {names}."))
 
 
 def _download(files: dict[str, bytes], many: bool) -> None:
@@ -93,8 +103,8 @@ def _download(files: dict[str, bytes], many: bool) -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})
-def _figures(at: Stamp) -> dict[str, RunFigure]:
-    return load("analyses.figures.run_figures").run_figures(opened(at))
+def _figures(at: Stamp, written: str) -> dict[str, RunFigure]:
+    return load("analyses.figures.sliced_figures").figures_on(opened(at), Slice.parse(written))
 
 
 def _of_page(spec: Spec) -> RunFigure:
@@ -104,16 +114,29 @@ def _of_page(spec: Spec) -> RunFigure:
 
 
 def _files(
-    figures: Sequence[RunFigure], step: int, split: str, file_format: str, width: str
-) -> dict[str, bytes]:
-    """File name -> content, exactly as `hopscope export --step STEP --split SPLIT` writes them."""
+    figures: Sequence[RunFigure],
+    step: int,
+    split: str,
+    file_format: str,
+    width: str,
+    on_slice: bool,
+) -> tuple[dict[str, bytes], list[str]]:
+    """File name -> content, exactly as `hopscope export --step STEP --split SPLIT --slice WORDS`
+    writes them; and of several figures, those that cannot be read on the slice."""
     from analyses.figures.export import export
 
+    left_out = []
     with tempfile.TemporaryDirectory() as folder:
         for figure in figures:
-            path = Path(folder) / f"{figure.name}.{file_format}"
-            export(figure.make(step, split), path, width)
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+            try:
+                spec = figure.make(step, split)
+            except HopscopeError:
+                if not on_slice or len(figures) == 1:
+                    raise
+                left_out.append(figure.name)
+            else:
+                export(spec, Path(folder) / f"{figure.name}.{file_format}", width)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}, left_out
 
 
 def _zipped(files: dict[str, bytes]) -> bytes:

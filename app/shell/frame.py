@@ -87,7 +87,7 @@ def page(
                 st.caption(as_text(in_words(at, _split(run), chosen)))
         figures = body(Shown(name, at, run, step, chosen)) or ()
         with corner:
-            export_popover(at, step, _split(run), figures)
+            export_popover(at, step, _split(run), chosen, figures)
     except HopscopeError as error:
         st.error(as_text(str(error)), icon=":material/error:")
         st.caption("Choose another run above, or repair this one and reload the page.")

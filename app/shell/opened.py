@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from circuits.corpus.corpus import Corpus
     from circuits.model.protocol import Model
 
+OF_HEADS = ("attention", "component_patching")
+"""Analyses that are read by head."""
 CERTIFIED_BY = ("evidence", "bridge_subspace", "transfer")
 """Analyses that a certificate rests on."""
 
@@ -60,7 +62,13 @@ def stamp(folder: Path) -> Stamp:
     except OSError:
         open_run(folder)  # raises an error that says what is wrong
         raise HopscopeError(f"{folder} cannot be read; choose another run.") from None
-    drawn = (*CORE_ANALYSES, *COMPARISON_ANALYSES.values(), *MORE_ANALYSES, *CERTIFIED_BY)
+    drawn = (
+        *CORE_ANALYSES,
+        *COMPARISON_ANALYSES.values(),
+        *MORE_ANALYSES,
+        *OF_HEADS,
+        *CERTIFIED_BY,
+    )
     changed = ((name, changed_at(folder, name)) for name in drawn)
     times = [(name, when) for name, when in changed if when is not None]
     if (folder / CHECK).exists():

@@ -52,8 +52,9 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
 
     def chosen() -> None:
         kept = _kept(_state(page).get("kept"), shown.run)
-        # only the first page lets the split and the circuit be chosen
-        address.write(**kept if page == "formation" else {"present": kept["present"]})
+        # what a page lets be chosen
+        own = {"formation": tuple(kept), "heads": ("split", "present")}.get(page, ("present",))
+        address.write(**{name: kept[name] for name in own})
 
     return mount(header, body, key=page, on_step=stepped, on_pick=picked_something, on_kept=chosen)
 

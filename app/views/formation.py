@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from analyses.figures.words import target_of
-from app.instrument.fields import Payload
+from analyses.stored import Reader, reader
+from app.instrument.component import send_slice
+from app.instrument.further import further_results
 from app.instrument.payload import LENS_TARGETS, dump, formation_parts, sliced_payload
 from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.logic.tour import GuidedTour, tour_of
@@ -17,6 +20,9 @@ from app.shell.plain_text import as_text
 from app.shell.slicing import results_on
 from app.shell.stage import show_instrument, timeline_of
 from circuits.runs.run import Run
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 READING = (
     "Move along training with the timeline, the arrow keys or play: discs show what can be read "
@@ -41,31 +47,44 @@ def _formation(shown: frame.Shown) -> None:
         st.warning(as_text(problem), icon=":material/query_stats:")
     _certificate(shown)
     _say_what_the_tour_lacks(shown.at)
-    show_instrument(shown, "formation", _payload(shown.at, str(shown.chosen)), str(shown.chosen))
+    chosen = str(shown.chosen)
+    show_instrument(shown, "formation", _payload(shown.at))
+    send_slice("formation", f"{shown.at.id}:{chosen}" if chosen else "", _on(shown.at, chosen))
     pages = st.session_state.get("pages") or {}
     if "circuit" in pages and "circuit_discovery" in results_of(shown.at)[0]:
         words = "Work with the circuit: remove edges, set a threshold, note and save"
         st.page_link(pages["circuit"], label=words, icon=":material/schema:")
 
 
-@st.cache_resource(max_entries=12, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})
-def _payload(at: Stamp, written: str) -> bytes:
-    if not written:
-        return dump(_parts(at))
-    found = results_on(at, written)
-    return sliced_payload(opened(at), _parts(at), found.datasets, found.accuracy)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
-def _parts(at: Stamp) -> Payload:
+@st.cache_resource(max_entries=4, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})
+def _payload(at: Stamp) -> bytes:
     tour = _tour(at)
-    parts = formation_parts(opened(at), results_of(at)[0], timeline_of(at))
-    return {**parts, "tour": tour.sent} if tour else parts
+    parts = formation_parts(opened(at), _derived(at), timeline_of(at))
+    return dump({**parts, "tour": tour.sent} if tour else parts)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False, hash_funcs={Stamp: str})
+def _on(at: Stamp, written: str) -> bytes:
+    if not written:
+        return dump({"measures": {}})
+    found = results_on(at, written)
+    return sliced_payload(opened(at), found.datasets, found.accuracy)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
 def _tour(at: Stamp) -> GuidedTour | None:
-    return tour_of(opened(at), results_of(at)[0])
+    return tour_of(opened(at), _derived(at), _reader(at))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def _derived(at: Stamp) -> Mapping[str, xr.Dataset]:
+    return further_results(results_of(at)[0])
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def _reader(at: Stamp) -> Reader:
+    """What tour and certificate both read is read once."""
+    return reader(opened(at))
 
 
 def _say_what_the_tour_lacks(at: Stamp) -> None:
@@ -103,4 +122,4 @@ def _as_markdown(rows: list[dict[str, Any]]) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Stamp: str})
 def _record(at: Stamp, step: int) -> CertificateRecord:
-    return certificate_record(opened(at), at.path, step)
+    return certificate_record(opened(at), at.path, step, _reader(at))

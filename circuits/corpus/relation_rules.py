@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Int
-from scipy.sparse.csgraph import connected_components
 
 from circuits.corpus.queries import Queries
 from circuits.graph.knowledge_graph import KnowledgeGraph
@@ -28,6 +27,8 @@ class RelationRules:
         self._trained = trained
         self._first = trained.vocab.first_relation
         self._n_relations, self._n_entities = len(graph.relations), len(graph.entities)
+        from scipy.sparse.csgraph import connected_components  # the dashboard starts without it
+
         duplicates = shared_facts(graph)[0].toarray()
         size = np.maximum(duplicates.diagonal(), 1)
         twins = duplicates >= LEAST_SHARE * np.minimum.outer(size, size)

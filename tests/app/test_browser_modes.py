@@ -15,7 +15,7 @@ pytestmark = [
 ]
 
 PAGES = {
-    "": "formation", "question": "question", "lab": "lab", "compare": "compare",
+    "": "formation", "heads": "heads", "question": "question", "lab": "lab", "compare": "compare",
 }  # fmt: skip
 """Address of a page with drawings of its own and the kind of its instrument."""
 DARK = {"color_scheme": "dark"}  # where contrast is hardest to come by
@@ -75,6 +75,20 @@ def test_keys_reach_every_state_and_edge_and_say_their_numbers(page_at: tuple[An
     page.locator(".drawer.open li").first.wait_for()
     page.keyboard.press("Home")  # other keys still move it
     page.locator(".instrument[data-step='0']").wait_for()
+
+
+def test_a_head_is_chosen_by_key_and_kept_in_the_address(page_at: tuple[Any, str]) -> None:
+    page = go(page_at, "heads", "run=textbook&head=0.0")
+    page.get_by_role("heading", name="Head 0.0: attention pattern").wait_for()
+    heads = page.locator(".heads-main .panel").first
+    heads.locator(".cell[aria-pressed=true][aria-label*='head 0']").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Head 0.1: attention pattern").wait_for()
+    page.wait_for_url("**head=0.1**")
+    page.get_by_label("Score of heads").select_option("patched_subject")
+    page.get_by_text("effect of patching it").first.wait_for()
+    page.wait_for_url("**score=patched_subject**")
 
 
 def test_the_focus_is_seen(page_at: tuple[Any, str]) -> None:

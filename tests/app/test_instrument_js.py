@@ -16,13 +16,15 @@ from analyses.figures.specs.facts import Neighbour, Neighbourhood
 from app.instrument.around_fields import AroundPayload
 from app.instrument.fields import Payload
 from app.instrument.payload import dump, formation_payload
-from app.instrument.scripts import ENTRY, SCRIPTS, in_order, joined
+from app.instrument.scripts import ENTRY, SCRIPTS, SLICE_ENTRY, in_order, joined
 from app.instrument.typescript import RECORDS, typescript
 from app.logic.neighbourhood import around_payload
 from circuits.runs.run import open_run
 
 FILES = sorted(SCRIPTS.glob("*.js"))
-UNIT_TESTS = (Path(__file__).with_suffix(".mjs"), Path(__file__).with_name("test_bench_js.mjs"))
+UNIT_TESTS = tuple(
+    Path(__file__).with_name(f"test_{name}_js.mjs") for name in ("instrument", "bench", "heads")
+)
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node")
 LINE, LINES = 100, 210
@@ -37,18 +39,26 @@ def test_lines_and_files_are_short(path: Path) -> None:
 
 
 def test_every_file_is_joined_and_asks_to_be_checked() -> None:
-    assert set(in_order()) == {path.name for path in FILES}
+    assert {*in_order(), *in_order(SLICE_ENTRY)} == {path.name for path in FILES}
     for path in FILES:
         assert path.read_text(encoding="utf-8").startswith("// @ts-check\n"), path.name
 
 
-def test_the_joined_module_has_one_export_and_no_name_twice() -> None:
-    script = joined()
+@pytest.mark.parametrize(
+    ("entry", "called"),
+    [(ENTRY, "mount(component)"), (SLICE_ENTRY, "send({ data })")],
+)
+def test_a_joined_module_has_one_export_and_no_name_twice(entry: str, called: str) -> None:
+    script = joined(entry)
     assert re.findall(r"^(?:import|export).*", script, re.MULTILINE) == [
-        "export default function mount(component) {"
+        f"export default function {called} {{"
     ]
     defined = re.findall(r"^(?:class|const|let|function) (\w+)", script, re.MULTILINE)
     assert sorted(defined) == sorted(set(defined))
+
+
+def test_the_script_that_is_sent_with_every_slice_is_small() -> None:
+    assert len(joined(SLICE_ENTRY)) < 3000
 
 
 def test_a_file_comes_after_all_that_it_imports(tmp_path: Path) -> None:
@@ -58,7 +68,7 @@ def test_a_file_comes_after_all_that_it_imports(tmp_path: Path) -> None:
     (tmp_path / "b.js").write_text('import { a } from "./a.js";\nexport const b = a;\n')
     (tmp_path / "a.js").write_text("export const a = 1;\nexport function c() {}\n")
     assert in_order(ENTRY, tmp_path) == ["a.js", "b.js", ENTRY]
-    assert joined(tmp_path) == (
+    assert joined(folder=tmp_path) == (
         "const a = 1;\nfunction c() {}\n\nconst b = a;\n\nexport default b;\n"
     )
 
@@ -67,7 +77,7 @@ def test_files_that_import_each_other_are_refused(tmp_path: Path) -> None:
     (tmp_path / ENTRY).write_text('import { b } from "./b.js";\n')
     (tmp_path / "b.js").write_text('import { a } from "./main.js";\n')
     with pytest.raises(ImportError, match=r"main.js -> b.js -> main.js"):
-        joined(tmp_path)
+        joined(folder=tmp_path)
 
 
 def test_names_are_never_read_as_markup() -> None:

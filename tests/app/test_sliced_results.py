@@ -12,7 +12,7 @@ import pytest
 
 from analyses import Slice, stored_result
 from analyses.slices.properties import SplitQuestions
-from app.instrument.payload import formation_parts, sliced_payload, timeline_payload
+from app.instrument.payload import sliced_payload
 from app.logic.question_book import QuestionBook
 from app.logic.tables.sliced_results import error_table, on_slice, readings_table, rows_of
 from circuits import open_run
@@ -30,16 +30,10 @@ def demo() -> tuple[Any, dict[str, Any], dict[str, SplitQuestions]]:
     return run, datasets, {s: SplitQuestions(run, s, datasets.get) for s in splits}
 
 
-@lru_cache
-def whole() -> Any:
-    run, datasets, _ = demo()
-    return formation_parts(run, datasets, timeline_payload(run, datasets))
-
-
 def test_a_page_on_a_slice_counts_and_lists_its_questions_alone() -> None:
     run, datasets, questions = demo()
     found = on_slice(datasets, questions, SOME)
-    payload = json.loads(sliced_payload(run, whole(), found.datasets, found.accuracy))
+    payload = json.loads(sliced_payload(run, found.datasets, found.accuracy))
     measures = payload["measures"]["id_test"]
     n, measured = found.n["id_test"]
     assert (n, measured) == (24, 300)
@@ -48,6 +42,15 @@ def test_a_page_on_a_slice_counts_and_lists_its_questions_alone() -> None:
     assert measures["right"]["shape"][-1] == n
     assert measures["sliced"]["n"] == n
     assert f"{n} measured questions" in measures["about"]
+
+
+def test_a_slice_is_sent_without_what_does_not_depend_on_it() -> None:
+    run, datasets, questions = demo()
+    found = on_slice(datasets, questions, SOME)
+    sent = sliced_payload(run, found.datasets, found.accuracy)
+    assert set(json.loads(sent)) == {"measures"}
+    assert {"discovered", "further", "added"}.isdisjoint(json.loads(sent)["measures"]["id_test"])
+    assert len(sent) < 100_000  # the whole page is 700,000
 
 
 def test_what_is_drawn_on_a_slice_is_the_mean_over_its_questions() -> None:
@@ -70,7 +73,7 @@ def test_a_slice_that_a_split_does_not_know_has_no_questions_there() -> None:
 def test_an_empty_slice_still_gives_a_page() -> None:
     run, datasets, questions = demo()
     found = on_slice(datasets, questions, Slice(bridge="Nowhere"))
-    payload = json.loads(sliced_payload(run, whole(), found.datasets, found.accuracy))
+    payload = json.loads(sliced_payload(run, found.datasets, found.accuracy))
     assert payload["measures"]["id_test"]["examples"] == []
 
 

@@ -11,6 +11,7 @@ import { edgeInWords, stateInWords, widthOfEdge } from "./circuit_words.js";
 import { panel, setAttributes, svg } from "./elements.js";
 import { hatching } from "./hatch.js";
 import { gridPlaces, roomFor } from "./layout.js";
+import { namesThatFit, widthOf } from "./names.js";
 import { short } from "./numbers.js";
 import { gridNames } from "./ticks.js";
 
@@ -23,8 +24,8 @@ import { gridNames } from "./ticks.js";
  *   text: SVGTextElement }} DrawnState */
 
 const MARGIN = { left: 92, right: 66, top: 62, bottom: 40 };
-const STATES_APART = 64; // pixels between columns, at least
-export const LAYER_HIGH = 34; // and between layers
+const STATES_APART = 3.4; // radii between columns, at least
+export const LAYER_HIGH = 34; // pixels between layers
 
 export class Circuit {
   /**
@@ -58,11 +59,11 @@ export class Circuit {
     const { palette } = this.context,
       { height, data } = this,
       { layers, positions } = data;
-    const width = roomFor(panelWidth, MARGIN, positions.length, STATES_APART);
+    this.radius = Math.min(19, (height - MARGIN.top - MARGIN.bottom) / (layers * 2.6));
+    const width = roomFor(panelWidth, MARGIN, positions.length, STATES_APART * this.radius);
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     const last = positions.length - 1;
-    this.radius = Math.min(19, (height - MARGIN.top - MARGIN.bottom) / (layers * 2.6));
     const places = gridPlaces({
       width,
       height,
@@ -71,7 +72,7 @@ export class Circuit {
       margin: MARGIN,
     });
     const rows = Array.from({ length: layers }, (_, l) => blocksPassed(l));
-    const columns = positions.map(({ label }) => label);
+    const columns = namesThatFit(positions, places.x(1) - places.x(0));
     gridNames(this.canvas, places, { rows, columns, height, palette });
     this.edges = [];
     this.nodes = [];
@@ -185,9 +186,12 @@ export class Circuit {
       fill: palette.shade(best.name, share),
       stroke: palette.shade(best.name, 0.5),
     });
+    const said = `${best.symbol} ${short(best.value)}`,
+      size = Math.min(11.5, (23 * this.radius) / widthOf(said, "11.5px"));
     setAttributes(text, {
       fill: palette.inkOn(best.name, share),
-      text: best.value >= 0.15 ? `${best.symbol} ${short(best.value)}` : "",
+      text: best.value >= 0.15 ? said : "",
+      style: `font-size: ${size.toFixed(1)}px`,
     });
     const isChosen = chosen?.kind === "state" && chosen.l === l && chosen.p === p;
     setAttributes(halo, { stroke: isChosen ? palette.grey(0.9) : "none" });

@@ -2,7 +2,8 @@ import type { Axis } from "./axis.js";
 import type { Palette } from "./colours.js";
 import type { RunData } from "./dataset.js";
 import type { Chosen } from "./formation_series.js";
-import type { Edited, Metrics, Phase } from "./payload.js";
+import type { Looked } from "./heads_data.js";
+import type { Edited, Metrics, Phase, SplitMeasures } from "./payload.js";
 import type { Playhead } from "./playhead.js";
 import type { Tooltip } from "./tooltip.js";
 
@@ -20,9 +21,17 @@ export interface Header {
   circuit: string | null;
   /** The answer to what the user has made of a circuit. */
   edited?: Edited;
+  /** What the page Heads begins with, if the address says it. */
+  looked?: Looked | null;
   /** Stop of the guided tour, from 1, and the panel that is presented. */
   tour?: number | null;
   present?: string | null;
+}
+
+/** Some of the questions: their measures, by split; of all questions both are empty. */
+export interface Slice {
+  id: string;
+  measures: Record<string, SplitMeasures>;
 }
 
 /** A panel that can be shown alone. */

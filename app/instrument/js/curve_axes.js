@@ -11,10 +11,11 @@ import { valueTicks } from "./layout.js";
 /**
  * @param {Element} canvas
  * @param {Palette} palette
- * @param {{ left: number, right: number, top: number, y: (value: number) => number,
+ * @param {{ left: number, right: number, top: number, bottom: number, y: (value: number) => number,
  *   ends: number[], scale: string, unit: string, series: Series[] }} axis
  */
-export function valueAxis(canvas, palette, { left, right, top, y, ends, scale, unit, series }) {
+export function valueAxis(canvas, palette, axis) {
+  const { left, right, top, bottom, y, ends, scale, unit, series } = axis;
   const named = { x: left - 4, "text-anchor": "end", class: "tick", fill: palette.grey(0.7) };
   for (const tick of valueTicks(scale, ends[0], ends[1])) {
     const at = y(tick);
@@ -22,7 +23,9 @@ export function valueAxis(canvas, palette, { left, right, top, y, ends, scale, u
     const text = scale === "log" ? String(Number(tick.toPrecision(2))) : inUnit(tick, unit);
     svg("text", { ...named, y: at + 3.5, text }, canvas);
   }
-  const place = { x: left + 4, y: top + 9, class: "tick axis-title" };
+  // losses begin high: the corner below their beginning is free
+  const at = scale === "log" ? bottom - 5 : top + 9;
+  const place = { x: left + 4, y: at, class: "tick axis-title" };
   svg("text", { ...place, fill: palette.grey(0.6), text: axisName(scale, unit, series) }, canvas);
 }
 

@@ -26,10 +26,25 @@ export class RunData {
     this.lab = raw.lab ?? null;
     this.compared = raw.compared ?? null;
     this.bench = raw.bench ?? null;
+    this.heads = raw.heads ?? null;
     this.tour = raw.tour ?? null;
     /** @type {Record<string, SplitData>} */
     this.bySplit = {};
     for (const [name, packed] of Object.entries(raw.measures)) this.bySplit[name] = splitOf(packed);
+    this.whole = this.bySplit;
+  }
+
+  /**
+   * Go over to the questions of a slice, or to all; what is not sent of a slice is of all.
+   * @param {Record<string, SplitMeasures>} measures Empty: all questions.
+   */
+  onSlice(measures) {
+    this.bySplit = { ...this.whole };
+    for (const [name, packed] of Object.entries(measures)) {
+      if (!(name in this.whole)) continue;
+      const { discovered, further } = this.whole[name];
+      this.bySplit[name] = { ...splitOf(packed), discovered, further };
+    }
   }
 
   /**

@@ -10,10 +10,12 @@ import { Examples } from "./examples.js";
 import { formationPanels } from "./formation_panels.js";
 import { chosenSeries, shortcutLines, splitSeries, strongestState } from "./formation_series.js";
 import { HeatMap } from "./heatmap.js";
-import { isStacked } from "./layout.js";
+import { abreast, isStacked } from "./layout.js";
 import { blocks, formationInWords, isComparison } from "./words.js";
 
 const LEAST_ROW = 15; // pixels of a layer in a map
+const LEAST_COLUMN = 26; // of a position in a map
+const LEAST_MAP = 146; // of a whole map
 
 /** @import { Chosen } from "./formation_series.js" */
 /** @import { SplitData } from "./dataset.js" */
@@ -43,7 +45,9 @@ export class Formation {
     this.discovered = found ? new Discovered(this.circuit, context, found) : null;
     const side = html("div", { class: "formation-side" }, main),
       small = { className: "small", height: highOn(116) };
-    const wide = { className: "wide", height: highOn(118) };
+    const more = (high - usual) / 2; // beside a deep circuit
+    small.height += more;
+    const wide = { className: "wide", height: highOn(118) + more };
     this.accuracy = new Curves(side, context, { ...wide, ...this.accuracySeries() });
     const loss = { title: "Loss per split", hint: "nats, log scale", scale: "log" };
     this.loss = new Curves(side, context, { ...small, ...loss, ...this.lossSeries() });
@@ -189,7 +193,10 @@ export class Formation {
     this.state.build((stacked ? right : Math.ceil((right - gap) / 2)) - pad);
     /** @param {number} n */
     const shared = (n) => Math.floor((width - gap * (n - 1)) / n) - pad;
-    for (const map of this.heatMaps) map.build(shared(stacked ? 2 : this.heatMaps.length));
+    const least = Math.max(LEAST_MAP, LEAST_COLUMN * this.data.positions.length + 52);
+    const n = abreast(this.heatMaps.length, { width, least, gap });
+    this.maps.style.setProperty("--abreast", String(n));
+    for (const map of this.heatMaps) map.build(shared(n));
     for (const panel of this.further) panel.build(shared(stacked ? 1 : 3));
     this.draw(this.context.playhead.index);
   }
@@ -197,11 +204,7 @@ export class Formation {
   /** @param {number} index */
   draw(index) {
     setAttributes(this.about, { text: this.split?.about ?? "" });
-    this.sentence.textContent = formationInWords(
-      this.data,
-      this.context.split,
-      index,
-      this.context.playhead.step,
-    );
+    const { split, playhead } = this.context;
+    this.sentence.textContent = formationInWords(this.data, split, index, playhead.step);
   }
 }

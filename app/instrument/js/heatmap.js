@@ -7,6 +7,7 @@ import { namesOrSymbols, shortened, widthOf } from "./names.js";
 import { clamp, short } from "./numbers.js";
 
 const NAME = "11px"; // as .tick has it
+const MOST_NAME = 130; // pixels of a row's name
 
 /** @import { Context } from "./context.js" */
 
@@ -18,7 +19,10 @@ const NAME = "11px"; // as .tick has it
  * @property {string | ((index: number, row: number, column: number) => string)} colour
  * @property {string[]} rows Their names, from below.
  * @property {string} [rowTitle] What the rows are.
+ * @property {boolean} [wideRows] Whether the rows have names and not numbers.
  * @property {string[]} columns
+ * @property {string} [columnTitle] What the columns are.
+ * @property {number} [leastColumn] Pixels of a column; a wider map than its panel scrolls.
  * @property {string[]} [symbols] Of the columns, where there is no room for all their names.
  * @property {(index: number, row: number, column: number) => number | null} read A share.
  * @property {(index: number, row: number, column: number) => string} words For hovering.
@@ -26,6 +30,7 @@ const NAME = "11px"; // as .tick has it
  * @property {(row: number, column: number) => void} [pick]
  * @property {(row: number, column: number) => boolean} [outlined]
  * @property {(row: number, column: number) => boolean} [hatched]
+ * @property {(row: number, column: number) => boolean} [absent] A place that is no cell.
  */
 
 export class HeatMap {
@@ -49,20 +54,33 @@ export class HeatMap {
     this.context.playhead.follow((index) => this.draw(index));
   }
 
+  // Pixels to the left of the cells.
+  roomForRows() {
+    const { rows, rowTitle, wideRows } = this.options;
+    if (!wideRows) return rowTitle ? 32 : 22;
+    return 12 + Math.min(MOST_NAME, Math.max(...rows.map((row) => widthOf(row, NAME))));
+  }
+
   /** @param {number} width */
   build(width) {
     const { palette, tooltip } = this.context,
-      { rows, rowTitle, columns, symbols, words, pick, hatched } = this.options;
+      { rows, rowTitle, columns, symbols, words, pick, hatched, absent } = this.options;
+    const left = this.roomForRows(),
+      bottom = this.options.columnTitle ? 34 : 18;
+    width = Math.max(width, left + 2 + columns.length * (this.options.leastColumn ?? 0));
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     const hatch = hatched ? hatching(this.canvas, palette) : "none";
-    const left = rowTitle ? 32 : 22,
-      bottom = 18;
     if (rowTitle) {
       const middle = (this.height - bottom) / 2;
       const turned = { transform: `rotate(-90 9 ${middle})`, "text-anchor": "middle" };
       const named = { ...turned, x: 9, y: middle, class: "tick axis-title" };
       svg("text", { ...named, fill: palette.grey(0.6), text: rowTitle }, this.canvas);
+    }
+    if (this.options.columnTitle) {
+      const place = { x: (left + width) / 2, y: this.height - 3, "text-anchor": "middle" };
+      const named = { ...place, class: "tick axis-title", fill: palette.grey(0.6) };
+      svg("text", { ...named, text: this.options.columnTitle }, this.canvas);
     }
     const cellWidth = (width - left - 2) / columns.length;
     const cellHeight = (this.height - bottom - 2) / rows.length;
@@ -77,11 +95,12 @@ export class HeatMap {
           "text-anchor": "end",
           class: "tick",
           fill: palette.grey(0.75),
-          text: row,
+          text: shortened(row, left - 7, NAME),
         },
         this.canvas,
       );
       columns.forEach((_, c) => {
+        if (absent?.(r, c)) return;
         const cell = svg("g", { class: pick ? "cell pickable" : "cell" }, this.canvas);
         const x = left + c * cellWidth;
         const place = { x: x + 1, y: y + 1, width: cellWidth - 2, height: cellHeight - 2, rx: 2 };
@@ -109,7 +128,7 @@ export class HeatMap {
         "text",
         {
           x: left + (c + 0.5) * cellWidth,
-          y: this.height - 4,
+          y: this.height - bottom + 14,
           "text-anchor": "middle",
           class: "tick",
           fill: palette.grey(0.85),

@@ -19,6 +19,8 @@ import { Tooltip } from "./tooltip.js";
 /** @import { Component, Context, Header } from "./context.js" */
 /** @import { Payload } from "./payload.js" */
 
+const CHOOSES = new Set(["formation", "heads"]); // where a split can be chosen
+
 export class Instrument {
   /**
    * @param {Element | ShadowRoot} parent
@@ -79,7 +81,7 @@ export class Instrument {
       rebuild: () => this.build(),
       goTo: (place) => this.goTo(place),
       send: (name, value) => this.component.setTriggerValue(name, value),
-      splitButtons: (bar) => this.splitButtons(header.page === "formation" ? splits : [], bar),
+      splitButtons: (bar) => this.splitButtons(CHOOSES.has(header.page) ? splits : [], bar),
     };
     if (before) this.takeOver(before);
     this.timeline = new Timeline(this.root, this.context);

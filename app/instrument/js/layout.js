@@ -37,6 +37,16 @@ export function roomFor(width, { left, right }, columns, apart) {
 }
 
 /**
+ * How many of some panels stand side by side, in as few rows as leave each its least width.
+ * @param {number} n
+ * @param {{ width: number, least: number, gap: number }} room
+ */
+export function abreast(n, { width, least, gap }) {
+  const most = Math.max(1, Math.floor((width + gap) / (least + gap)));
+  return Math.ceil(n / Math.ceil(n / most));
+}
+
+/**
  * Index of the place that lies nearest to the wanted one; the first of several.
  * @param {number[]} places
  * @param {number} wanted

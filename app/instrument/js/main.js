@@ -4,6 +4,7 @@
 import { Around } from "./around.js";
 import { oneEntryPerPage } from "./history.js";
 import { Instrument } from "./instrument.js";
+import { followSlices } from "./slices.js";
 
 /** @import { Component } from "./context.js" */
 
@@ -36,6 +37,7 @@ export default function mount(component) {
     if (known) known.remove();
     next.tooltip.reach.goTo(place);
     instruments.set(parent, next);
+    if (next instanceof Instrument) followSlices(next);
   }
   return () => {
     const current = instruments.get(parent);

@@ -82,3 +82,17 @@ export function namesOrSymbols(names, symbols, width, widthOf) {
   const roomy = names.every((name) => widthOf(name) <= width);
   return roomy || !symbols ? names : symbols;
 }
+
+const COLUMN_NAME = "600 12.5px"; // as .axis-name has it
+
+/**
+ * Names of positions under columns: whole, short, or as symbols, whichever all fit first.
+ * @param {{ label: string, short: string, symbol: string }[]} positions
+ * @param {number} apart Pixels between columns.
+ */
+export function namesThatFit(positions, apart) {
+  const forms = [positions.map((p) => p.label), positions.map((p) => p.short)];
+  const fits = (/** @type {string[]} */ names) =>
+    names.every((name) => widthOf(name, COLUMN_NAME) <= apart - 8);
+  return forms.find(fits) ?? positions.map((p) => p.symbol);
+}

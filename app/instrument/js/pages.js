@@ -4,6 +4,7 @@
 import { BenchView } from "./bench.js";
 import { CompareView } from "./compare.js";
 import { Formation } from "./formation.js";
+import { HeadsView } from "./heads.js";
 import { LabView } from "./lab.js";
 import { QuestionView } from "./question.js";
 
@@ -14,6 +15,8 @@ export const PAGES = {
   formation: (root, context) => new Formation(root, context),
   circuit: (root, context, header) =>
     new BenchView(root, context, part(context.data.bench), part(header.edited ?? null)),
+  heads: (root, context, header) =>
+    new HeadsView(root, context, part(context.data.heads), header.looked ?? null),
   question: (root, context) => new QuestionView(root, context, part(context.data.question)),
   lab: (root, context) => new LabView(root, context, part(context.data.lab)),
   compare: (root, context) => new CompareView(root, context, part(context.data.compared)),

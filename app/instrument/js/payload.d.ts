@@ -108,6 +108,38 @@ export interface Edited {
   judged: Judged;
 }
 
+/** A score of heads; `place` says which position it is read at, "chosen" by the user or fixed.
+
+    `end` is the end of its colour scale, the same at every step and split.
+     */
+export interface HeadScore {
+  name: string;
+  label: string;
+  unit: string;
+  place: string;
+  end: number;
+}
+
+/** Measures of one split: `pattern` (step, layer, head, query, key), and scores by name.
+
+    A score has the axes step, layer and head, and query where its place is chosen.
+     */
+export interface HeadsOfSplit {
+  pattern: PackedMeasure;
+  scores: Record<string, PackedMeasure>;
+}
+
+/** The page Heads; `head` (layer, head) and `pair` (query, key) are what it begins with. */
+export interface Heads {
+  layers: number;
+  heads: number;
+  scores: HeadScore[];
+  splits: Record<string, HeadsOfSplit>;
+  head: number[];
+  pair: number[];
+  about: string;
+}
+
 /** Accuracy and loss by split over the evaluated steps.
 
     `low` and `high` are the ends of the accuracies' 95% intervals, `n` the questions behind each.
@@ -247,6 +279,11 @@ export interface SplitMeasures {
   further?: ComparedPanel[];
   sliced?: ComparedSeries;
   about?: string;
+}
+
+/** What a page shows on a slice, beside its payload. */
+export interface Sliced {
+  measures: Record<string, SplitMeasures>;
 }
 
 /** The most likely tokens by step and rank, and their probabilities. */
@@ -395,6 +432,7 @@ export interface Payload {
   lab?: Lab;
   compared?: Compared;
   bench?: Bench;
+  heads?: Heads;
   tour?: Tour;
 }
 
