@@ -13,8 +13,11 @@ import pytest
 import torch
 from tiny_texts import shapes_wording, tiny_text_recipe
 
+from analyses.slices.properties import SplitQuestions
 from app.logic.asked import Asked
 from app.logic.asking import ask_every_checkpoint
+from app.logic.certificate_record import certificate_record
+from app.logic.circuit_bench import missing
 from app.logic.comparison_book import book_of_corpus
 from app.logic.lab import patch_lab
 from app.logic.lab.patch_lab import Operation
@@ -207,3 +210,20 @@ def test_the_dashboard_reads_the_questions_of_a_text_run_as_sentences(run: Run) 
     queries = opened(stamp(Path(run.path))).queries("id_test")
     assert queries.positions == ("subject", "relation_1", "relation_2", "answer")
     assert queries.token_ids.max() >= len(run.vocab)  # tokens of the tokenizer, not ids of names
+
+
+def test_slices_of_a_text_run_go_by_the_names_in_its_questions(run: Run) -> None:
+    found = SplitQuestions(run, "id_test")
+    first, last = (found.names(name) for name in ("subject", "relation_2"))
+    texts = [query.text for query in found.queries]
+    assert all(
+        t.startswith(f"{s} -") and f"-{r}->" in t
+        for t, s, r in zip(texts, first, last, strict=True)
+    )
+
+
+def test_pages_do_not_send_a_text_run_to_what_is_refused_for_it(run: Run) -> None:
+    assert "needs questions of one token per name" in missing(run, heads=False)
+    words = certificate_record(run, str(run.path), run.steps[-1]).missing
+    assert "need one token per name" in words
+    assert "hopscope certify" not in words
