@@ -92,8 +92,8 @@ ROOMS: dict[str, str] = {
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.text circuits.model "
     "circuits.circuit circuits.patching circuits.runs analyses analyses.questions "
-    "analyses.circuits analyses.certificate analyses.figures analyses.figures.specs analyses.figures.renderers "
-    "app.instrument",
+    "analyses.circuits analyses.certificate analyses.figures analyses.figures.specs "
+    "analyses.figures.renderers app.instrument",
     "app.logic.tables": "circuits circuits.corpus circuits.runs analyses analyses.slices "
     "analyses.figures analyses.figures.specs app.instrument app.logic",
     "app.logic.lab": "circuits circuits.corpus circuits.text circuits.model circuits.patching "
