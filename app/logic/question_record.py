@@ -27,8 +27,8 @@ from app.logic.question_trace import QuestionTrace, Watched, role_order
 from app.logic.sentences import columns_of, sentence_of
 from circuits.corpus.queries import Queries
 
-SPARE = (BROWN, BLUE, VERMILION, SKY, PINK)
-"""Colours of answers that mean nothing special."""
+SPARE = (BLUE, VERMILION, SKY, PINK, BROWN, ORANGE)
+"""Colours of answers that mean nothing special, unless one that does has them here."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class QuestionRecord:
             "answer": self.asked.answer,
             "top": {"token": trace.top.token.tolist(), "share": pack(trace.top.share)},
             "curves": [
-                {"token": token, "share": pack(share), "colour": f"run_{self._colour(token, i)}"}
-                for i, (token, share) in enumerate(trace.curves)
+                {"token": token, "share": pack(share), "colour": f"run_{self._colours[token]}"}
+                for token, share in trace.curves
             ],
             "lens": {
                 "token": shown(trace.lens.token[..., 0]).tolist(),
@@ -192,12 +192,17 @@ class QuestionRecord:
         begun, whole = self.book.begun(name), self.book.name(name)
         return whole if begun == whole else f"the first token of {whole}, “{begun}”"
 
-    def _colour(self, token: int, i: int) -> int:
-        """The colour of an answer by what it is here, the same on screen and on paper."""
+    @cached_property
+    def _colours(self) -> dict[int, int]:
+        """The colour of each answer by what it is here, the same on screen and on paper."""
         first, *others = self.asked.values
         meaning = {others[0] if others else None: PINK, first: ORANGE, self.swapped: BROWN}
         meaning[self.asked.answer] = GREEN
-        return meaning.get(token, SPARE[i % len(SPARE)])
+        drawn = [token for token, _ in self.trace.curves]
+        found = {token: meaning[token] for token in drawn if token in meaning}
+        spare = [colour for colour in SPARE if colour not in found.values()]
+        rest = (token for token in drawn if token not in found)
+        return found | {token: spare[i % len(spare)] for i, token in enumerate(rest)}
 
     def _answers(self, step: int) -> Lines:
         series = tuple(
@@ -205,9 +210,9 @@ class QuestionRecord:
                 label=self.book.name(token) + (" (right)" if token == self.asked.answer else ""),
                 x=np.array(self.trace.steps, float),
                 y=share.astype(float),
-                colour=self._colour(token, i),
+                colour=self._colours[token],
             )
-            for i, (token, share) in enumerate(self.trace.curves)
+            for token, share in self.trace.curves
         )
         return Lines(
             name="question_answers",
