@@ -71,7 +71,7 @@ class SplitQuestions:
             return queries.answer_ids
         if name == "bridge":
             return queries.bridge_ids[:, 0]
-        return queries.token_ids[:, queries.positions.index(name)]
+        return queries.asked_ids[:, queries.positions.index(name)]
 
     def names(self, name: str) -> np.ndarray:
         """The names themselves."""

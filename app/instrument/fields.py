@@ -9,9 +9,7 @@ from typing import NotRequired, TypedDict
 from app.instrument.bench_fields import Bench
 from app.instrument.heads_fields import Heads
 from app.instrument.packed_fields import Curve, Packed, PackedBytes, PackedMeasure
-
-Cells = list[list[list[int]]]
-"""Whole numbers by step, layer and position."""
+from app.instrument.question_fields import Lab, Question
 
 
 class Metrics(TypedDict):
@@ -170,98 +168,6 @@ class Sliced(TypedDict):
     """What a page shows on a slice, beside its payload."""
 
     measures: dict[str, SplitMeasures]
-
-
-class Ranked(TypedDict):
-    """The most likely tokens by step and rank, and their probabilities."""
-
-    token: list[list[int]]
-    share: Packed
-
-
-class States(TypedDict):
-    """The most likely token of each state, and probabilities by step, layer, position."""
-
-    token: Cells
-    share: Packed
-    target: NotRequired[Packed]
-
-
-class AnswerCurve(TypedDict):
-    """The probability of one token over training."""
-
-    token: int
-    share: Packed
-    colour: str
-
-
-class Watched(TypedDict):
-    """A token that is sought in the states: its name, where it is read, its ranks."""
-
-    token: int
-    position: int
-    what: str
-    where: str
-    rank: Cells
-
-
-class Donor(TypedDict):
-    """The question whose states are swapped in.
-
-    `fact` has, by step, the answer to the fact that the swapped bridge needs.
-    """
-
-    what: str
-    value: int | None
-    swapped: int | None
-    fact: list[int] | None
-
-
-class Question(TypedDict):
-    """The Question page."""
-
-    names: dict[str, str]
-    tokens: list[int]
-    answer: int | None
-    top: Ranked
-    curves: list[AnswerCurve]
-    lens: States
-    second: Cells
-    attention: Packed
-    watched: list[Watched]
-    swap: NotRequired[States]
-    donor: NotRequired[Donor]
-
-
-class LabAnswer(TypedDict):
-    """One of the most likely answers before or after."""
-
-    name: str
-    share: float
-    mark: str
-    kind: str
-
-
-class Lab(TypedDict):
-    """The Patching lab.
-
-    `donor_names` by layer and position are what the logit lens reads in the donor's states, with
-    `donor_share` as their probabilities; none where something else than a state is written.
-    """
-
-    component: str
-    cells: list[list[int]]
-    effect: Packed
-    rows: list[str]
-    positions: list[str]
-    measured: str
-    about: str
-    limits: list[float]
-    before: list[LabAnswer]
-    after: list[LabAnswer]
-    donor_tokens: list[str]
-    donor_names: list[list[str]]
-    donor_share: Packed
 
 
 class Diagram(TypedDict):

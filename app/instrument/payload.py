@@ -147,6 +147,8 @@ def _asked_in_words(run: Run, datasets: Datasets, split: str, sliced: bool) -> s
     """How many questions are behind the curves, and why fewer are behind the maps."""
     every, trained = len(run.corpus.splits.get(split, ())), evaluated(run, split)
     words = f"Accuracy and loss: n = {trained:,} of {every:,} questions, asked while training."
+    if run.corpus.text:
+        words = f"Accuracy: whole answers; maps: first tokens of names. {words}"
     asked = len(example_rows(datasets.get("logit_lens"), split))
     if not asked:
         return words

@@ -7,12 +7,26 @@ editors and `tsc -p app/instrument/js/jsconfig.json` check what the scripts read
 import types
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from app.instrument import around_fields, bench_fields, fields, heads_fields, packed_fields
+from app.instrument import (
+    around_fields,
+    bench_fields,
+    fields,
+    heads_fields,
+    packed_fields,
+    question_fields,
+)
 
 PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", types.NoneType: "null"}
 RECORDS = [
     kind
-    for module in (packed_fields, bench_fields, heads_fields, fields, around_fields)
+    for module in (
+        packed_fields,
+        bench_fields,
+        heads_fields,
+        question_fields,
+        fields,
+        around_fields,
+    )
     for kind in vars(module).values()
     if hasattr(kind, "__required_keys__") and kind.__module__ == module.__name__
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from app.logic.question_book import QuestionBook
 from app.logic.question_record import QuestionRecord
-from app.logic.question_trace import trace_question
+from app.logic.question_trace import Asking, trace_question
 from circuits.model.protocol import Model
 from circuits.runs.run import Run
 
@@ -41,5 +41,12 @@ def ask_every_checkpoint(
         return model
 
     fact = None if lent is None else book.needed_fact(asked, lent)
-    trace = trace_question(model_at, run.steps, asked, lent, swapped, progress, fact)
+    asking = Asking(
+        asked,
+        book.prompts(tokens) if donor is None else book.prompts(tokens, donor),
+        swapped,
+        None if fact is None else book.fact_prompt(*fact),
+        book.text_tokens,
+    )
+    trace = trace_question(model_at, run.steps, asking, progress)
     return QuestionRecord(name, book, asked, lent, swapped, trace)

@@ -22,6 +22,7 @@ from jaxtyping import Float
 
 from analyses.circuits.ablations import other_answers
 from analyses.circuits.stored_circuit import ANALYSIS, stored_circuit
+from analyses.fitting import catalog_entry
 from analyses.questions.examples import draw_examples
 from analyses.stored import stored_result
 from circuits.circuit.ablated_run import Ablation
@@ -137,7 +138,11 @@ class Bench:
 
 
 def missing(run: Run, heads: bool) -> str:
-    """What to run where there is no stored circuit."""
+    """What to run where there is no stored circuit, or why there is none for this run."""
+    try:
+        catalog_entry(ANALYSIS, run.corpus.task, bridged=run.bridged, text=run.corpus.text)
+    except HopscopeError as error:
+        return str(error)
     more = " --set heads=true" if heads else ""
     return (
         f"The circuit of this run {'with attention heads told apart ' if heads else ''}has not "

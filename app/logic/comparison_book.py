@@ -31,7 +31,7 @@ class ComparisonBook(QuestionBook):
     def question_with(self, subject: int, relation: int) -> tuple[int, ...] | None:
         """A comparison of the subject by this attribute."""
         for split in (name for name in SEARCHED if name in self.corpus.splits):
-            tokens = self.corpus.queries(split).token_ids
+            tokens = self.corpus.queries(split).asked_ids
             fits = (tokens[:, 0] == relation) & (tokens[:, 1:] == subject).any(1)
             if fits.any():
                 return self.tokens_at(split, int(fits.argmax()))
@@ -61,7 +61,7 @@ class ComparisonBook(QuestionBook):
     @cached_property
     def _form(self) -> tuple[int, ...]:
         """Tokens of any question, which has the same marks (if any) as all others."""
-        return tuple(self.corpus.queries("train_inferred").token_ids[0].tolist())
+        return tuple(self.corpus.queries("train_inferred").asked_ids[0].tolist())
 
     def named(self, tokens: Sequence[int]) -> tuple[int, ...]:
         """The attribute and both entities."""

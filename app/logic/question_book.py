@@ -1,9 +1,14 @@
-"""All questions of a run by name: searching, composing, and finding donors, without Streamlit."""
+"""All questions of a run by name: searching, composing, and finding donors, without Streamlit.
+
+A question is known by the ids of the names that it is about, also where the model reads it as a
+sentence; `prompts` has its tokens.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -11,8 +16,10 @@ import numpy as np
 
 from app.logic.asked import Asked
 from app.logic.listed_names import join_names, split_names
+from app.logic.model_tokens import ModelTokens, tokens_of_corpus
 from app.logic.name_index import NameIndex, folded
 from circuits.corpus.corpus import Corpus
+from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
 
 SEARCHED = ("id_test", "asked", "train_inferred", "ood_test", "io_test", "oi_test")
@@ -61,7 +68,7 @@ class QuestionBook:
                 continue
             queries = self.corpus.queries(split)
             rows = zip(
-                queries.token_ids.tolist(),
+                queries.asked_ids.tolist(),
                 queries.bridge_ids.tolist(),
                 queries.answer_ids.tolist(),
                 strict=True,
@@ -92,7 +99,64 @@ class QuestionBook:
 
     def name(self, token: int) -> str:
         """The name of a token in lists with other tokens."""
+        if self.text_tokens is not None and token >= len(self.vocab):
+            return self.text_tokens.piece(token)
         return self._unlike[token]
+
+    @cached_property
+    def text_tokens(self) -> ModelTokens | None:
+        """The tokens of a run on text; None where every name is a token."""
+        return tokens_of_corpus(self.vocab, list(self.corpus.splits.values()))
+
+    def first_token(self, name: int) -> int:
+        """The model's token with which a name begins: its own where every name is a token."""
+        return name if self.text_tokens is None else self.text_tokens.first(name)
+
+    def begun(self, name: int) -> str:
+        """A name as far as its first token goes, "Dem…"; whole where it is one token."""
+        if self.text_tokens is None:
+            return self.name(name)
+        return self.text_tokens.beginning(name)
+
+    def shown(self, tokens: np.ndarray) -> np.ndarray:
+        """The ids by which the model's tokens are named here."""
+        return tokens if self.text_tokens is None else self.text_tokens.shown(tokens)
+
+    def prompts(self, *asked: tuple[int, ...]) -> Queries:
+        """Questions as the model reads them, all in the wording that the first one has.
+
+        Only their tokens and roles count; bridges and answers are those of another question.
+        """
+        split, row = self.wording_of(asked[0])
+        like = self.corpus.queries(split).take(np.full(len(asked), row))
+        return like.asking(np.array(asked))
+
+    def wording_of(self, asked: tuple[int, ...]) -> tuple[str, int]:
+        """Split and row of a question that is worded as this one: itself, if the run has it."""
+        return self._places.get(asked) or next(
+            (name, 0) for name in SEARCHED if len(self.corpus.splits.get(name, ()))
+        )
+
+    @cached_property
+    def _places(self) -> dict[tuple[int, ...], tuple[str, int]]:
+        """Split and row of every question of a run on text."""
+        found: dict[tuple[int, ...], tuple[str, int]] = {}
+        for split in SEARCHED if self.text_tokens else ():
+            if split in self.corpus.splits:
+                for row, asked in enumerate(self.corpus.queries(split).asked_ids.tolist()):
+                    found.setdefault(tuple(asked), (split, row))
+        return found
+
+    def fact_prompt(self, subject: int, relation: int) -> Queries:
+        """The prompt of one fact, as the model reads it."""
+        asked = np.array([[subject, relation]])
+        none = np.zeros(1, int)
+        plain = Queries("atomic", self.vocab, asked, np.zeros((1, 0), int), none)
+        if self.text_tokens is None:
+            return plain
+        wording = self.text_tokens.wording
+        tokens, spans = wording.render("atomic", asked, none)
+        return replace(plain, token_ids=tokens, spans=spans, named=asked, wording=wording)
 
     @cached_property
     def parts(self) -> list[tuple[str, NameIndex]]:
@@ -158,7 +222,7 @@ class QuestionBook:
 
     def tokens_at(self, split: str, row: int) -> tuple[int, ...]:
         """Token ids of a question by its row in a split."""
-        return tuple(self.corpus.queries(split).token_ids[row].tolist())
+        return tuple(self.corpus.queries(split).asked_ids[row].tolist())
 
     def question_with(self, subject: int, relation: int) -> tuple[int, ...] | None:
         """A question that begins with a fact, or else goes on with it; None if there is none.
@@ -170,8 +234,9 @@ class QuestionBook:
         for place in (0, 1):
             for split in (name for name in SEARCHED if name in self.corpus.splits):
                 queries = self.corpus.queries(split)
-                stops = queries.token_ids[:, 0] if place == 0 else queries.bridge_ids[:, 0]
-                fits = (stops == subject) & (queries.token_ids[:, place + 1] == relation)
+                asked = queries.asked_ids
+                stops = asked[:, 0] if place == 0 else queries.bridge_ids[:, 0]
+                fits = (stops == subject) & (asked[:, place + 1] == relation)
                 if fits.any():
                     return self.tokens_at(split, int(fits.argmax()))
         return None
@@ -203,15 +268,19 @@ class QuestionBook:
         order = np.random.default_rng(sum(asked.tokens)).permutation(len(queries))
         found = []
         for row in order.tolist():
-            tokens = tuple(queries.token_ids[row].tolist())
+            tokens = tuple(queries.asked_ids[row].tolist())
             if len(tokens) != len(asked.tokens) or tokens == asked.tokens:
                 continue
             answer = self.swapped_answer(asked, self.asked(tokens))
-            if answer is not None and answer != asked.answer:
+            if answer is not None and self._told_apart(answer, asked.answer):
                 found.append(tokens)
                 if len(found) == limit:
                     break
         return found
+
+    def _told_apart(self, answer: int, other: int | None) -> bool:
+        """Whether two answers differ, and already by their first tokens."""
+        return other is None or self.first_token(answer) != self.first_token(other)
 
     def named(self, tokens: Sequence[int]) -> tuple[int, ...]:
         """The tokens of a question that are names: all but marks."""

@@ -7,6 +7,7 @@ files get both in full.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,19 @@ from jaxtyping import Bool, Float
 from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
 from analyses.figures.words import BLUE, BROWN, GREEN, ORANGE, PINK, SKY, VERMILION
 from analyses.usable import CANNOT_REACH, usable_states
-from app.instrument import fields
-from app.instrument.fields import Payload, Question
+from app.instrument import question_fields as fields
+from app.instrument.fields import Payload
 from app.instrument.packing import pack
 from app.instrument.payload import dump
+from app.instrument.question_fields import Donor, Question, Written
 from app.logic.asked import Asked
 from app.logic.question_book import QuestionBook
-from app.logic.question_trace import QuestionTrace, Watched
+from app.logic.question_trace import QuestionTrace, Watched, role_order
+from app.logic.sentences import columns_of, sentence_of
+from circuits.corpus.queries import Queries
 
-SPARE = (BROWN, BLUE, VERMILION, SKY, PINK)
-"""Colours of answers that mean nothing special."""
+SPARE = (BLUE, VERMILION, SKY, PINK, BROWN, ORANGE)
+"""Colours of answers that mean nothing special, unless one that does has them here."""
 
 
 @dataclass(frozen=True)
@@ -41,36 +45,82 @@ class QuestionRecord:
 
     def payload(self, timeline: Payload) -> bytes:
         """JSON for the instrument, beside what every page's timeline needs."""
-        trace = self.trace
+        trace, shown = self.trace, self.book.shown
         question: Question = {
             "names": {str(token): self.book.name(token) for token in sorted(self._tokens())},
-            "tokens": list(self.asked.tokens),
+            "columns": list(self._columns),
+            "kinds": {str(token): kind for token, kind in self._kinds().items()},
             "answer": self.asked.answer,
             "top": {"token": trace.top.token.tolist(), "share": pack(trace.top.share)},
             "curves": [
-                {"token": token, "share": pack(share), "colour": f"run_{self._colour(token, i)}"}
-                for i, (token, share) in enumerate(trace.curves)
+                {"token": token, "share": pack(share), "colour": f"run_{self._colours[token]}"}
+                for token, share in trace.curves
             ],
-            "lens": {"token": trace.lens.token[..., 0].tolist(), "share": pack(trace.lens.share)},
-            "second": trace.lens.token[..., 1].tolist(),
+            "lens": {
+                "token": shown(trace.lens.token[..., 0]).tolist(),
+                "share": pack(trace.lens.share),
+            },
+            "second": shown(trace.lens.token[..., 1]).tolist(),
             "attention": pack(trace.attention),
+            "attends": [self._columns[role] for role in self._order],
             "watched": [self._watched(watched) for watched in trace.watched],
         }
         if trace.swap is not None:
             question["swap"] = {
-                "token": trace.swap.token.tolist(), "share": pack(trace.swap.share)
+                "token": shown(trace.swap.token).tolist(), "share": pack(trace.swap.share)
             }  # fmt: skip
             if trace.swap_target is not None:
                 question["swap"]["target"] = pack(trace.swap_target)
         if self.donor is not None:
-            question["donor"] = {
-                "what": self.book.lent,
-                "value": self.donor.values[0],
-                "swapped": self.swapped,
-                "fact": None if trace.second_fact is None else trace.second_fact.tolist(),
-            }
+            question["donor"] = self._lender(self.donor)
+        if trace.written is not None:
+            question["written"] = [self._written(text) for text in trace.written]
+            question["sentence"] = sentence_of(self._prompt)
         usable = self._usable().tolist()
         return dump({**timeline, "question": question, "usable": usable})
+
+    def _lender(self, donor: Asked) -> Donor:
+        book, said = self.book, self.trace.second_fact
+        needed = book.needed_fact(self.asked, donor)
+        return {
+            "what": book.lent,
+            "value": donor.values[0],
+            "swapped": self.swapped,
+            "begins": None if self.swapped is None else self._beginning(self.swapped),
+            "needed": None if needed is None else " · ".join(map(book.name, needed)),
+            "fact": None if said is None else book.shown(said).tolist(),
+        }
+
+    def _written(self, text: str) -> Written:
+        answer = self.asked.answer
+        exact = answer is not None and text == self.book.vocab.name(answer).strip()
+        return {"text": text, "exact": exact}
+
+    def _beginning(self, name: int) -> int:
+        """The shown id of the token with which a name begins."""
+        return int(self.book.shown(np.array(self.book.first_token(name))))
+
+    def _kinds(self) -> dict[int, str]:
+        """What names, and the tokens with which they begin, are here: the kind has a colour."""
+        values = dict.fromkeys(self.asked.values)
+        found: dict[int | None, str] = {self.asked.tokens[-1]: "relation_2"}
+        found |= {value: "value_2" if i else "bridge" for i, value in enumerate(values)}
+        found |= {self.swapped: "swap", self.asked.answer: "answer"}
+        known = {name: kind for name, kind in found.items() if name is not None}
+        return known | {self._beginning(name): kind for name, kind in known.items()}
+
+    @cached_property
+    def _prompt(self) -> Queries:
+        return self.book.prompts(self.asked.tokens)
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """The positions in the order in which they are read."""
+        return role_order(self._prompt)
+
+    @property
+    def _in_text(self) -> bool:
+        return self.book.text_tokens is not None
 
     def _usable(self) -> Bool[np.ndarray, "layer pos"]:
         """Whether the answer can depend on each state."""
@@ -78,38 +128,43 @@ class QuestionRecord:
         return usable_states(layers - 1, positions)
 
     def _watched(self, watched: Watched) -> fields.Watched:
-        what, where = self.book.watched[self.asked.places.index(watched.position)]
+        what, where = self.book.watched[watched.number]
+        column = self._columns[watched.position]
         return {
             "token": watched.token,
+            "begins": self._beginning(watched.token),
             "position": watched.position,
             "what": what,
-            "where": where,
+            "where": f"“{column}”" if self._in_text else where,
             "rank": watched.rank.tolist(),
         }
 
     def _tokens(self) -> set[int]:
-        """Every token that is shown."""
+        """Every name and token that is shown."""
         known = (*self.asked.values, self.asked.answer, self.swapped)
         lent = (*self.donor.tokens, *self.donor.values) if self.donor else ()
-        shown = {*known, *self.asked.tokens, *lent} - {None}
-        return self.trace.tokens | {token for token in shown if token is not None}
+        named = {*known, *self.asked.tokens, *lent} - {None}
+        names = self.trace.answers | {token for token in named if token is not None}
+        begun = {self._beginning(name) for name in (*self.asked.values, *known) if name is not None}
+        tokens = np.array(sorted(self.trace.tokens), int)
+        return names | begun | set(self.book.shown(tokens).tolist())
 
     def figures(self, step: int) -> list[Spec]:
         """Answers over training, and lens, swaps and attention at a step."""
         found: list[Spec] = [self._answers(step)]
         for i, watched in enumerate(self.trace.watched):
-            what, _ = self.book.watched[self.asked.places.index(watched.position)]
+            what, _ = self.book.watched[watched.number]
             one = len(self.trace.watched) == 1
             found.append(
                 self._states(
                     "question_bridge" if one else f"question_value_{i + 1}",
-                    f"Probability of {what}, {self.book.name(watched.token)}",
+                    f"Probability of {what}, {self._meant(watched.token)}",
                     watched.share,
                     step,
                 )
             )
         if self.trace.swap_target is not None and self.swapped is not None:
-            title = f"Probability of {self.book.name(self.swapped)} with a state swapped in"
+            title = f"Probability of {self._meant(self.swapped)} with a state swapped in"
             donor = f"; donor: {self._donor}"
             found.append(self._states("question_swap", title, self.trace.swap_target, step, donor))
         found.append(self._attention(step))
@@ -125,16 +180,29 @@ class QuestionRecord:
         where = {"run": self.run, "question": question, "donor": self._donor, "step": step}
         return {"subtitle": f"{question}, step {step:,}", "provenance": where}
 
-    @property
+    @cached_property
     def _columns(self) -> tuple[str, ...]:
+        """What stands at each position."""
+        if self._in_text:
+            return columns_of(self._prompt)
         return tuple(self.book.name(token) for token in self.asked.tokens)
 
-    def _colour(self, token: int, i: int) -> int:
-        """The colour of an answer by what it is here, the same on screen and on paper."""
+    def _meant(self, name: int) -> str:
+        """A name, and that only its first token is meant if it has more."""
+        begun, whole = self.book.begun(name), self.book.name(name)
+        return whole if begun == whole else f"the first token of {whole}, “{begun}”"
+
+    @cached_property
+    def _colours(self) -> dict[int, int]:
+        """The colour of each answer by what it is here, the same on screen and on paper."""
         first, *others = self.asked.values
         meaning = {others[0] if others else None: PINK, first: ORANGE, self.swapped: BROWN}
         meaning[self.asked.answer] = GREEN
-        return meaning.get(token, SPARE[i % len(SPARE)])
+        drawn = [token for token, _ in self.trace.curves]
+        found = {token: meaning[token] for token in drawn if token in meaning}
+        spare = [colour for colour in SPARE if colour not in found.values()]
+        rest = (token for token in drawn if token not in found)
+        return found | {token: spare[i % len(spare)] for i, token in enumerate(rest)}
 
     def _answers(self, step: int) -> Lines:
         series = tuple(
@@ -142,13 +210,13 @@ class QuestionRecord:
                 label=self.book.name(token) + (" (right)" if token == self.asked.answer else ""),
                 x=np.array(self.trace.steps, float),
                 y=share.astype(float),
-                colour=self._colour(token, i),
+                colour=self._colours[token],
             )
-            for i, (token, share) in enumerate(self.trace.curves)
+            for token, share in self.trace.curves
         )
         return Lines(
             name="question_answers",
-            title="Probability of each answer over training",
+            title=f"Probability of each {'whole ' if self._in_text else ''}answer over training",
             series=series,
             y_label="probability",
             y_limits=(0.0, 1.0),
@@ -183,14 +251,15 @@ class QuestionRecord:
 
     def _attention(self, step: int) -> Panels:
         patterns = self.trace.attention[self.trace.steps.index(step)].astype(float)
+        names = tuple(self._columns[role] for role in self._order)
         seen = np.tril(np.ones(patterns.shape[-2:], bool))
         panels = tuple(
             HeatMap(
                 name=f"layer_{layer}_head_{head}",
                 title=f"layer {layer}, head {head}",
                 values=np.where(seen, pattern, np.nan)[::-1],
-                rows=self._columns[::-1],
-                columns=self._columns,
+                rows=names[::-1],
+                columns=names,
                 row_label="attends",
                 column_label="attended to",
                 value_label="attention",

@@ -220,7 +220,10 @@ def choose_donor(
     if wanted is not None and len(wanted) == len(tokens) and wanted != tokens:
         donors = [wanted, *(d for d in donors if d != wanted)]
     if not donors:
-        st.caption(f"No other question can lend {book.lent} to this one, so nothing is swapped.")
+        apart = "" if book.text_tokens is None else " and change the answer's first token"
+        st.caption(
+            f"No other question can lend {book.lent} to this one{apart}, so nothing is swapped."
+        )
         return None
     key = "donor_choice"
     chosen = st.session_state.get(key)

@@ -91,9 +91,7 @@ def _opened(path: str, manifest: int) -> Run:
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the facts ...")
 def _corpus(path: str, created: str) -> Corpus:
-    from circuits.corpus import storage
-
-    return storage.load(Path(path))
+    return open_run(path).corpus  # of a run on text, with its questions as sentences
 
 
 def model_of(at: Stamp, step: int) -> Model:

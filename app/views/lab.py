@@ -39,7 +39,7 @@ def _lab(shown: frame.Shown) -> list[Spec]:
     from app.shell.lab_history import lab_history
 
     book = book_of(shown.at)
-    *places, lender = st.columns([1.4, 4.6, 1, 4.6], vertical_alignment="bottom")
+    *places, lender = st.columns([1.4, 4.3, 1.45, 4.3], vertical_alignment="bottom")
     swaps = offered_swaps(shown.at)
     first = swaps[0].question if swaps else None
     receiver = choose_question(
@@ -53,8 +53,10 @@ def _lab(shown: frame.Shown) -> list[Spec]:
         return []
     with st.spinner("Preparing the model ..."):
         model = model_of(shown.at, shown.step)
-    layer = next((s.layer for s in swaps if s.question == receiver), 2)
-    operation, metric = _choose_operation(model.cfg.n_heads, model.depth, len(receiver), layer)
+    columns = book.prompts(receiver).role_columns[0].tolist()
+    looked_up = book.asked(receiver).places(columns)[0]
+    cell = next(((s.layer, s.position) for s in swaps if s.question == receiver), (2, looked_up))
+    operation, metric = _choose_operation(model.cfg.n_heads, model.depth, len(columns), cell)
     record = _patched(shown, book, receiver, donor, operation, metric)
     body = record.payload(timeline_of(shown.at))
     show_instrument(shown, "lab", body, hashlib.sha256(body).hexdigest()[:12])
@@ -68,7 +70,7 @@ def _lab(shown: frame.Shown) -> list[Spec]:
 
 
 def _choose_operation(
-    n_heads: int, depth: int, n_positions: int, layer: int
+    n_heads: int, depth: int, n_positions: int, start: tuple[int, int]
 ) -> tuple[Operation, str]:
     """What is written where, and what the map shows; the address keeps all of it."""
     from app.logic.lab.metrics import METRICS
@@ -104,7 +106,7 @@ def _choose_operation(
     if cells is None:
         cells = cells_in(address.read().get("cells"))
     if cells is None:
-        cells = [[min(layer, depth - 1), min(1, n_positions - 1)]]
+        cells = [[min(start[0], depth - 1), min(start[1], n_positions - 1)]]
     inside = sorted({(int(at), int(p)) for at, p in cells if at < depth and p < n_positions})
     address.write(
         cells=";".join(f"{at},{p}" for at, p in inside) or "none",
@@ -164,14 +166,16 @@ def _patched(
     model = model_of(shown.at, shown.step)
     asked = book.asked(receiver)
     swapped = book.swapped_answer(asked, book.asked(donor))
-    result = patch_lab.outcome(model, receiver, donor, operation)
+    pair = book.prompts(receiver, donor)
+    result = patch_lab.outcome(model, pair, operation, book.text_tokens)
     target = swapped if swapped is not None else asked.answer
     if target is None:
         target = int(result.after.argmax())
-    effect = patch_lab.grid(model, receiver, donor, operation, target, asked.answer, metric)
+    own = None if asked.answer is None else book.first_token(asked.answer)
+    effect = patch_lab.grid(model, pair, operation, book.first_token(target), own, metric)
     marks = {asked.answer: ("✓", "answer"), swapped: ("⇄", "swap")}
     known = {token: mark for token, mark in marks.items() if token is not None}
-    lens = patch_lab.donor_lens(model, donor) if operation.component == "resid_pre" else None
+    lens = patch_lab.donor_lens(model, pair[1:]) if operation.component == "resid_pre" else None
     return LabRecord(
         shown.name, book, receiver, donor, operation, result, target, effect, known,
         asked.answer, metric, lens,
@@ -199,7 +203,8 @@ def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None
     with st.spinner(f"Patching {n} questions ..."):
         found = patch_lab.batch(model_of(shown.at, shown.step), book, split, operation, n, seed=0)
     share, low, high = found.changed
-    words = f"**{share:.1%}** of {found.n} answers change (95% interval {low:.1%} to {high:.1%})."
+    judged = "answers" if book.text_tokens is None else "answers, judged by their first tokens,"
+    words = f"**{share:.1%}** of {found.n} {judged} change (95% interval {low:.1%} to {high:.1%})."
     if found.swapped is not None:
         share, low, high = found.swapped
         words += (
@@ -217,10 +222,13 @@ def _script(shown: frame.Shown, record: LabRecord) -> None:
         if not record.operation.cells:
             st.caption("Choose a cell first; then the script that reproduces the number is here.")
             return
-        after = float(record.outcome.after[record.target])
-        st.caption(f"Prints {as_text(book.name(record.target))} and {after:.6f}.")
+        name = as_text(book.begun(record.target))
+        if book.text_tokens is None:
+            st.caption(f"Prints {name} and {float(record.outcome.after[record.target]):.6f}.")
+        else:
+            st.caption(f"Prints {name} and the probability of this first token.")
         text = patch_lab.script(
-            shown.run.path.resolve(), shown.step, record.receiver, record.donor,
-            record.operation, record.target, book.text(record.receiver),
+            shown.run.path.resolve(), shown.step, book, record.receiver, record.donor,
+            record.operation, record.target,
         )  # fmt: skip
         st.code(text, language="python")

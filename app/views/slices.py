@@ -70,6 +70,8 @@ def _slices(shown: frame.Shown) -> list[Spec]:
     except HopscopeError as error:
         st.info(as_text(str(error)))
         return []
+    if shown.run.corpus.text:
+        st.caption("Right: the first token of the answer is the most probable one.")
     _errors(errors, curves, by or kinds[0], shown)
     readings, silence = readings_table(
         _results(shown.at), questions, shown.chosen, shown.step, shown.name

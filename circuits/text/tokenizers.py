@@ -76,6 +76,30 @@ class TextTokenizer:
         return str(self.inner.to_str(pretty=False))
 
 
+def readable(tokenizer: TextTokenizer, token: int) -> str:
+    """A token as people can read it: "␣" for a blank, and bytes that are not a whole letter in hex.
+
+    >>> tokenizer = trained_bpe(["Ada Ada"], 262)
+    >>> ids, _ = tokenizer.encode(["Ada 東"])[0]
+    >>> [readable(tokenizer, token) for token in ids]
+    ['␣Ada', '␣', '‹E6›', '‹9D›', '‹B1›']
+    """
+    (text,) = tokenizer.pieces([token])
+    if "\ufffd" in text or not text.replace("\n", "").isprintable():
+        raw = tokenizer.inner.id_to_token(token) or ""
+        text = "‹" + " ".join(_byte(letter) for letter in raw) + "›"
+    return text.replace(" ", "␣").replace("\n", "⏎") or "‹nothing›"
+
+
+def _byte(letter: str) -> str:
+    """The byte that a letter stands for in GPT-2's alphabet: printable ones for themselves."""
+    number = ord(letter)
+    if number >= 256:  # in order, the bytes that do not print
+        printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+        number = [byte for byte in range(256) if byte not in printable][number - 256]
+    return f"{number:02X}"
+
+
 def trained_bpe(texts: Iterable[str], vocab_size: int) -> TextTokenizer:
     """Byte-level BPE (GPT-2's form), trained on texts; the same texts give the same tokenizer.
 

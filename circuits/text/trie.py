@@ -11,6 +11,7 @@ asked hardly more than for that answer alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -129,6 +130,7 @@ def name_log_probs(
     logits: NextLogits,
     prompts: Int[Tensor, "n width"],
     lengths: Int[Tensor, " n"],
+    least: float = -math.inf,
 ) -> Float[Tensor, "n names"]:
     """Log-probability, in nats, of every name after every prompt; costs `n_beginnings` each.
 
@@ -137,6 +139,8 @@ def name_log_probs(
         logits: The model, e.g. `functools.partial(fast_logits, model)`.
         prompts: Token ids, right-padded.
         lengths: Tokens of each prompt; the name follows the last one.
+        least: Beginnings that are less probable are not continued; their names count as -inf. A
+            model that is sure of its answer is then asked hardly more than for that.
 
     >>> trie = name_trie([(2, 0), (3, 0)])
     >>> uniform = lambda tokens, at: torch.zeros(len(at), 4)
@@ -144,12 +148,13 @@ def name_log_probs(
     tensor([[0.0625, 0.0625]])
     """
     n = len(prompts)
-    of_node = torch.zeros(n, len(trie.parent))
-    rows = torch.arange(n)
+    of_node = torch.full((n, len(trie.parent)), -math.inf)
+    of_node[:, 0] = 0.0
     for depth in range(trie.longest):
-        nodes = ((trie.depth == depth) & (trie.name < 0)).nonzero()[:, 0]
-        query = rows.repeat_interleave(len(nodes))
-        node = nodes.repeat(n)
+        nodes = (trie.depth == depth) & (trie.name < 0)
+        query, node = (nodes & (of_node >= least)).nonzero(as_tuple=True)
+        if not len(query):
+            break
         for part in _children(trie, logits, prompts, lengths, query, node):
             of_node[part.query, part.child] = of_node[part.query, part.node] + part.log_prob
     found = torch.empty(n, trie.n_names)

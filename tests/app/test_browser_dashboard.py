@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from dashboard_browser import CHROMIUM, WAIT, browser_page, dashboard, exceptions, ready
 from dashboard_runs import analyzed_run
+from tiny_texts import tiny_text_recipe
+
+from train.loop import train
 
 pytestmark = [
     pytest.mark.browser,
@@ -33,6 +36,9 @@ INSTRUMENTS = {
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     runs = tmp_path_factory.mktemp("browser")
     analyzed_run(runs / "small")
+    sizes = {"checkpoints__every": 20, "evaluation__every": 20, "evaluation__items": 5}
+    text = tiny_text_recipe({"tokenizer": "names"}, model__n_layers=2, training__steps=20, **sizes)
+    train(text, runs / "text", progress=False)
     with dashboard(runs) as (url, _):
         yield url
 
@@ -265,6 +271,29 @@ def test_another_split_changes_the_numbers(page: Any, address: str) -> None:
     expect(page.locator(".maps")).not_to_have_text(before, use_inner_text=True)
     # what is compared with the shortcut of a split is the accuracy on that split
     expect(page.locator(".sentence")).to_contain_text("Trained: ")
+
+
+def test_a_sentence_marks_its_roles_and_says_its_tokens(page: Any, address: str) -> None:
+    instrument = go(page, address, "question", "run=text")
+    words = instrument.locator(".worded-tokens").inner_text()
+    assert words.startswith("What is the ")
+    assert "The model writes “" in instrument.locator(".sentence").inner_text()
+    subject = instrument.locator(".token", has_text="e_").first
+    assert subject.evaluate("e => e.style.borderBottomColor") != ""
+    subject.hover()
+    said = page.locator(".tooltip").inner_text()
+    assert f"“{subject.inner_text()}”, token " in said
+    assert said.endswith(": subject; states of the role are read and swapped here.")
+
+
+def test_the_lab_of_a_text_run_shows_both_sentences_and_keeps_its_cells(
+    page: Any, address: str
+) -> None:
+    instrument = go(page, address, "lab", "run=text&cells=1,0;0,3")
+    assert instrument.locator(".worded").count() == 2
+    assert instrument.locator(".heatmap").nth(1).locator("[aria-pressed=true]").count() == 2
+    titles = instrument.locator(".panel.answers h3").all_inner_texts()
+    assert titles == ["Before, whole names", "After, whole names"]
 
 
 def test_choosing_a_cell_patches_it_and_changes_the_answers(page: Any, address: str) -> None:

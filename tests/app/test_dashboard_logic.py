@@ -17,7 +17,7 @@ from app.instrument.packing import pack, pack_bits
 from app.instrument.phases import phases
 from app.logic.lab import patch_lab
 from app.logic.question_book import QuestionBook
-from app.logic.question_trace import QuestionTrace, trace_question
+from app.logic.question_trace import Asking, QuestionTrace, trace_question
 from app.shell.address import step_near
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run, open_run
@@ -220,9 +220,8 @@ def traced(
     donor = book.donors(asked)[0]
     target = book.swapped_answer(asked, book.asked(donor))
     assert target is not None
-    found = trace_question(
-        run.model, run.steps, asked, book.asked(donor), target, lambda share: None
-    )
+    asking = Asking(asked, book.prompts(receiver, donor), target)
+    found = trace_question(run.model, run.steps, asking, lambda share: None)
     return found, receiver, donor, target
 
 
@@ -239,22 +238,22 @@ def test_the_question_page_and_the_engine_agree_on_every_swap(run: Run, book: Qu
     found, receiver, donor, target = traced(book, run)
     model = run.model(50)
     operation = patch_lab.Operation("resid_pre", (), None, "cache")
-    grid = patch_lab.grid(model, receiver, donor, operation, target)
+    grid = patch_lab.grid(model, book.prompts(receiver, donor), operation, target)
     assert found.swap_target is not None
     np.testing.assert_allclose(found.swap_target[1][: model.depth], grid, atol=1e-5)
 
 
 @pytest.mark.parametrize("component", ["resid_pre", "mlp_out", "z"])
 def test_the_script_prints_the_number_that_the_lab_shows(
-    run: Run, book: QuestionBook, component: str
+    run: Run, book: QuestionBook, component: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(book, "text", lambda tokens: "a question\nimport os")
     _, receiver, donor, target = traced(book, run)
     heads = (0,) if component == "z" else None
     operation = patch_lab.Operation(component, ((1, 1), (0, 1)), heads, "cache")  # type: ignore[arg-type]
-    shown = patch_lab.outcome(run.model(50), receiver, donor, operation).after[target]
-    text = patch_lab.script(
-        run.path, 50, receiver, donor, operation, target, "a question\nimport os"
-    )
+    pair = book.prompts(receiver, donor)
+    shown = patch_lab.outcome(run.model(50), pair, operation).after[target]
+    text = patch_lab.script(run.path, 50, book, receiver, donor, operation, target)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(text, "snippet", "exec"), {})

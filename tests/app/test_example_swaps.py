@@ -29,7 +29,7 @@ def test_the_first_swap_works_and_the_second_does_not(run: Run) -> None:
         asked = book.asked(swap.question)
         target = book.swapped_answer(asked, book.asked(swap.donor))
         operation = patch_lab.Operation("resid_pre", ((swap.layer, 1),), None, "cache")
-        found = patch_lab.outcome(model, swap.question, swap.donor, operation)
+        found = patch_lab.outcome(model, book.prompts(swap.question, swap.donor), operation)
         assert int(found.before.argmax()) == asked.answer
         assert (int(found.after.argmax()) == target) is swap.works
 
@@ -51,7 +51,8 @@ def test_each_metric_of_the_map_says_what_it_is_called() -> None:
     cell = (swap.layer, 1)
 
     def shown(metric: str) -> np.ndarray:
-        args = (model, swap.question, swap.donor, operation, target, asked.answer, metric)
+        pair = book.prompts(swap.question, swap.donor)
+        args = (model, pair, operation, target, asked.answer, metric)
         return patch_lab.grid(*args)
 
     difference, flips = shown("logit_difference"), shown("flips")

@@ -266,7 +266,6 @@ test("a question's name that comes too late is not said to be readable", () => {
   const share = (shape, values) => ({ shape, values });
   const asked = {
     names: { 0: "Lyon", 2: "France" },
-    tokens: [0, 0, 0],
     answer: 2,
     top: { token: [[2]], share: share([1, 1], [750]) },
     watched: [{ token: 2, position: 1, what: "the bridge", where: "r1", rank: [[[4, 3], [4, 0]]] }],
@@ -279,7 +278,7 @@ test("a question says its answer, what can be read, and the names as they are", 
   const share = (shape, values) => ({ shape, values });
   const asked = {
     names: { 0: "Lyon", 1: "<b>country</b>", 2: "France" },
-    tokens: [0, 1],
+    columns: ["Lyon", "<b>country</b>"],
     answer: 2,
     top: { token: [[2]], share: share([1, 1], [750]) },
     lens: { token: [[[0, 2]]], share: share([1, 1, 2, 2], [900, 50, 600, 100]) },
@@ -328,12 +327,11 @@ test("a swap that leaves the answer as it was is not said to turn it, and why on
   const share = { shape: [1, 1], values: [900] };
   const asked = (top, fact) => ({
     names: { 1: "A", 2: "X", 3: "B", 4: "r", 5: "Z" },
-    tokens: [9, 8, 4],
     answer: 1,
     top: { token: [[top]], share },
     watched: [],
     swap: { token: [[[1, 1], [1, 1]]], share: grid(1, 1, 1, 1), target: grid(1, 1, 1, 1) },
-    donor: { what: "the bridge", value: 3, swapped: 2, fact },
+    donor: { what: "the bridge", value: 3, swapped: 2, begins: 2, needed: "B · r", fact },
   });
   const said = (...which) => questionInWords(asked(...which), 0, () => true);
   assert.match(said(2, [2]), /shows nothing here: the answer is X without a swap\.$/);

@@ -10,6 +10,7 @@ from dashboard_browser import ROOT
 
 from app.logic.lab.patch_lab import Operation, donor_lens, outcome
 from app.logic.lab.tries import MOST, LabTry, remembered, side_by_side, tries_json, tries_script
+from app.logic.question_book import QuestionBook
 from circuits import Patch
 from circuits.runs.run import open_run
 
@@ -41,25 +42,28 @@ def test_a_comparison_leaves_out_what_is_the_same() -> None:
 
 def test_exported_tries_give_the_same_numbers_again() -> None:
     run = open_run(TRY.path)
-    model, questions = run.model(TRY.step), run.queries("id_test").tokens
-    receiver, donor = (tuple(questions[i].tolist()) for i in (0, 189))
-    found = outcome(model, receiver, donor, TRY.operation)
+    model, book = run.model(TRY.step), QuestionBook(run.corpus)
+    receiver, donor = (book.tokens_at("id_test", row) for row in (0, 189))
+    found = outcome(model, book.prompts(receiver, donor), TRY.operation)
     target = int(found.after.argmax())
     shares = (float(found.before[target]), float(found.after[target]))
-    made = replace(TRY, receiver=receiver, lender=donor, target=target, shares=shares)
+    name = run.vocab.name(target)
+    made = replace(
+        TRY, receiver=receiver, lender=donor, target=target, target_name=name, shares=shares
+    )
     (saved,) = json.loads(tries_json([made]))
     assert Patch.from_json(json.dumps(saved["patches"][0])) == TRY.operation.patches()[0]
     assert saved["target_probability"]["after"] == shares[1]
     said: list[tuple[object, ...]] = []
     exec(tries_script([made]), {"print": lambda *words: said.append(words)})
-    assert said[0][:2] == (TRY.step, run.vocab.name(target))
+    assert said[0][:2] == (TRY.step, name)
     assert abs(float(str(said[0][2])) - shares[1]) < 1e-5
 
 
 def test_the_donors_last_name_is_what_the_model_reads_there() -> None:
     run = open_run(TRY.path)
-    model, tokens = run.model(TRY.step), run.queries("id_test").tokens[:1]
-    lens = donor_lens(model, tuple(tokens[0].tolist()))
+    model, queries = run.model(TRY.step), run.queries("id_test")[:1]
+    tokens, lens = queries.tokens, donor_lens(model, queries)
     assert lens.token.shape == (model.depth, 3)
     with torch.no_grad():
         _, cache = model.run_with_cache(tokens)

@@ -90,6 +90,7 @@ def test_answers_that_begin_alike_have_curves_of_their_own() -> None:
     assert isinstance(answers, Lines)
     labels = [series.label.removesuffix(" (right)") for series in answers.series]
     assert labels == list(NAMES)
+    assert len({series.colour for series in answers.series}) == len(NAMES)
 
 
 def test_a_relation_asked_twice_keeps_both_columns() -> None:

@@ -23,7 +23,7 @@ RELATIONS = ("mother", "date of birth")
 def tiny_text_recipe(text: dict[str, Any] | None = None, **settings: Any) -> Recipe:
     """The tiny recipe asked in words."""
     recipe = tiny_recipe(**settings)
-    return recipe.model_copy(update={"text": TextSection(vocab_size=270, **(text or {}))})
+    return recipe.model_copy(update={"text": TextSection(**{"vocab_size": 270, **(text or {})})})
 
 
 def tiny_text(text: dict[str, Any] | None = None, **settings: Any) -> TextCorpus:

@@ -25,7 +25,9 @@ export class Answers {
     this.room = 0;
     /** @type {{ name: SVGElement, bar: SVGElement, value: SVGElement }[]} */
     this.rows = [];
-    this.parts = panel(parent, "answers", "Answers at this step", "");
+    this.nothing = svg("text");
+    const hint = asked.written ? "whole names" : "";
+    this.parts = panel(parent, "answers", "Answers at this step", hint);
     this.canvas = svg("svg", { height }, this.parts.body);
     context.playhead.follow((index) => this.draw(index));
   }
@@ -61,17 +63,22 @@ export class Answers {
         ),
       };
     });
+    const said = { x: width / 2, y: this.height / 2, "text-anchor": "middle", class: "strong" };
+    this.nothing = svg("text", { ...said, fill: palette.grey(0.9) }, this.canvas);
     this.draw(this.context.playhead.index);
   }
 
   /** @param {number} index */
   draw(index) {
-    const { palette } = this.context;
+    const { palette } = this.context,
+      { asked } = this;
     this.rows.forEach((row, i) => {
       const token = this.asked.top.token[index][i],
         share = this.share.at(index, i) ?? 0;
       const right = token === this.asked.answer;
       const size = Math.max(1, this.room * share);
+      const told = !asked.written || share > 0; // only likely whole names are told apart
+      for (const part of Object.values(row)) setAttributes(part, { display: told ? null : "none" });
       row.name.textContent =
         (right ? "✓ " : "") + shortened(this.asked.names[token] ?? "", this.left - 24);
       setAttributes(row.bar, {
@@ -82,5 +89,7 @@ export class Answers {
       });
       setAttributes(row.value, { x: (this.left + size + 5).toFixed(1), text: percent(share) });
     });
+    const none = asked.written && !this.share.at(index, 0);
+    setAttributes(this.nothing, { text: none ? "no name has 0.1% or more" : "" });
   }
 }

@@ -5,7 +5,6 @@ import { LargePattern } from "./attention_large.js";
 import { panel, setAttributes, svg } from "./elements.js";
 import { percent } from "./numbers.js";
 import { Grid } from "./packed.js";
-import { nameOf } from "./question_words.js";
 
 /** @import { Context } from "./context.js" */
 /** @import { Question } from "./payload.js" */
@@ -111,9 +110,10 @@ export class Attention {
    * @param {number} k
    */
   words(l, h, q, k) {
-    const [from, to] = [q, k].map((p) => nameOf(this.asked, this.asked.tokens[p]));
+    const [from, to] = [q, k].map((p) => this.asked.attends[p]);
     const share = this.pattern.at(this.context.playhead.index, l, h, q, k);
-    return `Block ${l}, head ${h}: “${from}” attends to “${to}” with ${percent(share)}.`;
+    const all = this.asked.written ? ", all its tokens together" : "";
+    return `Block ${l}, head ${h}: “${from}” attends to “${to}” with ${percent(share)}${all}.`;
   }
 
   /** @param {number} index */

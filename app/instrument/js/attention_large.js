@@ -4,7 +4,6 @@
 import { html, setAttributes, svg } from "./elements.js";
 import { shortened, widthOf } from "./names.js";
 import { short } from "./numbers.js";
-import { nameOf } from "./question_words.js";
 
 /** @import { Attention } from "./attention.js" */
 
@@ -44,7 +43,7 @@ export class LargePattern {
       { palette, tooltip } = context,
       [l, h] = this.head;
     const n = pattern.shape[3],
-      names = asked.tokens.slice(0, n).map((token) => nameOf(asked, token));
+      names = asked.attends.slice(0, n);
     const left = 10 + Math.min(LONGEST_NAME, Math.max(...names.map((one) => widthOf(one, "13px"))));
     this.title.textContent = `Block ${l}, head ${h}: rows attend to columns`;
     this.canvas.replaceChildren();

@@ -8,6 +8,7 @@ import { isStacked } from "./layout.js";
 import { shortened } from "./names.js";
 import { percent, short, two } from "./numbers.js";
 import { Grid } from "./packed.js";
+import { drawSentence } from "./sentence.js";
 
 /** @import { Context } from "./context.js" */
 /** @import { Lab, LabAnswer } from "./payload.js" */
@@ -25,6 +26,8 @@ export class LabView {
     this.lab = lab;
     this.nameWidth = 0;
     this.effect = new Grid(this.lab.effect);
+    if (lab.sentence) drawSentence(root, context, lab.sentence, "Question");
+    if (lab.donor_sentence) drawSentence(root, context, lab.donor_sentence, "Donor", false);
     const main = html("div", { class: "lab-row" }, root);
     this.row = main;
     const chosen = new Set(this.lab.cells.map(([l, p]) => `${l},${p}`));
@@ -77,8 +80,9 @@ export class LabView {
       outlined: (l, p) => chosen.has(`${l},${p}`),
       pick: toggle,
     });
-    this.before = new LabAnswers(main, context, "Before", this.lab.before);
-    this.after = new LabAnswers(main, context, "After", this.lab.after);
+    const whole = lab.sentence ? ", whole names" : "";
+    this.before = new LabAnswers(main, context, `Before${whole}`, this.lab.before);
+    this.after = new LabAnswers(main, context, `After${whole}`, this.lab.after);
   }
 
   splitChanged() {}

@@ -140,6 +140,135 @@ export interface Heads {
   about: string;
 }
 
+/** A token in a sentence.
+
+    `text` is what it adds to the sentence, nothing where a letter goes on; `piece` is the token by
+    itself, with "␣" for a blank; `role` is an index into the roles, -1 for none.
+     */
+export interface SentenceToken {
+  text: string;
+  piece: string;
+  id: number;
+  role: number;
+}
+
+/** What some of a sentence's tokens stand for; `kind` is the name of its colour. */
+export interface SentenceRole {
+  words: string;
+  kind: string;
+}
+
+/** A question as the model reads it. */
+export interface Sentence {
+  tokens: SentenceToken[];
+  roles: SentenceRole[];
+}
+
+/** The most likely tokens by step and rank, and their probabilities. */
+export interface Ranked {
+  token: number[][];
+  share: Packed;
+}
+
+/** The most likely token of each state, and probabilities by step, layer, position. */
+export interface States {
+  token: number[][][];
+  share: Packed;
+  target?: Packed;
+}
+
+/** The probability of one token over training. */
+export interface AnswerCurve {
+  token: number;
+  share: Packed;
+  colour: string;
+}
+
+/** A name that is sought in the states, by the token with which it `begins`. */
+export interface Watched {
+  token: number;
+  begins: number;
+  position: number;
+  what: string;
+  where: string;
+  rank: number[][][];
+}
+
+/** The question whose states are swapped in.
+
+    `fact` has, by step, the answer to the fact that the swapped bridge needs, which is `needed`;
+    `begins` is the token with which the `swapped` answer begins.
+     */
+export interface Donor {
+  what: string;
+  value: number | null;
+  swapped: number | null;
+  begins: number | null;
+  needed: string | null;
+  fact: number[] | null;
+}
+
+/** What the model writes at a step, and whether it is the right answer to its end. */
+export interface Written {
+  text: string;
+  exact: boolean;
+}
+
+/** The Question page.
+
+    `columns` has what stands at each position, `attends` the same in the order of reading, and
+    `kinds` the colours of names and tokens. Of a run on text, `written` is what the model writes at
+    each step; answers are whole names then, and states say single tokens.
+     */
+export interface Question {
+  names: Record<string, string>;
+  columns: string[];
+  kinds: Record<string, string>;
+  answer: number | null;
+  top: Ranked;
+  curves: AnswerCurve[];
+  lens: States;
+  second: number[][][];
+  attention: Packed;
+  attends: string[];
+  watched: Watched[];
+  swap?: States;
+  donor?: Donor;
+  sentence?: Sentence;
+  written?: Written[];
+}
+
+/** One of the most likely answers before or after. */
+export interface LabAnswer {
+  name: string;
+  share: number;
+  mark: string;
+  kind: string;
+}
+
+/** The Patching lab.
+
+    `donor_names` by layer and position are what the logit lens reads in the donor's states, with
+    `donor_share` as their probabilities; none where something else than a state is written.
+     */
+export interface Lab {
+  component: string;
+  cells: number[][];
+  effect: Packed;
+  rows: string[];
+  positions: string[];
+  measured: string;
+  about: string;
+  limits: number[];
+  before: LabAnswer[];
+  after: LabAnswer[];
+  donor_tokens: string[];
+  donor_names: string[][];
+  donor_share: Packed;
+  sentence?: Sentence;
+  donor_sentence?: Sentence;
+}
+
 /** Accuracy and loss by split over the evaluated steps.
 
     `low` and `high` are the ends of the accuracies' 95% intervals, `n` the questions behind each.
@@ -284,90 +413,6 @@ export interface SplitMeasures {
 /** What a page shows on a slice, beside its payload. */
 export interface Sliced {
   measures: Record<string, SplitMeasures>;
-}
-
-/** The most likely tokens by step and rank, and their probabilities. */
-export interface Ranked {
-  token: number[][];
-  share: Packed;
-}
-
-/** The most likely token of each state, and probabilities by step, layer, position. */
-export interface States {
-  token: number[][][];
-  share: Packed;
-  target?: Packed;
-}
-
-/** The probability of one token over training. */
-export interface AnswerCurve {
-  token: number;
-  share: Packed;
-  colour: string;
-}
-
-/** A token that is sought in the states: its name, where it is read, its ranks. */
-export interface Watched {
-  token: number;
-  position: number;
-  what: string;
-  where: string;
-  rank: number[][][];
-}
-
-/** The question whose states are swapped in.
-
-    `fact` has, by step, the answer to the fact that the swapped bridge needs.
-     */
-export interface Donor {
-  what: string;
-  value: number | null;
-  swapped: number | null;
-  fact: number[] | null;
-}
-
-/** The Question page. */
-export interface Question {
-  names: Record<string, string>;
-  tokens: number[];
-  answer: number | null;
-  top: Ranked;
-  curves: AnswerCurve[];
-  lens: States;
-  second: number[][][];
-  attention: Packed;
-  watched: Watched[];
-  swap?: States;
-  donor?: Donor;
-}
-
-/** One of the most likely answers before or after. */
-export interface LabAnswer {
-  name: string;
-  share: number;
-  mark: string;
-  kind: string;
-}
-
-/** The Patching lab.
-
-    `donor_names` by layer and position are what the logit lens reads in the donor's states, with
-    `donor_share` as their probabilities; none where something else than a state is written.
-     */
-export interface Lab {
-  component: string;
-  cells: number[][];
-  effect: Packed;
-  rows: string[];
-  positions: string[];
-  measured: string;
-  about: string;
-  limits: number[];
-  before: LabAnswer[];
-  after: LabAnswer[];
-  donor_tokens: string[];
-  donor_names: string[][];
-  donor_share: Packed;
 }
 
 /** A setting by training; one table (level x place) for each kind.

@@ -10,6 +10,7 @@ import { isStacked } from "./layout.js";
 import { shortened } from "./names.js";
 import { Grid } from "./packed.js";
 import { lensInWords, nameOf, questionInWords, swapInWords } from "./question_words.js";
+import { drawSentence } from "./sentence.js";
 
 /** @import { Context } from "./context.js" */
 /** @import { Question, States } from "./payload.js" */
@@ -25,11 +26,12 @@ export class QuestionView {
     this.data = context.data;
     this.asked = asked;
     this.cellWidth = 0;
+    if (asked.sentence) drawSentence(root, context, asked.sentence, "The model reads");
     this.sentence = html("p", { class: "sentence", "aria-live": "polite" }, root);
     const top = html("div", { class: "question-top" }, root);
     this.answers = new Answers(top, context, asked, highOn(148) + 34);
     this.curves = new Curves(top, context, {
-      title: "Probability of each answer over training",
+      title: `Probability of each ${asked.written ? "whole " : ""}answer over training`,
       height: highOn(148),
       className: "small one-line",
       series: this.answerSeries(),
@@ -38,7 +40,7 @@ export class QuestionView {
     this.lens = this.nameMap(
       bottom,
       "What each state says (logit lens)",
-      "top name; hatched: cannot reach the answer",
+      `top ${asked.written ? "token" : "name"}; hatched: cannot reach the answer`,
       this.asked.lens,
       (index, l, p) => lensInWords(asked, index, l, p, this.data.canReach(l, p)),
     );
@@ -46,7 +48,9 @@ export class QuestionView {
       this.asked.swap &&
       this.nameMap(
         bottom,
-        "Answer with the donor's state swapped in",
+        asked.written
+          ? "First token with a state swapped in"
+          : "Answer with the donor's state swapped in",
         "one state at a time",
         this.asked.swap,
         (index, l, p) => swapInWords(asked, index, l, p),
@@ -55,15 +59,10 @@ export class QuestionView {
     context.playhead.follow((index) => this.draw(index));
   }
 
-  // The kind of thing a token is here, which has a colour.
+  // The kind of thing a name or token is here, which has a colour.
   /** @param {number} token */
   kindOf(token) {
-    if (token === this.asked.donor?.swapped && token !== this.asked.answer) return "swap";
-    if (token === this.asked.answer) return "answer";
-    const watched = this.asked.watched.findIndex((value) => value.token === token);
-    if (watched >= 0) return watched === 0 ? "bridge" : "value_2";
-    if (token === this.asked.tokens.at(-1)) return "relation_2";
-    return "neutral";
+    return this.asked.kinds[String(token)] ?? "neutral";
   }
 
   answerSeries() {
@@ -96,7 +95,7 @@ export class QuestionView {
       hint,
       height: Math.max(highOn(206), 18 * share.shape[1] + 20),
       words,
-      columns: this.asked.tokens.map((t) => nameOf(this.asked, t)),
+      columns: this.asked.columns,
       rows: Array.from({ length: share.shape[1] }, (_, l) => String(l)),
       colour: (index, l, p) => this.kindOf(cells.token[index][l][p]),
       read: (index, l, p) => (ranked ? share.at(index, l, p, 0) : share.at(index, l, p)),
@@ -121,7 +120,7 @@ export class QuestionView {
     maps.forEach((map, i) => {
       const each = Math.floor((width - (stacked ? 0 : gap * (maps.length - 1))) * columns[i]);
       map.parts.box.style.width = `${each}px`;
-      this.cellWidth = Math.floor((width * columns[0]) / this.asked.tokens.length) - 18;
+      this.cellWidth = Math.floor((width * columns[0]) / this.asked.columns.length) - 18;
       map.build(each - pad);
     });
     this.draw(this.context.playhead.index);

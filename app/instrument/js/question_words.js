@@ -15,6 +15,12 @@ export function nameOf(asked, token) {
   return asked.names[String(token)] ?? `token ${token}`;
 }
 
+// What is read at a state or after a swap: a name, or in text only the first token of one.
+/** @param {Question} asked */
+function beginning(asked) {
+  return asked.written ? "the first token of " : "";
+}
+
 /**
  * What a state says, by the logit lens.
  * @param {Question} asked
@@ -29,11 +35,11 @@ export function lensInWords(asked, index, l, p, usable) {
     const name = nameOf(asked, cells[index][l][p]);
     return `${name} ${percent(share.at(index, l, p, rank))}`;
   });
-  const where = `At “${nameOf(asked, asked.tokens[p])}” ${blocks(l)}`;
+  const where = `At “${asked.columns[p]}” ${blocks(l)}`;
   const ranks = asked.watched.map(({ token, what, rank }) => {
     const before = rank[index][l][p];
     const place = before === 0 ? "comes first" : `is number ${before + 1}`;
-    return ` ${nameOf(asked, token)}, ${what}, ${place} here.`;
+    return ` ${beginning(asked)}${nameOf(asked, token)}, ${what}, ${place} here.`;
   });
   const reach = usable ? "" : " This state cannot reach the answer: no block comes after it.";
   return `${where}: ${first}, then ${second}.${ranks.join("")}${reach}`;
@@ -52,12 +58,15 @@ export function swapInWords(asked, index, l, p) {
   const answer = nameOf(asked, swap.token[index][l][p]),
     share = percent(new Grid(swap.share).at(index, l, p));
   const words =
-    `With the donor's state at position ${p + 1} ${blocks(l)} ` +
-    `the answer is ${answer} (${share}).`;
+    `With the donor's state at “${asked.columns[p]}” ${blocks(l)} ` +
+    `the answer ${asked.written ? "begins with" : "is"} ${answer} (${share}).`;
   if (!swap.target || !donor) return words;
   const wanted = percent(new Grid(swap.target).at(index, l, p));
-  const name = nameOf(asked, donor.swapped);
-  return `${words} ${name}, the answer for ${donor.what} of the donor, gets ${wanted}.`;
+  const name = `${beginning(asked)}${nameOf(asked, donor.swapped)}`;
+  return `${words} ${name}, the answer for ${donor.what} of the donor, gets ${wanted}.`.replace(
+    " the first",
+    " The first",
+  );
 }
 
 /**
@@ -67,10 +76,7 @@ export function swapInWords(asked, index, l, p) {
  * @param {(l: number, p: number) => boolean} canReach Whether the answer can depend on a state.
  */
 export function questionInWords(asked, index, canReach) {
-  const top = asked.top.token[index][0],
-    share = percent(new Grid(asked.top.share).at(index, 0));
-  const answers = `The model answers ${nameOf(asked, top)} (${share})`;
-  const sentences = [`${answers}${verdict(asked, top)}.`];
+  const sentences = [`${answerInWords(asked, index)}.`];
   for (const { token, what, where, position, rank } of asked.watched) {
     const layer = rank[index].findIndex((row) => row[position] === 0);
     const inTime = layer >= 0 && canReach(layer, position);
@@ -79,19 +85,40 @@ export function questionInWords(asked, index, canReach) {
       : layer >= 0
         ? `can be read at ${where} after the last block only, too late for the answer`
         : `cannot be read at ${where}`;
-    sentences.push(`${nameOf(asked, token)}, ${what}, ${read}.`);
+    const by = asked.written ? " by its first token" : "";
+    sentences.push(`${nameOf(asked, token)}, ${what}, ${read}${by}.`);
   }
   const turned = turnedInWords(asked, index);
   return [...sentences, ...(turned ? [turned] : [])].join(" ");
 }
 
 /**
+ * The answer and whether it is right; in text what the model writes, and the most probable name.
  * @param {Question} asked
- * @param {number} top
+ * @param {number} index
  */
-function verdict(asked, top) {
+function answerInWords(asked, index) {
+  const top = asked.top.token[index][0],
+    share = percent(new Grid(asked.top.share).at(index, 0)),
+    name = nameOf(asked, top);
+  if (!asked.written)
+    return `The model answers ${name} (${share})${verdict(asked, top === asked.answer)}`;
+  const { text, exact } = asked.written[index];
+  const likeliest = !new Grid(asked.top.share).at(index, 0)
+    ? ", and no name is likely"
+    : text === name
+      ? ` (${share}, the whole name)`
+      : `, of all names most likely ${name} (${share})`;
+  return `The model writes “${text}”${likeliest}${verdict(asked, exact)}`;
+}
+
+/**
+ * @param {Question} asked
+ * @param {boolean} right
+ */
+function verdict(asked, right) {
   if (asked.answer === null) return "; the graph has no answer to this question";
-  return top === asked.answer ? ", which is right" : `; right is ${nameOf(asked, asked.answer)}`;
+  return right ? ", which is right" : `; right is ${nameOf(asked, asked.answer)}`;
 }
 
 /**
@@ -103,17 +130,22 @@ function turnedInWords(asked, index) {
   const { swap, donor } = asked;
   if (!swap?.target || !donor || donor.swapped === null) return "";
   const targets = new Grid(swap.target),
-    target = nameOf(asked, donor.swapped);
+    name = nameOf(asked, donor.swapped),
+    target = asked.written ? `${nameOf(asked, donor.begins)}, the beginning of ${name}` : name,
+    place = asked.watched[0]?.position ?? 1;
   const lent = `the donor's ${donor.what.replace("the ", "")}, ${nameOf(asked, donor.value)},`;
   /** @param {number} l */
-  const turns = (l) => swap.token[index][l][1] === donor.swapped;
+  const turns = (l) => swap.token[index][l][place] === donor.begins;
   let layer = 1;
   for (let l = 1; l < targets.shape[1]; l++) {
-    const surer = (targets.at(index, l, 1) ?? 0) > (targets.at(index, layer, 1) ?? 0);
+    const surer = (targets.at(index, l, place) ?? 0) > (targets.at(index, layer, place) ?? 0);
     if (turns(l) === turns(layer) ? surer : turns(l)) layer = l;
   }
-  const swapping = `Swapping in ${lent}`;
-  if (asked.top.token[index][0] === donor.swapped)
+  const swapping = `Swapping in ${lent}${asked.written ? ` at “${asked.columns[place]}”` : ""}`;
+  const before = asked.written
+    ? asked.lens.token[index].at(-1)?.at(-1)
+    : asked.top.token[index][0];
+  if (before === donor.begins)
     return `${swapping} shows nothing here: the answer is ${target} without a swap.`;
   if (turns(layer))
     return `${swapping} ${blocks(layer)} turns the answer into ${target}, as it should.`;
@@ -127,11 +159,15 @@ function turnedInWords(asked, index) {
  * @param {number} index
  */
 function whyNot(asked, donor, index) {
-  if (!donor.fact) return "";
-  const said = donor.fact[index],
-    last = nameOf(asked, asked.tokens.at(-1) ?? null),
-    fact = `${nameOf(asked, donor.value)} · ${last}`;
-  if (said !== donor.swapped)
-    return `: the model does not know the fact this needs, ${fact}; it says ${nameOf(asked, said)}`;
-  return `, although the model knows ${fact}: the answer does not run through this bridge`;
+  if (!donor.fact || !donor.needed) return "";
+  const said = donor.fact[index];
+  if (said !== donor.begins)
+    return (
+      `: the model does not know the fact this needs, ${donor.needed}; it ` +
+      `${asked.written ? "begins with" : "says"} ${nameOf(asked, said)}`
+    );
+  const known = `, although the model knows ${donor.needed}`;
+  return asked.written
+    ? `${known}: this state alone does not carry the bridge`
+    : `${known}: the answer does not run through this bridge`;
 }

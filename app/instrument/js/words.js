@@ -48,7 +48,7 @@ function behaviourInWords(data, split, step) {
   if (trained === null && shown === null) return "";
   let words;
   if ((trained ?? 0) < 0.9)
-    words = `The model answers ${percent(trained)} of the compositions it is trained on`;
+    words = `The model answers ${percent(trained)} of the questions it is trained on`;
   else if ((tested ?? 0) < 0.95 && split === "id_test")
     words = `The model knows what it is trained on (${percent(trained)})`;
   else if ((tested ?? 0) < 0.95)

@@ -20,8 +20,10 @@ class ExampleSwap:
     question: tuple[int, ...]
     donor: tuple[int, ...]
     layer: int
-    """Where bridge swaps succeed most, at the first relation."""
+    """Where bridge swaps succeed most."""
     works: bool
+    position: int = 1
+    """At the first relation; in a run on text at any role before the last."""
 
 
 def example_swaps(book: QuestionBook, bridge: xr.Dataset | None) -> list[ExampleSwap]:
@@ -38,18 +40,22 @@ def example_swaps(book: QuestionBook, bridge: xr.Dataset | None) -> list[Example
         return []
     now = bridge.sel(split=SPLIT, control="bridge").isel(step=-1)
     outcome = now["outcome_example"].transpose("example", "layer", "position").values
-    middle = outcome[:, :, 1]
-    layer = int((middle == SUCCESS).mean(0).argmax())
+    places = [1] if book.text_tokens is None else range(outcome.shape[2] - 1)
+    middle = outcome[:, :-1, places]
+    share = (middle == SUCCESS).mean(0)
+    share[0] = 0.0  # there the question itself is another one
+    layer, which = (int(i) for i in np.unravel_index(share.argmax(), share.shape))
     right = outcome[:, -1, 0] == KEPT  # nothing reads this state: the answer is as without a swap
-    there = right & (now["example_row"].values >= 0) & (middle[:, layer] != NO_DONOR)
+    there = right & (now["example_row"].values >= 0) & (middle[:, layer, which] != NO_DONOR)
     found = []
     for works in (True, False):
-        fits = middle[:, layer] == SUCCESS if works else ~(middle == SUCCESS).any(1)
+        succeeds = middle == SUCCESS
+        fits = succeeds[:, layer, which] if works else ~succeeds.any((1, 2))
         for example in np.flatnonzero(there & fits).tolist():
             rows = (int(now[name].values[example]) for name in ("example_row", "donor_row"))
             question, donor = (book.tokens_at(SPLIT, row) for row in rows)
             if _tells(book, question, donor):
-                found.append(ExampleSwap(question, donor, layer, works))
+                found.append(ExampleSwap(question, donor, layer, works, places[which]))
                 break
     return found
 

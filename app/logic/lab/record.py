@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,15 @@ from torch import Tensor
 
 from analyses.figures.specs.charts import Bars, BarSeries, HeatMap, Spec
 from analyses.figures.words import words
-from app.instrument.fields import Lab, LabAnswer, Payload
+from app.instrument.fields import Payload
 from app.instrument.packing import pack
 from app.instrument.payload import dump
+from app.instrument.question_fields import Lab, LabAnswer
 from app.logic.lab.metrics import METRICS
 from app.logic.lab.patch_lab import DonorLens, Operation, Outcome
 from app.logic.question_book import QuestionBook
+from app.logic.sentences import columns_of, sentence_of
+from circuits.corpus.queries import Queries
 
 SHOWN = 7
 """Answers before and after."""
@@ -35,7 +39,7 @@ class LabRecord:
     donor: tuple[int, ...]
     operation: Operation
     outcome: Outcome
-    """Probabilities of all tokens before and after."""
+    """Probabilities of all answers before and after."""
     target: int
     """The answer whose probability is shown."""
     effect: Float[np.ndarray, "layer position"]
@@ -52,7 +56,7 @@ class LabRecord:
     def measured(self) -> str:
         """What the map shows, with the answers' names."""
         own = int(self.outcome.before.argmax()) if self.own is None else self.own
-        names = {"X": self.book.name(self.target), "A": self.book.name(own)}
+        names = {"X": self.book.begun(self.target), "A": self.book.begun(own)}
         return METRICS[self.metric].title.format_map(names)
 
     @property
@@ -71,21 +75,45 @@ class LabRecord:
             "rows": list(self._rows),
             "positions": list(self.positions),
             "measured": self.measured,
-            "about": METRICS[self.metric].about,
+            "about": METRICS[self.metric].about + (", by first tokens" if self._in_text else ""),
             "limits": list(self.limits),
             "before": self.answers(self.outcome.before),
             "after": self.answers(self.outcome.after),
-            "donor_tokens": [self.book.name(token) for token in self.donor],
+            "donor_tokens": list(self._donor_columns),
             "donor_names": [] if lens is None else _named(self.book, lens),
             "donor_share": pack(np.zeros(self.effect.shape) if lens is None else lens.share),
         }
+        if self._in_text:
+            lab["sentence"] = sentence_of(self._pair[:1])
+            lab["donor_sentence"] = sentence_of(self._pair[1:])
         return dump({**timeline, "lab": lab})
+
+    @property
+    def _in_text(self) -> bool:
+        return self.book.text_tokens is not None
+
+    @property
+    def wording(self) -> tuple[str, int] | None:
+        """Of a run on text: split and row of a question that is worded as the receiver."""
+        return self.book.wording_of(self.receiver) if self._in_text else None
+
+    @cached_property
+    def _pair(self) -> Queries:
+        return self.book.prompts(self.receiver, self.donor)
+
+    @property
+    def _donor_columns(self) -> tuple[str, ...]:
+        if self._in_text:
+            return columns_of(self._pair[1:])
+        return tuple(self.book.name(token) for token in self.donor)
 
     def answers(self, shares: Float[Tensor, " d_vocab"]) -> list[LabAnswer]:
         """The most likely answers, with their marks."""
         rows: list[LabAnswer] = []
         share = shares.tolist()
         for token in _strongest(share):
+            if self._in_text and not share[token]:
+                continue  # less than is told apart
             mark, kind = self.marks.get(token, ("", "baseline"))
             name, size = self.book.name(token), round(share[token], 5)
             rows.append({"name": name, "share": size, "mark": mark, "kind": kind})
@@ -99,7 +127,7 @@ class LabRecord:
     def positions(self) -> tuple[str, ...]:
         """Names of the question's positions."""
         names = self.book.corpus.queries("train_inferred").positions
-        return tuple(words(name) for name in names[: len(self.receiver)])
+        return tuple(words(name) for name in names[: self.effect.shape[1]])
 
     def figures(self, step: int) -> list[Spec]:
         """The grid of single patches, and the answers before and after."""
@@ -147,7 +175,7 @@ class LabRecord:
 
 
 def _named(book: QuestionBook, lens: DonorLens) -> list[list[str]]:
-    return [[book.name(token) for token in row] for row in lens.token.tolist()]
+    return [[book.name(token) for token in row] for row in book.shown(lens.token).tolist()]
 
 
 def _strongest(share: list[float]) -> list[int]:

@@ -33,13 +33,17 @@ class LabTry:
     places: str
     """The cells in words."""
     target: int
-    """Token whose probability is told: the answer that the swapped bridge gives."""
+    """(First) token of the answer that the swapped bridge gives."""
     target_name: str
     shares: tuple[float, float]
     """Its probability before and after."""
     before: tuple[tuple[str, float], ...]
     """The most likely answers and their probabilities."""
     after: tuple[tuple[str, float], ...]
+    wording: tuple[str, int] | None = None
+    """Of a run on text: split and row of a question that is worded alike."""
+    begun: str = ""
+    """Of a run on text: the target as far as its first token goes."""
 
     @property
     def written(self) -> str:
@@ -66,12 +70,14 @@ def try_of(record: LabRecord, path: str, step: int) -> LabTry:
         question=record.book.text(record.receiver), donor=record.book.text(record.donor),
         receiver=record.receiver, lender=record.donor, operation=record.operation,
         places="; ".join(f"layer {at}, {record.positions[p]}" for at, p in record.operation.cells),
-        target=record.target, target_name=record.book.name(record.target),
+        target=record.book.first_token(record.target),
+        target_name=record.book.name(record.target),
         shares=(
             float(record.outcome.before[record.target]),
             float(record.outcome.after[record.target]),
         ),
         before=before, after=after,
+        wording=record.wording, begun=record.book.begun(record.target),
     )  # fmt: skip
 
 
@@ -146,22 +152,37 @@ def tries_json(tries: Sequence[LabTry]) -> str:
 
 
 def tries_script(tries: Sequence[LabTry]) -> str:
-    """A Python script that makes all tries again and prints the probability of each target."""
+    """A Python script that makes all tries again and prints the probability of each target.
+
+    In runs on text it is that of the target's first token.
+    """
     listed = "".join(
-        f"    ({one.path!r}, {one.step}, {list(one.receiver)}, {list(one.lender)},\n"
-        f"     {[patch.to_json() for patch in one.operation.patches()]!r}, {one.target}),\n"
+        f"    ({one.path!r}, {one.step}, {one.wording!r}, {list(one.receiver)}, "
+        f"{list(one.lender)},\n"
+        f"     {[patch.to_json() for patch in one.operation.patches()]!r},\n"
+        f"     {one.target}, {(one.begun or one.target_name)!r}),\n"
         for one in tries
     )
-    return f"""import torch
+    return f"""import numpy as np
+import torch
 
 from circuits import Patch, open_run, run_patched
 
-TRIES = [  # run, step, question, donor, patches, token whose probability is printed
+TRIES = [  # run, step, wording, question, donor, patches, token whose probability is printed, name
 {listed}]
-for path, step, receiver, donor, patches, target in TRIES:
+
+
+def asked(run, wording, names):
+    if wording is None:  # every name is a token
+        return torch.tensor([names])
+    split, row = wording
+    return run.queries(split)[row : row + 1].asking(np.array([names]))
+
+
+for path, step, wording, receiver, donor, patches, target, name in TRIES:
     run = open_run(path)
     written = [Patch.from_json(patch) for patch in patches]
-    question, source = torch.tensor([receiver]), torch.tensor([donor])
+    question, source = asked(run, wording, receiver), asked(run, wording, donor)
     logits = run_patched(run.model(step=step), question, written, source)
-    print(step, run.vocab.name(target), float(logits[0].softmax(-1)[target]))
+    print(step, name, float(logits[0].softmax(-1)[target]))
 """
