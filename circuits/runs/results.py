@@ -203,6 +203,7 @@ class ResultStore:
         import zarr
 
         while True:  # repeats only if another process replaces the group meanwhile
+            fetch_store(self.path)  # first, since the list of steps comes with the arrays
             stored, place = self.steps(), self._place()
             wanted = stored if steps is None else sorted(steps)
             missing = sorted(set(wanted) - set(stored))
@@ -212,7 +213,6 @@ class ResultStore:
                     f"run `hopscope analyze {self.folder.parent} {self.analysis}` first."
                 )
             try:
-                fetch_store(self.path)
                 group = zarr.open_group(self.path, mode="r")
                 dataset = result_arrays.read(group, wanted, widen=widen)
             except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
