@@ -64,7 +64,8 @@ ROOMS: dict[str, str] = {
     "circuits.runs analyses analyses.options analyses.readouts analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.certificate "
     "analyses.slices analyses.over_training analyses.figures.specs analyses.figures.builders "
-    "analyses.figures.builders.over_training analyses.figures.renderers "
+    "analyses.figures.builders.over_training analyses.figures.builders.interventions "
+    "analyses.figures.builders.readouts analyses.figures.renderers "
     "analyses.figures.renderers.matplotlib analyses.figures.renderers.plotly",
     "analyses.figures.papers": "circuits circuits.recipes circuits.runs analyses "
     "analyses.figures analyses.figures.specs analyses.figures.builders",
@@ -73,8 +74,12 @@ ROOMS: dict[str, str] = {
     "analyses.figures.specs": "circuits",
     "analyses.figures.builders": "circuits circuits.corpus circuits.circuit analyses "
     "analyses.circuits analyses.certificate analyses.over_training analyses.figures "
-    "analyses.figures.specs",
+    "analyses.figures.specs analyses.figures.builders.interventions",
     "analyses.figures.builders.over_training": "circuits analyses.figures analyses.figures.specs "
+    "analyses.figures.builders",
+    "analyses.figures.builders.interventions": "analyses.figures analyses.figures.specs "
+    "analyses.figures.builders",
+    "analyses.figures.builders.readouts": "analyses analyses.figures analyses.figures.specs "
     "analyses.figures.builders",
     "analyses.figures.renderers": "circuits analyses.figures analyses.figures.specs",
     "analyses.figures.renderers.matplotlib": "circuits analyses.figures analyses.figures.specs "

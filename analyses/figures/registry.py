@@ -12,33 +12,37 @@ import xarray as xr
 from analyses.catalog import CATALOG
 from analyses.figures.builders import (
     any_circuit,
-    attention,
+    certificate,
+    circuit,
+    circuit_discovery,
+    formation,
+    heads,
+    seeds,
+    training,
+)
+from analyses.figures.builders.interventions import (
     attention_knockout,
     back_patching,
     bridge_patching,
     causal_tracing,
-    certificate,
-    circuit,
-    circuit_discovery,
     component_patching,
     edit_propagation,
-    formation,
-    heads,
     interchange,
-    logit_lens,
     mixing,
-    probes,
-    seeds,
-    trace_classes,
-    training,
-    tuned_lens,
-    weights,
 )
 from analyses.figures.builders.over_training import (
     coverage,
     crosscoder,
     first_usable,
     learning_coefficient,
+)
+from analyses.figures.builders.readouts import (
+    attention,
+    logit_lens,
+    probes,
+    trace_classes,
+    tuned_lens,
+    weights,
 )
 from analyses.figures.nothing import said_if_empty
 from analyses.figures.specs.charts import Spec

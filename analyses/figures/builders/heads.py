@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.figures.builders import pick
-from analyses.figures.builders.component_patching import COMPONENTS, EFFECT
+from analyses.figures.builders.interventions.component_patching import COMPONENTS, EFFECT
 from analyses.figures.specs.charts import HeatMap, Panels, Spec
 from analyses.figures.words import capital, words
 

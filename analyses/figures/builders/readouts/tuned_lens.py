@@ -6,8 +6,9 @@ import dataclasses
 
 import xarray as xr
 
-from analyses.figures.builders import logit_lens, pick
+from analyses.figures.builders import pick
 from analyses.figures.builders.pieces import curves_by_layer
+from analyses.figures.builders.readouts import logit_lens
 from analyses.figures.specs.charts import Panels, Spec
 from analyses.figures.words import words
 

@@ -1,0 +1,4 @@
+"""Builders of figures of the interventions (`analyses.interventions`): one module for each.
+
+Nothing here reads files or draws.
+"""
