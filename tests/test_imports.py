@@ -59,7 +59,8 @@ ROOMS: dict[str, str] = {
     "circuits.runs analyses analyses.options analyses.readouts analyses.circuits",
     "analyses.figures": "circuits circuits.corpus circuits.runs analyses analyses.certificate "
     "analyses.over_training analyses.slices analyses.figures.specs analyses.figures.builders "
-    "analyses.figures.builders.over_training analyses.figures.renderers "
+    "analyses.figures.builders.over_training analyses.figures.builders.heads "
+    "analyses.figures.renderers "
     "analyses.figures.renderers.matplotlib analyses.figures.renderers.plotly",
     "analyses.figures.papers": "circuits circuits.recipes circuits.runs analyses "
     "analyses.figures analyses.figures.specs analyses.figures.builders",
@@ -69,6 +70,8 @@ ROOMS: dict[str, str] = {
     "analyses.figures.builders": "circuits circuits.corpus circuits.circuit analyses "
     "analyses.circuits analyses.certificate analyses.over_training analyses.figures "
     "analyses.figures.specs",
+    "analyses.figures.builders.heads": "analyses.figures analyses.figures.specs "
+    "analyses.figures.builders",
     "analyses.figures.builders.over_training": "circuits analyses.figures analyses.figures.specs "
     "analyses.figures.builders",
     "analyses.figures.renderers": "circuits analyses.figures analyses.figures.specs",
@@ -84,7 +87,8 @@ ROOMS: dict[str, str] = {
     "analyses.figures.specs analyses.figures.builders analyses.figures.renderers app.logic "
     "app.published",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
-    "analyses.over_training analyses.figures analyses.figures.renderers",
+    "analyses.over_training analyses.figures analyses.figures.builders.heads "
+    "analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit "
     "circuits.runs analyses analyses.questions analyses.circuits analyses.certificate "
     "analyses.figures analyses.figures.specs analyses.figures.renderers app.instrument",

@@ -23,7 +23,6 @@ from analyses.figures.builders import (
     component_patching,
     edit_propagation,
     formation,
-    heads,
     interchange,
     logit_lens,
     mixing,
@@ -34,6 +33,7 @@ from analyses.figures.builders import (
     tuned_lens,
     weights,
 )
+from analyses.figures.builders.heads import maps
 from analyses.figures.builders.over_training import (
     coverage,
     crosscoder,
@@ -88,7 +88,7 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "component_patching": {
         "effects": component_patching.effects,
         "heads": component_patching.heads,
-        "head_effects": heads.head_effects,
+        "head_effects": maps.head_effects,
     },
     "path_patching": {"strongest_paths": component_patching.strongest_paths},
     "attribution": {"agreement": component_patching.agreement},
@@ -142,8 +142,8 @@ FIGURES: dict[str, dict[str, Builder]] = {
         "attention_paid": attention.attention_paid,
         "attention_over_training": attention.attention_over_training,
         "head_scores": attention.head_scores,
-        "head_map": heads.head_map,
-        "head_pattern": heads.head_pattern,
+        "head_map": maps.head_map,
+        "head_pattern": maps.head_pattern,
     },
     "weights": {
         "weight_norms": weights.weight_norms,

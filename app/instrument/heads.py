@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from analyses.figures.builders.heads import pair, strongest_head
+from analyses.figures.builders.heads.maps import pair, strongest_head
 from analyses.figures.words import FIRST_SPLIT, position_of, target_of
 from app.instrument.fields import Payload
 from app.instrument.heads_fields import Heads, HeadScore, HeadsOfSplit

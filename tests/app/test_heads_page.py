@@ -11,7 +11,7 @@ import pytest
 from hand_wired import WORKING_HEAD, hand_wired, save_as_run
 
 from analyses import Slice, analyze, figure, stored_result
-from analyses.figures.builders.heads import minus
+from analyses.figures.builders.heads.maps import minus
 from analyses.figures.builders.pick import Measured
 from analyses.figures.specs.charts import HeatMap, Panels
 from analyses.slices.properties import SplitQuestions

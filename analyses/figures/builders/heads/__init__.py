@@ -1,0 +1,1 @@
+"""Figures of attention heads: maps of layers by heads, and single patterns."""
