@@ -44,7 +44,8 @@ ROOMS: dict[str, str] = {
     "circuits.model.cpu circuits.runs circuits.text",
     "train.recipes": "circuits",
     "train.sweeps": "circuits circuits.remote circuits.recipes circuits.runs train train.packs",
-    "train.packs": "circuits circuits.recipes circuits.corpus circuits.model circuits.runs train",
+    "train.packs": "circuits circuits.remote circuits.recipes circuits.corpus circuits.model "
+    "circuits.runs train",
     "analyses": "circuits circuits.recipes circuits.model circuits.runs analyses.options "
     "analyses.questions",
     "analyses.options": "circuits circuits.corpus circuits.patching",

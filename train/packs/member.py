@@ -12,8 +12,10 @@ from circuits.corpus.corpus import Corpus
 from circuits.corpus.diversity import few_bridges
 from circuits.model.config import ModelConfig
 from circuits.recipes.schema import Recipe
+from circuits.remote.mirror import fetch_below
 from circuits.runs.reading import MANIFEST
-from circuits.runs.run import Run, open_run
+from circuits.runs.remote import local_folder
+from circuits.runs.run import RESUME, Run, open_run
 from circuits.runs.writer import RunWriter
 from train.distributed import Group
 from train.interrupts import StopRequest
@@ -34,11 +36,13 @@ class Member:
         Raises:
             HopscopeError: for what keeps this run from being trained or resumed.
         """
+        path = local_folder(path)
         self.path, self._group = path, group
         self.before: Run | None = None
         """The run that is resumed."""
         self.corpus: Corpus
         if (path / MANIFEST).exists():
+            fetch_below(path / RESUME)
             self.before = open_run(path)
             refuse_to_resume(self.before, recipe)
             self.recipe, self.corpus = self.before.recipe, self.before.corpus
