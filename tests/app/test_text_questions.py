@@ -14,6 +14,8 @@ import torch
 from tiny_texts import shapes_wording, tiny_text_recipe
 
 from analyses import stored_result
+from analyses.figures.builders.circuit import circuit, circuit_dataset
+from analyses.figures.specs.circuit import CircuitDiagram
 from analyses.slices.properties import SplitQuestions
 from app.instrument.measures import split_measures
 from app.logic.asked import Asked
@@ -242,3 +244,17 @@ def test_a_position_that_tracing_lacks_is_blank_and_shifts_no_other() -> None:
     cells = np.array(values, object).reshape(shape)
     assert (cells[..., 3] == None).all()  # noqa: E711 - element by element
     assert cells[..., :3].ravel().tolist() == before["values"]
+
+
+def test_the_circuit_of_sentences_ends_where_the_answer_is_predicted() -> None:
+    run = open_run("assets/demo")
+    tracing, lens = (stored_result(run, name) for name in ("causal_tracing", "logit_lens"))
+    assert tracing is not None
+    assert lens is not None
+    longer = lens.reindex(position=[*lens["position"].values.tolist(), "answer"], fill_value=0)
+    drawn = circuit(circuit_dataset(tracing, longer), split="id_test")
+    assert isinstance(drawn, CircuitDiagram)
+    assert drawn.positions[-1] == "answer"
+    strengths = [node.strength for node in drawn.nodes if node.position == 3]
+    assert strengths
+    assert np.isnan(strengths).all()
