@@ -32,7 +32,8 @@ def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> Spli
     """Everything measured on one split, at every step of the timeline (null where missing)."""
     packed: SplitMeasures = {}
     drawn = {name: ds for name, ds in datasets.items() if name in DRAWN}
-    positions = max((ds["position"].values.tolist() for ds in drawn.values()), key=len, default=[])
+    known: list[list[str]] = [ds["position"].values.tolist() for ds in drawn.values()]
+    positions = max(known, key=len, default=[])
     selected = {
         name: _aligned(ds.sel(split=split), steps, positions)
         for name, ds in drawn.items()
