@@ -13,6 +13,7 @@ treats the two numbers as independent, which makes it wider than that of the pai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -30,10 +31,13 @@ LENS_AXES = ("step", "target", "layer", "position")
 def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> SplitMeasures:
     """Everything measured on one split, at every step of the timeline (null where missing)."""
     packed: SplitMeasures = {}
+    drawn = {name: ds for name, ds in datasets.items() if name in DRAWN}
+    known: list[list[str]] = [ds["position"].values.tolist() for ds in drawn.values()]
+    positions = max(known, key=len, default=[])
     selected = {
-        name: ds.sel(split=split).reindex(step=list(steps))
-        for name, ds in datasets.items()
-        if name in DRAWN and split in ds.coords["split"].values
+        name: _aligned(ds.sel(split=split), steps, positions)
+        for name, ds in drawn.items()
+        if split in ds.coords["split"].values
     }
     lens, tracing = selected.get("logit_lens"), selected.get("causal_tracing")
     if lens is not None:
@@ -49,6 +53,13 @@ def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> Spli
         packed["moved"] = _moved(tracing)
         packed |= _examples(tracing, lens)
     return packed
+
+
+def _aligned(ds: xr.Dataset, steps: Sequence[int], positions: Sequence[str]) -> xr.Dataset:
+    """A result at every step and position; tracing has none where a sentence's answer follows."""
+    missing = {"n_valid": 0, "flip_example": -1}
+    fill: dict[Any, Any] = {name: missing.get(str(name), np.nan) for name in ds.data_vars}
+    return ds.reindex(position=list(positions), fill_value=fill).reindex(step=list(steps))
 
 
 def example_rows(result: xr.Dataset | None, split: str) -> list[int]:

@@ -13,7 +13,11 @@ import pytest
 import torch
 from tiny_texts import shapes_wording, tiny_text_recipe
 
+from analyses import stored_result
+from analyses.figures.builders.circuit import circuit, circuit_dataset
+from analyses.figures.specs.circuit import CircuitDiagram
 from analyses.slices.properties import SplitQuestions
+from app.instrument.measures import split_measures
 from app.logic.asked import Asked
 from app.logic.asking import ask_every_checkpoint
 from app.logic.certificate_record import certificate_record
@@ -26,7 +30,7 @@ from app.logic.lab.tries import tries_script, try_of
 from app.logic.question_book import QuestionBook
 from app.logic.question_record import QuestionRecord
 from app.logic.sentences import added_texts, columns_of, sentence_of
-from circuits import run_patched
+from circuits import open_run, run_patched
 from circuits.corpus.queries import Queries
 from circuits.patching.patches import Patch
 from circuits.runs.run import Run
@@ -225,3 +229,32 @@ def test_pages_do_not_send_a_text_run_to_what_is_refused_for_it(run: Run) -> Non
     words = certificate_record(run, str(run.path), run.steps[-1]).missing
     assert "need one token per name" in words
     assert "hopscope certify" not in words
+
+
+def test_a_position_that_tracing_lacks_is_blank_and_shifts_no_other() -> None:
+    """Causal tracing replaces names; in a sentence the answer's place is no name."""
+    run = open_run("assets/demo")
+    datasets = {name: stored_result(run, name) for name in ("logit_lens", "causal_tracing")}
+    before = split_measures(datasets, "id_test", run.steps)["tracing"]["value"]
+    lens = datasets["logit_lens"]
+    longer = lens.reindex(position=[*lens["position"].values.tolist(), "answer"], fill_value=0)
+    after = split_measures({**datasets, "logit_lens": longer}, "id_test", run.steps)
+    shape, values = (after["tracing"]["value"][part] for part in ("shape", "values"))
+    assert shape == [*before["shape"][:2], 4]
+    cells = np.array(values, object).reshape(shape)
+    assert (cells[..., 3] == None).all()  # noqa: E711 - element by element
+    assert cells[..., :3].ravel().tolist() == before["values"]
+
+
+def test_the_circuit_of_sentences_ends_where_the_answer_is_predicted() -> None:
+    run = open_run("assets/demo")
+    tracing, lens = (stored_result(run, name) for name in ("causal_tracing", "logit_lens"))
+    assert tracing is not None
+    assert lens is not None
+    longer = lens.reindex(position=[*lens["position"].values.tolist(), "answer"], fill_value=0)
+    drawn = circuit(circuit_dataset(tracing, longer), split="id_test")
+    assert isinstance(drawn, CircuitDiagram)
+    assert drawn.positions[-1] == "answer"
+    strengths = [node.strength for node in drawn.nodes if node.position == 3]
+    assert strengths
+    assert np.isnan(strengths).all()

@@ -53,6 +53,8 @@ def circuit_dataset(tracing: xr.Dataset, lens: xr.Dataset | None = None) -> xr.D
     parts = [tracing[kept + [v for v in ("n", "n_valid") if v in tracing]]]
     records = {"causal_tracing": tracing.attrs.get("provenance")}
     if lens is not None:
+        # In a sentence tracing, which replaces names, has no state where the answer is predicted.
+        parts = [parts[0].reindex(position=lens["position"])]
         parts.append(lens[["mrr"]].reset_coords(drop=True))
         records["logit_lens"] = lens.attrs.get("provenance")
     merged = xr.merge(parts, join="inner", compat="override", combine_attrs="drop")
