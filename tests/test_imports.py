@@ -86,12 +86,13 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers.plotly": "analyses.figures analyses.figures.specs "
     "analyses.figures.renderers",
     "app": "app.shell",
-    "app.cli": "circuits circuits.remote circuits.recipes circuits.graph circuits.graph.sources "
-    "circuits.corpus circuits.corpus.proposals circuits.pretrained circuits.runs circuits.series "
-    "circuits.text train train.recipes train.sweeps analyses analyses.circuits "
-    "analyses.certificate analyses.over_training analyses.figures analyses.figures.papers analyses.figures.sheets "
-    "analyses.figures.specs analyses.figures.builders analyses.figures.renderers app.logic "
-    "app.published",
+    "app.cli": "circuits "
+    "circuits.remote circuits.recipes circuits.graph circuits.graph.sources "
+    "circuits.corpus circuits.corpus.proposals circuits.pretrained circuits.runs "
+    "circuits.series circuits.text train train.recipes train.sweeps analyses "
+    "analyses.circuits analyses.certificate analyses.over_training analyses.figures "
+    "analyses.figures.papers analyses.figures.sheets analyses.figures.specs "
+    "analyses.figures.builders analyses.figures.renderers app.logic app.published",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.circuit "
