@@ -64,6 +64,8 @@ class Analysis:
     """Whether it also runs on models that are not ours (`circuits.model.bridged`)."""
     one_token: bool = False
     """Whether it needs questions in which every name is one token and roles are columns."""
+    needs_text: bool = False
+    """Whether it needs questions in words, for which there is a tokenizer."""
     joint: bool = False
     """Whether it looks at several checkpoints at once."""
     on_request: bool = False
@@ -100,6 +102,8 @@ NEEDS_ONE_TOKEN = (
     "needs questions of one token per name, since it follows the same column through all of them"
 )
 """Why an analysis with `one_token` refuses questions of many tokens."""
+NEEDS_TEXT = "needs questions in words, since it puts them beside a sentence of its own"
+"""Why an analysis with `needs_text` refuses questions in which a name is a token."""
 
 
 def _refusing_text(

@@ -7,6 +7,7 @@ analysis, which needs PyTorch.
 
 from __future__ import annotations
 
+from analyses import latent_entries
 from analyses.analysis import Analysis
 from analyses.elsewhere import installed
 from analyses.options import certificate, circuits, interventions, over_training, readouts
@@ -109,6 +110,7 @@ _ENTRIES = (
         "analyses.interventions.attention_knockout",
         interventions.AttentionKnockoutOptions,
         tasks=("composition", "comparison"),
+        bridges=True,
     ),
     Analysis(
         "mixing",
@@ -291,6 +293,7 @@ _ENTRIES = (
         on_request=True,
         bridges=True,
     ),
+    *latent_entries.ENTRIES,
     Analysis(
         "evidence",
         "The certificate's evidence",

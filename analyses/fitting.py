@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyses.analysis import NEEDS_ONE_TOKEN
+from analyses.analysis import NEEDS_ONE_TOKEN, NEEDS_TEXT
 from analyses.catalog import CATALOG, Analysis
 from circuits.errors import HopscopeError, unknown_name
 from circuits.recipes.schema import Task
@@ -26,13 +26,15 @@ def usual_analyses(task: Task, *, bridged: bool = False, text: bool = False) -> 
     ]
 
 
-def catalog_entry(name: str, task: Task, *, bridged: bool = False, text: bool = False) -> Analysis:
-    """The analysis of this name, if it fits the task and the models."""
+def catalog_entry(
+    name: str, task: Task, *, bridged: bool = False, text: bool | None = None
+) -> Analysis:
+    """The analysis of this name, if it fits the task, the models and (unless None) the text."""
     if name not in CATALOG:
         raise unknown_name("analysis", name, CATALOG)
     entry, fitting = (
         CATALOG[name],
-        ", ".join(fitting_analyses(task, bridged=bridged, text=text)) or "none",
+        ", ".join(fitting_analyses(task, bridged=bridged, text=bool(text))) or "none",
     )
     if task not in entry.tasks:
         raise HopscopeError(
@@ -46,6 +48,8 @@ def catalog_entry(name: str, task: Task, *, bridged: bool = False, text: bool = 
         )
     if text and entry.one_token:
         raise HopscopeError(f"{name} {NEEDS_ONE_TOKEN}; analyses for this run: {fitting}.")
+    if entry.needs_text and text is False:
+        raise HopscopeError(f"{name} {NEEDS_TEXT}; analyses for this run: {fitting}.")
     return entry
 
 
@@ -54,5 +58,8 @@ def fitting_analyses(task: Task, *, bridged: bool = False, text: bool = False) -
     return [
         name
         for name, entry in CATALOG.items()
-        if task in entry.tasks and (entry.bridges or not bridged) and not (text and entry.one_token)
+        if task in entry.tasks
+        and (entry.bridges or not bridged)
+        and not (text and entry.one_token)
+        and (text or not entry.needs_text)
     ]

@@ -35,11 +35,13 @@ ROOMS: dict[str, str] = {
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
     "circuits.circuit": "circuits circuits.model circuits.patching",
     "circuits.runs": "circuits circuits.remote circuits.recipes circuits.corpus circuits.model "
-    "circuits.series circuits.text",
+    "circuits.series circuits.text circuits.pretrained",
     "circuits.series": "circuits circuits.recipes circuits.graph circuits.corpus circuits.model "
     "circuits.runs",
     "circuits.text": "circuits circuits.recipes circuits.graph.sources.question_files "
     "circuits.corpus",
+    "circuits.pretrained": "circuits circuits.graph circuits.corpus circuits.model circuits.runs "
+    "circuits.series circuits.text",
     "train": "circuits circuits.remote circuits.recipes circuits.corpus circuits.model "
     "circuits.model.cpu circuits.runs circuits.text",
     "train.recipes": "circuits",
@@ -55,6 +57,8 @@ ROOMS: dict[str, str] = {
     "analyses.options analyses.questions",
     "analyses.interventions": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit analyses analyses.options analyses.questions",
+    "analyses.latent": "circuits circuits.corpus circuits.model circuits.patching circuits.text "
+    "circuits.pretrained analyses analyses.options analyses.questions analyses.readouts",
     "analyses.circuits": "circuits circuits.corpus circuits.model circuits.patching "
     "circuits.circuit circuits.runs analyses analyses.options analyses.questions",
     "analyses.certificate": "circuits circuits.corpus circuits.model circuits.patching "
@@ -89,11 +93,11 @@ ROOMS: dict[str, str] = {
     "analyses.figures.renderers",
     "app": "app.shell",
     "app.cli": "circuits circuits.remote circuits.recipes circuits.graph circuits.graph.sources "
-    "circuits.corpus circuits.corpus.proposals circuits.runs circuits.series circuits.text train "
-    "train.recipes train.sweeps train.packs analyses analyses.circuits analyses.certificate "
-    "analyses.slices analyses.over_training analyses.figures analyses.figures.papers "
-    "analyses.figures.sheets analyses.figures.specs analyses.figures.builders "
-    "analyses.figures.renderers app.logic app.published",
+    "circuits.corpus circuits.corpus.proposals circuits.runs circuits.series circuits.text "
+    "circuits.pretrained train train.recipes train.sweeps train.packs analyses analyses.circuits "
+    "analyses.certificate analyses.slices analyses.over_training analyses.figures "
+    "analyses.figures.papers analyses.figures.sheets analyses.figures.specs "
+    "analyses.figures.builders analyses.figures.renderers app.logic app.published",
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.builders analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "

@@ -31,6 +31,7 @@ from analyses.figures.builders.interventions import (
     mixing,
 )
 from analyses.figures.builders.over_training import (
+    composability,
     coverage,
     crosscoder,
     first_usable,
@@ -65,6 +66,10 @@ _TRACING: dict[str, Builder] = {
     "strength_over_training": causal_tracing.strength_over_training,
     "strength_change": causal_tracing.strength_change,
 }
+_FIRST_USABLE: dict[str, Builder] = {
+    "order": first_usable.order,
+    "first_layers": first_usable.first_layers,
+}
 
 FIGURES: dict[str, dict[str, Builder]] = {
     "training": {
@@ -97,10 +102,8 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "path_patching": {"strongest_paths": component_patching.strongest_paths},
     "attribution": {"agreement": component_patching.agreement},
     "formation": {"curves": formation.curves, "edge_steps": formation.edge_steps},
-    "first_usable": {
-        "order": first_usable.order,
-        "first_layers": first_usable.first_layers,
-    },
+    "first_usable": _FIRST_USABLE,
+    "first_usable_patchscopes": _FIRST_USABLE,
     "circuit_agreement": {
         "pairs": seeds.pairs,
         "shared_edges": seeds.shared_edges,
@@ -167,6 +170,15 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "jacobian_lens": {
         "mrr": tuned_lens.jacobian_mrr,
         "mrr_over_training": tuned_lens.jacobian_mrr_over_training,
+    },
+    "composability": {
+        "answered": composability.answered,
+        "answered_over_training": composability.answered_over_training,
+        "hops_and_answers": composability.hops_and_answers,
+    },
+    "patchscopes": {
+        "mrr": tuned_lens.patchscopes_mrr,
+        "mrr_over_training": tuned_lens.patchscopes_mrr_over_training,
     },
     "evidence": {"certificate": certificate.certificate},
 }

@@ -76,6 +76,8 @@ def run_figures(run: Run, read: Reader | None = None) -> dict[str, RunFigure]:
         every["formation"] = partial(formation, run, read=read)
     if run.corpus.task == "composition" and "logit_lens" in steps:
         every["first_usable"] = lambda: first_usable(_present(read, "logit_lens"))
+    if run.corpus.task == "composition" and "patchscopes" in steps:
+        every["first_usable_patchscopes"] = lambda: first_usable(_present(read, "patchscopes"))
     # An analysis may be newer than its figures.
     every |= {name: partial(_present, read, name) for name in steps if builders_of(name)}
     made: dict[str, RunFigure] = {}

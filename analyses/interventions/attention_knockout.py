@@ -47,11 +47,13 @@ from analyses.estimates import Variables, estimated
 from analyses.options.interventions import AttentionKnockoutOptions as Options
 from analyses.questions.examples import Examples
 from analyses.usable import usable_states
-from circuits.model.transformer import HookedTransformer
+from circuits.model.protocol import Model
 from circuits.patching.batched_runs import run_batch
 from circuits.patching.cut_runs import between, cut_run
 from circuits.patching.engine import PatchEngine, Trace
-from circuits.patching.engines import traced
+from circuits.patching.engines import Engine, engine_for, traced
+from circuits.patching.hooked_cut import hooked_cut_run, in_roles
+from circuits.patching.hooked_engine import HookedEngine
 from circuits.patching.role_trace import RoleTrace
 
 OUTCOMES = ("stays right", "lost", "gained", "stays wrong", "wrong in another way")
@@ -60,7 +62,7 @@ DIMS = ("window", "from", "to")
 
 
 @torch.no_grad()
-def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Answers lost and changed by each cut edge of attention.
 
     Returns:
@@ -71,8 +73,10 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     """
     queries = examples.queries
     positions = list(queries.positions)
-    engine = PatchEngine(model)
-    base = traced(engine, queries, options.span)
+    engine = engine_for(model)
+    base: Any = traced(engine, queries, options.span)
+    if isinstance(engine, HookedEngine):
+        base = in_roles(base)
     answer = queries.answer.to(model.device)
     before, p_before = _judged(engine.logits(base.resid[-1][:, -1]), answer)
     places = windows(model.depth, options.width)
@@ -107,19 +111,20 @@ def _by_column(
 
 
 def _by_role(
-    engine: PatchEngine,
-    base: RoleTrace[Trace],
+    engine: Engine,
+    base: RoleTrace[Any],
     places: dict[str, range],
     answer: Int[Tensor, " n"],
     uncut: tuple[np.ndarray, np.ndarray],
 ) -> Cut:
-    matters = _usable_by_role(places, base)
+    matters = _usable_by_role(places, base, engine.depth)
+    run_cut: Any = hooked_cut_run if isinstance(engine, HookedEngine) else cut_run
     before, p_before = (np.broadcast_to(each[:, None, None, None], matters.shape) for each in uncut)
     after, p_after = before.copy(), p_before.copy()
     for w, window in enumerate(places.values()):
         for read, to in np.argwhere((matters[:, w] == 1).any(0)).tolist():
             blocked = dict.fromkeys(window, _edge(base, read, to))
-            top, p = _judged(cut_run(engine, base, blocked), answer)
+            top, p = _judged(run_cut(engine, base, blocked), answer)
             after[:, w, read, to], p_after[:, w, read, to] = top, p
     after = np.where(matters == 0, before, np.where(matters < 0, -1, after))
     p_after = np.where(matters == 0, p_before, np.where(matters < 0, np.nan, p_after))
@@ -248,18 +253,18 @@ def _usable(
     return np.where(edges, by_window[:, None, :].astype(np.int8), np.int8(-1))
 
 
-def _edge(base: RoleTrace[Trace], read: int, to: int) -> Bool[Tensor, "n query key"]:
+def _edge(base: RoleTrace[Any], read: int, to: int) -> Bool[Tensor, "n query key"]:
     """The pairs of tokens by which role `to` reads role `read`."""
     written = base.written
     return between(written[:, to], written[:, read], base.whole.pos)
 
 
 def _usable_by_role(
-    places: dict[str, range], base: RoleTrace[Trace]
+    places: dict[str, range], base: RoleTrace[Any], depth: int
 ) -> Int[np.ndarray, "n window from to"]:
     """`_usable` of every question, in which roles stand in any order."""
     start, end = base.written.cpu().numpy().transpose(2, 0, 1)
-    depth, some = len(base.whole.mid), start < end
+    some = start < end
     exists = (start[:, :, None] < end[:, None]) & some[:, :, None] & some[:, None]
     at_end = (end == base.columns[:, -1:].cpu().numpy() + 1)[:, None]
     matters = [at_end | (window.start < depth - 1) for window in places.values()]

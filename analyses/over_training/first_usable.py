@@ -3,7 +3,7 @@
 Readouts say where a name can be decoded; what composes is decided by the order in which bridge and
 answer appear (2601.03542), at states that the answer can still depend on. This reads the ranks that
 a lens has stored, so it runs no model: `first_usable(stored_result(run, "logit_lens"))`, or the
-same of `tuned_lens`.
+same of `tuned_lens`, `jacobian_lens` or `patchscopes`.
 
 1. A name is decoded at S[l, p] if fewer than `top_k` tokens have at least its logit (rank below
    `top_k`; ties count against it).

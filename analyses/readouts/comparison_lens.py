@@ -28,7 +28,7 @@ import xarray as xr
 
 from analyses.options.common import AnalysisOptions as Options
 from analyses.questions.examples import Examples
-from analyses.readouts.lens import lens_variables
+from analyses.readouts.lens import ranks_of_layers
 from analyses.readouts.states import states
 from circuits.model.protocol import Model
 
@@ -41,7 +41,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
         mrr, probability (target, layer, position) with intervals, rank_example.
     """
     queries = examples.queries
-    logits = model.logits_of(states(model, queries))
+    here = states(model, queries)
     targets = {
         "value_1": queries.bridges[:, 0],
         "value_2": queries.bridges[:, 1],
@@ -49,8 +49,8 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     }
     coords = {
         "target": list(targets),
-        "layer": np.arange(len(logits)),
+        "layer": np.arange(len(here)),
         "position": list(queries.positions),
     }
-    variables = lens_variables(logits, targets)
+    variables = ranks_of_layers((model.logits_of(resid) for resid in here), targets)
     return xr.Dataset(variables, coords)

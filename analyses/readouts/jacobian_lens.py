@@ -32,7 +32,7 @@ from torch import Tensor
 from analyses.estimates import estimated
 from analyses.options.readouts import JacobianLensOptions as Options
 from analyses.questions.examples import Examples
-from analyses.readouts.lens import lens_variables
+from analyses.readouts.lens import columns_of, ranks_of_layers
 from analyses.readouts.logit_lens import lens_targets
 from analyses.readouts.states import SEEN, first_hops_seen, states, trained_questions
 from circuits.corpus.queries import Queries
@@ -53,10 +53,11 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     transport = jacobians(model, train, last_position=options.last_position)
     here = states(model, queries)
     moved = torch.einsum("lnpd,led->lnpe", here[:-1], transport)
-    with torch.no_grad():
-        logits = model.logits_of(torch.cat([moved, here[-1:]]))
     names, tokens = lens_targets(queries)
-    variables = lens_variables(logits, dict(zip(names, tokens.T, strict=True)))
+    with torch.no_grad():
+        read = (model.logits_of(state) for state in torch.cat([moved, here[-1:]]))
+        variables = ranks_of_layers(read, dict(zip(names, tokens.T, strict=True)))
+    variables |= columns_of(queries)
     seen = first_hops_seen(train, queries).astype(float)
     variables |= estimated("lens_seen", seen, (), SEEN, shares=True, keep=False)
     coords = {

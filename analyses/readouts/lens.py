@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -35,25 +37,29 @@ def columns_of(queries: Queries) -> Variables:
     return {"column_example": (("example", "position"), columns, words)}
 
 
-def lens_variables(
-    logits: Float[Tensor, "layer n pos d_vocab"], targets: dict[str, Int[Tensor, " n"]]
+def ranks_of_layers(
+    layers: Iterable[Float[Tensor, "n pos d_vocab"]], targets: dict[str, Int[Tensor, " n"]]
 ) -> Variables:
     """`mrr` and `probability` (target, layer, position) with intervals, and `rank_example`.
 
-    MRR is the mean of 1 / (rank + 1).
+    Args:
+        layers: Logits of each layer, held one at a time: with the vocabulary of a language model
+            those of all layers can be gigabytes.
+        targets: (First) token of each target by its name.
+
+    Returns:
+        MRR is the mean of 1 / (rank + 1).
     """
-    log_p = logits.log_softmax(-1)
     ranks, chances = [], []
-    for token in targets.values():
-        index = token.to(logits.device)[None, :, None, None]
-        own = log_p.gather(-1, index.expand(len(logits), -1, logits.shape[2], 1))
-        ranks.append(rank_of(own, log_p).transpose(0, 1))
-        chances.append(own[..., 0].exp().transpose(0, 1))
-    rank = torch.stack(ranks, 1).cpu().numpy()
+    for logits in layers:
+        log_p = logits.log_softmax(-1)
+        columns = [token.to(logits.device)[:, None, None] for token in targets.values()]
+        own = [log_p.gather(-1, c.expand(-1, logits.shape[1], 1)) for c in columns]
+        ranks.append(torch.stack([rank_of(each, log_p) for each in own], 1))
+        chances.append(torch.stack([each[..., 0].exp() for each in own], 1))
+    rank, chance = (torch.stack(part, 2).cpu().numpy() for part in (ranks, chances))
     variables = estimated("mrr", 1 / (rank + 1), AT, "mean reciprocal rank", keep=False)
-    variables |= estimated(
-        "probability", torch.stack(chances, 1).cpu().numpy(), AT, "probability", keep=False
-    )
+    variables |= estimated("probability", chance, AT, "probability", keep=False)
     words = {"long_name": "rank of the target, 0 is best", "units": "1"}
     variables["rank_example"] = (("example", *AT), rank.astype(np.int32), words)
     return variables

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from circuits.corpus.corpus import Corpus
+from circuits.corpus.names import ASKED
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
 from circuits.model.protocol import Model
@@ -40,6 +41,8 @@ def trained_questions(
 ) -> Queries:
     """Draw trained inferred questions, the same ones at every checkpoint.
 
+    Where a corpus has none, because nothing is known of a model's training, the asked ones.
+
     The draw takes one question from each first hop in turn, so it contains as many different first
     hops as possible.
 
@@ -55,6 +58,8 @@ def trained_questions(
         HopscopeError: if the corpus has fewer than `LEAST_TO_LEARN_FROM` trained questions.
     """
     trained = corpus.queries("train_inferred")
+    if not len(trained) and ASKED in corpus.splits:
+        trained = corpus.queries(ASKED)
     rows = np.arange(len(trained))
     if leave_out is not None:
         others = rows[~_occurs_in(trained.asked_ids[:, :2], leave_out.asked_ids[:, :2])]
@@ -62,7 +67,8 @@ def trained_questions(
     if len(rows) < LEAST_TO_LEARN_FROM:
         raise HopscopeError(
             f"{len(rows)} trained questions are too few to learn from; at least "
-            f"{LEAST_TO_LEARN_FROM} are needed. Use a run with more inferred facts."
+            f"{LEAST_TO_LEARN_FROM} are needed. Use a run with more inferred facts, or a file with "
+            "more questions."
         )
     drawn = np.random.default_rng([seed, 7]).permutation(rows)
     turn = _occurrence(row_keys(trained.asked_ids[drawn, :2], len(trained.vocab)))

@@ -38,7 +38,7 @@ import xarray as xr
 from analyses.estimates import estimated
 from analyses.options.readouts import TunedLensOptions as Options
 from analyses.questions.examples import Examples
-from analyses.readouts.lens import columns_of, lens_variables
+from analyses.readouts.lens import columns_of, ranks_of_layers
 from analyses.readouts.logit_lens import lens_targets
 from analyses.readouts.states import SEEN, first_hops_seen, states, trained_questions
 from circuits.model.protocol import Model
@@ -59,16 +59,20 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     lens = TunedLens.fit_states(model, states(model, train), **options.fitting())
     here = states(model, queries)
     layers = len(here)
-    tuned = torch.stack([lens(resid, layer) for layer, resid in enumerate(here)])
-    plain = model.logits_of(here)
-    final = plain[-1].log_softmax(-1)
     names, tokens = lens_targets(queries)
     targets = dict(zip(names, tokens.T, strict=True))
-    variables = lens_variables(tuned, targets)
-    for name, logits in (("kl", tuned), ("kl_logit_lens", plain)):
-        kl = divergence(final, logits).transpose(0, 1).cpu().numpy()
+    variables = ranks_of_layers((lens(resid, i) for i, resid in enumerate(here)), targets)
+    final = model.logits_of(here[-1]).log_softmax(-1)
+    for name, tuned in (("kl", True), ("kl_logit_lens", False)):
+        read = (lens(x, i) if tuned else model.logits_of(x) for i, x in enumerate(here))
+        kl = torch.stack([divergence(final, logits) for logits in read], 1)
         variables |= estimated(
-            name, kl, ("layer", "position"), "KL from the final output", units="nat", keep=False
+            name,
+            kl.cpu().numpy(),
+            ("layer", "position"),
+            "KL from the final output",
+            units="nat",
+            keep=False,
         )
     seen = first_hops_seen(train, queries).astype(float)
     variables |= estimated("lens_seen", seen, (), SEEN, shares=True, keep=False)

@@ -48,13 +48,17 @@ def further_panels(datasets: Datasets, split: str) -> list[ComparedPanel]:
 def further_results(datasets: Datasets) -> dict[str, xr.Dataset]:
     """The given results and those derived from them (once): the first usable layers."""
     found = dict(datasets)
-    if "first_usable" in found:
-        return found
-    lens = datasets.get("logit_lens")
-    if lens is not None and "rank_example" in lens and "bridge" in lens["target"].values:
-        found["first_usable"] = first_usable(lens)
+    for name, derived in _READ.items():
+        lens = datasets.get(name)
+        if derived in found or lens is None or "rank_example" not in lens:
+            continue
+        if "bridge" in lens["target"].values:
+            found[derived] = first_usable(lens)
     return found
 
+
+_READ = {"logit_lens": "first_usable", "patchscopes": "first_usable_patchscopes"}
+"""Readouts, and what their first usable layers are called."""
 
 Made = tuple[str, str, list[ComparedSeries]]
 
@@ -69,6 +73,26 @@ def _cut(ds: xr.Dataset) -> Made:
         name = f"{words(reads)} cannot read {words(read)}"
         series.append(_series(name, f"run_{i}", edge, "accuracy", dashed=True))
     return "Attention cut", "accuracy", series
+
+
+def _composed(ds: xr.Dataset) -> Made:
+    """Whether both hops are known, and whether their composition follows."""
+    series = [
+        _series("hop 1 known", "bridge", ds.sel(prompt="hop_1"), "right"),
+        _series("hop 2 known", "run_1", ds.sel(prompt="hop_2"), "right"),
+        _series("composed", "answer", ds.sel(prompt="composed"), "right"),
+        _series("composed, if both known", "swap", ds, "composable"),
+        _series("without subject", "run_2", ds.sel(prompt="no_subject"), "right", dashed=True),
+        _series(
+            "without relation 1", "run_3", ds.sel(prompt="no_relation_1"), "right", dashed=True
+        ),
+    ]
+    return "Latent composability", "whole answers, share right", series
+
+
+def _said(ds: xr.Dataset) -> Made:
+    """Whether the model can say what its states hold, where something still depends on them."""
+    return "Said while usable", "Patchscopes, share of questions", _read(ds)[2]
 
 
 def _read(ds: xr.Dataset) -> Made:
@@ -127,14 +151,19 @@ def _coefficient(ds: xr.Dataset) -> Made:
 
 
 _PANELS: dict[str, Callable[[xr.Dataset], Made]] = {
+    "composability": _composed,
     "attention_knockout": _cut,
     "first_usable": _read,
+    "first_usable_patchscopes": _said,
     "coverage": _covered,
     "crosscoder": _born,
     "learning_coefficient": _coefficient,
 }
 _OF_THE_MODEL = ("crosscoder", "learning_coefficient")
-FURTHER_ANALYSES: Sequence[str] = tuple(name for name in _PANELS if name != "first_usable")
+FURTHER_ANALYSES: Sequence[str] = (
+    *(name for name in _PANELS if name not in _READ.values()),
+    "patchscopes",
+)
 """The analyses whose results have a panel."""
 
 

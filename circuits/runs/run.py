@@ -5,6 +5,7 @@ recipe.toml            the resolved recipe, all defaults filled in
 corpus.json            graph, vocabulary and splits: names and report ...
 corpus.safetensors     ... and arrays (see circuits/corpus/storage.py)
 tokenizer.json, text.json   of a text run (see circuits/text/corpus.py)
+prompts.json, tokenizer.json   of questions of a file (see circuits/pretrained/asked_text.py)
 metrics.jsonl          one evaluation per line, rising in "step"; an unfinished line is not read
 checkpoints/step_00001234.safetensors   the model's state dict after 1,234 optimizer steps
 manifest.json          written last and atomically: what it lists exists
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # pandas and PyTorch take seconds to import, and listing runs
     from circuits.corpus.vocab import Vocab
     from circuits.graph.knowledge_graph import KnowledgeGraph
     from circuits.model.transformer import HookedTransformer
+    from circuits.pretrained.asked_text import AskedText
     from circuits.text.corpus import TextCorpus
 
 RECIPE, METRICS = "recipe.toml", "metrics.jsonl"
@@ -180,7 +182,7 @@ class Run:
     @cached_property
     def corpus(self) -> Corpus:
         """The graph with its splits, as trained; the questions of a text run are sentences."""
-        return self._by_name if self.text is None else self.text.as_corpus()
+        return worded.as_corpus() if (worded := self.text or self.asked_text) else self._by_name
 
     @cached_property
     def _by_name(self) -> Corpus:
@@ -194,6 +196,15 @@ class Run:
         from circuits.text.corpus import load_text
 
         return None if self.recipe.text is None else load_text(self.path, self._by_name)
+
+    @cached_property
+    def asked_text(self) -> AskedText | None:
+        """The prompts of a file that an imported series is asked; None: it has none."""
+        if not (self.manifest.get("imported") or {}).get("prompts"):
+            return None
+        from circuits.pretrained.asked_text import load_asked_text
+
+        return load_asked_text(self.path, self._by_name)
 
     @property
     def graph(self) -> KnowledgeGraph:
@@ -333,17 +344,7 @@ def open_run(path: str | Path, *, check: bool = False) -> Run:
         recipe = recipe.with_training(steps=continued[-1]["steps"])
     run = Run(folder, recipe, manifest)
     if check:
-        _refuse_findings(folder)
+        from circuits.series.check import refuse_findings
+
+        refuse_findings(folder)
     return run
-
-
-def _refuse_findings(folder: Path) -> None:
-    from circuits.series.check import check_series
-
-    found = check_series(folder).findings
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise HopscopeError(
-            f"{folder} does not hold what it says: {found[0].sentence}{more}; see all with "
-            f"`hopscope check {folder}`."
-        )

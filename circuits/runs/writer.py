@@ -39,12 +39,13 @@ from circuits.runs.write_queue import WriteQueue
 
 if TYPE_CHECKING:
     from circuits.corpus.corpus import Corpus
+    from circuits.pretrained.asked_text import AskedText
     from circuits.text.corpus import TextCorpus
 
 _LIBRARIES = ("hopscope", "torch", "transformer-lens", "numpy", "safetensors")
 
 _BEFORE_MANIFEST = {LOCK, RECIPE, METRICS, CHECKPOINTS, RESUME, storage.NAMES, storage.ARRAYS}
-_BEFORE_MANIFEST |= {"tokenizer.json", "text.json"}
+_BEFORE_MANIFEST |= {"tokenizer.json", "text.json", "prompts.json"}
 
 LOCK_PATIENCE_S = 1.0
 """Seconds to wait for the lock: a reader holds it for an instant to see whether a run is
@@ -74,7 +75,7 @@ class RunWriter:
         recipe: Recipe,
         corpus: Corpus,
         facts: Mapping[str, Any],
-        text: TextCorpus | None = None,
+        text: TextCorpus | AskedText | None = None,
     ) -> RunWriter:
         """Start a new run folder; an existing one is never touched.
 
@@ -98,7 +99,7 @@ class RunWriter:
             ) from error
         return writer
 
-    def _begin(self, recipe: Recipe, corpus: Corpus, text: TextCorpus | None) -> None:
+    def _begin(self, recipe: Recipe, corpus: Corpus, text: TextCorpus | AskedText | None) -> None:
         """Write all files that do not change, replacing any that a killed start left."""
         (self.path / METRICS).unlink(missing_ok=True)
         for folder in (self.path, self.path / CHECKPOINTS, self.path / RESUME):

@@ -93,6 +93,21 @@ def check_series(
     return _judge(found, prints, broken, hashed)
 
 
+def refuse_findings(folder: Path) -> None:
+    """Refuse a run whose checkpoints are not what they say.
+
+    Raises:
+        HopscopeError: with the first finding.
+    """
+    found = check_series(folder).findings
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise HopscopeError(
+            f"{folder} does not hold what it says: {found[0].sentence}{more}; see all with "
+            f"`hopscope check {folder}`."
+        )
+
+
 def _judge(
     found: FoundSeries, prints: Prints, broken: Mapping[int, str], hashed: Mapping[int, str]
 ) -> SeriesCheck:

@@ -53,7 +53,7 @@ class Conversion:
     @cached_property
     def order(self) -> Tensor:
         """Their row of each of our rows."""
-        used = torch.tensor(self.rows)
+        used = torch.tensor(self.rows, dtype=torch.int64)
         if len(self.rows) == self.cfg.d_vocab:
             return used
         unused = torch.ones(self.their_d_vocab, dtype=torch.bool)

@@ -15,14 +15,20 @@ Layouts, the first that fits:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from circuits.errors import HopscopeError
-from circuits.runs.reading import MANIFEST, MOST_STEPS, checkpoint_name, read_manifest
+from circuits.runs.reading import (
+    MANIFEST,
+    MOST_STEPS,
+    checkpoint_name,
+    describe_steps,
+    read_manifest,
+)
 from circuits.series.step_files import (
     BrokenStep,
     StepFiles,
@@ -93,6 +99,37 @@ def find_series(source: str | Path, *, allow_broken: bool = False) -> FoundSerie
 
 Files = dict[int, Callable[[], StepFiles]]
 """How the files of each step are found; one step may be broken while others are whole."""
+
+
+def wanted_series(
+    source: str | Path, wanted: Collection[int] | None, *, one: bool = False
+) -> FoundSeries:
+    """The series in a folder, or some of its steps.
+
+    Args:
+        source: See `find_series`.
+        wanted: Steps; None: all.
+        one: Whether a single checkpoint will do.
+
+
+    Raises:
+        HopscopeError: if it lacks a step, or is not a series that others made.
+    """
+    series = find_series(source)
+    if wanted is not None:
+        if missing := sorted(set(wanted) - series.steps.keys()):
+            raise HopscopeError(
+                f"{series.path} has no step {missing[0]}; it has {describe_steps([*series.steps])}"
+            )
+        series = replace(series, steps={step: series.steps[step] for step in sorted(wanted)})
+    if series.layout == "hopscope run":
+        raise HopscopeError(f"{series.path} is a run already; open it as it is.")
+    if len(series.steps) == 1 and not one:
+        raise HopscopeError(
+            f"{series.path} is one checkpoint and not a series; give the folder that holds a "
+            "checkpoint for each of several steps, e.g. checkpoint-1000."
+        )
+    return series
 
 
 def _steps(folder: Path) -> tuple[Layout, Files]:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,14 @@ from circuits.recipes.schema import (
 )
 from circuits.runs.checkpoints import save_checkpoint
 from circuits.runs.grok import grok_summary_of_rows
-from circuits.runs.reading import checkpoint_name, describe_steps
+from circuits.runs.reading import checkpoint_name
 from circuits.runs.run import CHECKPOINTS, RESUME, Run, open_run
 from circuits.runs.writer import RunWriter
 from circuits.series.configs import TheirConfig, read_config
 from circuits.series.converting import Conversion, conversion, converted, digest, n_weights
-from circuits.series.folders import FoundSeries, find_series
+from circuits.series.folders import FoundSeries, wanted_series
 from circuits.series.kept_as_bridges import BridgePlan, Bridges, is_of_another_architecture
-from circuits.series.measuring import Measure
+from circuits.series.measuring import Measure, Measuring
 from circuits.series.recovered import Recovered
 from circuits.series.step_files import StepFiles
 from circuits.series.vocabulary import TokenTable, placed
@@ -89,14 +89,19 @@ def import_series(
         HopscopeError: for whatever cannot be imported; nothing is left in `out` then.
     """
     path = Path(out)
-    _refuse_taken(path)
-    series = _series(source, steps)
+    refuse_taken(path)
+    series = wanted_series(source, steps)
     recovered = _recovered(data, questions)
     plan = (
         _bridge_plan(series, recovered, path, link=link, cut=cut_vocab, items=items)
         if is_of_another_architecture(next(iter(series.steps.values())))
         else _our_plan(series, recovered, path, link=link, cut=cut_vocab, items=items)
     )
+    return written(path, series, plan, progress)
+
+
+def written(path: Path, series: FoundSeries, plan: OurPlan | BridgePlan, progress: Progress) -> Run:
+    """Write a run as planned, beside its place, and open it; what fails leaves nothing behind."""
     beside = path.with_name(f".{path.name}.importing")
     _clear(beside)
     try:
@@ -111,17 +116,17 @@ def import_series(
 
 def _our_plan(
     series: FoundSeries, recovered: Recovered, path: Path, *, link: bool, cut: bool, items: int
-) -> _Plan:
+) -> OurPlan:
     """The plan for a series that fits our own model."""
-    first, theirs = next(iter(series.steps.values())), _common_config(series)
+    first, theirs = next(iter(series.steps.values())), common_config(series)
     _refuse_other_data(first, theirs.cfg.n_ctx, recovered)
     table = TokenTable(first)
     corpus, rows = placed(recovered, table, theirs.cfg.d_vocab, cut=cut)
     _refuse_other_tokenizers(series, table, recovered)
     how = conversion(first, theirs, rows, len(recovered.texts))
     if not link:
-        _refuse_full_disk(path, len(series.steps) * n_weights(how.cfg) * 4, len(series.steps))
-    return _Plan(corpus, how, link, items)
+        refuse_full_disk(path, len(series.steps) * n_weights(how.cfg) * 4, len(series.steps))
+    return OurPlan(corpus, how, link, items)
 
 
 def _bridge_plan(
@@ -140,7 +145,7 @@ def _bridge_plan(
     corpus, rows = placed(recovered, table, bridges.shape.d_vocab, cut=False)
     _refuse_other_tokenizers(series, table, recovered)
     if not link:
-        _refuse_full_disk(path, bridges.n_bytes, len(series.steps))
+        refuse_full_disk(path, bridges.n_bytes, len(series.steps))
     return BridgePlan(bridges, corpus, rows, link, items)
 
 
@@ -153,7 +158,9 @@ def _refuse_other_data(first: StepFiles, n_ctx: int, recovered: Recovered) -> No
 
 
 @dataclass(frozen=True)
-class _Plan:
+class OurPlan:
+    """How a series becomes a run of our own models."""
+
     corpus: Corpus
     how: Conversion
     link: bool
@@ -174,16 +181,21 @@ class _Plan:
             evaluation=EvaluationSection(items=self.items),
         )
 
-    def measure(self) -> Measure:
+    @property
+    def text(self) -> Any:
+        """How questions are worded, where they are sentences."""
+        return None
+
+    def measure(self) -> Measuring:
         """What is measured of every step."""
-        return Measure(self.corpus, self.how.cfg.d_vocab, self.items)
+        return Measure(self.corpus, self.how.cfg.d_vocab, self.items, fast_logits)
 
     @cached_property
     def _model(self) -> PlainTransformer:
         return PlainTransformer(self.how.cfg).eval()
 
     def keep(
-        self, folder: Path, step: int, files: StepFiles, measure: Measure
+        self, folder: Path, step: int, files: StepFiles, measure: Measuring
     ) -> tuple[dict[str, Any], dict[str, float]]:
         """Keep a step; its row of the manifest, and what was measured."""
         weights = converted(files, self.how)
@@ -191,10 +203,12 @@ class _Plan:
         with torch.no_grad():
             for name, own in self._model.state_dict().items():
                 own.copy_(weights[name])
-        return row, measure(partial(fast_logits, self._model))
+        return row, measure(self._model)
 
 
-def _write(folder: Path, series: FoundSeries, plan: _Plan | BridgePlan, progress: Progress) -> None:
+def _write(
+    folder: Path, series: FoundSeries, plan: OurPlan | BridgePlan, progress: Progress
+) -> None:
     """The whole run in this folder, the manifest last."""
     imported = {
         "from": series.layout,
@@ -202,7 +216,9 @@ def _write(folder: Path, series: FoundSeries, plan: _Plan | BridgePlan, progress
         "link": str(series.path.resolve()) if plan.link else None,
         "unknown": list(UNKNOWN),
     }
-    with RunWriter.create(folder, plan.recipe(), plan.corpus, plan.facts(imported)) as writer:
+    with RunWriter.create(
+        folder, plan.recipe(), plan.corpus, plan.facts(imported), plan.text
+    ) as writer:
         measure = plan.measure()
         kept = []
         for done, (step, files) in enumerate(series.steps.items(), 1):
@@ -232,27 +248,10 @@ def _stored(weights: Mapping[str, Tensor]) -> StoredDtype:
     return "bf16" if all(w.dtype == torch.bfloat16 for w in weights.values()) else "fp32"
 
 
-def _refuse_taken(path: Path) -> None:
+def refuse_taken(path: Path) -> None:
+    """Refuse a place for a run that is in use."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise HopscopeError(f"{path} exists and is not empty; give another --out.")
-
-
-def _series(source: str | Path, wanted: Collection[int] | None) -> FoundSeries:
-    series = find_series(source)
-    if wanted is not None:
-        if missing := sorted(set(wanted) - series.steps.keys()):
-            raise HopscopeError(
-                f"{series.path} has no step {missing[0]}; it has {describe_steps([*series.steps])}"
-            )
-        series = replace(series, steps={step: series.steps[step] for step in sorted(wanted)})
-    if series.layout == "hopscope run":
-        raise HopscopeError(f"{series.path} is a run already; open it as it is.")
-    if len(series.steps) == 1:
-        raise HopscopeError(
-            f"{series.path} is one checkpoint and not a series; give the folder that holds a "
-            "checkpoint for each of several steps, e.g. checkpoint-1000."
-        )
-    return series
 
 
 def _recovered(data: str | Path | None, questions: str | Path | None) -> Recovered:
@@ -271,7 +270,7 @@ def _recovered(data: str | Path | None, questions: str | Path | None) -> Recover
     return read_questions(questions)
 
 
-def _common_config(series: FoundSeries) -> TheirConfig:
+def common_config(series: FoundSeries) -> TheirConfig:
     """The configuration of all steps."""
     steps = list(series.steps.items())
     first_step, first = steps[0][0], read_config(steps[0][1])
@@ -310,7 +309,8 @@ def _tokenizer_bytes(files: StepFiles) -> tuple[bytes, ...]:
         ) from None
 
 
-def _refuse_full_disk(path: Path, needed: int, n_steps: int) -> None:
+def refuse_full_disk(path: Path, needed: int, n_steps: int) -> None:
+    """Refuse to write checkpoints of so many bytes where they do not fit."""
     folder = next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())
     free = shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:

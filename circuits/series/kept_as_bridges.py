@@ -29,7 +29,7 @@ from circuits.runs.run import CHECKPOINTS
 from circuits.series.bridges import architecture_of, boot
 from circuits.series.converting import digest
 from circuits.series.folders import FoundSeries
-from circuits.series.measuring import Measure
+from circuits.series.measuring import Measure, Measuring
 from circuits.series.step_files import StepFiles
 
 _OF_THE_SAVING = ("transformers_version", "_name_or_path", "torch_dtype", "dtype")
@@ -86,10 +86,15 @@ class BridgePlan:
 
     bridges: Bridges
     corpus: Corpus
-    rows: list[int]
-    """The model's token of each token of ours."""
+    rows: list[int] | None
+    """The model's token of each token of ours; None: questions are in its own tokens."""
     link: bool
     items: int
+
+    @property
+    def text(self) -> Any:
+        """How questions are worded, where they are sentences."""
+        return None
 
     def facts(self, imported: dict[str, Any]) -> dict[str, Any]:
         """Entries of the manifest."""
@@ -106,12 +111,12 @@ class BridgePlan:
             evaluation=EvaluationSection(items=self.items),
         )
 
-    def measure(self) -> Measure:
+    def measure(self) -> Measuring:
         """What is measured of every step."""
-        return Measure(self.corpus, self.bridges.shape.d_vocab, self.items)
+        return Measure(self.corpus, self.bridges.shape.d_vocab, self.items, _last_logits)
 
     def keep(
-        self, folder: Path, step: int, files: StepFiles, measure: Measure
+        self, folder: Path, step: int, files: StepFiles, measure: Measuring
     ) -> tuple[dict[str, Any], dict[str, float]]:
         """Keep a step; its row of the manifest, and what was measured."""
         model = boot(files, self.rows)
@@ -119,7 +124,7 @@ class BridgePlan:
             files = _copied(files, folder / CHECKPOINTS / Path(checkpoint_name(step)).stem)
         n_bytes = sum(path.stat().st_size for path in files.weights)
         row = {"step": step, "sha256": digest(files), "bytes": n_bytes}
-        return row, measure(lambda tokens: _last_logits(model, tokens))
+        return row, measure(model)
 
 
 def _last_logits(model: BridgedModel, tokens: Tensor) -> Tensor:

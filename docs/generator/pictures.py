@@ -61,4 +61,6 @@ def result_of(entry: Analysis) -> tuple[xr.Dataset, str]:
     result = xr.load_dataset(path, engine="scipy")
     if f'"version": {entry.version},' not in result.attrs["provenance"]:
         raise HopscopeError(f"{path.name} is of another version of {entry.name}; measure it again.")
+    if entry.needs_text:
+        return result, "a small series that was asked in sentences"
     return result, "the demo run" if "composition" in entry.tasks else "a small comparison run"

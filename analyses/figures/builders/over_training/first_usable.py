@@ -19,7 +19,7 @@ ORDERS = {
     "answer_only": ("answer only", BLUE),
     "neither": ("neither", BROWN),
 }
-LENSES = {"logit_lens": "logit lens", "tuned_lens": "tuned lens"}
+LENSES = {"logit_lens": "logit lens", "tuned_lens": "tuned lens", "patchscopes": "Patchscopes"}
 
 
 def order(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import xarray as xr
 
 from analyses.figures.builders import pick
@@ -142,7 +143,12 @@ def mrr_map_over_training(
 
 
 def by_construction(ds: xr.Dataset) -> str:
-    """What a reader must know of every lens on a causal model (`analyses.usable`)."""
+    """What a reader must know of every lens on a causal model (`analyses.usable`).
+
+    Nothing of sentences, in which other words stand before the roles.
+    """
+    if "column_example" in ds:
+        return ""
     return f"up to {words(pick.names(ds, 'position')[1])}: as in the atomic prompt"
 
 
@@ -163,7 +169,14 @@ def comparison_mrr_over_training(
 
 
 def read_at(ds: xr.Dataset, target: str) -> str:
-    """The position at which a target is read: its own, the last one for any other target."""
+    """The position at which a target is read: its own, the last one for any other target.
+
+    In sentences that name the subject behind relation 1, the first hop ends at the subject.
+    """
     positions = pick.names(ds, "position")
     wanted = READ_AT.get(target, positions[-1])
+    if target == "bridge" and "column_example" in ds:
+        first = ["subject", "relation_1"]
+        column = ds["column_example"].sel(position=first).transpose(..., "position").values
+        wanted = first[int(np.where(column < 0, 0, column).reshape(-1, 2).sum(0).argmax())]
     return wanted if wanted in positions else positions[-1]

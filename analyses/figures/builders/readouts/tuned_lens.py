@@ -1,4 +1,4 @@
-"""Figures of the tuned lens and of the Jacobian lens: what they read, how near to the output."""
+"""Figures of tuned lens, Jacobian lens and Patchscopes: what they read, how near to the output."""
 
 from __future__ import annotations
 
@@ -48,6 +48,22 @@ def jacobian_mrr_over_training(
     """MRR of each target at its own position over training, through the Jacobian lens."""
     spec = logit_lens.mrr_over_training(ds, step=step, split=split)
     return _tuned(spec, ds, split, "When a Jacobian lens reads each target")
+
+
+def patchscopes_mrr(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None, target: str | None = None
+) -> Spec:
+    """MRR of each target in what the model says of every state, at one step."""
+    spec = logit_lens.mrr(ds, step=step, split=split, target=target)
+    return dataclasses.replace(spec, title="What the model says of each state (Patchscopes)")
+
+
+def patchscopes_mrr_over_training(
+    ds: xr.Dataset, *, step: int | None = None, split: str | None = None
+) -> Spec:
+    """MRR of each target in what the model says over training, one curve per layer."""
+    spec = logit_lens.mrr_over_training(ds, step=step, split=split)
+    return dataclasses.replace(spec, title="When the model says what a state holds (Patchscopes)")
 
 
 def divergence(
