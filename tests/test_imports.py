@@ -35,9 +35,10 @@ ROOMS: dict[str, str] = {
     "circuits.patching": "circuits circuits.corpus circuits.model circuits.model.cpu",
     "circuits.circuit": "circuits circuits.model circuits.patching",
     "circuits.runs": "circuits circuits.remote circuits.recipes circuits.corpus circuits.model "
-    "circuits.series circuits.text circuits.pretrained",
+    "circuits.series circuits.series.checking circuits.text circuits.pretrained",
     "circuits.series": "circuits circuits.recipes circuits.graph circuits.corpus circuits.model "
-    "circuits.runs",
+    "circuits.runs circuits.series.checking",
+    "circuits.series.checking": "circuits circuits.runs circuits.series",
     "circuits.text": "circuits circuits.recipes circuits.graph.sources.question_files "
     "circuits.corpus",
     "circuits.pretrained": "circuits circuits.graph circuits.corpus circuits.model circuits.runs "

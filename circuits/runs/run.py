@@ -344,7 +344,7 @@ def open_run(path: str | Path, *, check: bool = False) -> Run:
         recipe = recipe.with_training(steps=continued[-1]["steps"])
     run = Run(folder, recipe, manifest)
     if check:
-        from circuits.series.check import refuse_findings
+        from circuits.series.checking.check import refuse_findings
 
         refuse_findings(folder)
     return run

@@ -15,7 +15,7 @@ from circuits.series.record import Finding, SeriesCheck
 from circuits.series.step_files import StepFiles
 
 if TYPE_CHECKING:
-    from circuits.series.check import check_series
+    from circuits.series.checking.check import check_series
 
 __all__ = ["Finding", "FoundSeries", "SeriesCheck", "StepFiles", "check_series", "find_series"]
 
@@ -23,4 +23,4 @@ __all__ = ["Finding", "FoundSeries", "SeriesCheck", "StepFiles", "check_series",
 def __getattr__(name: str) -> Any:  # imported on first use, as in `circuits`
     if name != "check_series":
         raise AttributeError(f"module 'circuits.series' has no attribute {name!r}")
-    return getattr(import_module("circuits.series.check"), name)
+    return getattr(import_module("circuits.series.checking.check"), name)

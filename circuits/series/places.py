@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
-from circuits.series.identical import Same, detour
-from circuits.series.order import Misplaced, Order, fitting_order
+from circuits.series.checking.identical import Same, detour
+from circuits.series.checking.order import Misplaced, Order, fitting_order
 
 MOST_TRIED = 32
 """Combinations of names that are tried; of more, each group keeps the name of least detour."""

@@ -56,7 +56,7 @@ def seconds(do: Callable[[], object]) -> float:
 
 
 def order_of(steps: int, tensors: int) -> None:
-    from circuits.series.order import distances, fitting_order
+    from circuits.series.checking.order import distances, fitting_order
 
     rng = np.random.default_rng(0)
     samples = [rng.normal(size=(steps, 1400)).astype(np.float32).cumsum(0) for _ in range(tensors)]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from circuits.series.identical import Same
-from circuits.series.order import distances, fitting_order
+from circuits.series.checking.identical import Same
+from circuits.series.checking.order import distances, fitting_order
 from circuits.series.places import places
 
 Samples = list[np.ndarray]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from circuits.series.findings import Prints, listed
+from circuits.series.checking.findings import Prints, listed
 from circuits.series.record import Finding
 
 SMALLEST = 1024

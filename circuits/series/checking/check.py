@@ -36,12 +36,12 @@ from scipy import stats
 from circuits.errors import HopscopeError
 from circuits.runs.checkpoints import Damaged, read_header
 from circuits.runs.reading import read_manifest
-from circuits.series import findings as single
-from circuits.series.findings import Prints, listed
-from circuits.series.fingerprints import StepPrint, step_print
+from circuits.series.checking import findings as single
+from circuits.series.checking.findings import Prints, listed
+from circuits.series.checking.fingerprints import StepPrint, step_print
+from circuits.series.checking.identical import identical, identical_tensors, same_steps
+from circuits.series.checking.order import Misplaced, distances
 from circuits.series.folders import FoundSeries, find_series
-from circuits.series.identical import identical, identical_tensors, same_steps
-from circuits.series.order import Misplaced, distances
 from circuits.series.places import places
 from circuits.series.record import Finding, Neighbours, SeriesCheck
 from circuits.series.step_files import BrokenStep

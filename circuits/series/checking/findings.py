@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from circuits.series.fingerprints import StepPrint, TensorPrint
+from circuits.series.checking.fingerprints import StepPrint, TensorPrint
 from circuits.series.record import Finding
 from circuits.series.step_files import StepFiles
 
