@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
 from circuits.corpus.queries import Queries
 from circuits.corpus.vocab import Vocab
-from circuits.text.rendering import TextWording
-from circuits.text.scoring import PredictedLogits, greedy_answers
-from circuits.text.tokenizers import readable
-from circuits.text.trie import NameTrie, NextLogits, name_log_probs, name_trie
+
+if TYPE_CHECKING:  # torch and the tokenizers take a second to import, which pages start without
+    import torch
+
+    from circuits.text.rendering import TextWording
+    from circuits.text.scoring import PredictedLogits
+    from circuits.text.trie import NameTrie, NextLogits
 
 LEAST = 1e-4
 """Whole names that are less probable count as 0: a page shows thousandths."""
@@ -43,6 +46,8 @@ class ModelTokens:
 
     def piece(self, shown: int) -> str:
         """The text of a token, given by the id by which it is shown."""
+        from circuits.text.tokenizers import readable
+
         return readable(self.wording.tokenizer, shown - len(self.vocab))
 
     def beginning(self, name: int) -> str:
@@ -59,6 +64,8 @@ class ModelTokens:
 
     @cached_property
     def _trie(self) -> NameTrie:
+        from circuits.text.trie import name_trie
+
         return name_trie([self.wording.answer(name) for name in self.answers])
 
     def whole_names(self, logits: NextLogits, prompt: Queries) -> Float[torch.Tensor, " names"]:
@@ -68,6 +75,10 @@ class ModelTokens:
             logits: The model, patched or not.
             prompt: One question.
         """
+        import torch
+
+        from circuits.text.trie import name_log_probs
+
         lengths = torch.from_numpy(prompt.lengths.astype(np.int64))
         tokens = prompt.tokens[:, : int(lengths.max())]
         found = name_log_probs(self._trie, logits, tokens, lengths, float(np.log(LEAST)))
@@ -77,6 +88,10 @@ class ModelTokens:
 
     def written(self, logits: PredictedLogits, prompt: Queries) -> str:
         """What the model writes after one prompt, the most probable token each time."""
+        import torch
+
+        from circuits.text.scoring import greedy_answers
+
         lengths = torch.from_numpy(prompt.lengths.astype(np.int64))
         longest = int(self.wording.names.lengths.max()) + 1
         end = self.wording.tokenizer.end
@@ -88,4 +103,8 @@ class ModelTokens:
 def tokens_of_corpus(vocab: Vocab, queries: Sequence[Queries]) -> ModelTokens | None:
     """The tokens of a run on text; None where every name is a token."""
     wording = next((each.wording for each in queries if each.wording is not None), None)
+    if wording is None:
+        return None
+    from circuits.text.rendering import TextWording
+
     return ModelTokens(vocab, wording) if isinstance(wording, TextWording) else None
