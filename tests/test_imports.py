@@ -168,6 +168,13 @@ def test_importing_page_logic_loads_no_streamlit() -> None:
     assert out.stdout.strip() == "False"
 
 
+def test_the_first_page_is_imported_without_torch() -> None:
+    """It draws what is stored; a session that asks no model need not wait for the libraries."""
+    code = "import app.views.formation, sys; print({'torch', 'tokenizers'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "set()"
+
+
 def test_importing_circuits_loads_neither_torch_nor_transformer_lens() -> None:
     code = "import circuits, sys; print({'torch', 'transformer_lens'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
