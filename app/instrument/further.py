@@ -69,6 +69,8 @@ def _cut(ds: xr.Dataset) -> Made:
     series = [_series("no edge cut", "answer", every, "whole_accuracy")]
     positions = [str(p) for p in ds["from"].values]
     for i, (read, reads) in enumerate(pairwise(positions)):
+        if bool(every["accuracy"].sel({"from": read, "to": reads}).isnull().all()):
+            read, reads = reads, read  # sentences may name the later role first
         edge = every.sel({"from": read, "to": reads})
         name = f"{words(reads)} cannot read {words(read)}"
         series.append(_series(name, f"run_{i}", edge, "accuracy", dashed=True))

@@ -16,7 +16,8 @@ CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
 COMPARISON_ANALYSES = {"logit_lens": "comparison_lens", "causal_tracing": "comparison_tracing"}
 """Their counterparts in a comparison run."""
 MORE_ANALYSES = (
-    "circuit_discovery", "attention_knockout", "coverage", "crosscoder", "learning_coefficient",
+    "circuit_discovery", "attention_knockout", "composability", "coverage", "crosscoder",
+    "learning_coefficient",
 )  # fmt: skip
 """Analyses that it also draws if there is a result."""
 
