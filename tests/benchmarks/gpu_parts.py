@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def row(what: str, value: object, goal: str = "") -> dict[str, object]:
 
 def tests(device: str, seconds: float, folder: Path) -> Rows:
     """The tests that need a GPU, and those of what runs on one."""
-    command = [sys.executable, "-m", "pytest", "-q", "-rfs", "-p", "no:cacheprovider", *TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", "-rfs", "-p", "no:cacheprovider"]
+    command += ["-n", str(min(os.cpu_count() or 1, 8)), "--dist", "worksteal", *TESTS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     yield row("tests", lines[-1].strip("= ") if lines else done.stderr[-500:], "none fails")

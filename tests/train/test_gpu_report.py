@@ -47,6 +47,7 @@ def test_time_that_a_part_leaves_goes_to_those_behind_it() -> None:
     assert share_of("tests", total) == SHARES["tests"]
     assert share_of("step", total) > SHARES["step"]
     assert share_of("patching", 77.0) == 77.0
+    assert share_of("tests", 50.0, ["step", "packed", "grok", "patching"]) == 50.0
 
 
 def test_a_part_that_was_not_begun_is_said() -> None:
