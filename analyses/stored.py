@@ -86,6 +86,25 @@ def stored_steps(run: Run, name: str) -> list[int]:
     return store.steps() if store is not None else []
 
 
+def all_stored_steps(run: Run, names: Iterable[str]) -> tuple[dict[str, list[int]], dict[str, str]]:
+    """Steps of default results by analysis, and a sentence on each that cannot be used.
+
+    Args:
+        run: An opened run.
+        names: Analyses. Those without a result are in neither.
+    """
+    found, refused = {}, {}
+    for name in names:
+        try:
+            steps = stored_steps(run, name)
+        except HopscopeError as error:
+            refused[name] = str(error)
+        else:
+            if steps:
+                found[name] = steps
+    return found, refused
+
+
 Reader = Callable[[str], "xr.Dataset | None"]
 """The default result of an analysis by its name, as from `stored_result`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -237,6 +238,7 @@ def figure(
         return any_circuit.diagram(ds)
     builders = _builders(ds)
     name = next(iter(builders)) if name is None else name
+    check_complete(ds, name)
     if name not in builders:
         raise unknown_name("figure", name, builders)
     build = builders[name]
@@ -245,6 +247,28 @@ def figure(
         if key not in allowed:
             raise unknown_name(f"selection for the figure {name!r}", key, allowed)
     return said_if_empty(build(ds, step=step, **sel), ds, sel.get("split"))
+
+
+def lacks(ds: xr.Dataset, name: str) -> str:
+    """The variable that a figure of a result needs and the result does not have; "" if none."""
+    needed = NEEDS.get(name, "")
+    there = name in builders_of(str(ds.attrs.get("analysis")))
+    return needed if there and needed not in ds else ""
+
+
+def check_complete(ds: xr.Dataset, name: str, run: str | Path = "RUN") -> None:
+    """Refuse a figure whose variable an older result lacks, with the command that adds it.
+
+    Raises:
+        HopscopeError: if the result has to be made again for this figure.
+    """
+    if variable := lacks(ds, name):
+        analysis = ds.attrs["analysis"]
+        raise HopscopeError(
+            f"the figure {name!r} needs {variable}, which the stored result of {analysis} lacks, "
+            f"since an earlier version of Hopscope made it; run `hopscope analyze {run} {analysis} "
+            "--again`."
+        )
 
 
 def takes_split(name: str, ds: xr.Dataset) -> bool:

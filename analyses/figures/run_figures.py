@@ -16,14 +16,20 @@ from analyses.figures.builders.certificate import card
 from analyses.figures.builders.circuit import circuit_dataset
 from analyses.figures.builders.training import training_of
 from analyses.figures.nothing import replace_by_sentence
-from analyses.figures.registry import about_figures, builders_of, figure, takes_split
+from analyses.figures.registry import (
+    about_figures,
+    builders_of,
+    check_complete,
+    figure,
+    takes_split,
+)
 from analyses.figures.specs.animation import Animation
 from analyses.figures.specs.charts import Spec
 from analyses.figures.words import words
 from analyses.fitting import usual_analyses
 from analyses.over_training.first_usable import first_usable
 from analyses.over_training.formation import formation
-from analyses.stored import Reader, reader, stored_steps, usable_splits
+from analyses.stored import Reader, all_stored_steps, reader, usable_splits
 from circuits.errors import HopscopeError, unknown_name
 from circuits.runs.run import Run
 
@@ -45,41 +51,49 @@ class RunFigure:
     within: str = ""
     """Its name within its analysis."""
 
+    def is_called(self, text: str) -> bool:
+        """Whether a text names this figure, in full or within its analysis."""
+        return self.name in (text, f"{self.analysis}_{text}")
+
 
 def results_to_come(run: Run) -> list[str]:
     """The usual analyses of the run that have not been run with their default options."""
-    return [
-        name
-        for name in usual_analyses(run.corpus.task, bridged=run.bridged, text=run.corpus.text)
-        if not stored_steps(run, name)
-    ]
+    usual = usual_analyses(run.corpus.task, bridged=run.bridged, text=run.corpus.text)
+    steps, refused = all_stored_steps(run, usual)
+    return [name for name in usual if name not in steps and name not in refused]
+
+
+def refused_results(run: Run) -> dict[str, str]:
+    """A sentence on each stored result of the run that cannot be used, e.g. of another version."""
+    return all_stored_steps(run, _fitting(run))[1]
 
 
 def run_figures(run: Run, read: Reader | None = None) -> dict[str, RunFigure]:
     """Every figure of the run by name, accuracy first; a result is read when a figure is made.
 
+    A figure of a result that cannot be used (another version made it, or it is damaged) is listed
+    and raises a HopscopeError when it is made; all others are made as ever.
+
     Args:
         run: An opened run.
         read: How results are read; None: as they are stored.
-
-    Raises:
-        HopscopeError: if a stored result is of another version or of other default options.
     """
-    steps = {name: found for name in _fitting(run) if (found := stored_steps(run, name))}
+    steps, refused = all_stored_steps(run, _fitting(run))
+    there = [name for name in _fitting(run) if name in steps or name in refused]
     read = read or reader(run)
     every: dict[str, Callable[[], xr.Dataset]] = {"training": partial(training_of, run)}
-    if "causal_tracing" in steps:
+    if "causal_tracing" in there:
         every["circuit"] = lambda: circuit_dataset(
-            _present(read, "causal_tracing"), read("logit_lens") if "logit_lens" in steps else None
+            _present(read, "causal_tracing"), read("logit_lens") if "logit_lens" in there else None
         )
-    if _can_date(run, steps.get("circuit_discovery", [])):
+    if "circuit_discovery" in refused or _can_date(run, steps.get("circuit_discovery", [])):
         every["formation"] = partial(formation, run, read=read)
-    if run.corpus.task == "composition" and "logit_lens" in steps:
+    if run.corpus.task == "composition" and "logit_lens" in there:
         every["first_usable"] = lambda: first_usable(_present(read, "logit_lens"))
     if run.corpus.task == "composition" and "patchscopes" in steps:
         every["first_usable_patchscopes"] = lambda: first_usable(_present(read, "patchscopes"))
     # An analysis may be newer than its figures.
-    every |= {name: partial(_present, read, name) for name in steps if builders_of(name)}
+    every |= {name: partial(_present, read, name) for name in there if builders_of(name)}
     made: dict[str, RunFigure] = {}
     for analysis, get in every.items():
         made |= _figures_of(run, analysis, cache(get))
@@ -171,6 +185,7 @@ def selected(run: Run, found: RunFigure, step: int | None = None, **sel: Any) ->
         raise HopscopeError(f"the figure {found.name!r} takes no selection but the step.")
     ds = found.result()
     start = _start_of_grokking(run, ds) if found.within == "strength_change" else {}
+    check_complete(ds, found.within, run.path)
     how = partial(figure, ds, found.within, **(start | sel))
     return _signed(run, found.name, found.result, how, step, given=sel)
 
@@ -211,6 +226,7 @@ def _make(
     run: Run, name: str, get: Callable[[], xr.Dataset], step: int | None, split: str | None = None
 ) -> Spec:
     ds = get()
+    check_complete(ds, name, run.path)
     options = _start_of_grokking(run, ds) if name == "strength_change" else {}
     if split is not None and takes_split(name, ds):
         if split not in ds["split"].values:
@@ -241,11 +257,7 @@ def chosen_figures(available: dict[str, RunFigure], wanted: Sequence[str]) -> li
     """Figures by full name, by figure name or by analysis; all if none is named."""
     chosen: dict[str, RunFigure] = {}
     for text in wanted or available:
-        hits = [
-            f
-            for f in available.values()
-            if text in (f.name, f.analysis) or f.name == f"{f.analysis}_{text}"
-        ]
+        hits = [f for f in available.values() if text == f.analysis or f.is_called(text)]
         if not hits:
             raise unknown_name("figure", text, available)
         chosen |= {f.name: f for f in hits}

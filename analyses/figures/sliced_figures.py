@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 from analyses.figures.builders import pick
+from analyses.figures.registry import lacks
 from analyses.figures.run_figures import RunFigure, analysis_figures, run_figures
 from analyses.figures.specs.charts import Lines, Series, Spec
 from analyses.figures.words import FIRST_SPLIT, capital, split_of, words
-from analyses.slices.cutting import on_questions, reader_on
+from analyses.slices.cutting import NotOnSlice, on_questions, reader_on
 from analyses.slices.properties import SplitQuestions
 from analyses.slices.slice import Slice
 from analyses.stored import reader
@@ -76,12 +77,14 @@ def _made(
     """A figure on the slice, which its subtitle and its provenance name."""
     if found.name in WHOLE:
         raise _refused(found.name, WHOLE[found.name])
+    why = "it needs numbers that are not stored of single questions"
     try:
+        if found.result is not None and lacks(found.result(), found.within):
+            raise _refused(found.name, why)
         spec = found.make(step, split)
     except HopscopeError:
         raise
     except (KeyError, ValueError, AttributeError) as error:  # what went when the result was cut
-        why = "it needs numbers that are not stored of single questions"
         raise _refused(found.name, why) from error
     if found.name == ACCURACY:
         spec = _beside_the_slice(run, chosen, spec, split or FIRST_SPLIT)
@@ -93,8 +96,8 @@ def _made(
     )
 
 
-def _refused(name: str, why: str) -> HopscopeError:
-    return HopscopeError(f"{name} cannot be read on a slice: {why}. Leave the slice out.")
+def _refused(name: str, why: str) -> NotOnSlice:
+    return NotOnSlice(f"{name} cannot be read on a slice: {why}. Leave the slice out.")
 
 
 def _beside_the_slice(run: Run, chosen: Slice, spec: Spec, split: str) -> Spec:

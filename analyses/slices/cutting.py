@@ -25,6 +25,10 @@ SLICE = "slice"
 """The attribute of a result that is cut to a slice: the slice, as `str` writes it."""
 
 
+class NotOnSlice(HopscopeError):
+    """A stored result, or a figure of it, is of all questions and cannot be cut to a slice."""
+
+
 def cut_to(ds: xr.Dataset, rows: Mapping[str, Int[np.ndarray, " k"]], chosen: Slice) -> xr.Dataset:
     """A result on the questions in these rows of each split.
 
@@ -49,7 +53,7 @@ def cut_to(ds: xr.Dataset, rows: Mapping[str, Int[np.ndarray, " k"]], chosen: Sl
     """
     means = sliced(ds, rows)
     if not means.data_vars:
-        raise HopscopeError(without_values(str(ds.attrs.get("analysis"))))
+        raise NotOnSlice(without_values(str(ds.attrs.get("analysis"))))
     own = ds[ROW].transpose("split", "example").values
     splits = [str(split) for split in ds["split"].values]
     inside = [

@@ -88,8 +88,7 @@ def analyze_command(
         for opened in map(open_run, runs)
     ]
     for one in asked:
-        for request in one.requests.values():
-            request.check(again, one.steps is not None)
+        one.check(again, named=bool(names))
     if backend == "local":
         for one in asked:
             _here(one, again=again, follow=follow, device=device, jobs=jobs, named=len(runs) > 1)
@@ -117,6 +116,20 @@ class Asked:
     requests: dict[str, Request]
     """By analysis."""
     steps: list[int] | None
+
+    def check(self, again: bool, named: bool) -> None:
+        """Refuse a stored result of another version; if all analyses are run, leave it as it is."""
+        refused: dict[str, str] = {}
+        for name, request in self.requests.items():
+            try:
+                request.check(again, self.steps is not None)
+            except HopscopeError as error:
+                if named:
+                    raise
+                refused[name] = str(error)
+        for name, why in refused.items():
+            del self.requests[name]
+            say(f"left out {name}: {why}", err=True)
 
 
 def _runs_and_names(first: Path, others: list[str]) -> tuple[list[Path], list[str]]:

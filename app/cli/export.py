@@ -13,8 +13,6 @@ from app.cli.verify import verify_exports
 from circuits.errors import HopscopeError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analyses.figures.run_figures import RunFigure
     from analyses.figures.specs.animation import Animation
     from analyses.figures.specs.charts import Spec
@@ -72,8 +70,9 @@ def export_command(
 ) -> None:
     """Write figures of RUN, each with its data (.csv) and provenance (.json)."""
     from analyses.figures.export import FORMATS, MOVING, export
+    from analyses.figures.left_out import LeftOut, each_made
     from analyses.figures.renderers.style import theme_of, width_in_inches
-    from analyses.figures.run_figures import chosen_figures
+    from analyses.figures.run_figures import chosen_figures, moving, refused_results
     from analyses.slices.slice import Slice
     from circuits.runs.run import open_run
 
@@ -98,34 +97,25 @@ def export_command(
     if list_:
         say("\n".join(f"{found.name}\n    {found.about}" for found in available.values()))
         say(f"splits: {', '.join(opened.corpus.splits)}")
+        for why in refused_results(opened).values():
+            say(why, err=True)
         return
     folder = out or opened.figures_dir / ("other-settings" if set_ or splits else "")
     moves = file_format in MOVING
-    drawn = _drawn(chosen_figures(available, figures or ()), step, split, bool(chosen), moves)
-    for name, spec in drawn:
+    wanted, left_out = chosen_figures(available, figures or ()), LeftOut()
+    named = [found.name for found in wanted if any(found.is_called(text) for text in figures or ())]
+
+    def make(found: RunFigure) -> Spec | Animation:
+        return moving(found, split) if moves else found.make(step, split)
+
+    for name, spec in each_made(wanted, make, left_out, named):
         path = folder / f"{name}.{file_format}"
         export(spec, path, width, theme=theme, title=title, svg_text=svg_text)
         say(str(path))
+    for sentence in left_out.sentences:
+        say(sentence, err=True)
     if missing and not figures:
         say(f"not analyzed yet, so without figures: {', '.join(missing)}", err=True)
-
-
-def _drawn(
-    figures: list[RunFigure], step: int | None, split: str | None, on_slice: bool, moves: bool
-) -> Iterator[tuple[str, Spec | Animation]]:
-    """The figures by name; of several, those that cannot be read on the slice are named."""
-    from analyses.figures.run_figures import moving
-
-    left_out: list[str] = []
-    for found in figures:
-        try:
-            yield found.name, moving(found, split) if moves else found.make(step, split)
-        except HopscopeError:
-            if not on_slice or len(figures) == 1:
-                raise
-            left_out.append(found.name)
-    if left_out:
-        say(f"cannot be read on a slice, so left out: {', '.join(left_out)}", err=True)
 
 
 def _available(

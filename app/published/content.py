@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyses.catalog import CATALOG
-from analyses.stored import stored_steps
+from analyses.fitting import fitting_analyses
+from analyses.stored import all_stored_steps
 from app.instrument.payload import formation_payload, timeline_payload
 from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.logic.drawn_results import drawn_analyses, drawn_results
@@ -63,17 +63,20 @@ def named_runs(runs: Sequence[Run]) -> dict[str, Run]:
                 f"two runs are called {name} ({found[name].path} and {run.path}); rename one of "
                 "their folders, since a site tells its runs apart by name."
             )
-        if not run.steps or not _measured(run):
-            raise HopscopeError(
-                f"{run.path} has no results to publish; run `hopscope analyze {run.path}` first."
-            )
+        _check_measured(run)
         found[name] = run
     return found
 
 
-def _measured(run: Run) -> bool:
-    fitting = [name for name, entry in CATALOG.items() if run.corpus.task in entry.tasks]
-    return any(stored_steps(run, name) for name in fitting)
+def _check_measured(run: Run) -> None:
+    names = fitting_analyses(run.corpus.task, bridged=run.bridged, text=run.corpus.text)
+    steps, refused = all_stored_steps(run, names)
+    if run.steps and steps:
+        return
+    remedy = f"run `hopscope analyze {run.path}` first."
+    raise HopscopeError(
+        f"{run.path} has no results to publish; {next(iter(refused.values()), remedy)}"
+    )
 
 
 def _missing(run: Run, datasets: Mapping[str, xr.Dataset]) -> str:

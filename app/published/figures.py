@@ -11,6 +11,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from analyses.figures.export import table_of
+from analyses.figures.left_out import LeftOut, each_made
 from analyses.figures.run_figures import run_figures
 from circuits.runs.run import Run, open_run
 
@@ -33,26 +34,30 @@ class PublishedFigure:
     files: dict[str, bytes]
 
 
-def published_figures(run: Run) -> list[PublishedFigure]:
-    """All figures of a run, as they are at its last step."""
+def published_figures(run: Run) -> tuple[list[PublishedFigure], list[str]]:
+    """All figures of a run, as they are at its last step, and a sentence on those left out."""
     names = list(run_figures(run))
     n = min(2, os.cpu_count() or 1) if len(names) >= WORTH_A_PROCESS else 1
     shares = [names[i::n] for i in range(n)]
     done = Parallel(n_jobs=n)(delayed(_drawn)(run.path, share) for share in shares)
-    by_name = {figure.name: figure for share in done for figure in share}
-    return [by_name[name] for name in names]
+    by_name = {figure.name: figure for share, _ in done for figure in share}
+    left_out = LeftOut()
+    for _, others in done:
+        left_out.take(others)
+    return [by_name[name] for name in names if name in by_name], left_out.sentences
 
 
-def _drawn(path: Path, names: Sequence[str]) -> list[PublishedFigure]:
-    return list(_draw(open_run(path), names))
+def _drawn(path: Path, names: Sequence[str]) -> tuple[list[PublishedFigure], LeftOut]:
+    left_out = LeftOut()
+    return list(_draw(open_run(path), names, left_out)), left_out
 
 
-def _draw(run: Run, names: Sequence[str]) -> Iterator[PublishedFigure]:
+def _draw(run: Run, names: Sequence[str], left_out: LeftOut) -> Iterator[PublishedFigure]:
     from analyses.figures.renderers.matplotlib.renderer import to_files
 
     available = run_figures(run)
-    for name in names:
-        spec = available[name].make()
+    wanted = [available[name] for name in names]
+    for name, spec in each_made(wanted, lambda found: found.make(), left_out):
         files = to_files(spec, ("svg", "pdf"), WIDTH, svg_text=True)
         files["svg"] = compact(files["svg"])
         yield PublishedFigure(

@@ -54,9 +54,11 @@ def publish(
     compared = _compared(contents)
     files = shared_files() | compared
     for content in contents:
-        figures = published_figures(content.run)
+        figures, left_out = published_figures(content.run)
         files |= run_files(content, figures, bool(compared))
         say(f"{content.name}: {len(figures)} figures drawn")
+        for sentence in left_out:
+            say(f"{content.name}: {sentence}")
     files["index.html"] = front_page(contents, bool(compared), files)
     write_site(files, out, force)
     return out / "index.html"

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from analyses.figures.words import split_of
+from analyses.figures.words import capital, split_of
 from analyses.slices.slice import Slice
 from app.shell.importing import load
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
-from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
     from analyses.figures.run_figures import RunFigure
@@ -75,14 +74,13 @@ def export_popover(
         if st.button("Make", key="export_make", type="primary"):
             with st.spinner("Drawing ..."):
                 figures = [available[stem] for stem in wanted_names]
-                made = _files(figures, step, split, file_format, width, bool(chosen))
+                made = _files(figures, step, split, file_format, width)
                 st.session_state["exported"] = (wanted, *made)
         kept = st.session_state.get("exported")
         if kept and kept[0] == wanted:
             _download(kept[1], name in together)
-            if kept[2]:
-                names = ", ".join(kept[2])
-                st.caption(as_text(f"Cannot be read on a slice, so left out: {names}."))
+            for sentence in kept[2]:
+                st.caption(as_text(capital(sentence)))
 
 
 def _download(files: dict[str, bytes], many: bool) -> None:
@@ -119,24 +117,18 @@ def _files(
     split: str,
     file_format: str,
     width: str,
-    on_slice: bool,
 ) -> tuple[dict[str, bytes], list[str]]:
     """File name -> content, exactly as `hopscope export --step STEP --split SPLIT --slice WORDS`
-    writes them; and of several figures, those that cannot be read on the slice."""
+    writes them; and of several figures, a sentence on those that cannot be made."""
     from analyses.figures.export import export
+    from analyses.figures.left_out import LeftOut, each_made
 
-    left_out = []
+    left_out = LeftOut()
     with tempfile.TemporaryDirectory() as folder:
-        for figure in figures:
-            try:
-                spec = figure.make(step, split)
-            except HopscopeError:
-                if not on_slice or len(figures) == 1:
-                    raise
-                left_out.append(figure.name)
-            else:
-                export(spec, Path(folder) / f"{figure.name}.{file_format}", width)
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}, left_out
+        for name, spec in each_made(figures, lambda found: found.make(step, split), left_out):
+            export(spec, Path(folder) / f"{name}.{file_format}", width)
+        files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    return files, left_out.sentences
 
 
 def _zipped(files: dict[str, bytes]) -> bytes:

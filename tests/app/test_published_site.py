@@ -33,9 +33,10 @@ HOSTILE = (
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 
-def two_figures(run: Run) -> list[figures.PublishedFigure]:
+def two_figures(run: Run) -> tuple[list[figures.PublishedFigure], list[str]]:
     """As all figures are drawn, which takes half a minute."""
-    return list(figures._draw(run, ["training_accuracy", "circuit"]))
+    drawn, left_out = figures._drawn(run.path, ["training_accuracy", "circuit"])
+    return drawn, left_out.sentences
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def hostile_run(root: Path) -> Run:
 def test_names_are_shown_as_text_whatever_they_hold(
     page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "published_figures", lambda run: figures._drawn(run.path, ()))
+    monkeypatch.setattr(publish, "published_figures", lambda run: ([], []))
     run = hostile_run(tmp_path)
     front = publish.publish([run], tmp_path / "site", questions=12, licence=HOSTILE[1])
     site = front.parent / "img-src-x-onerror-window.hacked-1" / "index.html"

@@ -91,6 +91,11 @@ def planned(out: Path) -> list[PlannedRun]:
             for row in found["runs"]
         ]
     except OSError:
+        if (out / TABLE).exists() or path.parent.is_dir():
+            raise HopscopeError(
+                f"{out} has no plan of its runs, as sweeps of earlier versions of Hopscope; see "
+                f"`hopscope runs {out}`, or start the sweep again, which keeps its finished runs."
+            ) from None
         raise HopscopeError(
             f"{out} is not the folder of a sweep; give the --out of `hopscope sweep`."
         ) from None

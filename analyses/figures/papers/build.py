@@ -18,7 +18,7 @@ import xarray as xr
 from analyses.figures.papers import grokked, wild
 from analyses.figures.papers.families import Family, families, nearest, of_kind, series_of
 from analyses.figures.specs.base import Spec
-from analyses.stored import stored_result
+from analyses.stored import stored_results
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
 
@@ -127,10 +127,13 @@ def _circuits(found: Sequence[Family], composition: Family | None, made: Papers)
     panel = "Grokked figures 4 and 9"
     ordered = sorted(of_kind(found, "composition"), key=lambda f: f is not composition)
     runs = [run for family in ordered for run in family.runs]
+    analyses, again = ("causal_tracing", "logit_lens"), None
     for run in runs:
-        tracing, lens = stored_result(run, "causal_tracing"), stored_result(run, "logit_lens")
-        if tracing is None or lens is None:
+        stored, refused = stored_results(run, analyses)
+        again = again or (run if refused else None)
+        if len(stored) < len(analyses):
             continue
+        tracing, lens = (stored[name] for name in analyses)
         start = _start(run, tracing)
         about = f"{run.path.resolve().name}, seed {run.recipe.seed}"
         made.figures["grokked_figure_4"] = grokked.figure_4(tracing, lens, start, about)
@@ -139,8 +142,9 @@ def _circuits(found: Sequence[Family], composition: Family | None, made: Papers)
         return
     command = COMMANDS["grokked_composition"] + " and then hopscope analyze runs/textbook"
     if runs:
-        command = f"hopscope analyze {runs[0].path}"
-    made.missing[panel] = f"{command} causal_tracing logit_lens"
+        command = f"hopscope analyze {(again or runs[0]).path}"
+    replaced = " --again" if again else ""
+    made.missing[panel] = f"{command} {' '.join(analyses)}{replaced}"
 
 
 def _start(run: Run, tracing: xr.Dataset) -> int:
