@@ -19,6 +19,7 @@ from analyses.slices.slice import Slice
 from app.shell.importing import load
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
+from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
     from analyses.figures.run_figures import RunFigure
@@ -74,7 +75,11 @@ def export_popover(
         if st.button("Make", key="export_make", type="primary"):
             with st.spinner("Drawing ..."):
                 figures = [available[stem] for stem in wanted_names]
-                made = _files(figures, step, split, file_format, width)
+                try:
+                    made = _files(figures, step, split, file_format, width)
+                except HopscopeError as error:
+                    st.error(as_text(str(error)), icon=":material/error:")
+                    return
                 st.session_state["exported"] = (wanted, *made)
         kept = st.session_state.get("exported")
         if kept and kept[0] == wanted:

@@ -230,7 +230,7 @@ def test_what_a_page_shows_is_exported_with_its_numbers(
     app.selectbox(key="export_format").set_value(file_format)
     app.button(key="export_make").click().run()
     assert errors(app) == []
-    _, files = app.session_state["exported"]
+    files = app.session_state["exported"][1]
     assert figures <= {Path(name).stem for name in files}
     for stem in figures:
         assert {f"{stem}.{file_format}", f"{stem}.csv", f"{stem}.json"} <= set(files)
@@ -249,7 +249,7 @@ def test_the_split_that_is_shown_is_the_one_that_is_exported(runs: Path) -> None
     app.selectbox(key="export_format").set_value("csv")
     app.button(key="export_make").click().run()
     assert errors(app) == []
-    _, files = app.session_state["exported"]
+    files = app.session_state["exported"][1]
     record = json.loads(files["causal_tracing_strength_over_training.json"])
     assert record["provenance"]["selection"]["split"] == "train_inferred"
 

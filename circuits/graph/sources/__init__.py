@@ -79,6 +79,11 @@ def find_source(name_or_path: str | Path) -> tuple[Source, str | Path | None]:
         if of_questions is not None:
             return SOURCES[of_questions], name_or_path
         refuse_grokked_folder(Path(name_or_path))
+        if (Path(name_or_path) / "recipe.toml").exists():
+            raise HopscopeError(
+                f"{name_or_path} is a run folder; its recipe says where its facts are from: "
+                f"hopscope data {name_or_path}/recipe.toml."
+            )
         raise HopscopeError(f"{name_or_path} is a folder; name the file in it that has the facts.")
     problem = unknown_name("source", str(name_or_path), SOURCES)
     raise HopscopeError(f"{problem} A path is allowed too, but there is no such file.")

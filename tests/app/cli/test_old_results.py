@@ -155,3 +155,9 @@ def test_a_sweep_of_an_earlier_version_is_called_one(tmp_path: Path) -> None:
     done = command("sweep", "--status", tmp_path)
     assert "as sweeps of earlier versions of Hopscope" in str(done.exception)
     assert f"`hopscope runs {tmp_path}`" in str(done.exception)
+
+
+def test_a_run_folder_in_the_place_of_facts_is_called_one(old: Run) -> None:
+    done = command("data", old.path)
+    assert "is a run folder" in str(done.exception)
+    assert f"hopscope data {old.path}/recipe.toml" in str(done.exception)
