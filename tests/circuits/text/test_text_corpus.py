@@ -181,6 +181,13 @@ def test_a_role_that_a_tokenizer_leaves_out_is_named_with_its_sentence(tmp_path:
         wording.render("atomic", np.array([[1, 2]]), np.array([0]))
 
 
+@pytest.mark.parametrize(("tokenizer", "said"), [("bpe", ["All answers begin"]), ("names", [])])
+def test_answers_that_all_begin_alike_are_warned_of(tokenizer: str, said: list[str]) -> None:
+    """The tiny recipe's names are e_0, e_1, ..."""
+    warnings = tiny_text({"tokenizer": tokenizer}).warnings
+    assert [warning[:17] for warning in warnings] == said
+
+
 def test_a_comparison_asks_whether_two_are_in_the_same_place() -> None:
     recipe = tiny_text_recipe(
         source={"name": "geonames", "options": {"n_countries": 6, "relations": ["country"]}},
