@@ -302,7 +302,6 @@ _ENTRIES = (
         "analyses.certificate.evidence",
         certificate.EvidenceOptions,
         default_steps="last",
-        one_token=True,
     ),
     Analysis(
         "crosscoder",

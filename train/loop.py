@@ -80,6 +80,7 @@ def _start(recipe: Recipe, out: Path, *, show: bool) -> None:
         text = None if recipe.text is None else text_corpus(recipe, corpus)
         session = Session(recipe, corpus, out, group, text=text)
         trainer, warnings = session.trainer, few_bridges(corpus.report["diversity"])
+        warnings = [*warnings, *(text.warnings if text else [])]
         with threads_for(trainer.attempt, group.device) as told:
             facts = {"model": trainer.model.cfg.to_json(), **trainer.circumstances()}
             with (

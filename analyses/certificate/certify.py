@@ -13,11 +13,13 @@ from analyses.certificate.criteria import (
     bridge_used,
     generalizes,
     memorized,
+    of_text,
     second_hop,
 )
 from analyses.certificate.further import subspace_used, transfers
 from analyses.certificate.judging import Criterion, percent
 from analyses.certificate.verdict import Verdict, verdict
+from analyses.fitting import catalog_entry
 from analyses.stored import Reader, reader, stored_result, usable_splits
 from circuits.corpus.names import ID_TEST, OOD_TEST, TRAIN
 from circuits.errors import HopscopeError, unknown_name
@@ -110,10 +112,13 @@ def certify(
     """
     run = run if isinstance(run, Run) else open_run(run)
     at = _checked(run, step, split)
+    if transfer:
+        catalog_entry(TRANSFER, run.corpus.task, bridged=run.bridged, text=run.corpus.text)
     _measure(run, EVIDENCE, at, _splits(split), progress)
     found = stored_certificate(run, at, split)
     assert found is not None
     coarse = found["generalizes"].status == "pass" and found["used"].status == "fail"
+    coarse &= not run.corpus.text  # a subspace is judged by first tokens
     if coarse:  # the whole state may hold more than the bridge
         _measure(run, SUBSPACE, at, _own(split), progress)
     if transfer:
@@ -139,7 +144,8 @@ def stored_certificate(
         return None
     evidence = _stored(run, read, EVIDENCE, _splits(split))
     assert evidence is not None
-    more = [_at(_stored(run, read, name, _own(split)), at) for name in (SUBSPACE, TRANSFER)]
+    others = () if of_text(evidence) else (SUBSPACE, TRANSFER)
+    more = [_at(_stored(run, read, name, _own(split)), at) for name in others]
     criteria = judged(evidence.sel(step=at), split, *more)
     record = json.loads(evidence.attrs.get("provenance", "{}"))
     return Certificate(
@@ -191,11 +197,6 @@ def _checked(run: Run, step: int | None, split: str) -> int:
         raise HopscopeError(
             f"a certificate is about composition, but the task of {run.path} is "
             f'{run.corpus.task}; choose a run with splits.task = "composition".'
-        )
-    if run.recipe.text is not None:
-        raise HopscopeError(
-            f"a certificate judges answers of one token, but {run.path} is trained on text; "
-            "certify its structured twin, the same recipe without the section [text]."
         )
     if not run.steps:
         raise HopscopeError(f"{run.path} has no checkpoint yet; wait, or train it again.")

@@ -105,6 +105,8 @@ def bridge_decoded(evidence: xr.Dataset, split: str) -> Criterion:
         f"a lens reads the bridge of at least {HALF:.0%} of the questions at a state with a block "
         "still behind it, more often than another bridge of the same relation"
     )
+    if of_text(evidence):
+        rule = rule.replace("reads the bridge", "reads the first token of the bridge")
     cells = usable_cells(evidence)
     if not cells.any():
         return _impossible("decoded", title, rule)
@@ -187,11 +189,15 @@ def second_hop(evidence: xr.Dataset, split: str) -> Criterion:
     names = [str(name) for name in evidence["ablation"].values]
     alone, without = ({n: Share.of(route[:, i, v]) for i, n in enumerate(names)} for v in (0, 1))
     told = " and ".join(f"{percent(share.value)} ({n} ablation)" for n, share in alone.items())
+    cut = "everything but the two-hop route is ablated, in two ways"
+    if of_text(evidence):
+        cut = "later tokens read the first hop only where it is complete, after the first block"
+        told = f"{percent(next(iter(alone.values())).value)} (attention knockout)"
     return Criterion(
         "second_hop",
         "Second hop computed there",
-        f"of the model's right answers at least {MOST:.0%} stay right when everything but the "
-        "two-hop route is ablated, in two ways, and more than the best shortcut gets right",
+        f"of the model's right answers at least {MOST:.0%} stay right when {cut}, and more than "
+        "the best shortcut gets right",
         together(
             *(share.against(MOST) for share in alone.values()),
             *(beats(route[:, i, 0], guessed) for i in range(len(names))),
@@ -225,12 +231,20 @@ def rows(evidence: xr.Dataset, split: str, variable: str) -> np.ndarray:
     return one[variable].transpose("example", ...).values[: int(one["n"])].astype(int)
 
 
+def of_text(evidence: xr.Dataset) -> bool:
+    """Whether the questions are sentences, measured by `analyses.certificate.in_text`."""
+    return "complete" in evidence
+
+
 def usable_cells(evidence: xr.Dataset) -> Bool[np.ndarray, "layer position"]:
     """States where a bridge can have been found and a block can still use it."""
     depth, n_positions = evidence.sizes["layer"] - 1, evidence.sizes["position"]
     cells = usable_states(depth, n_positions)
     cells[[0, depth]] = False
-    cells[:, 0] = False
+    if of_text(evidence):  # the subject may come last
+        cells[:, evidence["complete"].values.reshape(-1, n_positions)[0] == 0] = False
+    else:
+        cells[:, 0] = False
     return cells
 
 

@@ -14,6 +14,8 @@ so, on trained questions, from the table of single questions that this analysis 
 4. `route`: the answer with only the two-hop route, and without the bridge, everything else being
    ablated in two ways (`analyses.circuits.route_ablation`).
 
+Runs on text are measured by role and by whole answers (`analyses.certificate.in_text`).
+
 How to read: The certificate lists what each criterion asks, whether it passed, and the share with
 its interval. “Answers follow the bridge” and “second hop computed there” are the two that a
 memorizing model cannot pass; the others are conditions.
@@ -32,6 +34,8 @@ import torch
 import xarray as xr
 
 from analyses.certificate.decoding import decoded
+from analyses.certificate.in_text import ABLATIONS as TEXT_ABLATIONS
+from analyses.certificate.in_text import text_evidence
 from analyses.circuits.ablations import AblatedRuns
 from analyses.circuits.route_ablation import route_runs
 from analyses.interventions.atomic_donors import draw_atomic_donors
@@ -58,6 +62,8 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
             f"a certificate is about two-hop questions, but those of {examples.split!r} have "
             f"{hops} hop{'' if hops == 1 else 's'}; use a run with splits.hops = 2."
         )
+    if examples.queries.ragged:
+        return _of_text(model, examples, options)
     names, behaviour = _behaviour(model, examples)
     real, placebo, has_placebo = decoded(model, examples, options.seed)
     places = ("example", "layer", "position")
@@ -89,6 +95,50 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
         "variant": list(VARIANTS),
         "layer": np.arange(model.depth + 1),
         "position": list(examples.queries.positions),
+    }
+    return xr.Dataset(variables, coords)
+
+
+def _of_text(model: HookedTransformer, examples: Examples, options: Options) -> xr.Dataset:
+    """The same of sentences (`analyses.certificate.in_text`), and where the hop is complete."""
+    queries = examples.queries
+    given = examples.once("shortcuts", lambda: shortcut_answers(examples.corpus, queries))
+    answers = np.stack(list(given.values()), 1)
+    found = text_evidence(model, examples, answers, options.seed)
+    places, asked = ("example", "layer", "position"), ("example", "shortcut")
+    right = answers == queries.answer_ids[:, None]
+    variables = {
+        "right_example": _flags(("example",), found.right, "the model is right"),
+        "shortcut_right_example": _flags(asked, right, "the shortcut is right"),
+        "shortcut_same_example": _flags(
+            asked, found.shortcut_same, "the shortcut answers as the model does"
+        ),
+        "decoded_example": _flags(
+            places, found.decoded, "the bridge's first token is the lens's top token"
+        ),
+        "placebo_decoded_example": _flags(
+            places, found.placebo, "that of another bridge is, -1: there is none"
+        ),
+        "swap_example": _flags(
+            ("example", "donor", "control", "layer", "position"), found.swaps,
+            "0 other answer, 1 the donor bridge's, 2 kept, -1 no donor",
+        ),
+        "route_example": _flags(
+            ("example", "ablation", "variant"), found.routes, "answered rightly after the knockout"
+        ),
+        "complete": (
+            ("position",), found.complete.astype(np.int8),
+            {"long_name": "the first hop is complete where the role is read", "per_step": False},
+        ),
+    }  # fmt: skip
+    coords = {
+        "shortcut": list(given),
+        "donor": list(DONORS),
+        "control": list(CONTROLS),
+        "ablation": list(TEXT_ABLATIONS),
+        "variant": list(VARIANTS),
+        "layer": np.arange(model.depth + 1),
+        "position": list(queries.positions),
     }
     return xr.Dataset(variables, coords)
 

@@ -177,14 +177,15 @@ def whole_outcomes(
     assert isinstance(given, RoleTrace)
     found = np.where(first < 0, first, OTHER)
     for kind, names in ((KEPT, queries.answer_ids), (SUCCESS, donors.target)):
-        hopeful = (first == kind).any((1, 2, 3))
-        whole = WholeNames.of(engine, queries, base, np.where(hopeful, names, -1))
+        hit = first == kind
+        whole = WholeNames.of(engine, queries, base, np.where(hit.any((1, 2, 3)), names, -1))
         assert whole is not None
-        for p in range(first.shape[-1]):
-            for layer, (exact, _) in whole.after(given, p, range(engine.depth + 1)).items():
-                found[:, :, layer, p] = np.where(
-                    exact.T & (first[:, :, layer, p] == kind), kind, found[:, :, layer, p]
-                )
+        for control, p in np.argwhere(hit.any((0, 2))).tolist():
+            here = hit[:, control, :, p]
+            its = given.rows(slice(control * len(hit), (control + 1) * len(hit)))
+            layers = np.flatnonzero(here.any(0)).tolist()
+            for layer, (exact, _) in whole.rest(here.any(1)).after(its, p, layers).items():
+                found[exact[0] & here[:, layer], control, layer, p] = kind
     return found
 
 

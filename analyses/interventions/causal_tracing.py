@@ -111,7 +111,8 @@ class _Tracing:
         self.clean_top = self.clean_logits.argmax(-1)
         self.target = self.answer if stop == engine.depth else self.clean_top
         asked = (self.queries, self.clean, self.queries.answer_ids)
-        self.whole = WholeNames.of(engine, *asked) if stop == engine.depth else None
+        named = self.queries.names is not None and stop == engine.depth
+        self.whole = WholeNames.of(engine, *asked) if named else None
 
     def read(self, trace: AnyTrace) -> Float[Tensor, "n d_vocab"]:
         """Logits at the last position of the state that is traced to."""

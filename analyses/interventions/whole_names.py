@@ -50,7 +50,7 @@ class WholeNames:
     def of(
         cls, engine: Engine, queries: Queries, base: AnyTrace, names: Int[np.ndarray, " n"]
     ) -> WholeNames | None:
-        """For a name per question (ids of the vocabulary, -1: none); None where names are tokens.
+        """For a name per question (ids of the vocabulary, -1: none); None where roles are columns.
 
         >>> import numpy as np
         >>> from circuits import open_run
@@ -60,9 +60,13 @@ class WholeNames:
         >>> WholeNames.of(engine, queries, traced(engine, queries), queries.answer_ids) is None
         True
         """
-        if queries.names is None or not isinstance(base, RoleTrace):
+        if not isinstance(base, RoleTrace):
             return None
-        closed = [queries.names.closed(name) if name >= 0 else () for name in names.tolist()]
+        known = queries.names
+        closed = [
+            () if name < 0 else (name,) if known is None else known.closed(name)
+            for name in names.tolist()
+        ]
         found = []
         for step in range(max(map(len, closed), default=0)):
             rows = np.array([i for i, name in enumerate(closed) if len(name) > step])
@@ -71,6 +75,17 @@ class WholeNames:
             before = [closed[i][:step] for i in rows]
             found.append(Beginning(at, _followed(engine, queries, base, rows, before), token))
         return cls(engine, base, found)
+
+    def rest(self, questions: Bool[np.ndarray, " n"]) -> WholeNames:
+        """Of some questions only, and without the first token, where it is known to be right."""
+        kept = torch.from_numpy(questions).to(self.base.columns.device)
+        found = []
+        for each in self.beginnings[1:]:
+            which = kept[each.rows].nonzero()[:, 0]
+            if len(which):
+                part = Beginning(each.rows[which], each.trace.rows(which), each.token[which])
+                found.append(part)
+        return WholeNames(self.engine, self.base, found)
 
     def after(
         self, given: RoleTrace, role: int, layers: Sequence[int], stop: int | None = None

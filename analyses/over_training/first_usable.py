@@ -51,7 +51,8 @@ def first_usable(lens: xr.Dataset, top_k: int = 1) -> xr.Dataset:
         or no example.
 
     Raises:
-        HopscopeError: if the result has no bridge and answer, or no ranks of single questions.
+        HopscopeError: if the result has no bridge and answer, no ranks of single questions, or was
+            made of sentences before where each names its roles was stored.
 
     >>> from analyses import stored_result
     >>> from circuits import open_run
@@ -65,6 +66,13 @@ def first_usable(lens: xr.Dataset, top_k: int = 1) -> xr.Dataset:
         raise HopscopeError(
             "this result has no ranks of a bridge; give the result of logit_lens or tuned_lens of "
             "a composition run."
+        )
+    if "answer" in lens["position"].values and "column_example" not in lens:
+        raise HopscopeError(
+            "this result is of sentences and older than the columns at which it reads them, "
+            "without which nobody knows where each sentence completes its hop; compute it anew "
+            "with hopscope analyze RUN "
+            f"{lens.attrs.get('analysis', 'logit_lens')} --again."
         )
     wanted = [name for name in names if name in COMPLETED_AT or name == "answer"]
     first = _first_layers(lens, wanted, top_k)

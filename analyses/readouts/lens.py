@@ -37,6 +37,28 @@ def columns_of(queries: Queries) -> Variables:
     return {"column_example": (("example", "position"), columns, words)}
 
 
+def sharing_of(queries: Queries, targets: Int[Tensor, "n target"]) -> Variables:
+    """`sharing_example` (example, target): names that begin with the target's token, 1: only it.
+
+    A lens ranks tokens, and a name of several is read by its first: all names that share it have
+    the same rank. Of a whole name a state has no rank, since its later tokens are predicted at
+    later positions, after the tokens before have been read; what follows a state there is no longer
+    that state. Whole names are ranked where a question is answered (`circuits.text.trie`).
+
+    Args:
+        queries: The questions.
+        targets: (First) token of each target.
+    """
+    if queries.names is None:
+        return {}
+    first = queries.names.first
+    tokens = targets.cpu().numpy()
+    size = int(max(first.max(), tokens.max(initial=0))) + 1
+    counts = np.bincount(first[first >= 0], minlength=size)[tokens].astype(np.int32)
+    words = {"long_name": "names that begin with the target's token", "units": "1"}
+    return {"sharing_example": (("example", "target"), counts, {**words, "per_step": False})}
+
+
 def ranks_of_layers(
     layers: Iterable[Float[Tensor, "n pos d_vocab"]], targets: dict[str, Int[Tensor, " n"]]
 ) -> Variables:

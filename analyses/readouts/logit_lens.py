@@ -16,6 +16,8 @@
 
 Targets are the bridges, the relations after the first, and the answer. A name of several tokens is
 read at its last token; as a target it is its first one, since that is what a state can predict.
+`sharing_example` counts the names that begin with it, which the rank does not tell apart; a whole
+name has no rank at a state (`analyses.readouts.lens.sharing_of`).
 With another `span` (`circuits.corpus.role_spans`) a role's value is that of the token at which the
 target is best, which favours roles of many tokens: `mrr_added` compares with the placebo's best.
 
@@ -52,7 +54,7 @@ from analyses.estimates import with_interval
 from analyses.options.common import SpanOptions as Options
 from analyses.questions.examples import Examples
 from analyses.questions.placebos import draw_placebos
-from analyses.readouts.lens import columns_of, rank_of
+from analyses.readouts.lens import columns_of, rank_of, sharing_of
 from circuits.corpus.queries import Queries
 from circuits.corpus.role_names import Span
 from circuits.model.protocol import Model
@@ -101,6 +103,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
                 {"long_name": f"rank {about}, 0 is the top token, -1 no example", "units": "1"},
             ),
             **columns_of(examples.queries),
+            **sharing_of(examples.queries, targets),
         },
         {
             "target": names,

@@ -29,6 +29,7 @@ def text_report(text: TextCorpus) -> dict[str, Any]:
             str(n): int(count) for n, count in enumerate(np.bincount(lengths)) if count
         },
         "sentences": {split: _sentences(text, split) for split in splits},
+        "warnings": text.warnings,
         "longest_name": vocab.entities[int(lengths.argmax())],
     }
 
@@ -68,3 +69,5 @@ def print_text(report: dict[str, Any]) -> None:
             f"{report['longest_name']!r}."
         )
     )
+    for warning in report["warnings"]:
+        console.print(printable(f"- {warning}"))

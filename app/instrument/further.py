@@ -6,6 +6,7 @@ All curves are shares, over the checkpoints of their own result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from analyses.figures.words import words
 from analyses.over_training.first_usable import first_usable
 from app.instrument.fields import ComparedPanel, ComparedSeries
 from app.instrument.packing import curve
+from circuits.errors import HopscopeError
 from circuits.statistics import wilson
 
 Datasets = Mapping[str, xr.Dataset]
@@ -53,7 +55,8 @@ def further_results(datasets: Datasets) -> dict[str, xr.Dataset]:
         if derived in found or lens is None or "rank_example" not in lens:
             continue
         if "bridge" in lens["target"].values:
-            found[derived] = first_usable(lens)
+            with suppress(HopscopeError):  # one of sentences that is too old
+                found[derived] = first_usable(lens)
     return found
 
 

@@ -27,12 +27,6 @@ class CertificateRecord:
     missing: str = ""
 
 
-NOT_FOR_TEXT = (
-    "Not certified: a certificate rests on analyses that need one token per name, and this run's "
-    "names are several."
-)
-
-
 def certificate_record(
     run: Run, path: str, step: int, read: Reader | None = None
 ) -> CertificateRecord:
@@ -52,8 +46,6 @@ def certificate_record(
         found = stored_certificate(run, nearest, read=read)
     except HopscopeError as error:
         return CertificateRecord(missing=f"The certificate cannot be shown: {error}")
-    if found is None and run.corpus.text:
-        return CertificateRecord(missing=NOT_FOR_TEXT)
     if found is None:
         return CertificateRecord(missing=f"Not certified yet: {remedy}")
     return _record(found)

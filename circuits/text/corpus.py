@@ -151,6 +151,27 @@ class TextCorpus:
         passages = max(map(len, (ids for ids, _ in self._passages())), default=0)
         return max(longest + self.longest_answer, passages)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What single tokens cannot tell of these questions, as a sentence; empty: nothing.
+
+        >>> from circuits.corpus.build import build_corpus
+        >>> from circuits.recipes.schema import load_recipe
+        >>> recipe = load_recipe("train/recipes/demo-text.toml")
+        >>> text_corpus(recipe, build_corpus(recipe)).warnings
+        []
+        """
+        splits = self.corpus.splits.values()
+        answers = np.unique(np.concatenate([queries.answer_ids for queries in splits]))
+        first = self.wording.names.first[answers]
+        if len(answers) < 2 or (first != first[0]).any():
+            return []
+        return [
+            f"All answers begin with the same token ({self.tokenizer.pieces([int(first[0])])[0]}), "
+            "so analyses of first tokens (lenses, swaps, maps) tell no answers apart; choose "
+            'text.tokenizer = "names", or names that begin differently.'
+        ]
+
     def training_texts(self) -> TrainingTexts:
         """Everything that is trained, in the order of `Corpus.trained`."""
         rows: list[list[int]] = []

@@ -74,6 +74,8 @@ def _as_it_is(queries: Queries) -> Queries:
 
 def test_every_analysis_works_on_many_tokens_or_says_why_not() -> None:
     checked = set(OPTIONS) | {name for name, entry in CATALOG.items() if entry.one_token}
+    checked |= {name for name, entry in CATALOG.items() if entry.needs_text}  # tests/.../latent
+    checked |= {"evidence", "composability"}  # tests/analyses/{certificate,latent}
     checked.add("learning_coefficient")  # needs a package; it reads nothing but the training set
     assert set(CATALOG) == checked
 
@@ -196,3 +198,14 @@ def test_the_training_set_predicts_every_token_of_each_answer() -> None:
             assert text.tokens[row, : len(wanted)].tolist() == wanted
             assert (text.predict_at[row], text.answer[row]) == (len(wanted) - 1, token)
             row += 1
+
+
+def test_a_rank_of_text_says_how_many_names_it_stands_for() -> None:
+    found = _run("logit_lens", worded, _model(N_TOKENS)).sharing_example
+    queries = draw_examples(reworded(_corpus("composition"), worded), "train_inferred", N).queries
+    assert queries.names is not None
+    first = queries.names.first.tolist()
+    expected = [first.count(token) for token in queries.answer_tokens.tolist()]
+    assert found.sel(target="answer").values.tolist() == expected
+    assert max(expected) > 1
+    assert "sharing_example" not in _run("logit_lens", _as_it_is)

@@ -15,6 +15,7 @@ from tiny_runs import numbers
 from tiny_texts import tiny_text, tiny_text_recipe
 
 from analyses import certify
+from analyses.certificate.certify import stored_certificate
 from app.cli.train import summary
 from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
@@ -125,9 +126,19 @@ def test_a_text_run_without_its_tokenizer_says_so(run: Run, tmp_path: Path) -> N
         open_run(tmp_path / "copy").queries("id_test")
 
 
-def test_analyses_are_given_sentences_and_certify_refuses_them(run: Run) -> None:
+def test_analyses_are_given_sentences(run: Run) -> None:
     opened = open_run(run.path)
     assert opened.corpus.text
     assert opened.corpus.queries("id_test").spans is not None
-    with pytest.raises(HopscopeError, match="certify its structured twin"):
-        certify(opened)
+
+
+def test_a_text_run_is_certified_but_not_by_transfer(run: Run) -> None:
+    with pytest.raises(HopscopeError, match="transfer needs questions of one token per name"):
+        certify(run.path, transfer=True, progress=False)
+    found = certify(run.path, progress=False)
+    stored = stored_certificate(open_run(run.path))
+    assert stored is not None
+    assert found.to_json() == stored.to_json()
+    assert found["memorized"].n > 100
+    assert "attention knockout" in found["second_hop"].finding
+    assert found["used"].finding == "a model of one block has no state between the hops"

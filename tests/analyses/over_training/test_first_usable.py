@@ -145,3 +145,5 @@ def test_where_the_subject_comes_last_the_bridge_is_looked_for_there() -> None:
     lens["rank_example"][0, 0, 0, 0, 1, 0] = 9
     found = first_usable(lens).first_layer_example.sel(step=0, split="id_test", name="bridge")
     assert found.values.tolist() == [-1, *[1] * 5]
+    with pytest.raises(HopscopeError, match="analyze RUN logit_lens --again"):
+        first_usable(lens.drop_vars("column_example"))

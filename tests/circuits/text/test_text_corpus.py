@@ -12,9 +12,10 @@ from tiny_texts import tiny_text, tiny_text_recipe
 from circuits.corpus.build import build_corpus
 from circuits.corpus.vocab import Vocab
 from circuits.errors import HopscopeError
-from circuits.recipes.schema import load_recipe, parse_recipe
+from circuits.recipes.schema import TextSection, load_recipe, parse_recipe
 from circuits.text.corpus import TEXT, TOKENIZER, load_text, text_corpus
 from circuits.text.rendering import TextWording
+from circuits.text.templates import template_book
 from circuits.text.tokenizers import given_tokenizer
 
 RECIPES = Path(__file__).parents[3] / "train" / "recipes"
@@ -164,6 +165,27 @@ def test_names_that_a_tokenizer_cannot_tell_apart_are_refused() -> None:
     wording = TextWording(text.wording.book, text.tokenizer, Vocab(strange, vocab.relations))
     with pytest.raises(HopscopeError, match="'☃☃' and '☂☂' have the same tokens"):
         wording.names  # noqa: B018
+
+
+def test_a_role_that_a_tokenizer_leaves_out_is_named_with_its_sentence(tmp_path: Path) -> None:
+    inner = tokenizers.Tokenizer(tokenizers.models.BPE())
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.train_from_iterator(["The mother of Ada is"], tokenizers.trainers.BpeTrainer())
+    inner.save(str(tmp_path / "tokenizer.json"))
+    vocab = Vocab(("Ada", "☃"), ("mother",))
+    book = template_book(TextSection(), vocab.relations, hops=2)
+    wording = TextWording(book, given_tokenizer(str(tmp_path / "tokenizer.json")), vocab)
+    assert wording.render("atomic", np.array([[0, 2]]), np.array([0]))[1].shape == (1, 3, 2)
+    said = r"the role subject \('☃'\) of 'The mother of ☃ is' has no token; use another"
+    with pytest.raises(HopscopeError, match=said):
+        wording.render("atomic", np.array([[1, 2]]), np.array([0]))
+
+
+@pytest.mark.parametrize(("tokenizer", "said"), [("bpe", ["All answers begin"]), ("names", [])])
+def test_answers_that_all_begin_alike_are_warned_of(tokenizer: str, said: list[str]) -> None:
+    """The tiny recipe's names are e_0, e_1, ..."""
+    warnings = tiny_text({"tokenizer": tokenizer}).warnings
+    assert [warning[:17] for warning in warnings] == said
 
 
 def test_a_comparison_asks_whether_two_are_in_the_same_place() -> None:

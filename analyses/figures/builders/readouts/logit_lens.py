@@ -145,8 +145,12 @@ def mrr_map_over_training(
 def by_construction(ds: xr.Dataset) -> str:
     """What a reader must know of every lens on a causal model (`analyses.usable`).
 
-    Nothing of sentences, in which other words stand before the roles.
+    Of sentences, in which other words stand before the roles, only how many names share a token.
     """
+    if "sharing_example" in ds:
+        found = ds["sharing_example"].sel(target="answer").values
+        least = found[found > 0].min(initial=ds.sizes["example"] + 1)
+        return f"first tokens, of at least {least} names each" if 1 < least <= found.size else ""
     if "column_example" in ds:
         return ""
     return f"up to {words(pick.names(ds, 'position')[1])}: as in the atomic prompt"
