@@ -102,9 +102,9 @@ ROOMS: dict[str, str] = {
     "app.instrument": "circuits circuits.circuit circuits.runs circuits.series analyses "
     "analyses.over_training analyses.figures analyses.figures.builders analyses.figures.renderers",
     "app.logic": "circuits circuits.graph circuits.corpus circuits.model circuits.patching "
-    "circuits.circuit circuits.runs circuits.text analyses analyses.questions analyses.circuits "
-    "analyses.certificate analyses.figures analyses.figures.specs analyses.figures.renderers "
-    "app.instrument",
+    "circuits.circuit circuits.pretrained circuits.runs circuits.text analyses analyses.questions "
+    "analyses.circuits analyses.certificate analyses.figures analyses.figures.specs "
+    "analyses.figures.renderers app.instrument",
     "app.logic.tables": "circuits circuits.corpus circuits.runs analyses analyses.slices "
     "analyses.figures analyses.figures.specs app.instrument app.logic",
     "app.logic.lab": "circuits circuits.corpus circuits.model circuits.patching circuits.text "

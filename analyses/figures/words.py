@@ -88,6 +88,7 @@ POSITIONS = {
     "relation_1": Position("relation 1", "first relation", "r1"),
     "relation_2": Position("relation 2", "second relation", "r2"),
     "relation_3": Position("relation 3", "third relation", "r3"),
+    "answer": Position("answer", "answer", "t"),
     "attribute": Position("attribute", "attribute", "a"),
     "entity_1": Position("entity 1", "first entity", "e1"),
     "entity_2": Position("entity 2", "second entity", "e2"),

@@ -28,12 +28,21 @@ STATE_AXES = ("step", "layer", "position")
 LENS_AXES = ("step", "target", "layer", "position")
 
 
-def split_measures(datasets: Datasets, split: str, steps: Sequence[int]) -> SplitMeasures:
-    """Everything measured on one split, at every step of the timeline (null where missing)."""
+def split_measures(
+    datasets: Datasets, split: str, steps: Sequence[int], roles: Sequence[str] | None = None
+) -> SplitMeasures:
+    """Everything measured on one split, at every step of the timeline (null where missing).
+
+    Args:
+        datasets: Results by core analysis.
+        split: The split.
+        steps: Those of the timeline.
+        roles: Positions in their order; None: those of the results.
+    """
     packed: SplitMeasures = {}
     drawn = {name: ds for name, ds in datasets.items() if name in DRAWN}
     known: list[list[str]] = [ds["position"].values.tolist() for ds in drawn.values()]
-    positions = max(known, key=len, default=[])
+    positions = roles or max(known, key=len, default=[])
     selected = {
         name: _aligned(ds.sel(split=split), steps, positions)
         for name, ds in drawn.items()

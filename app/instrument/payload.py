@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -92,7 +93,7 @@ def sliced_payload(run: Run, datasets: Datasets, accuracy: Mapping[str, Compared
     """
     measures: dict[str, SplitMeasures] = {}
     for split in (name for name in DRAWN_SPLITS if len(run.corpus.splits.get(name, ()))):
-        found = split_measures(datasets, split, run.steps)
+        found = split_measures(datasets, split, run.steps, _roles(run))
         found["examples"] = _texts(run, datasets.get("causal_tracing"), split)
         found["about"] = _asked_in_words(run, datasets, split, sliced=True)
         if split in accuracy:
@@ -104,7 +105,7 @@ def sliced_payload(run: Run, datasets: Datasets, accuracy: Mapping[str, Compared
 def formation_parts(run: Run, datasets: Datasets, timeline: Payload) -> Payload:
     """What the first page is sent, beside what its timeline needs."""
     payload: Payload = {**timeline, "measures": {}}
-    positions = list(run.queries("train_inferred").positions)
+    positions = _roles(run) or list(run.queries("train_inferred").positions)
     depth = _depth(run, datasets)
     payload["positions"] = described_positions(positions)
     payload["layers"] = depth + 1
@@ -121,7 +122,7 @@ def formation_parts(run: Run, datasets: Datasets, timeline: Payload) -> Payload:
         payload["discovered"] = discovered(circuit)
     derived = further_results(datasets)
     for split in payload["splits"]:
-        measures = split_measures(datasets, split["name"], run.steps)
+        measures = split_measures(datasets, split["name"], run.steps, _roles(run))
         if circuit is not None and split["name"] in circuit.coords["split"].values:
             measures["discovered"] = discovered_measures(circuit, split["name"], run.steps)
             measures["discovered"]["examples"] = _texts(run, circuit, split["name"])
@@ -146,7 +147,8 @@ def check_marks(run: Run) -> list[CheckMark]:
 def _asked_in_words(run: Run, datasets: Datasets, split: str, sliced: bool) -> str:
     """How many questions are behind the curves, and why fewer are behind the maps."""
     every, trained = len(run.corpus.splits.get(split, ())), evaluated(run, split)
-    words = f"Accuracy and loss: n = {trained:,} of {every:,} questions, asked while training."
+    when = "at import" if "imported" in run.manifest else "while training"
+    words = f"Accuracy and loss: n = {trained:,} of {every:,} questions, asked {when}."
     if run.corpus.text:
         words = f"Accuracy: whole answers; maps: first tokens of names. {words}"
     asked = len(example_rows(datasets.get("logit_lens"), split))
@@ -168,6 +170,20 @@ def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:
     """The questions of a result, in the order of its packed examples."""
     queries = run.queries(split)
     return [queries[row].text for row in example_rows(result, split)]
+
+
+def _roles(run: Run) -> list[str] | None:
+    """Roles of sentences in the order in which most of them are read; None: roles are columns.
+
+    What a model knows goes from a role to later ones only: "The currency of the country of Lyon is"
+    has its second relation first.
+    """
+    asked = [run.queries(name) for name in DRAWN_SPLITS if len(run.corpus.splits.get(name, ()))]
+    if not asked or not asked[0].ragged:
+        return None
+    orders = np.argsort(asked[0].role_columns, axis=1, kind="stable")
+    found, n = np.unique(orders, axis=0, return_counts=True)
+    return [asked[0].positions[i] for i in found[n.argmax()]]
 
 
 def spoken_names() -> Vocabulary:

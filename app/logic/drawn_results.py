@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyses.catalog import CATALOG
+from analyses.fitting import fitting_analyses
 from analyses.stored import stored_results
 from circuits.runs.run import Run
 
@@ -16,8 +16,8 @@ CORE_ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
 COMPARISON_ANALYSES = {"logit_lens": "comparison_lens", "causal_tracing": "comparison_tracing"}
 """Their counterparts in a comparison run."""
 MORE_ANALYSES = (
-    "circuit_discovery", "attention_knockout", "composability", "coverage", "crosscoder",
-    "learning_coefficient",
+    "circuit_discovery", "attention_knockout", "composability", "patchscopes", "coverage",
+    "crosscoder", "learning_coefficient",
 )  # fmt: skip
 """Analyses that it also draws if there is a result."""
 
@@ -32,7 +32,9 @@ def drawn_analyses(task: str) -> dict[str, str]:
 def drawn_results(run: Run) -> tuple[dict[str, xr.Dataset], list[str]]:
     """Stored results by core analysis, and sentences on those that cannot be used."""
     drawn = drawn_analyses(run.corpus.task)
-    more = {name: name for name in MORE_ANALYSES if run.corpus.task in CATALOG[name].tasks}
+    task, text = run.corpus.task, run.corpus.text
+    fitting = fitting_analyses(task, bridged=run.bridged, text=text)
+    more = {name: name for name in MORE_ANALYSES if name in fitting}
     wanted = {**drawn, **more}
     found, refused = stored_results(run, wanted.values())
     datasets = {role: found[name] for role, name in wanted.items() if name in found}

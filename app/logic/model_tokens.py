@@ -17,10 +17,12 @@ from jaxtyping import Float, Int
 
 from circuits.corpus.queries import Queries
 from circuits.corpus.vocab import Vocab
+from circuits.corpus.wording import NO_TOKEN
 
 if TYPE_CHECKING:  # torch and the tokenizers take a second to import, which pages start without
     import torch
 
+    from circuits.pretrained.asked_text import FileWording
     from circuits.text.rendering import TextWording
     from circuits.text.scoring import PredictedLogits
     from circuits.text.trie import NameTrie, NextLogits
@@ -34,7 +36,7 @@ class ModelTokens:
     """The tokens of a text run."""
 
     vocab: Vocab
-    wording: TextWording
+    wording: TextWording | FileWording
 
     def shown(self, tokens: Int[np.ndarray, "*axes"]) -> Int[np.ndarray, "*axes"]:
         """The ids by which tokens are shown beside names."""
@@ -49,6 +51,11 @@ class ModelTokens:
         from circuits.text.tokenizers import readable
 
         return readable(self.wording.tokenizer, shown - len(self.vocab))
+
+    def spellings(self, name: int) -> tuple[str, ...]:
+        """All texts that count as a name, its own first."""
+        own = self.vocab.name(name).strip()
+        return (own, *getattr(self.wording, "aliases", {}).get(own, ()))
 
     def beginning(self, name: int) -> str:
         """A name as far as its first token goes: "Tokyo", or "Dem…" of a longer one."""
@@ -66,10 +73,16 @@ class ModelTokens:
     def _trie(self) -> NameTrie:
         from circuits.text.trie import name_trie
 
-        return name_trie([self.wording.answer(name) for name in self.answers])
+        names = self.wording.names
+        return name_trie(
+            [names.closed(name) for name in self.answers], closed=names.end is not None
+        )
 
     def whole_names(self, logits: NextLogits, prompt: Queries) -> Float[torch.Tensor, " names"]:
         """Probability of each name of the vocabulary as the whole answer to one prompt.
+
+        Of a model without an end-of-answer token: that the text goes on with the name, and not
+        with one that is longer.
 
         Args:
             logits: The model, patched or not.
@@ -82,29 +95,58 @@ class ModelTokens:
         lengths = torch.from_numpy(prompt.lengths.astype(np.int64))
         tokens = prompt.tokens[:, : int(lengths.max())]
         found = name_log_probs(self._trie, logits, tokens, lengths, float(np.log(LEAST)))
+        shares = found[0].exp()
+        within, longer = self._nested
         every = torch.zeros(len(self.vocab))
-        every[list(self.answers)] = found[0].exp()
+        every[list(self.answers)] = shares.index_add(0, within, -shares[longer]).clamp(min=0.0)
         return every
 
+    @cached_property
+    def _nested(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Places in `answers` of names that begin others, and of the next longer ones of each."""
+        import torch
+
+        place = {tokens: i for i, tokens in enumerate(self._trie.names)}
+        pairs = []
+        for tokens, longer in place.items():
+            ends = (tokens[:end] for end in range(len(tokens) - 1, 0, -1))
+            within = next((place[each] for each in ends if each in place), None)
+            if within is not None:
+                pairs.append((within, longer))
+        table = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2)
+        return table[:, 0], table[:, 1]
+
     def written(self, logits: PredictedLogits, prompt: Queries) -> str:
-        """What the model writes after one prompt, the most probable token each time."""
+        """What the model writes after one prompt, the most probable token each time.
+
+        A model without an end-of-answer token writes on: "…" stands where it was stopped.
+        """
         import torch
 
         from circuits.text.scoring import greedy_answers
 
         lengths = torch.from_numpy(prompt.lengths.astype(np.int64))
         longest = int(self.wording.names.lengths.max()) + 1
-        end = self.wording.tokenizer.end
-        (tokens,) = greedy_answers(logits, prompt.tokens, lengths, end, longest)
-        text = self.wording.decode(tokens)
+        end = self.wording.names.end
+        (tokens,) = greedy_answers(
+            logits, prompt.tokens, lengths, NO_TOKEN if end is None else end, longest
+        )
+        text = self.wording.decode(tokens) + ("…" if end is None else "")
         return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def tokens_of_corpus(vocab: Vocab, queries: Sequence[Queries]) -> ModelTokens | None:
     """The tokens of a run on text; None where every name is a token."""
-    wording = next((each.wording for each in queries if each.wording is not None), None)
-    if wording is None:
+    wording = next((found for each in queries if (found := sentence_wording(each))), None)
+    return None if wording is None else ModelTokens(vocab, wording)
+
+
+def sentence_wording(queries: Queries) -> TextWording | FileWording | None:
+    """How questions are put into sentences: by templates, or as a file words them."""
+    if queries.wording is None:
         return None
+    from circuits.pretrained.asked_text import FileWording
     from circuits.text.rendering import TextWording
 
-    return ModelTokens(vocab, wording) if isinstance(wording, TextWording) else None
+    wording = queries.wording
+    return wording if isinstance(wording, TextWording | FileWording) else None

@@ -92,8 +92,11 @@ class QuestionRecord:
         }
 
     def _written(self, text: str) -> Written:
-        answer = self.asked.answer
-        exact = answer is not None and text == self.book.vocab.name(answer).strip()
+        answer, tokens = self.asked.answer, self.book.text_tokens
+        right = () if answer is None or tokens is None else tokens.spellings(answer)
+        exact = any(
+            text == name or (text.endswith("…") and text.startswith(name)) for name in right
+        )
         return {"text": text, "exact": exact}
 
     def _beginning(self, name: int) -> int:

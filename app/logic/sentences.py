@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from analyses.figures.words import words
 from app.instrument.question_fields import Sentence, SentenceToken
+from app.logic.model_tokens import sentence_wording
 from circuits.corpus.queries import Queries
 from circuits.corpus.role_names import ANSWER
-from circuits.text.rendering import TextWording
 from circuits.text.tokenizers import TextTokenizer, readable
 
 KINDS = {
@@ -26,8 +26,8 @@ def sentence_of(prompt: Queries) -> Sentence:
     Args:
         prompt: A single question of a text run.
     """
-    wording, spans = prompt.wording, prompt.spans
-    assert isinstance(wording, TextWording)
+    wording, spans = sentence_wording(prompt), prompt.spans
+    assert wording is not None
     assert spans is not None
     ids = prompt.token_ids[0, : prompt.lengths[0]].tolist()
     texts = added_texts(wording.tokenizer, ids)
@@ -74,8 +74,8 @@ def columns_of(prompt: Queries) -> tuple[str, ...]:
     Args:
         prompt: A single question of a text run.
     """
-    wording, spans = prompt.wording, prompt.spans
-    assert isinstance(wording, TextWording)
+    wording, spans = sentence_wording(prompt), prompt.spans
+    assert wording is not None
     assert spans is not None
     ids = prompt.token_ids[0].tolist()
     texts = added_texts(wording.tokenizer, ids[: prompt.lengths[0]])

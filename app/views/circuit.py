@@ -66,9 +66,10 @@ def _circuit(shown: frame.Shown) -> list[Spec]:
 def _require_circuits(shown: frame.Shown) -> None:
     """Refuse runs whose circuit was not measured, or cannot be."""
     if shown.run.corpus.task != "composition" or shown.run.bridged:
+        why = "its models are not Hopscope's own" if shown.run.bridged else "it compares values"
         raise HopscopeError(
-            "Circuits are discovered in runs of the composition task with a model of ours; this "
-            "run is another one."
+            f"Circuits are discovered in runs of the composition task with a model of ours; {why}. "
+            "The page Formation shows which states the answers depend on."
         )
     found, problems = results_of(shown.at)
     if ANALYSIS not in found:

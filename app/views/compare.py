@@ -112,7 +112,10 @@ def _opened_curves(
             st.warning(as_text(f"{name} is left out: {error}"))
             continue
         if "ID accuracy" not in found:
-            st.warning(f"{as_text(name)} is left out: it has no ID-test accuracy yet.")
+            why = "it has no ID-test accuracy yet."
+            if "asked" in run.corpus.splits:
+                why = "it was asked the questions of a file, so it has no ID-test accuracy."
+            st.warning(f"{as_text(name)} is left out: {why}")
             continue
         runs[name], curves[name] = run, found
     return runs, curves

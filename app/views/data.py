@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from analyses.figures.specs.facts import Table
 
 READING = (
-    "What the run was trained on: click a name in the graph to go on from there; phi_r is the "
+    "The facts of the run: click a name in the graph to go on from there; phi_r is the "
     "number of two-hop facts through a relation per fact of it."
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -143,7 +143,14 @@ def asked_text(
 
 
 def _marked(question: TwoHopQuestion) -> _Kept | str:
+    """The question in its first wording with all roles; why not in `composed` if there is none."""
     composed = marked_question(question)
+    for wording in question.paraphrases:
+        if isinstance(composed, Marked):
+            break
+        other = replace(question, composed=wording)
+        if isinstance(marked := marked_question(other), Marked):
+            question, composed = other, marked
     if isinstance(composed, str):
         return _REASONS[composed]
     hop_1 = marked_fact(question.hop_1.rstrip(), question.subject)

@@ -1,8 +1,10 @@
 """All names of a graph as a trie of tokens: log-probability and rank of a whole name.
 
 A name of several tokens has log p(name) = sum of log p(token | prompt, tokens before), and the last
-of its tokens is the end-of-answer token, so that no name is the beginning of another. Names share
-beginnings, so the model is asked once per beginning and prompt, not once per name.
+of its tokens is the end-of-answer token, so that no name is the beginning of another. (A model that
+others trained has no such token: "New" is then a name that is also the beginning of "New York", and
+at least as probable.) Names share beginnings, so the model is asked once per beginning and prompt,
+not once per name.
 
 Ranks need less: a beginning that is no more probable than the whole right name cannot be continued
 to a name that is, since probabilities only fall along a name. A model that is sure of its answer is
@@ -16,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from circuits.errors import HopscopeError
@@ -29,7 +31,7 @@ CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class NameTrie:
-    """Names by their tokens. Node 0 is the empty beginning; every name ends at a node of its own.
+    """Names by their tokens. Node 0 is the empty beginning; names end at different nodes.
 
     >>> trie = name_trie([(5, 1), (5, 6, 1), (7, 1)])  # 1 ends an answer
     >>> trie.n_names, trie.n_beginnings, trie.tokens_of(1)
@@ -59,7 +61,12 @@ class NameTrie:
     @property
     def n_beginnings(self) -> int:
         """Number of beginnings that can be continued: contexts per prompt for all names."""
-        return int((self.name < 0).sum())
+        return int(self.goes_on.sum())
+
+    @property
+    def goes_on(self) -> Bool[Tensor, " nodes"]:
+        """Whether a longer beginning or name follows a node."""
+        return self.first_child[1:] > self.first_child[:-1]
 
     @property
     def longest(self) -> int:
@@ -71,11 +78,16 @@ class NameTrie:
         return self.names[name]
 
 
-def name_trie(names: Sequence[Sequence[int]]) -> NameTrie:
-    """The trie of these token sequences, each closed by the end-of-answer token.
+def name_trie(names: Sequence[Sequence[int]], *, closed: bool = True) -> NameTrie:
+    """The trie of these token sequences.
+
+    Args:
+        names: The tokens of each name.
+        closed: Whether each is closed by the end-of-answer token, so that none begins another.
 
     Raises:
-        HopscopeError: if a name has no tokens, two names have the same, or one begins another.
+        HopscopeError: if a name has no tokens, two names have the same, or one begins another
+            although they are closed.
 
     >>> name_trie([(5, 1), (5, 1)])
     Traceback (most recent call last):
@@ -103,7 +115,7 @@ def name_trie(names: Sequence[Sequence[int]]) -> NameTrie:
             )
         ends[node] = number
     for node, number in enumerate(ends):
-        if number >= 0 and children[node]:
+        if closed and number >= 0 and children[node]:
             raise HopscopeError(
                 f"the tokens of name {number} begin another name; close each with the "
                 "end-of-answer token."
@@ -151,7 +163,7 @@ def name_log_probs(
     of_node = torch.full((n, len(trie.parent)), -math.inf)
     of_node[:, 0] = 0.0
     for depth in range(trie.longest):
-        nodes = (trie.depth == depth) & (trie.name < 0)
+        nodes = (trie.depth == depth) & trie.goes_on
         query, node = (nodes & (of_node >= least)).nonzero(as_tuple=True)
         if not len(query):
             break
@@ -199,7 +211,7 @@ def name_ranks(
             ahead &= part.child != known[part.query]  # the right name is not ahead of itself
             done = trie.name[part.child] >= 0
             rank += torch.bincount(part.query[ahead & done], minlength=len(rank))
-            open_ = ahead & ~done
+            open_ = ahead & trie.goes_on[part.child]
             left.append((part.query[open_], part.child[open_], total[open_]))
         query, node, so_far = (torch.cat(column) for column in zip(*left, strict=True))
     return rank, right

@@ -14,7 +14,7 @@ from typing import Any
 
 from circuits.errors import HopscopeError
 from circuits.graph.sources.question_files.reader import question_file
-from circuits.graph.sources.question_files.record import FileQuestion
+from circuits.graph.sources.question_files.record import FileQuestion, question_prompt
 from circuits.text.defaults import PHRASES
 
 
@@ -22,7 +22,8 @@ from circuits.text.defaults import PHRASES
 class TwoHopQuestion:
     """(subject, relation_1) -> bridge, (bridge, relation_2) -> answer, with prompts.
 
-    A prompt ends where the name asked for begins, without the blank before it.
+    A prompt ends where the name asked for begins, without the blank before it. What a file asks
+    with a question mark is written "Q: ... A:".
 
     >>> question = TwoHopQuestion(
     ...     "Nineteen Eighty-Four", "author", "George Orwell", "birthcity", "Motihari",
@@ -128,11 +129,16 @@ def _with_prompts(question: FileQuestion, phrases: dict[str, str]) -> TwoHopQues
         question.bridge,
         question.relation_2,
         question.answer,
-        **{key: prompt or own[key] for key, prompt in prompts.items()},
-        paraphrases=question.composed[1:],
+        **{key: _to_go_on(prompt or own[key]) for key, prompt in prompts.items()},
+        paraphrases=tuple(map(_to_go_on, question.composed[1:])),
         bridge_aliases=question.bridge_aliases,
         answer_aliases=question.answer_aliases,
         category=question.category or f"{question.relation_2} of {question.relation_1}",
         identity=question.identity,
         made=tuple(key for key, prompt in prompts.items() if prompt is None),
     )
+
+
+def _to_go_on(prompt: str) -> str:
+    """A prompt behind which the answer stands: nothing but a new line follows a question mark."""
+    return question_prompt(prompt) if prompt.rstrip().endswith("?") else prompt

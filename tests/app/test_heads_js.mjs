@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { RunData } from "../../app/instrument/js/dataset.js";
 import { HeadData } from "../../app/instrument/js/heads_data.js";
-import { abreast } from "../../app/instrument/js/layout.js";
+import { abreast, headsInARow } from "../../app/instrument/js/layout.js";
 
 const packed = (...values) => ({ shape: [1, 1, 1, 1, 1], values });
 const pattern = (value, low, high) => ({
@@ -26,6 +26,20 @@ const HEADS = {
   pair: [0, 0],
   about: "",
 };
+
+test("many heads of few layers take several lines, few of many layers one", () => {
+  const room = { width: 300, height: 290, top: 14 };
+  const { lines, across } = headsInARow({ ...room, heads: 12, layers: 2 });
+  assert.deepEqual([lines, across], [2, 6]);
+  assert.equal(headsInARow({ ...room, heads: 4, layers: 4 }).lines, 1);
+});
+
+test("a first hop whose relation is read before its subject is complete at the subject", () => {
+  const run = { steps: [], metrics: { step: [] }, splits: [], vocabulary: {}, measures: {} };
+  const at = (...names) => new RunData({ ...run, positions: names.map((name) => ({ name })) });
+  assert.equal(at("relation_2", "relation_1", "subject", "answer").bridgePlace, 2);
+  assert.equal(at("subject", "relation_1", "relation_2").bridgePlace, 1);
+});
 
 test("the_difference_of_two_splits_has_the_interval_of_independent_means", () => {
   const data = new HeadData(HEADS, [{ label: "h", short: "h", symbol: "h" }], null);

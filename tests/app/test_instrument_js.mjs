@@ -227,7 +227,7 @@ test("without a lens the sentence on swaps begins as a sentence and names the br
 
 // Two blocks: the bridge is .40 after the first, and 1.00 after the last, where nothing reads it.
 function memorizer(after1) {
-  const named = (name) => ({ name, label: name, short: name });
+  const named = (name) => ({ name, label: name.replace("relation_1", "first relation") });
   const lens = [0, 20, 0, 0, after1, 30, 0, 1000, 100];
   return runData({
     positions: ["subject", "relation_1", "relation_2"].map(named),
@@ -251,6 +251,11 @@ test("a bridge that only the last state holds is not called readable", () => {
 test("a bridge that a later block can read is called readable there", () => {
   const words = formationInWords(memorizer(550), "id_test", 0, 0);
   assert.match(words, /can be read at the first relation after 1 block \(MRR 0\.55\)/);
+});
+
+test("a run whose training is unknown is not said to answer questions it is trained on", () => {
+  const data = runData({ metrics: { step: [0], accuracy: { asked: [0.48] }, loss: {} } });
+  assert.equal(formationInWords(data, "asked", 0, 0), "asked: 48% are right. ");
 });
 
 test("a state after the last block says that it cannot reach the answer", () => {

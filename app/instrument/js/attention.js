@@ -3,6 +3,7 @@
 
 import { LargePattern } from "./attention_large.js";
 import { panel, setAttributes, svg } from "./elements.js";
+import { headsInARow } from "./layout.js";
 import { percent } from "./numbers.js";
 import { Grid } from "./packed.js";
 
@@ -44,57 +45,40 @@ export class Attention {
     setAttributes(this.canvas, { width });
     const left = 20,
       top = 14;
-    const fitting = Math.min((width - left) / heads, (this.height - top) / layers) - 5;
-    const size = Math.max(fitting, LEAST_CELL * n);
-    const high = top + layers * (size + 5),
-      wide = left + heads * (size + 5);
+    const fit = headsInARow({ width: width - left, height: this.height, heads, layers, top });
+    const size = Math.max(fit.size, LEAST_CELL * n),
+      { across, lines } = fit,
+      line = size + (lines > 1 ? top : 5);
+    const high = top + layers * lines * line,
+      wide = left + across * (size + 5);
+    /** @param {number} h */
+    const xOf = (h) => left + (h % across) * (size + 5);
+    /**
+     * @param {number} l
+     * @param {number} h
+     */
+    const yOf = (l, h) => top + ((layers - 1 - l) * lines + Math.floor(h / across)) * line;
     const room = { width: Math.max(width, wide), height: Math.max(this.height, high) };
     setAttributes(this.canvas, room);
     this.cells = [];
-    for (let h = 0; h < heads; h++)
-      svg(
-        "text",
-        {
-          x: left + h * (size + 5) + size / 2,
-          y: 10,
-          class: "tick",
-          "text-anchor": "middle",
-          fill: palette.grey(0.7),
-          text: h,
-        },
-        this.canvas,
-      );
+    const named = { class: "tick", fill: palette.grey(0.7) };
     for (let l = 0; l < layers; l++) {
-      const y = top + (layers - 1 - l) * (size + 5);
-      svg(
-        "text",
-        {
-          x: left - 6,
-          y: y + size / 2 + 4,
-          class: "tick",
-          "text-anchor": "end",
-          fill: palette.grey(0.7),
-          text: l,
-        },
-        this.canvas,
-      );
+      const layer = { x: left - 6, y: yOf(l, 0) + size / 2 + 4, "text-anchor": "end", text: l };
+      svg("text", { ...named, ...layer }, this.canvas);
       for (let h = 0; h < heads; h++) {
         const group = svg("g", { class: "head pickable" }, this.canvas),
-          x = left + h * (size + 5);
+          [x, y] = [xOf(h), yOf(l, h)];
+        if (lines > 1 || l === layers - 1) {
+          const head = { x: x + size / 2, y: y - 4, "text-anchor": "middle", text: h };
+          svg("text", { ...named, ...head }, this.canvas);
+        }
         group.addEventListener("click", () => this.large.show([l, h]));
         tooltip.reach.add(group, () => `Block ${l}, head ${h}: Enter shows its pattern large.`);
         for (let q = 0; q < n; q++)
           for (let k = 0; k <= q; k++) {
-            const box = svg(
-              "rect",
-              {
-                x: x + (k * size) / n,
-                y: y + (q * size) / n,
-                width: size / n - 1,
-                height: size / n - 1,
-              },
-              group,
-            );
+            const place = { x: x + (k * size) / n, y: y + (q * size) / n };
+            const cell = { ...place, width: size / n - 1, height: size / n - 1 };
+            const box = svg("rect", cell, group);
             tooltip.hover(box, () => this.words(l, h, q, k));
             this.cells.push({ box, at: [l, h, q, k] });
           }

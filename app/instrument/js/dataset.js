@@ -56,6 +56,13 @@ export class RunData {
     return lastUpTo(this.metrics.step, this.metrics.accuracy[split] ?? [], step);
   }
 
+  // Where a first hop is complete: at the later of subject and relation 1, as the model reads them.
+  get bridgePlace() {
+    const names = this.positions.map(({ name }) => name);
+    const known = names.length > 2 && names.includes("subject");
+    return known ? Math.max(names.indexOf("subject"), names.indexOf("relation_1")) : 0;
+  }
+
   /**
    * Whether the answer can depend on a state: not on those after the last block, except the last.
    * @param {number} l

@@ -78,7 +78,7 @@ export function shortcutLines(data, split) {
  */
 export function strongestState(data, split) {
   const bridge = data.bySplit[split]?.bridge;
-  const p = data.positions.length > 2 ? 1 : 0;
+  const p = data.bridgePlace;
   let l = Math.floor(data.layers / 2),
     most = -1;
   for (let layer = 1; bridge && layer < data.layers; layer++) {

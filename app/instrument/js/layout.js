@@ -47,6 +47,21 @@ export function abreast(n, { width, least, gap }) {
 }
 
 /**
+ * How the heads of a layer are broken into lines so that the patterns get as large as they can.
+ * @param {{ width: number, height: number, heads: number, layers: number, top: number }} room The
+ *   names of heads take `top`: of one line above all layers, of several above each.
+ */
+export function headsInARow({ width, height, heads, layers, top }) {
+  const ways = Array.from({ length: heads }, (_, i) => {
+    const lines = i + 1,
+      across = Math.ceil(heads / lines),
+      high = (height - top) / (layers * lines) - (lines > 1 ? top : 5);
+    return { lines, across, size: Math.min(width / across - 5, high) };
+  });
+  return ways.reduce((best, way) => (way.size > best.size ? way : best));
+}
+
+/**
  * Index of the place that lies nearest to the wanted one; the first of several.
  * @param {number[]} places
  * @param {number} wanted

@@ -46,8 +46,9 @@ function behaviourInWords(data, split, step) {
   const shown = data.accuracyAt(split, step);
   const shortcut = data.bestBaseline(split);
   if (trained === null && shown === null) return "";
+  if (trained === null) return `${data.splitLabel(split)}: ${percent(shown)} are right. `;
   let words;
-  if ((trained ?? 0) < 0.9)
+  if (trained < 0.9)
     words = `The model answers ${percent(trained)} of the questions it is trained on`;
   else if ((tested ?? 0) < 0.95 && split === "id_test")
     words = `The model knows what it is trained on (${percent(trained)})`;
@@ -133,14 +134,14 @@ function capital(text) {
 function mechanismInWords(data, split, index) {
   const { lens, bridge } = split ?? {};
   if (isComparison(data)) return lookUpsInWords(data, lens ?? null, index);
-  const middle = data.positions.length > 2 ? 1 : 0;
+  const middle = data.bridgePlace;
   const words = [];
   if (lens) {
     const found = firstReadable(data, lens, index, 0, middle);
-    words.push(readingInWords("the bridge entity", "the first relation", found));
+    words.push(readingInWords("the bridge entity", `the ${data.positions[middle].label}`, found));
   }
   let best = { layer: 0, value: -1 };
-  for (let layer = 0; bridge && layer < data.layers; layer++) {
+  for (let layer = 1; bridge && layer < data.layers; layer++) {
     const value = bridge.at(index, 0, layer, middle);
     if (value !== null && value > best.value) best = { layer, value };
   }

@@ -13,7 +13,10 @@ from asked_series import COLUMNS, rows, tokenizer, write_questions, write_series
 from circuits import Run, open_run
 from circuits.errors import HopscopeError
 from circuits.pretrained.answering import spellings, whole_answers
+from circuits.pretrained.asking import asked_text
 from circuits.pretrained.importing import import_pretrained
+from circuits.pretrained.tokenizer import SeriesTokenizer
+from circuits.text.two_hop_questions import TwoHopQuestion
 
 LYON = ("Lyon", "country", "France", "currency", "euro", "The currency of the country of Lyon is",
         "The country of Lyon is", "The currency of France is")  # fmt: skip
@@ -104,6 +107,16 @@ def test_what_cannot_be_asked_is_left_out_and_counted(tmp_path: Path) -> None:
                 "the subject is not in the prompt", "longer than the model's 64"):  # fmt: skip
         assert why in said
     assert "5 of 17 questions are left out" in run.corpus.report["notes"][1]
+
+
+def test_of_several_wordings_the_first_whose_roles_are_found_is_asked() -> None:
+    hop_2 = "Q: Where was Ada born? A:"
+    asked = TwoHopQuestion(
+        "Dune", "singer", "Ada", "birthplace", "Rome", "Q: Who sang Dune? A:", hop_2,
+        "Q: Whence is Dune's singer? A:", ("Q: Where was the singer of Dune born? A:",),
+    )  # fmt: skip
+    text = asked_text([asked], "q.json", SeriesTokenizer(tokenizer().backend_tokenizer), 64)
+    assert text.queries("asked")[0].sentence == asked.paraphrases[0]
 
 
 def test_a_file_of_which_nothing_can_be_asked_is_refused_with_the_reasons(tmp_path: Path) -> None:

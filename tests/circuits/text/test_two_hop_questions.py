@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
 import pytest
-from question_files import PATH_QUESTION, write_all, write_text
+from question_files import MQUAKE, PATH_QUESTION, TWO_HOP_FACT, write_all, write_table, write_text
 
 from circuits.errors import HopscopeError
+from circuits.pretrained.marking import marked_question
 from circuits.text.two_hop_questions import TwoHopQuestion, read_two_hop_questions
 
 
@@ -40,6 +42,33 @@ def test_templates_and_clozes_ask_the_single_hops(asked: dict[str, list[TwoHopQu
     assert (edits[0].hop_1, edits[0].hop_2) == ("Plum Moon was sung by", "Ada Lee was born in")
     assert edits[0].composed == "Q: Where was the singer of Plum Moon born? A:"
     assert len(edits[0].paraphrases) == 1
+
+
+def test_all_three_prompts_of_a_question_are_questions_with_a_place_for_the_answer(
+    tmp_path: Path,
+) -> None:
+    record = copy.deepcopy(MQUAKE[0])
+    for hop, asks in zip(record["single_hops"], ("Who sang Plum Moon?", "Where was Ada Lee born?"),
+                         strict=True):  # fmt: skip
+        hop["question"] = asks
+    (asked,) = read_two_hop_questions(write_text(tmp_path / "q.json", json.dumps([record])))
+    assert (asked.hop_1, asked.hop_2) == (
+        "Q: Who sang Plum Moon? A:",
+        "Q: Where was Ada Lee born? A:",
+    )
+    assert asked.composed == "Q: Where was the singer of Plum Moon born? A:"
+    marked = marked_question(asked)
+    assert not isinstance(marked, str)
+    assert marked.words[:2] == ("Plum Moon", "the singer of")
+
+
+def test_a_prompt_that_ends_with_a_question_mark_gets_a_place_for_the_answer(
+    tmp_path: Path,
+) -> None:
+    rows = [{**TWO_HOP_FACT[0], "r2(e2).prompt": "Who is Ada Lee's mother?"}]
+    (asked,) = read_two_hop_questions(write_table(tmp_path / "TwoHopFact.csv", rows))
+    assert asked.hop_2 == "Q: Who is Ada Lee's mother? A:"
+    assert asked.hop_1 == rows[0]["r1(e1).prompt"]
 
 
 def test_wordings_of_one_path_are_one_question_and_all_right_answers_count(

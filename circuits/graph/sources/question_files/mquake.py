@@ -13,8 +13,9 @@ Files `datasets/MQuAKE-CF-3k-v2.json`, `MQuAKE-CF.json` and `MQuAKE-T.json` of p
 | `case_id` (optional) | 1561 |
 
 and, with `facts = "edited"`, `orig.new_triples_labeled`, `orig.new_triples`, `new_single_hops` and
-`new_answer_alias` in their place. Single hops are asked by their cloze; whole questions are written
-"Q: ... A:", as in the authors' prompts. Questions of three and four hops give facts only.
+`new_answer_alias` in their place. All three prompts are questions, written "Q: ... A:" as in the
+authors' prompts; a single hop that has no question is asked by its cloze. Questions of three and
+four hops give facts only.
 """
 
 from __future__ import annotations
@@ -138,9 +139,9 @@ def _names(record: dict[str, Any], key: str) -> list[str]:
 
 def _prompt(hop: dict[str, Any]) -> str | None:
     cloze, question = hop.get("cloze"), hop.get("question")
-    if isinstance(cloze, str) and cloze.strip():
-        return cloze.strip()
-    return question_prompt(question) if isinstance(question, str) else None
+    if isinstance(question, str) and question.strip():
+        return question_prompt(question)
+    return cloze.strip() or None if isinstance(cloze, str) else None
 
 
 read = graph_reader("mquake", fill)
