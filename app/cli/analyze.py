@@ -135,9 +135,11 @@ class Asked:
 def _runs_and_names(first: Path, others: list[str]) -> tuple[list[Path], list[str]]:
     """Folders are runs and all else analyses, unless it is named as one."""
     from analyses.catalog import CATALOG
+    from circuits.runs.reading import runs_of
 
-    more = [name for name in others if name not in CATALOG and Path(name).is_dir()]
-    return [first, *map(Path, more)], [name for name in others if name not in more]
+    more = [Path(name) for name in others if name not in CATALOG and Path(name).exists()]
+    names = [name for name in others if name in CATALOG or not Path(name).exists()]
+    return runs_of([first, *more]), names
 
 
 def _here(

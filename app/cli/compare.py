@@ -26,8 +26,10 @@ def compare_command(
     """Spread of results over RUNS with 95% intervals, and whether they form the same circuit."""
     from analyses.over_training.seeds import agreement_of_runs, seed_spread
     from analyses.stored import reader
+    from circuits.runs.reading import runs_of
     from circuits.runs.run import open_run
 
+    runs = runs_of(runs)
     names = [path.resolve().name for path in runs]
     if len(set(names)) < len(names):
         names = [str(path) for path in runs]

@@ -11,6 +11,7 @@ import math
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,20 @@ MOST_STEPS = 10**12 - 1
 """The largest plausible step; a larger one is refused."""
 
 _STATE = re.compile(r"state_(\d{8,12})\.json")
+
+
+BESIDE_RUNS = ("sweep.csv", "sweep.zarr")
+"""What lies beside the runs in the folder of a sweep."""
+
+
+def runs_of(paths: Iterable[Path]) -> list[Path]:
+    """Paths of runs among all that a shell finds as SWEEP/*; all if none of them is one.
+
+    >>> runs_of([Path("phi/seed=0"), Path("phi/sweep.csv")])
+    [PosixPath('phi/seed=0')]
+    """
+    given = list(paths)
+    return [path for path in given if path.name not in BESIDE_RUNS] or given
 
 
 def checkpoint_name(step: int) -> str:

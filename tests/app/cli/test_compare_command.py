@@ -30,3 +30,13 @@ def test_a_copy_is_no_second_seed_and_another_seed_is_one(tmp_path: Path) -> Non
     table = json.loads(manifest.read_text()) | {"seed": 1}
     manifest.write_text(json.dumps(table))
     assert said(ASSETS / "demo", tmp_path / "copy") == ""
+
+
+def test_what_lies_beside_the_runs_of_a_sweep_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "sweep.zarr").mkdir()
+    (tmp_path / "sweep.csv").touch()
+    (tmp_path / "seed=0").symlink_to(ASSETS / "demo")
+    everything = [str(path) for path in sorted(tmp_path.iterdir())]
+    done = CliRunner().invoke(cli, ["analyze", *everything, "logit_lens"])
+    assert (done.exit_code, done.exception) == (0, None)
+    assert done.stdout.startswith("logit_lens: ")  # of one run, and nothing was missing
