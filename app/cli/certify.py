@@ -32,7 +32,7 @@ def certify_command(
         say(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
         return
     _print(found)
-    if not open_run(run).corpus.text and all(c.name != "transfers" for c in found.criteria):
+    if open_run(run).recipe.text is None and all(c.name != "transfers" for c in found.criteria):
         say(f"\nTransfer to new facts was not measured: hopscope certify {run} --transfer")
 
 

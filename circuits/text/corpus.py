@@ -166,8 +166,9 @@ class TextCorpus:
         first = self.wording.names.first[answers]
         if len(answers) < 2 or (first != first[0]).any():
             return []
+        token = self.tokenizer.pieces([int(first[0])])[0].replace(" ", "␣")
         return [
-            f"All answers begin with the same token ({self.tokenizer.pieces([int(first[0])])[0]}), "
+            f"All answers begin with the same token ({token}), "
             "so analyses of first tokens (lenses, swaps, maps) tell no answers apart; choose "
             'text.tokenizer = "names", or names that begin differently.'
         ]
