@@ -224,6 +224,7 @@ def test_a_map_over_uneven_steps_gives_each_step_its_length() -> None:
     axes = to_matplotlib(spec).axes[0]
     (mesh,) = (c for c in axes.collections if hasattr(c, "get_coordinates"))
     assert mesh.get_coordinates()[0, :, 0].tolist() == [0, 50, 500, 900]
+    assert not axes.texts  # the first step's column has no room for a value
     page = to_plotly(spec)
     assert list(page.data[0].x) == [0, 100, 900]
     assert list(page.layout.xaxis.range) == [0, 900]

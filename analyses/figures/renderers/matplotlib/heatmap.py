@@ -138,7 +138,8 @@ def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str], theme: Theme) -> No
 
 def drop_values_that_overflow(ax: Axes, spec: HeatMap) -> None:
     """Write the values into all cells of a map or, if one is too wide for its cell, into none."""
-    cell = ax.get_window_extent().width / len(spec.columns)
+    share = np.diff(spec.edges).min() / (spec.edges[-1] - spec.edges[0])  # of the narrowest column
+    cell = ax.get_window_extent().width * float(share)
     if any(text.get_window_extent().width > cell for text in ax.texts):
         for text in list(ax.texts):
             text.remove()
