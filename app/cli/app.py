@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from app.cli.demo import small_demo
+from app.cli.terminal import say
 from circuits.errors import HopscopeError
 
 
@@ -46,6 +47,7 @@ def app_command(
         *("--server.headless", str(not browser).lower()),
         *("--server.showEmailPrompt", "false"),  # otherwise Streamlit waits for an answer
         *("--server.fileWatcherType", "none"),
+        *("--logger.hideWelcomeMessage", "true"),  # else it offers help for writing apps
         *("--browser.gatherUsageStats", "false", "--runner.magicEnabled", "false"),
         *("--runner.postScriptGC", "false"),
         *("--client.toolbarMode", "minimal", "--client.showErrorDetails", "none"),
@@ -54,6 +56,7 @@ def app_command(
     ]
     if runs_dir is not None:
         command += ["--", str(runs_dir)]
+    say(f"Opening the dashboard at http://localhost:{port}; Ctrl-C ends it.")
     raise typer.Exit(served(command))
 
 
