@@ -34,7 +34,7 @@ def test_the_demo_is_trained_and_measured_once_then_shown(
     run = open_run(runs / "demo")
     assert stored_steps(run, "logit_lens") == run.steps == [0, 3]
     again = CliRunner().invoke(cli, ["app", str(runs), "--demo"])
-    assert again.output == ""
+    assert again.output == "Opening the dashboard at http://localhost:8501; Ctrl-C ends it.\n"
     assert [command[-1] for command in served] == [str(runs)] * 2
 
 
