@@ -24,6 +24,7 @@ KINDS = {
     "circuits": "Circuits",
     "over_training": "Over training",
     "certificate": "The certificate",
+    "latent": "Latent composition",
 }
 
 
