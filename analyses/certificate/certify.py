@@ -192,12 +192,29 @@ def history(run: Run, step: int) -> str:
     return f"{told}, {GENERALIZED:.0%} of the unseen ID questions at step {grokked_at:,}{later}."
 
 
-def _checked(run: Run, step: int | None, split: str) -> int:
+def why_refused(run: Run) -> str:
+    """Why a run cannot be certified, whatever the step; "" if it can.
+
+    >>> from circuits import open_run
+    >>> why_refused(open_run("assets/demo"))
+    ''
+    """
     if run.corpus.task != "composition":
-        raise HopscopeError(
+        return (
             f"a certificate is about composition, but the task of {run.path} is "
             f'{run.corpus.task}; choose a run with splits.task = "composition".'
         )
+    if (hops := run.recipe.splits.hops) != 2:
+        return (
+            f"a certificate is about two hops, but the questions of {run.path} have {hops}; "
+            "choose a run with splits.hops = 2."
+        )
+    return ""
+
+
+def _checked(run: Run, step: int | None, split: str) -> int:
+    if why := why_refused(run):
+        raise HopscopeError(why)
     if not run.steps:
         raise HopscopeError(f"{run.path} has no checkpoint yet; wait, or train it again.")
     if split == TRAIN:

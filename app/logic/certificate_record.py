@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from analyses.certificate.certify import Certificate, certified_steps, stored_certificate
+from analyses.certificate.certify import (
+    Certificate,
+    certified_steps,
+    stored_certificate,
+    why_refused,
+)
 from analyses.stored import Reader, reader
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
@@ -40,6 +45,8 @@ def certificate_record(
     """
     remedy = f"`hopscope certify {path}` says whether this run composes, or only looks like it."
     read = read or reader(run)
+    if why := why_refused(run):
+        return CertificateRecord(missing=f"Not certified: {why}")
     try:
         steps = certified_steps(run, read=read)
         nearest = min(steps, key=lambda s: abs(s - step), default=None)

@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from hand_wired import random_corpus, save_as_run
 from streamlit.testing.v1 import AppTest
+from tiny_runs import tiny_recipe
 from typer.testing import CliRunner
 from wired_answerers import composer
 
@@ -16,6 +17,7 @@ from app.cli.main import cli
 from app.logic.certificate_record import certificate_record
 from app.shell import folders
 from circuits.runs.run import open_run
+from train.loop import train
 
 CORPUS = random_corpus(20, 8)
 RUNNER = CliRunner()
@@ -76,3 +78,13 @@ def test_the_command_prints_json_and_refuses_a_step_that_does_not_exist(root: Pa
     refused = RUNNER.invoke(cli, ["certify", str(root / "certified"), "--step", "7"])
     assert refused.exit_code != 0
     assert "no checkpoint of step 7" in str(refused.exception)
+
+
+def test_a_run_of_three_hops_is_told_why_there_is_no_certificate(tmp_path: Path) -> None:
+    few = {"training__steps": 1, "checkpoints__every": 1, "augmentation__phi": 0.5}
+    run = train(tiny_recipe(splits__hops=3, **few), tmp_path / "three", progress=False)
+    said = certificate_record(run, "three", 0).missing
+    assert "the questions of" in said
+    assert "have 3; choose a run with splits.hops = 2." in said
+    refused = RUNNER.invoke(cli, ["certify", str(run.path)])
+    assert "splits.hops = 2" in str(refused.exception)
