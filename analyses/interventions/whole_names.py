@@ -104,14 +104,15 @@ class WholeNames:
         exact = {i: torch.ones(shape, dtype=torch.bool) for i in layers}
         log_p = {i: torch.zeros(shape) for i in layers}
         for each in self.beginnings:
+            here = each.rows.cpu()  # as what is counted
             rows = torch.cat([each.rows + draw * n for draw in range(draws)])
             found = run_batch_after(
                 self.engine, each.trace, given.rows(rows), role, list(layers), stop
             )
             for i, logits in found.items():
                 own = logits.gather(-1, each.token.expand(draws, -1)[..., None])[..., 0]
-                exact[i][:, each.rows] &= (logits.argmax(-1) == each.token).cpu()
-                log_p[i][:, each.rows] += (own - logits.logsumexp(-1)).cpu()
+                exact[i][:, here] &= (logits.argmax(-1) == each.token).cpu()
+                log_p[i][:, here] += (own - logits.logsumexp(-1)).cpu()
         return {i: (exact[i].numpy(), log_p[i].numpy()) for i in layers}
 
     def unpatched(self) -> tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]]:
@@ -119,10 +120,11 @@ class WholeNames:
         exact = torch.ones(self.base.n, dtype=torch.bool)
         log_p = torch.zeros(self.base.n)
         for each in self.beginnings:
+            here = each.rows.cpu()
             logits = self.engine.logits(each.trace.resid[-1][:, -1])
             own = logits.gather(-1, each.token[:, None])[:, 0]
-            exact[each.rows] &= (logits.argmax(-1) == each.token).cpu()
-            log_p[each.rows] += (own - logits.logsumexp(-1)).cpu()
+            exact[here] &= (logits.argmax(-1) == each.token).cpu()
+            log_p[here] += (own - logits.logsumexp(-1)).cpu()
         return exact.numpy(), log_p.numpy()
 
 

@@ -33,7 +33,7 @@ def spellings(queries: Queries) -> list[tuple[Spelling, ...]]:
 
     >>> from circuits import open_run
     >>> spellings(open_run("assets/demo").queries("id_test")[:1])
-    [((135,),)]
+    [((258,),)]
     """
     known = getattr(queries.wording, "spellings", None)
     close = getattr(queries.wording, "answer", None)

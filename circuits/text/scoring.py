@@ -83,12 +83,12 @@ def scores(
     """
     if losses is None:
         losses = torch.nn.functional.cross_entropy(logits.float(), asked.answer, reduction="none")
-    n = len(asked.tokens)
+    n, of_row = len(asked.tokens), asked.of_row.to(logits.device)
     right = logits.argmax(-1) == asked.answer
-    loss = torch.zeros(n, device=logits.device).index_add_(0, asked.of_row, losses)
-    wrong = torch.zeros(n, device=logits.device).index_add_(0, asked.of_row, (~right).float())
-    first = torch.ones_like(asked.of_row, dtype=torch.bool)
-    first[1:] = asked.of_row[1:] != asked.of_row[:-1]
+    loss = torch.zeros(n, device=logits.device).index_add_(0, of_row, losses)
+    wrong = torch.zeros(n, device=logits.device).index_add_(0, of_row, (~right).float())
+    first = torch.ones_like(of_row, dtype=torch.bool)
+    first[1:] = of_row[1:] != of_row[:-1]
     return Scores(loss, wrong == 0, right[first])
 
 

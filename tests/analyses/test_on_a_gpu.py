@@ -29,12 +29,12 @@ FEW: dict[str, dict[str, Any]] = {
     "component_patching": {"components": ("resid_mid", "mlp_out", "z", "pattern")},
     "bridge_subspace": {"train": 20, "learn_steps": 2},
     "interchange": {"train": 20, "epochs": 1, "rank": 2},
-    "sparse_probes": {"bridges": 2, "k": (1,)},
-    "jacobian_lens": {"prompts": 6},
+    "sparse_probes": {"bridges": 5, "k": (1,)},
+    "jacobian_lens": {"prompts": 20},
     "edit_propagation": {"n_edits": 5, "max_steps": 2, "retained": 8},
 }
-OTHERS = ("learning_coefficient", "crosscoder")
-"""devinterp samples by itself; the crosscoder trains on the CPU wherever the states come from."""
+OTHERS = ("learning_coefficient", "transfer")
+"""One samples by devinterp, the other trains long enough for rounding to show."""
 COMPOSITION = [name for name, entry in CATALOG.items() if "composition" in entry.tasks]
 
 
@@ -59,7 +59,8 @@ def analyzed(run: Run, name: str, device: str) -> xr.Dataset:
 
 def cases() -> list[tuple[str, str]]:
     """Every analysis of questions by name, and the one of sentences that gathers by role."""
-    names = [name for name in COMPOSITION if name not in OTHERS and not CATALOG[name].joint]
+    fitting = [CATALOG[name] for name in COMPOSITION if name not in OTHERS]
+    names = [entry.name for entry in fitting if not (entry.joint or entry.needs_text)]
     return [*(("names", name) for name in names), ("sentences", "bridge_patching")]
 
 

@@ -168,6 +168,7 @@ def pretend_gpu() -> Iterator[torch.device]:
     """A world with one GPU."""
     with (
         patch("torch.tensor", made_then_moved),
+        patch("torch.cuda.is_current_stream_capturing", lambda: False),
         patch("torch.cuda._lazy_init", lambda: None),
         patch("torch.cuda.is_available", lambda: True),
         PretendGPU(),
