@@ -162,6 +162,7 @@ def test_a_state_is_dragged_to_its_own_place_or_written_by_key(page_at: tuple[An
     drag(4, 4)
     page.wait_for_url("**cells=1%2C1**")
     ready(page, "lab")
+    page.get_by_text("Tries of this session (1)").wait_for()  # kept: the next may interrupt it
     page.locator(".heatmap").first.locator(".cell[tabindex='0']").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**cells=0%2C0%3B1%2C1**")
