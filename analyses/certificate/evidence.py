@@ -34,15 +34,15 @@ import torch
 import xarray as xr
 
 from analyses.certificate.decoding import decoded
+from analyses.certificate.donors import all_donors
 from analyses.certificate.in_text import ABLATIONS as TEXT_ABLATIONS
 from analyses.certificate.in_text import text_evidence
 from analyses.circuits.ablations import AblatedRuns
 from analyses.circuits.route_ablation import route_runs
-from analyses.interventions.atomic_donors import draw_atomic_donors
-from analyses.interventions.bridge_patching import draw_donors, swap_outcomes
+from analyses.interventions.bridge_patching import swap_outcomes
 from analyses.options.certificate import EvidenceOptions as Options
 from analyses.options.circuits import RouteAblationOptions
-from analyses.options.interventions import CONTROLS, BridgePatchingOptions
+from analyses.options.interventions import CONTROLS
 from analyses.questions.examples import Examples
 from circuits.circuit.ablated_run import ABLATIONS, VARIANTS
 from circuits.corpus.shortcuts import shortcut_answers
@@ -166,15 +166,8 @@ def _behaviour(model: HookedTransformer, examples: Examples) -> tuple[list[str],
 
 def _swaps(engine: PatchEngine, examples: Examples, seed: int) -> np.ndarray:
     """Outcomes [n, donor, control, layer, position]."""
-    kinds = examples.once(
-        ("all donors", seed),
-        lambda: (
-            draw_donors(examples, BridgePatchingOptions(seed=seed)),
-            draw_atomic_donors(examples, seed),
-        ),
-    )
     found = []
-    for donors in kinds:
+    for donors in all_donors(examples, seed):
         outcome = swap_outcomes(engine, examples, donors)
         found.append(np.where((donors.rows >= 0).T[..., None, None], outcome, -1))
     found[1][..., [0, 2]] = -1  # an atomic prompt has a state of its own at relation_1 only

@@ -25,10 +25,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from analyses.certificate.decoding import N_TRAIN, placebo_bridges
-from analyses.interventions.atomic_donors import draw_atomic_donors
-from analyses.interventions.bridge_patching import draw_donors, swap_outcomes, whole_outcomes
+from analyses.certificate.donors import all_donors
+from analyses.interventions.bridge_patching import swap_outcomes, whole_outcomes
 from analyses.interventions.whole_names import WholeNames
-from analyses.options.interventions import BridgePatchingOptions
 from analyses.outcomes import NO_DONOR
 from analyses.questions.corruptions import hashed
 from analyses.questions.examples import Examples
@@ -111,15 +110,8 @@ def _swaps(
 
     -1 elsewhere.
     """
-    kinds = examples.once(
-        ("all donors", seed),
-        lambda: (
-            draw_donors(examples, BridgePatchingOptions(seed=seed)),
-            draw_atomic_donors(examples, seed),
-        ),
-    )
     found = []
-    for donors in kinds:
+    for donors in all_donors(examples, seed):
         first = swap_outcomes(engine, examples, donors, SPAN)
         first[:, :, [0, -1]] = first[..., ~complete] = NO_DONOR
         outcome = whole_outcomes(engine, examples, donors, SPAN, first)

@@ -68,7 +68,9 @@ def trained(arm: Arm, folder: Path, seeds: int, jobs: int | None) -> list[Run]:
     from circuits.runs.run import open_run
     from train.sweeps import sweep
 
-    table = sweep(arm.recipe_file, arm.settings, out=folder / arm.recipe, seeds=seeds, n_jobs=jobs)
+    out = folder / arm.recipe
+    # a pack has other last digits, and whether one pays depends on the machine
+    table = sweep(arm.recipe_file, arm.settings, out=out, seeds=seeds, n_jobs=jobs, pack="off")
     if failed := [row for row in table.to_dict("records") if row["error"]]:
         raise HopscopeError(f"{failed[0]['run']} did not finish: {failed[0]['error']}")
     return [open_run(path) for path in table["run"]]

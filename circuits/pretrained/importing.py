@@ -83,8 +83,8 @@ def import_pretrained(
 
 
 @dataclass(frozen=True)
-class PromptedPlan(OurPlan):
-    """How a GPT-2 that is asked in sentences becomes a run of our own models."""
+class _Prompted:
+    """What both kinds of plan have in common where questions are sentences; stands before them."""
 
     asked: AskedText
 
@@ -95,31 +95,22 @@ class PromptedPlan(OurPlan):
 
     def facts(self, imported: dict[str, Any]) -> dict[str, Any]:
         """Entries of the manifest."""
-        return super().facts(imported | {"prompts": True})
+        found: dict[str, Any] = super().facts(imported | {"prompts": True})  # type: ignore[misc]
+        return found
 
     def measure(self) -> Measuring:
         """What is measured of every step."""
-        return MeasuredAnswers(self.asked.as_corpus(), self.items)
+        return MeasuredAnswers(self.asked.as_corpus(), self.items)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
-class PromptedBridges(BridgePlan):
+class PromptedPlan(_Prompted, OurPlan):
+    """How a GPT-2 that is asked in sentences becomes a run of our own models."""
+
+
+@dataclass(frozen=True)
+class PromptedBridges(_Prompted, BridgePlan):
     """How a series of another architecture that is asked in sentences becomes a run of bridges."""
-
-    asked: AskedText
-
-    @property
-    def text(self) -> AskedText:
-        """How questions are worded."""
-        return self.asked
-
-    def facts(self, imported: dict[str, Any]) -> dict[str, Any]:
-        """Entries of the manifest."""
-        return super().facts(imported | {"prompts": True})
-
-    def measure(self) -> Measuring:
-        """What is measured of every step."""
-        return MeasuredAnswers(self.asked.as_corpus(), self.items)
 
 
 def _tokenizer(series: FoundSeries) -> SeriesTokenizer:
