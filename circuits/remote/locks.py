@@ -80,12 +80,6 @@ class RemoteLock:
         return f"{told} (if it was killed: free in {left:.0f} s)"
 
 
-def is_held(bucket: Bucket, name: str) -> bool:
-    """Whether a process, here or elsewhere, holds this lock and renews it."""
-    about = bucket.about(name)
-    return about is not None and time.time() - about.changed < LASTS_S
-
-
 @contextmanager
 def held(bucket: Bucket, name: str, patience_s: float) -> Iterator[None]:
     """Hold a lock for a short while, waiting for it for some time.

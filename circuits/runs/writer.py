@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,7 +16,6 @@ import filelock
 from torch import Tensor
 
 from circuits.corpus import storage
-from circuits.corpus.shortcuts import baselines
 from circuits.errors import CannotWrite, HopscopeError
 from circuits.files import is_partial, remove_partial_files, write_atomically
 from circuits.recipes.schema import Recipe
@@ -32,7 +26,8 @@ from circuits.runs.checkpoints import (
     stored_copy,
 )
 from circuits.runs.locking import LOCK
-from circuits.runs.reading import MANIFEST, SCHEMA_VERSION, checkpoint_name
+from circuits.runs.new_manifest import new_manifest
+from circuits.runs.reading import MANIFEST, checkpoint_name
 from circuits.runs.run import CHECKPOINTS, METRICS, RECIPE, RESUME, Run, RunState
 from circuits.runs.sending import sender_of
 from circuits.runs.write_queue import WriteQueue
@@ -41,8 +36,6 @@ if TYPE_CHECKING:
     from circuits.corpus.corpus import Corpus
     from circuits.pretrained.asked_text import AskedText
     from circuits.text.corpus import TextCorpus
-
-_LIBRARIES = ("hopscope", "torch", "transformer-lens", "numpy", "safetensors")
 
 _BEFORE_MANIFEST = {LOCK, RECIPE, METRICS, CHECKPOINTS, RESUME, storage.NAMES, storage.ARRAYS}
 _BEFORE_MANIFEST |= {"tokenizer.json", "text.json", "prompts.json"}
@@ -89,7 +82,7 @@ class RunWriter:
         try:
             path.mkdir(parents=True, exist_ok=True)
             _refuse_unless_free(path)
-            writer = cls(path, _manifest(recipe, corpus, facts))
+            writer = cls(path, new_manifest(recipe, corpus, facts))
             with writer._released_on_error():
                 _refuse_unless_free(path)  # the lock is held, so nobody has started meanwhile
                 writer._begin(recipe, corpus, text)
@@ -307,52 +300,3 @@ def _acquire(path: Path) -> filelock.BaseFileLock:
     except OSError as error:
         raise HopscopeError(f"{path} cannot be written ({error.strerror}).") from error
     return lock
-
-
-def _manifest(recipe: Recipe, corpus: Corpus, facts: Mapping[str, Any]) -> dict[str, Any]:
-    versions = dict(_versions())
-    return {
-        "schema": SCHEMA_VERSION,
-        "hopscope": versions.pop("hopscope"),
-        "versions": versions,
-        "commit": _commit(),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "seed": recipe.seed,
-        "state": "training",
-        "checkpoints": [],
-        "grok": {},
-        "baselines": baselines(corpus),
-        "diversity": corpus.report.get("diversity", {}),
-        "seconds": 0.0,
-        "notes": [],
-        **facts,
-    }
-
-
-@cache
-def _versions() -> dict[str, str]:
-    """Of Python and `_LIBRARIES`, as this process runs them."""
-    versions = {"python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            versions[library] = "not installed"
-    return versions
-
-
-@cache
-def _commit() -> str | None:
-    """Commit of the checkout that this code runs from, if it is one."""
-    here = Path(__file__).resolve().parent
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None

@@ -43,7 +43,7 @@ class Outcome:
 
     part: str
     ended: str
-    """"done", or why it was not."""
+    """done, or why it was not."""
     seconds: float
     rows: list[dict[str, object]] = field(default_factory=list)
     said: str = ""

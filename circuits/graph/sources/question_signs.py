@@ -19,8 +19,6 @@ SIGNS: dict[str, tuple[str, ...]] = {
     "path_question": (),
 }
 """Columns or keys by which a format is told; PathQuestion is told by its lines."""
-FOLDERS = ("lre", "pararel")
-"""Formats of which a folder of files may be given."""
 _PATH = re.compile(r"[^\t]+\t[^\t]+\t[^\t#]+(#[^\t#]+){4,}(\t.*)?")
 _PROPERTY = "P[0-9]*.jsonl*"
 _SNIFFED = 65536  # bytes of a file that are read to find its format
