@@ -68,15 +68,17 @@ export class Formation {
 
   accuracySeries() {
     const { data } = this,
-      { split } = this.context;
+      { split } = this.context,
+      references = shortcutLines(data, split),
+      shortcuts = references.length ? `; shortcuts: on ${data.splitLabel(split)}` : "";
     return {
       title: "Accuracy per split",
-      hint: `share right, bands 95%; shortcuts: on ${data.splitLabel(split)}`,
+      hint: `share right, bands 95%${shortcuts}`,
       series: [
         ...splitSeries(data, "accuracy", split),
         ...(this.split?.sliced ? [this.split.sliced] : []),
       ],
-      references: shortcutLines(data, split),
+      references,
     };
   }
 
