@@ -108,6 +108,15 @@ button[data-selected=true] :is(div, span, p) { color: inherit !important; }
   }
 }
 [data-testid=stColumn] button p { white-space: nowrap; overflow: visible; }
+.st-key-train .st-key-train_form [data-testid=stColumn],
+.st-key-train [data-testid=stColumn]:has(.st-key-watched_run) { min-width: 0; }
+.st-key-train [data-testid=stColumn]:has(.st-key-train_form) { min-width: 300px; }
+@media (max-width: 1150px) {
+  .st-key-train [data-testid=stHorizontalBlock]:has(.st-key-train_form) { flex-wrap: wrap; }
+  .st-key-train [data-testid=stColumn]:is(:has(.st-key-train_form), :has(.st-key-watched_run)) {
+    flex: 1 1 100%; min-width: 100%;
+  }
+}
 </style>"""
 OPENING = """<style>
 .opening p { font-size: 1.05rem; margin: 0.4rem 0 1rem; }

@@ -25,6 +25,7 @@ from circuits.corpus.names import ID_TEST, OOD_TEST, TRAIN
 from circuits.errors import HopscopeError, unknown_name
 from circuits.runs.grok import GENERALIZED, MEMORIZED
 from circuits.runs.run import Run, open_run
+from circuits.statistics import LEAST_EXAMPLES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -209,6 +210,11 @@ def why_refused(run: Run) -> str:
             f"a certificate is about two hops, but the questions of {run.path} have {hops}; "
             "choose a run with splits.hops = 2."
         )
+    if not usable_splits(run, [TRAIN]):
+        return (
+            "a certificate sets unseen questions beside trained ones, of which "
+            f"{run.path} has fewer than {LEAST_EXAMPLES}."
+        )
     return ""
 
 
@@ -222,8 +228,6 @@ def _checked(run: Run, step: int | None, split: str) -> int:
             f"{TRAIN} holds trained questions, on which memory and composition look alike; "
             f"certify unseen ones, e.g. {ID_TEST}."
         )
-    if not usable_splits(run, [TRAIN]):
-        raise HopscopeError(f"{run.path} has fewer trained questions than a certificate needs (5).")
     return run.steps[-1] if step is None else run.checked_step(step)
 
 

@@ -160,9 +160,11 @@ def _asked_in_words(run: Run, datasets: Datasets, split: str, sliced: bool) -> s
             "counts those answered rightly at the step. Other curves and the discovered edges: all "
             "questions."
         )
+    if asked >= trained:
+        return f"{words} Maps and circuit: n = {asked:,}, the same ones at every checkpoint."
     return (
-        f"{words} Maps and circuit: n = {asked:,}, drawn once and asked again at every checkpoint, "
-        "where each is run hundreds of times."
+        f"{words} Maps and circuit: n = {asked:,}, the same ones at every checkpoint; fewer, since "
+        "each is run again for every cell of a map."
     )
 
 

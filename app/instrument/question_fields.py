@@ -94,13 +94,15 @@ class Written(TypedDict):
 class Question(TypedDict):
     """The Question page.
 
-    `columns` has what stands at each position, `attends` the same in the order of reading, and
-    `kinds` the colours of names and tokens. Of a run on text, `written` is what the model writes at
-    each step; answers are whole names then, and states say single tokens.
+    `columns` has what stands at each position, `order` the positions in the order of reading,
+    `attends` the columns in that order, and `kinds` the colours of names and tokens. Of a run on
+    text, `written` is what the model writes at each step; answers are whole names then, and states
+    say single tokens.
     """
 
     names: dict[str, str]
     columns: list[str]
+    order: list[int]
     kinds: dict[str, str]
     answer: int | None
     top: Ranked
@@ -130,6 +132,7 @@ class Lab(TypedDict):
 
     `donor_names` by layer and position are what the logit lens reads in the donor's states, with
     `donor_share` as their probabilities; none where something else than a state is written.
+    `order` has the positions in the order in which the question has them.
     """
 
     component: str
@@ -137,6 +140,7 @@ class Lab(TypedDict):
     effect: Packed
     rows: list[str]
     positions: list[str]
+    order: list[int]
     measured: str
     about: str
     limits: list[float]

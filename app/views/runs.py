@@ -112,7 +112,7 @@ def _table(heading: str, rows: Sequence[RunRow], keys: Sequence[str]) -> list[Ru
         "run": st.column_config.TextColumn(pinned=True),
         "step": st.column_config.NumberColumn(format="localized", width="small"),
         "trained %": percent, "ID %": percent, "OOD %": percent,
-        "ID over training": st.column_config.LineChartColumn(y_min=0, y_max=1, width="small"),
+        "ID over training": st.column_config.LineChartColumn(y_min=0, y_max=1, width=130),
         "n": st.column_config.NumberColumn(
             format="localized", width="small", help="Questions behind the ID accuracy."
         ),

@@ -45,8 +45,9 @@ def page() -> None:
 
 
 def _train() -> None:
-    form, watched = st.columns([1, 3.2])
-    with form, st.container(border=True):
+    with st.container(key="train"):  # main.py's style stacks its columns on a narrow page
+        form, watched = st.columns([1, 3.2])
+    with form, st.container(border=True, key="train_form"):
         _form()
     with watched:
         _watch()
@@ -64,7 +65,8 @@ def _watch() -> None:
     names = list(paths)
     wanted = started or address.read().get("run")
     index = names.index(wanted) if wanted in names else 0
-    column, rest = st.columns([1.1, 4], vertical_alignment="center")
+    with st.container(key="watched_run"):
+        column, rest = st.columns([1.1, 4], vertical_alignment="center")
     name = column.selectbox("Run to watch", names, index=index, label_visibility="collapsed")
     address.write(run=name, step=None)
     alive = jobs.is_running(paths[name]) or jobs.is_measuring(paths[name])

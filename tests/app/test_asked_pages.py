@@ -13,8 +13,10 @@ from asked_series import write_questions, write_series
 from torch import Tensor
 
 from analyses import analyze
+from analyses.figures.specs.charts import HeatMap
 from app.instrument.payload import formation_payload
 from app.logic.asking import ask_every_checkpoint
+from app.logic.certificate_record import certificate_record
 from app.logic.comparison_book import book_of_corpus
 from app.logic.drawn_results import drawn_results
 from app.logic.lab.patch_lab import Operation, outcome
@@ -81,6 +83,11 @@ def test_one_question_and_the_lab_take_pieces_of_text_for_what_they_are(
     shown = {*np.ravel(sent["lens"]["token"]), *np.ravel(sent["swap"]["token"])}
     assert min(shown) >= len(book.vocab)
     assert {str(token) for token in shown} <= set(sent["names"])
+    read = ["The currency of", "the country of", "Lyon", "is"]
+    assert [sent["columns"][role] for role in sent["order"]] == read
+    states = next(spec for spec in record.figures(0) if isinstance(spec, HeatMap))
+    assert states.columns == tuple(read)
+    assert states.values[0, 2] == pytest.approx(record.trace.watched[0].share[0, 0, 0])  # of Lyon
     written = Operation("resid_pre", ((1, 0),), None, "cache")
     found = outcome(run.model(0), book.prompts(question, donor), written, book.text_tokens)
     assert found.after.shape == (len(book.vocab),)
@@ -102,6 +109,12 @@ def test_formation_draws_roles_as_they_are_read_and_every_stored_panel(run: Run)
     assert np.abs(values - lens.transpose("step", *AXES).values).max() < 0.001
     assert "Said while usable" in [panel["title"] for panel in measures["further"]]
     assert "asked at import" in measures["about"]
+
+
+def test_a_run_without_trained_questions_is_not_offered_a_certificate(run: Run) -> None:
+    missing = certificate_record(run, "run", 0).missing
+    assert missing.startswith("Not certified: a certificate sets unseen questions beside trained")
+    assert "hopscope certify" not in missing
 
 
 def test_a_run_of_names_waits_for_no_panel_that_needs_sentences() -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard_browser import CHROMIUM, WAIT, browser_page, dashboard, exceptions, ready
+from dashboard_browser import (
+    CHROMIUM,
+    WAIT,
+    browser_page,
+    dashboard,
+    exceptions,
+    misplaced,
+    ready,
+)
 from dashboard_runs import analyzed_run
 from tiny_texts import tiny_text_recipe
 
@@ -75,11 +83,16 @@ def at_step(page: Any, step: int) -> None:
 def test_a_page_draws_its_instrument_without_complaint(page: Any, address: str, path: str) -> None:
     go(page, address, path)
     at_step(page, 40)
+    assert misplaced(page, 900) == []
 
 
-def test_the_train_page_offers_the_recipes(page: Any, address: str) -> None:
-    page.goto(f"{address}/train")
+def test_the_train_page_offers_the_recipes_and_fits_a_narrow_window(
+    page: Any, address: str
+) -> None:
+    page.goto(f"{address}/train?run=small")
     page.get_by_text("Start training").wait_for()
+    ready(page, "formation")
+    assert misplaced(page, 900) == []
 
 
 def test_keys_move_the_timeline_and_the_address_follows(page: Any, address: str) -> None:
@@ -351,6 +364,8 @@ def test_the_address_keeps_the_split_and_what_the_circuit_shows(page: Any, addre
 
 
 def test_a_click_on_a_neighbour_goes_on_from_there(page: Any, address: str) -> None:
+    from playwright.sync_api import expect
+
     go(page, address, "data", "run=small&entity=e_0")
     page.locator(".page-around[data-entity=e_0]").wait_for()
     neighbour = page.locator(".neighbour:not([data-name=e_0])").first
@@ -358,6 +373,12 @@ def test_a_click_on_a_neighbour_goes_on_from_there(page: Any, address: str) -> N
     neighbour.locator(".hit").click()
     page.locator(f".page-around[data-entity={name}]").wait_for()
     page.wait_for_url(f"**entity={name}**")
+    text = page.locator(".page-around .entity")
+    light = text.get_attribute("fill")
+    page.emulate_media(color_scheme="dark")  # at dusk, with the page open
+    expect(text).not_to_have_attribute("fill", light)
+    page.emulate_media(color_scheme="light")
+    expect(text).to_have_attribute("fill", light)
 
 
 def test_a_question_stays_when_the_page_changes(page: Any, address: str) -> None:

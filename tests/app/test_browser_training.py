@@ -88,8 +88,11 @@ def test_a_circuit_forms_on_the_page_while_it_is_trained_and_after_the_browser_c
             instrument = page.locator(".instrument[data-content*=forming]")
             instrument.wait_for()
             expect(page.locator(".maps")).to_contain_text(re.compile(r"\.\d\d"))
+            page.locator(".node[data-layer='1'][data-position='1']").click()
+            page.locator(".drawer.open li").first.wait_for()
             shown = instrument.get_attribute("data-step") or ""
             expect(instrument).not_to_have_attribute("data-step", shown)
+            assert page.locator(".drawer.open li").count()  # what is read does not go away
 
             page.get_by_text("Start training").click()  # the same name once more
             page.get_by_text("being trained already").wait_for()

@@ -100,3 +100,54 @@ def _wait_for(url: str, seconds: float = 120) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
+
+
+MISPLACED = """() => {
+    const found = [];
+    const width = document.documentElement.clientWidth;
+    const main = document.querySelector('[data-testid=stMain]');
+    if (main.scrollWidth > main.clientWidth + 4) found.push(`the page is ${main.scrollWidth} wide`);
+    const every = [...document.querySelectorAll('*')];
+    const roots = [document, ...every.flatMap(e => e.shadowRoot ?? [])];
+    const shown = e => e.textContent.trim() && e.getBoundingClientRect().width > 0
+        && getComputedStyle(e).visibility !== 'hidden' && getComputedStyle(e).opacity > 0.05;
+    for (const svg of roots.flatMap(root => [...root.querySelectorAll('.instrument svg')])) {
+        const scrolls = getComputedStyle(svg.parentElement).overflowX === 'auto';
+        const texts = [...svg.querySelectorAll('text')].filter(shown);
+        const boxes = texts.map(text => text.getBoundingClientRect());
+        boxes.forEach((a, i) => {
+            if (a.right > width && !scrolls) found.push(`${texts[i].textContent} leaves the page`);
+            for (let j = i + 1; j < boxes.length; j++) {
+                const b = boxes[j];
+                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+                if (wide > 2 && high > 5)
+                    found.push(`${texts[i].textContent} lies over ${texts[j].textContent}`);
+            }
+        });
+    }
+    return found;
+}"""
+
+
+def misplaced(page: Any, width: int) -> list[str]:
+    """Texts that lie over others or leave the page when the window is so wide."""
+    before = page.viewport_size
+    page.set_viewport_size({"width": width, "height": before["height"]})
+    page.wait_for_function(SETTLED)
+    found: list[str] = page.evaluate(MISPLACED)
+    page.set_viewport_size(before)
+    return found
+
+
+SETTLED = """() => new Promise(done => {
+    let last = -1;
+    const look = () => {
+        const now = document.querySelector('[data-testid=stMain]').scrollHeight;
+        if (now === last) return done(true);
+        last = now;
+        setTimeout(look, 120);
+    };
+    setTimeout(look, 120);
+})"""
+"""Panels are drawn anew once the window's width has changed."""

@@ -25,6 +25,7 @@ export class Around {
     this.component = component;
     this.data = raw;
     this.width = 0;
+    this.background = "";
     this.root = html("div", { class: "instrument page-around", "data-page": "around" }, parent);
     this.canvas = svg("svg", {}, this.root);
     this.tooltip = new Tooltip(this.root);
@@ -38,7 +39,9 @@ export class Around {
     this.width = this.root.clientWidth;
     const { sides, entity, colours } = this.data;
     measureLike(this.root);
-    const palette = new Palette(hostOf(this.parent), colours);
+    const host = hostOf(this.parent);
+    const palette = new Palette(host, colours);
+    this.background = getComputedStyle(host).getPropertyValue("--st-background-color");
     const rows = Math.max(1, sides.in.facts.length, sides.out.facts.length);
     const height = Math.max(220, rows * highOn(21) + 50),
       middle = this.width / 2;
@@ -166,6 +169,9 @@ export class Around {
    */
   update(_, component) {
     this.component = component;
+    const style = getComputedStyle(hostOf(this.parent));
+    const background = style.getPropertyValue("--st-background-color");
+    if (background !== this.background) this.build();
   }
 
   remove() {

@@ -149,8 +149,8 @@ export class Curves {
     this.legend.replaceChildren();
     this.numbers = this.series.map((s) => {
       const item = html("span", { class: "legend-item" }, this.legend);
-      const swatch = html("span", { class: "swatch" }, item);
-      swatch.style.background = palette.of(s.colour);
+      const swatch = html("span", { class: s.dash ? "swatch dashed" : "swatch" }, item);
+      swatch.style.setProperty("--colour", palette.of(s.colour));
       if (this.names) html("span", { text: shortened(s.name, LEGEND_NAME, "12px") }, item);
       this.context.tooltip.on(item, () => s.name);
       return html("b", {}, item);

@@ -29,6 +29,7 @@ export class Formation {
   constructor(root, context) {
     this.context = context;
     this.data = context.data;
+    this.picked = false; // whether a state or an edge was chosen by the reader
     const { data } = this;
     context.select = (chosen) => this.select(chosen);
     context.edgeName = (edge) =>
@@ -68,15 +69,17 @@ export class Formation {
 
   accuracySeries() {
     const { data } = this,
-      { split } = this.context;
+      { split } = this.context,
+      references = shortcutLines(data, split),
+      shortcuts = references.length ? `; shortcuts: on ${data.splitLabel(split)}` : "";
     return {
       title: "Accuracy per split",
-      hint: `share right, bands 95%; shortcuts: on ${data.splitLabel(split)}`,
+      hint: `share right, bands 95%${shortcuts}`,
       series: [
         ...splitSeries(data, "accuracy", split),
         ...(this.split?.sliced ? [this.split.sliced] : []),
       ],
-      references: shortcutLines(data, split),
+      references,
     };
   }
 
@@ -160,9 +163,26 @@ export class Formation {
 
   /** @param {Chosen} chosen */
   select(chosen) {
+    this.picked = true;
     this.context.chosen = chosen;
     this.state.replace(this.stateSeries());
     this.drawer.open(chosen);
+    this.context.playhead.redraw();
+  }
+
+  // What the reader has chosen and listed stays when a run in training has grown.
+  /** @param {Formation} before */
+  goOnFrom({ picked, context, drawer }) {
+    const { chosen } = context;
+    const same = (/** @type {number} */ e) => context.edgeName(e) === this.context.edgeName(e);
+    if (!picked || (chosen.edge !== undefined && !same(chosen.edge))) return;
+    this.picked = true;
+    this.context.chosen = chosen;
+    this.state.replace(this.stateSeries());
+    if (drawer.chosen) {
+      this.drawer.open(drawer.chosen);
+      this.drawer.list.scrollTop = drawer.list.scrollTop;
+    }
     this.context.playhead.redraw();
   }
 

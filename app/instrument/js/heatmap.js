@@ -21,6 +21,7 @@ const MOST_NAME = 130; // pixels of a row's name
  * @property {string} [rowTitle] What the rows are.
  * @property {boolean} [wideRows] Whether the rows have names and not numbers.
  * @property {string[]} columns
+ * @property {number[]} [order] Columns from left to right; as they are by default.
  * @property {string} [columnTitle] What the columns are.
  * @property {number} [leastColumn] Pixels of a column; a wider map than its panel scrolls.
  * @property {string[]} [symbols] Of the columns, where there is no room for all their names.
@@ -65,6 +66,7 @@ export class HeatMap {
   build(width) {
     const { palette, tooltip } = this.context,
       { rows, rowTitle, columns, symbols, words, pick, hatched, absent } = this.options;
+    const order = this.options.order ?? columns.map((_, c) => c);
     const left = this.roomForRows(),
       bottom = this.options.columnTitle ? 34 : 18;
     width = Math.max(width, left + 2 + columns.length * (this.options.leastColumn ?? 0));
@@ -99,13 +101,13 @@ export class HeatMap {
         },
         this.canvas,
       );
-      columns.forEach((_, c) => {
+      order.forEach((c, place) => {
         if (absent?.(r, c)) return;
         const cell = svg("g", { class: pick ? "cell pickable" : "cell" }, this.canvas);
-        const x = left + c * cellWidth;
-        const place = { x: x + 1, y: y + 1, width: cellWidth - 2, height: cellHeight - 2, rx: 2 };
-        const box = svg("rect", place, cell);
-        if (hatched?.(r, c)) svg("rect", { ...place, fill: hatch }, cell);
+        const x = left + place * cellWidth;
+        const area = { x: x + 1, y: y + 1, width: cellWidth - 2, height: cellHeight - 2, rx: 2 };
+        const box = svg("rect", area, cell);
+        if (hatched?.(r, c)) svg("rect", { ...area, fill: hatch }, cell);
         const text = svg(
           "text",
           {
@@ -123,16 +125,17 @@ export class HeatMap {
     });
     const room = cellWidth - 6,
       wide = (/** @type {string} */ name) => widthOf(name, NAME);
-    namesOrSymbols(columns, symbols, room, wide).forEach((column, c) => {
+    const names = namesOrSymbols(columns, symbols, room, wide);
+    order.forEach((c, place) => {
       svg(
         "text",
         {
-          x: left + (c + 0.5) * cellWidth,
+          x: left + (place + 0.5) * cellWidth,
           y: this.height - bottom + 14,
           "text-anchor": "middle",
           class: "tick",
           fill: palette.grey(0.85),
-          text: shortened(column, room, NAME),
+          text: shortened(names[c], room, NAME),
         },
         this.canvas,
       );

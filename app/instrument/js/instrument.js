@@ -100,6 +100,8 @@ export class Instrument {
     };
     document.addEventListener("keydown", this.onKey);
     this.build();
+    const old = before?.page;
+    if (this.page instanceof Formation && old instanceof Formation) this.page.goOnFrom(old);
     this.modes.follow(header);
     if (kept?.playhead.playing) playhead.play();
   }

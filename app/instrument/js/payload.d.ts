@@ -216,13 +216,15 @@ export interface Written {
 
 /** The Question page.
 
-    `columns` has what stands at each position, `attends` the same in the order of reading, and
-    `kinds` the colours of names and tokens. Of a run on text, `written` is what the model writes at
-    each step; answers are whole names then, and states say single tokens.
+    `columns` has what stands at each position, `order` the positions in the order of reading,
+    `attends` the columns in that order, and `kinds` the colours of names and tokens. Of a run on
+    text, `written` is what the model writes at each step; answers are whole names then, and states
+    say single tokens.
      */
 export interface Question {
   names: Record<string, string>;
   columns: string[];
+  order: number[];
   kinds: Record<string, string>;
   answer: number | null;
   top: Ranked;
@@ -250,6 +252,7 @@ export interface LabAnswer {
 
     `donor_names` by layer and position are what the logit lens reads in the donor's states, with
     `donor_share` as their probabilities; none where something else than a state is written.
+    `order` has the positions in the order in which the question has them.
      */
 export interface Lab {
   component: string;
@@ -257,6 +260,7 @@ export interface Lab {
   effect: Packed;
   rows: string[];
   positions: string[];
+  order: number[];
   measured: string;
   about: string;
   limits: number[];

@@ -46,7 +46,9 @@ export function drawSentence(parent, context, sentence, title, legend = true) {
     const text = inside ? token.text : bare; // a blank, or a part of a letter, has none
     const part = html("span", { class: "token", text: text || gap(token) }, line);
     if (role) {
-      part.style.background = palette.shade(role.kind, 0.22);
+      // mixed by the browser: the sentence is not drawn again when the theme changes
+      const colour = `${palette.of(role.kind)} 22%`;
+      part.style.background = `color-mix(in srgb, ${colour}, var(--st-background-color))`;
       part.style.borderBottomColor = palette.of(role.kind);
     }
     tooltip.on(part, () => tokenInWords(sentence, token, place));

@@ -20,6 +20,7 @@ from app.instrument.question_fields import Lab, LabAnswer
 from app.logic.lab.metrics import METRICS
 from app.logic.lab.patch_lab import DonorLens, Operation, Outcome
 from app.logic.question_book import QuestionBook
+from app.logic.question_trace import role_order
 from app.logic.sentences import columns_of, sentence_of
 from circuits.corpus.queries import Queries
 
@@ -74,6 +75,7 @@ class LabRecord:
             "effect": pack(self.effect),
             "rows": list(self._rows),
             "positions": list(self.positions),
+            "order": self._order,
             "measured": self.measured,
             "about": METRICS[self.metric].about + (", by first tokens" if self._in_text else ""),
             "limits": list(self.limits),
@@ -100,6 +102,14 @@ class LabRecord:
     @cached_property
     def _pair(self) -> Queries:
         return self.book.prompts(self.receiver, self.donor)
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """The positions in the order in which the question has them."""
+        n = self.effect.shape[1]
+        if not self._in_text:
+            return list(range(n))
+        return [role for role in role_order(self._pair[:1]) if role < n]
 
     @property
     def _donor_columns(self) -> tuple[str, ...]:
@@ -144,9 +154,9 @@ class LabRecord:
         grid = HeatMap(
             name="lab_grid",
             title=f"{self.measured} with one {component} written",
-            values=self.effect.astype(float),
+            values=self.effect[:, self._order].astype(float),
             rows=self._rows,
-            columns=self.positions,
+            columns=tuple(self.positions[role] for role in self._order),
             column_label="position",
             value_label=self.metric.replace("_", " "),
             limits=self.limits,

@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from analyses.catalog import CATALOG
 from analyses.figures.specs.facts import Table
-from analyses.figures.words import split_of, words
+from analyses.figures.words import capital, split_of, words
 from analyses.slices.errors import errors_by
 from analyses.slices.properties import SplitQuestions
 from analyses.slices.reading import sliced, without_values
@@ -164,8 +164,8 @@ def readings_table(
     spec = Table(
         name="slice_readings",
         title="Analyses on the slice",
-        subtitle=f"{split_of(split).words}; {chosen.words}; each where it is largest over all "
-        "questions; 95% intervals",
+        subtitle=f"{capital(split_of(split).words)}; {chosen.words}; each where it is largest "
+        "over all questions; 95% intervals",
         provenance={"run": run, "step": step, "split": split, "slice": str(chosen)},
         columns=(
             "analysis",
@@ -199,7 +199,7 @@ def _rows_of(
         at = {str(dim): int(index) for dim, index in place.items()}  # type: ignore[union-attr]
         where = ", ".join(
             words(str(values[dim].values[index])) if values[dim].dtype.kind in "UO"
-            else f"{dim} {values[dim].values[index]}"
+            else f"{words(dim)} {values[dim].values[index]}"
             for dim, index in at.items() if dim in values.coords
         )  # fmt: skip
         cell = {"split": 0, "step": 0, **at}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -246,6 +247,28 @@ def test_many_charts_at_column_width_fit_a_page() -> None:
     chart = Lines(name="c", title="c", series=(Series(label="a", x=np.arange(2.0), y=np.ones(2)),))
     spec = Panels(name="p", title="p", panels=(chart,) * 9, columns=3)
     assert to_matplotlib(spec, "column").get_figheight() < 9.5  # one below the other: 17 inches
+
+
+def test_the_words_around_narrow_charts_stay_in_the_figure_and_apart() -> None:
+    steps = np.linspace(0, 8500, 18)
+    panels = tuple(
+        StackedArea(
+            name=f"p{i}", title="IO test (first hop ID, second OOD)", x=steps,
+            shares=np.array([steps / 8500, 1 - steps / 8500]), x_label="training step",
+            labels=("right", "mean strength of the circuit's edges (shares of an effect, no size)"),
+        )
+        for i in range(6)
+    )  # fmt: skip
+    figure = to_matplotlib(Panels(name="p", title="p", panels=panels, columns=2), "column")
+    figure.canvas.draw()
+    around = [ax.title for ax in figure.axes] + list(figure.legends[0].get_texts())
+    boxes = [text.get_window_extent() for text in around]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= figure.bbox.width
+    for ax in figure.axes:
+        ticks = [label.get_window_extent() for label in ax.get_xticklabels()]
+        assert len(ticks) > 1
+        assert all(a.x1 < b.x0 for a, b in pairwise(ticks))
 
 
 def test_an_arc_of_a_deep_circuit_stays_between_its_column_and_the_next() -> None:

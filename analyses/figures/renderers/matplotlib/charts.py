@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from analyses.figures.renderers.matplotlib.fit import category_labels
+from analyses.figures.renderers.matplotlib.fit import category_labels, most_ticks
 from analyses.figures.renderers.matplotlib.heatmap import set_names
 from analyses.figures.renderers.matplotlib.page import Drawn, Entry, width_of
 from analyses.figures.renderers.style import Theme, category, series_colour
@@ -86,13 +86,24 @@ def _tidy(ax: Axes, x_label: str, y_label: str, theme: Theme) -> None:
     ax.grid(True, axis="y", color=theme.grid, linewidth=0.5)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-    for axis, scale in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
+    widest = plain_number(round(max(map(abs, ax.get_xlim()))))
+    below = most_ticks(widest, width_of(ax), _side_by_side(ax)) - 1
+    for axis, scale, most in (
+        (ax.xaxis, ax.get_xscale(), below),
+        (ax.yaxis, ax.get_yscale(), 5),
+    ):
         if scale == "log":
             axis.set_major_locator(LogLocator(numticks=6))
             axis.set_minor_formatter(NullFormatter())
         else:
-            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+            axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
         axis.set_major_formatter(FuncFormatter(plain_number))
+
+
+def _side_by_side(ax: Axes) -> int:
+    """How many panels stand abreast in the figure that these axes are in."""
+    place = ax.get_subplotspec()
+    return 1 if place is None else int(place.get_gridspec().ncols)
 
 
 def draw_stacked_area(ax: Axes, spec: StackedArea, theme: Theme) -> Drawn:
@@ -127,9 +138,7 @@ def draw_bars(ax: Axes, spec: Bars, theme: Theme) -> Drawn:
             ax.vlines(x, s.low, s.high, color=theme.ink, linewidth=0.8)
     entries += _references(ax, spec.references, theme)
     _tidy(ax, spec.x_label, spec.y_label, theme)
-    place = ax.get_subplotspec()
-    side_by_side = 1 if place is None else place.get_gridspec().ncols
-    set_names(ax, places, category_labels(spec, width_of(ax) / side_by_side))
+    set_names(ax, places, category_labels(spec, width_of(ax) / _side_by_side(ax)))
     ax.set_xlim(-0.5, len(places) - 0.5)  # groups without a bar keep their place
     if spec.y_limits is not None:
         ax.set_ylim(spec.y_limits[0], spec.y_limits[1] + 0.03 * np.ptp(spec.y_limits))

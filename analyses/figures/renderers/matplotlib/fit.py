@@ -52,6 +52,9 @@ MOST_FOR_NAMES = 0.47
 CHART, SMALLEST_CHART = 1.9, 1.05
 """Inches that a chart is wide at least, and where the figure would not fit a page."""
 
+BESIDE = 0.5
+"""Inches that the vertical axis of a chart takes with its numbers and label."""
+
 PAGE = 8.5
 """Inches of a page for the charts of one figure; more would not fit beside a caption."""
 
@@ -96,7 +99,14 @@ def title_width(spec: Spec, figure_inches: float, n_columns: int) -> float:
     """Inches above a panel that are reserved for its title."""
     if isinstance(spec, HeatMap):
         return 1.06 * map_width(spec, figure_inches, n_columns)
-    return 0.85 * figure_inches / n_columns
+    inches = figure_inches / n_columns
+    return min(0.85 * inches, inches - BESIDE)
+
+
+def most_ticks(widest: str, figure_inches: float, n_columns: int) -> int:
+    """How many numbers fit below a chart, given the widest of them; 6 are enough."""
+    room = figure_inches / n_columns - BESIDE
+    return max(2, min(6, int(room / (text_width(widest, TICK) + 0.08))))
 
 
 def value_text(value: float, spec: HeatMap) -> str:

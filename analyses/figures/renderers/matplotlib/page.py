@@ -99,21 +99,31 @@ def labels_of(panels: Sequence[Spec]) -> list[str]:
     return list(found)
 
 
+def _broken(labels: Sequence[str], inches: float) -> list[str]:
+    """The labels, those that are wider than the figure on several lines."""
+    return [wrap(label, inches - 0.1 - SIGN, SUBTITLE) or label for label in labels]
+
+
 def legend_rows(labels: Sequence[str], inches: float) -> int:
     """Number of lines of a legend with these labels; a single series needs none."""
-    return -(-len(labels) // _columns(labels, inches)) if len(labels) > 1 else 0
+    if len(labels) < 2:
+        return 0
+    broken = _broken(labels, inches)
+    more = sum(label.count("\n") for label in broken)
+    return -(-len(broken) // _columns(broken, inches)) + more
 
 
 def legend(figure: AnyFigure, entries: Sequence[Entry], least: int = 2) -> None:
     """A legend below a figure, outside the data; none for fewer than `least` entries."""
     if len(entries) < least:
         return
-    labels = [entry.label for entry in entries]
+    inches = figure.bbox.width / figure.dpi
+    labels = _broken([entry.label for entry in entries], inches)
     figure.legend(
         [entry.handle for entry in entries],
         labels,
         loc="outside lower center",
-        ncols=_columns(labels, figure.bbox.width / figure.dpi),
+        ncols=_columns(labels, inches),
         columnspacing=0.9,
         handlelength=1.6,
         handletextpad=0.5,
