@@ -8,7 +8,7 @@ import { stateInWords } from "../../app/instrument/js/circuit_words.js";
 import { axisName } from "../../app/instrument/js/curve_axes.js";
 import { shareOrEnd } from "../../app/instrument/js/curve_words.js";
 import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
-import { html } from "../../app/instrument/js/elements.js";
+import { html, setAttributes } from "../../app/instrument/js/elements.js";
 import { verdicts } from "../../app/instrument/js/examples.js";
 import { shortcutLines } from "../../app/instrument/js/formation_series.js";
 import { samePage } from "../../app/instrument/js/history.js";
@@ -181,6 +181,9 @@ test("a name that looks like markup stays text", () => {
     createElement: (tag) => ({
       tag,
       set: {},
+      getAttribute() {
+        return null;
+      },
       setAttribute(k, v) {
         this.set[k] = v;
       },
@@ -191,6 +194,22 @@ test("a name that looks like markup stays text", () => {
   assert.deepEqual([element.textContent, element.set.title], [name, name]);
   assert.equal("innerHTML" in element, false);
   delete globalThis.document;
+});
+
+test("what an element says already is not set again", () => {
+  const calls = [];
+  const element = {
+    textContent: "0.5",
+    getAttribute: (name) => ({ r: "3", x: "1" })[name] ?? null,
+    setAttribute: (name, value) => calls.push([name, value]),
+    removeAttribute: (name) => calls.push([name, null]),
+  };
+  setAttributes(element, { r: 3, x: 2, y: 0, fill: null, text: "0.5" });
+  assert.deepEqual(calls, [
+    ["x", "2"],
+    ["y", "0"],
+    ["fill", null],
+  ]);
 });
 
 test("columns are named in full or, where one name lacks room, all by symbols", () => {

@@ -5,33 +5,32 @@ import { clamp } from "./numbers.js";
 
 /** @typedef {number[]} RGB Three numbers of 0 to 255. */
 
+/** @type {CanvasRenderingContext2D | null} */
+let probe = null; // made when it is first needed: Node has no document
+
 /**
  * @param {string} text Any colour of CSS.
  * @returns {RGB}
  */
 function parseColour(text) {
-  const probe = /** @type {CanvasRenderingContext2D} */ (
-    document.createElement("canvas").getContext("2d")
-  );
+  probe ??= document.createElement("canvas").getContext("2d");
+  if (!probe) return [128, 128, 128];
+  probe.fillStyle = "#fff"; // what stands when the text is not a colour
   probe.fillStyle = text.trim() || "#fff";
   const hex = String(probe.fillStyle);
   if (hex.startsWith("#")) return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-  return numbersIn(hex);
-}
-
-/** @param {string} text */
-function numbersIn(text) {
-  return (text.match(/[\d.]+/g) ?? []).slice(0, 3).map(Number);
+  return (hex.match(/[\d.]+/g) ?? []).slice(0, 3).map(Number);
 }
 
 /**
  * @param {RGB} from
  * @param {RGB} to
  * @param {number} share How far it is to the other.
+ * @returns {RGB}
  */
-export function mix(from, to, share) {
+function between(from, to, share) {
   const t = clamp(share, 0, 1);
-  return `rgb(${from.map((channel, i) => Math.round(channel + (to[i] - channel) * t)).join(",")})`;
+  return from.map((channel, i) => Math.round(channel + (to[i] - channel) * t));
 }
 
 /** @param {RGB} rgb */
@@ -51,19 +50,25 @@ export class Palette {
     this.text = parseColour(style.getPropertyValue("--st-text-color") || "#222222");
     this.dark = luminance(this.background) < 0.5;
     this.colours = colours;
+    /** @type {Map<string, RGB>} */
+    this.known = new Map(); // a step of the timeline asks for hundreds
   }
 
   // Lighter on a dark page, where the darker ones would hardly be seen.
   /** @param {string} name */
+  rgb(name) {
+    let found = this.known.get(name);
+    if (!found) {
+      found = parseColour(this.colours[name] || this.colours.neutral);
+      if (this.dark) found = found.map((c) => Math.round(Math.min(255, c * 0.85 + 40)));
+      this.known.set(name, found);
+    }
+    return found;
+  }
+
+  /** @param {string} name */
   of(name) {
-    const colour = this.colours[name] || this.colours.neutral;
-    return this.dark
-      ? mix(
-          parseColour(colour).map((c) => Math.min(255, c * 0.85 + 40)),
-          [0, 0, 0],
-          0,
-        )
-      : colour;
+    return this.dark ? css(this.rgb(name)) : this.colours[name] || this.colours.neutral;
   }
 
   /**
@@ -71,7 +76,7 @@ export class Palette {
    * @param {number} share
    */
   shade(name, share) {
-    return mix(this.background, parseColour(this.of(name)), share);
+    return css(between(this.background, this.rgb(name), share));
   }
 
   /**
@@ -79,12 +84,17 @@ export class Palette {
    * @param {number} share
    */
   inkOn(name, share) {
-    const fill = numbersIn(this.shade(name, share));
+    const fill = between(this.background, this.rgb(name), share);
     return luminance(fill) > 0.55 ? "#14181d" : "#ffffff";
   }
 
   /** @param {number} share */
   grey(share) {
-    return mix(this.background, this.text, share);
+    return css(between(this.background, this.text, share));
   }
+}
+
+/** @param {RGB} rgb */
+function css(rgb) {
+  return `rgb(${rgb.join(",")})`;
 }

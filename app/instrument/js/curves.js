@@ -4,7 +4,7 @@
 import { valueAxis } from "./curve_axes.js";
 import { drawSeries } from "./curve_lines.js";
 import { inUnit, valueAt, valuesInWords } from "./curve_words.js";
-import { html, panel, setAttributes, svg } from "./elements.js";
+import { html, panel, setAttributes, setText, svg } from "./elements.js";
 import { nearestIndex } from "./layout.js";
 import { shortened } from "./names.js";
 import { clamp, grouped } from "./numbers.js";
@@ -176,7 +176,7 @@ export class Curves {
     setAttributes(this.cursor, { x1: at, x2: at });
     this.series.forEach((s, i) => {
       const value = valueAt(s.steps, s.values, step, this.exact);
-      this.numbers[i].textContent = this.format(value, s.unit);
+      setText(this.numbers[i], this.format(value, s.unit));
       const visibility = value === null ? "hidden" : "visible";
       setAttributes(this.dots[i], { cx: at, cy: this.y(value ?? 0), visibility });
     });

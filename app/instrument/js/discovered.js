@@ -6,7 +6,7 @@
 
 import { carriedFrom, circuitInWords } from "./circuit_words.js";
 import { componentEdgeInWords, componentInWords } from "./circuit_words.js";
-import { html, setAttributes, svg } from "./elements.js";
+import { html, setAttributes, setText, svg } from "./elements.js";
 import { edgePath, gridPlaces, roomFor } from "./layout.js";
 import { gridNames } from "./ticks.js";
 
@@ -150,11 +150,10 @@ export class Discovered {
   draw(index) {
     if (!this.shown) return;
     const { measured, found } = this;
-    this.empty.textContent = measured ? "" : "Circuit discovery has not been run for this split.";
+    setText(this.empty, measured ? "" : "Circuit discovery has not been run for this split.");
     const { step } = this.context.playhead;
-    this.circuit.parts.note.textContent = measured
-      ? circuitInWords(found, measured, index, step)
-      : "";
+    const said = measured ? circuitInWords(found, measured, index, step) : "";
+    setText(this.circuit.parts.note, said);
     const reached = /** @type {Set<string>} */ (new Set());
     this.lines.forEach((line, i) => {
       const kept = measured && measured.kept.at(index, i);

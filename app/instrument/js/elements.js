@@ -9,20 +9,30 @@ const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
 /**
  * Sets attributes and text; null, undefined and false take an attribute away. Text is set as text
- * and never read as markup, so names of entities may hold anything.
+ * and never read as markup, so names of entities may hold anything. What stands already is left:
+ * most of a page is the same at the next step, and what is set is laid out and painted again.
  * @template {Element} E
  * @param {E} element
  * @param {Attributes} attributes
  * @returns {E}
  */
 export function setAttributes(element, attributes) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") element.textContent = String(value ?? "");
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (name === "text") setText(element, String(value ?? ""));
     else if (value === null || value === undefined || value === false)
       element.removeAttribute(name);
-    else element.setAttribute(name, String(value));
+    else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
   }
   return element;
+}
+
+/**
+ * @param {Element} element One that holds text alone.
+ * @param {string} text
+ */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /**

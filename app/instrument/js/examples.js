@@ -2,7 +2,7 @@
 // The examples behind a state or an edge: which questions change their answer there.
 
 import { EdgeQuestions } from "./edge_questions.js";
-import { html, setAttributes } from "./elements.js";
+import { html, setAttributes, setText } from "./elements.js";
 import { blocks } from "./words.js";
 
 /** @import { SplitData } from "./dataset.js" */
@@ -34,6 +34,8 @@ export class Examples {
     );
     close.onclick = () => this.close();
     this.list = html("ol", {}, this.box);
+    /** @type {{ item: HTMLElement, verdict: HTMLElement, question: HTMLElement }[]} */
+    this.rows = [];
     this.ofEdge = new EdgeQuestions(this, context);
     context.playhead.follow(() => this.refresh());
   }
@@ -64,17 +66,26 @@ export class Examples {
     if (!this.chosen || this.ofEdge.show(this.chosen)) return;
     const { data, split, playhead } = this.context;
     const listed = verdicts(data.bySplit[split], this.chosen, playhead.index);
-    this.list.replaceChildren();
-    if (!listed) {
-      this.title.textContent = "No examples kept here: run `hopscope analyze` for this run.";
-      return;
-    }
-    this.title.textContent = this.heading(this.chosen, listed);
-    for (const { text, verdict } of listed.slice(0, MOST)) {
-      const item = html("li", { class: verdict === "changes" ? "changed" : "kept" }, this.list);
-      html("span", { class: "verdict", text: verdict }, item);
-      item.append(text);
-    }
+    const none = "No examples kept here: run `hopscope analyze` for this run.";
+    setText(this.title, listed ? this.heading(this.chosen, listed) : none);
+    const rows = (listed ?? []).slice(0, MOST);
+    while (this.rows.length > rows.length) this.rows.pop()?.item.remove();
+    rows.forEach(({ text, verdict }, i) => {
+      const row = (this.rows[i] ??= this.row());
+      setAttributes(row.item, { class: verdict === "changes" ? "changed" : "kept" });
+      setText(row.verdict, verdict);
+      setText(row.question, text);
+    });
+  }
+
+  // A line of the list; the lines stay while the timeline moves, and what they say changes.
+  row() {
+    const item = html("li", {}, this.list);
+    return {
+      item,
+      verdict: html("span", { class: "verdict" }, item),
+      question: html("span", {}, item),
+    };
   }
 
   /**

@@ -5,7 +5,7 @@ import { Circuit, LAYER_HIGH } from "./circuit.js";
 import { componentEdgeName } from "./circuit_words.js";
 import { Curves } from "./curves.js";
 import { Discovered, ROW_HIGH } from "./discovered.js";
-import { highOn, html, setAttributes } from "./elements.js";
+import { highOn, html, setText } from "./elements.js";
 import { Examples } from "./examples.js";
 import { formationPanels } from "./formation_panels.js";
 import { chosenSeries, shortcutLines, splitSeries, strongestState } from "./formation_series.js";
@@ -223,8 +223,8 @@ export class Formation {
 
   /** @param {number} index */
   draw(index) {
-    setAttributes(this.about, { text: this.split?.about ?? "" });
+    setText(this.about, this.split?.about ?? "");
     const { split, playhead } = this.context;
-    this.sentence.textContent = formationInWords(this.data, split, index, playhead.step);
+    setText(this.sentence, formationInWords(this.data, split, index, playhead.step));
   }
 }

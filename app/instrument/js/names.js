@@ -6,8 +6,10 @@
 /** @type {CanvasRenderingContext2D | null} */
 let ruler = null; // made when it is first needed: Node has no document
 /** @type {Map<string, string>} */
-
 const fitted = new Map();
+/** @type {Map<string, number>} */
+const widths = new Map();
+const MOST_KEPT = 20_000; // of either
 
 const letters = new Intl.Segmenter();
 
@@ -17,7 +19,10 @@ let family = "sans-serif";
 /** @param {Element} element */
 export function measureLike(element) {
   const now = getComputedStyle(element).fontFamily || family;
-  if (now !== family) fitted.clear();
+  if (now !== family || fitted.size + widths.size > MOST_KEPT) {
+    fitted.clear();
+    widths.clear();
+  }
   family = now;
 }
 
@@ -26,6 +31,20 @@ export function measureLike(element) {
  * @param {string} font Weight and size, e.g. "600 11.5px".
  */
 export function widthOf(text, font) {
+  const key = `${font} ${text}`;
+  let width = widths.get(key);
+  if (width === undefined) {
+    width = measured(text, font);
+    widths.set(key, width);
+  }
+  return width;
+}
+
+/**
+ * @param {string} text
+ * @param {string} font
+ */
+function measured(text, font) {
   ruler ??= document.createElement("canvas").getContext("2d");
   if (!ruler) return 0;
   ruler.font = `${font} ${family}`;

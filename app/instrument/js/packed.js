@@ -12,10 +12,12 @@ import { grouped, two } from "./numbers.js";
  * @param {number[]} index
  */
 function offsetOf(shape, index) {
-  return shape.reduce(
-    (offset, size, axis) => offset * size + (size === 1 ? 0 : (index[axis] ?? 0)),
-    0,
-  );
+  let offset = 0;
+  for (let axis = 0; axis < shape.length; axis++) {
+    const size = shape[axis];
+    offset = offset * size + (size === 1 ? 0 : (index[axis] ?? 0));
+  }
+  return offset;
 }
 
 // An array of thousandths with a shape; null where nothing was measured.

@@ -131,6 +131,6 @@ export class QuestionView {
   /** @param {number} index */
   draw(index) {
     const canReach = this.data.canReach.bind(this.data);
-    this.sentence.textContent = questionInWords(this.asked, index, canReach);
+    setText(this.sentence, questionInWords(this.asked, index, canReach));
   }
 }

@@ -71,9 +71,8 @@ export class TimelineBar {
   draw() {
     const { playhead, data } = this.context,
       { step, index, steps } = playhead;
-    this.readout.textContent =
-      data.unit === "ID accuracy %" ? `ID accuracy ${step}%` : `step ${grouped(step)}`;
-    this.readout.title = `checkpoint ${index + 1} of ${steps.length}`;
+    const text = data.unit === "ID accuracy %" ? `ID accuracy ${step}%` : `step ${grouped(step)}`;
+    setAttributes(this.readout, { text, title: `checkpoint ${index + 1} of ${steps.length}` });
     const playing = Boolean(playhead.playing);
     if (this.playButton.dataset.playing !== String(playing)) {
       this.playButton.dataset.playing = String(playing);
