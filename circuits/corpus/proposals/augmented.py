@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 from circuits.corpus.augmentation.rules import Rules, read_rules
 from circuits.corpus.augmentation.types import EntityTypes, learn_types
 from circuits.corpus.proposals.answers import Answers
-from circuits.corpus.proposals.judging import Judge, Proposal, proposals_in
+from circuits.corpus.proposals.asking import Asking
+from circuits.corpus.proposals.judging import Judge, Proposal
 from circuits.corpus.proposals.prompts import LETTERS_PER_TOKEN, Prompt, prompts_for
 from circuits.corpus.proposals.server import Address, Answer, answer_tokens
 from circuits.corpus.proposals.slots import batches, open_slots
@@ -22,9 +22,6 @@ from circuits.errors import HopscopeError
 from circuits.files import write_atomically
 from circuits.graph.knowledge_graph import PROVENANCES, KnowledgeGraph
 from circuits.recipes.schema import AugmentationSection
-
-TRIES = 2
-"""How often a prompt is sent whose answer is not the JSON that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -128,21 +125,11 @@ def augment_with(
         HopscopeError: as `answer` does, or if a file cannot be written; answers so far are kept.
     """
     judge = Judge(plan.graph, plan.types, plan.rules)
-    asked = 0
+    asking = Asking(model, answer, answers, judge.rejected)
     for done, prompt in enumerate(plan.prompts, 1):
-        digest = prompt.digest(model)
-        found = _heard(answers.get(digest), prompt, digest, judge.rejected)
-        for _ in range(TRIES if found is None else 0):
-            text, asked = answer(prompt), asked + 1
-            found = _heard(text, prompt, digest, judge.rejected)
-            if found is not None:
-                answers.keep(digest, text)
-                break
-        if found is None:
-            judge.rejected["malformed"] += len(prompt.subjects)
-        judge.hear(found or ())
+        judge.hear(asking.proposals(prompt))
         told(done)
-    return _written(judge, model, out, asked)
+    return _written(judge, model, out, asking.asked)
 
 
 def augment_from_file(plan: Plan, file: Path, out: Path) -> Outcome:
@@ -168,14 +155,6 @@ def read_with(text: str) -> Address | Path:
         HopscopeError: if it is neither.
     """
     return Path(text[len("file:") :]) if text.startswith("file:") else Address.read(text)
-
-
-def _heard(
-    text: str | None, prompt: Prompt, digest: str, rejected: Counter[str]
-) -> list[Proposal] | None:
-    if text is None:
-        return None
-    return proposals_in(text, prompt.relation, prompt.subjects, digest, rejected)
 
 
 def _facts_of(file: Path) -> Iterator[Proposal]:

@@ -96,20 +96,22 @@ class Judge:
 def proposals_in(
     text: str, relation: str, subjects: tuple[str, ...], digest: str, rejected: Counter[str]
 ) -> list[Proposal] | None:
-    """The facts of an answer; None if it is not the JSON that was asked for."""
+    """The facts of an answer {subject: object}; None if it is not the JSON that was asked for."""
     try:
-        rows: Any = json.loads(text)["facts"]
-        pairs = [(row["subject"], row["object"]) for row in rows]
-    except (ValueError, KeyError, TypeError):
+        told: Any = json.loads(text)
+    except ValueError:
         return None
+    if not isinstance(told, dict) or not told.keys() & set(subjects):
+        return None
+    rejected["not answered"] += len(set(subjects) - told.keys())
+    rejected["not asked"] += len(told.keys() - set(subjects))
     found = []
-    for subject, obj in pairs:
+    for subject in subjects:
+        obj = told.get(subject, "")
         if obj is None:
             rejected["left open"] += 1
-        elif not isinstance(subject, str) or not isinstance(obj, str):
+        elif not isinstance(obj, str):
             rejected["malformed"] += 1
-        elif subject not in subjects:
-            rejected["not asked"] += 1
-        else:
+        elif subject in told:
             found.append(Proposal(subject, relation, obj, digest))
     return found

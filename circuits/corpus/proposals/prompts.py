@@ -22,9 +22,13 @@ EXAMPLES = 5
 LETTERS_PER_TOKEN = 4
 """A rule of thumb for English; only the estimate rests on it."""
 
+LETTERS_PER_NAME = 40
+"""Room for an object where they are not listed."""
+
 _TASK = (
     "You complete a knowledge graph. For every subject give the object of the relation, spelled as "
-    "in the graph, or null if you do not know it or it has none. Answer with JSON only."
+    "in the graph, or null if you do not know it or it has none. Answer with one JSON object only, "
+    'in which every subject is a key: {"SUBJECT": "OBJECT", "SUBJECT": null}.'
 )
 
 
@@ -55,22 +59,31 @@ class Prompt:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """JSON schema of the answer: subjects and objects, constrained where they are listed."""
-        name: dict[str, Any] = {"type": ["string", "null"]}
+        """JSON schema of the answer: an object with every subject once, and what it may say of it.
+
+        An array of facts would admit the empty one, and the same subject twice.
+        """
+        name: dict[str, Any] = {"type": "string"}
         if self.listed:
-            name = {"enum": [*self.objects, None]}
-        fact = {
-            "type": "object",
-            "properties": {"subject": {"enum": list(self.subjects)}, "object": name},
-            "required": ["subject", "object"],
-            "additionalProperties": False,
-        }
+            name["enum"] = list(self.objects)
         return {
             "type": "object",
-            "properties": {"facts": {"type": "array", "items": fact}},
-            "required": ["facts"],
+            "properties": {subject: {"$ref": "#/$defs/object"} for subject in self.subjects},
+            "required": list(self.subjects),
             "additionalProperties": False,
+            "$defs": {"object": {"anyOf": [name, {"type": "null"}]}},
         }
+
+    @cached_property
+    def longest_answer(self) -> int:
+        """Bytes of the longest answer, so that no tokenizer needs more tokens for it.
+
+        Without blanks beyond the usual ones; objects that are not listed count
+        `LETTERS_PER_NAME`.
+        """
+        names = self.objects if self.listed else ["x" * LETTERS_PER_NAME]
+        longest = max(names, key=lambda name: len(name.encode()))
+        return len(json.dumps(dict.fromkeys(self.subjects, longest), ensure_ascii=False).encode())
 
     @cached_property
     def letters(self) -> int:

@@ -3,7 +3,8 @@
 The client repeats what may pass (429, 5xx, lost connections, time-outs) with growing pauses. Seen
 with openai 3.57: its own time-out is 600 s and is repeated twice, so a server that hangs would take
 half an hour to tell; ours is `TIMEOUT_S`. An error body with status 200 comes back as a completion
-without choices.
+without choices. The server of llama.cpp answers 500, however often it is asked, if the model's text
+ends within a letter or is not what it parses.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ from circuits.errors import HopscopeError
 TIMEOUT_S = 60.0
 RETRIES = 4
 KEY = "OPENAI_API_KEY"
-TOKENS_PER_FACT = 40
+SPARE_TOKENS = 64
+ROOM_IF_CUT_OFF = 4
+"""So many times the tokens are allowed when an answer was cut off."""
 
-Answer = Callable[[Prompt], str]
-"""The model's text for a prompt."""
+Answer = Callable[[Prompt, float], str]
+"""The model's text for a prompt, at a temperature."""
+
+
+class ServerFailed(HopscopeError):
+    """The server answered this prompt with an error of its own (5xx), again and again."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +87,12 @@ def served(address: Address, timeout: float = TIMEOUT_S, retries: int = RETRIES)
     )
     where = address.base_url or "OpenAI's server"
 
-    def answer(prompt: Prompt) -> str:
+    def answer(prompt: Prompt, temperature: float) -> str:
+        asked, room = _asked(address.model, prompt, temperature), answer_tokens(prompt)
         try:
-            reply = client.chat.completions.create(**_asked(address.model, prompt))
+            reply = client.chat.completions.create(**asked, max_tokens=room)
+            if reply.choices and reply.choices[0].finish_reason == "length":
+                reply = client.chat.completions.create(**asked, max_tokens=room * ROOM_IF_CUT_OFF)
         except openai.APITimeoutError:
             raise HopscopeError(
                 f"{where} did not answer within {timeout:g} s, tried {retries + 1} times; what was "
@@ -94,7 +104,8 @@ def served(address: Address, timeout: float = TIMEOUT_S, retries: int = RETRIES)
                 "and is this its address?"
             ) from None
         except openai.APIStatusError as error:
-            raise HopscopeError(
+            kind = HopscopeError if error.status_code < 500 else ServerFailed
+            raise kind(
                 f"{where} refused with status {error.status_code}: {_short(error.message)}; what "
                 "was answered before is kept, so the same command goes on."
             ) from None
@@ -107,20 +118,19 @@ def served(address: Address, timeout: float = TIMEOUT_S, retries: int = RETRIES)
     return answer
 
 
-def _asked(model: str, prompt: Prompt) -> dict[str, Any]:
+def _asked(model: str, prompt: Prompt, temperature: float) -> dict[str, Any]:
     schema = {"name": "facts", "schema": prompt.schema, "strict": True}
     return {
         "model": model,
         "messages": prompt.messages,
         "response_format": {"type": "json_schema", "json_schema": schema},
-        "temperature": 0,
-        "max_tokens": answer_tokens(prompt),
+        "temperature": temperature,
     }
 
 
 def answer_tokens(prompt: Prompt) -> int:
-    """Enough for a fact per subject."""
-    return 64 + TOKENS_PER_FACT * len(prompt.subjects)
+    """Enough for a fact per subject: one for each byte, and some to spare."""
+    return SPARE_TOKENS + prompt.longest_answer
 
 
 def _text(reply: Any, where: str) -> str:

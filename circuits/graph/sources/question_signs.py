@@ -11,7 +11,7 @@ from circuits.graph.sources.formats.files import FORMATS_BY_ENDING, ending, open
 
 SIGNS: dict[str, tuple[str, ...]] = {
     "two_hop_fact": ("r2(r1(e1)).prompt",),
-    "hopping_too_late": ("e1_label", "r1_template"),
+    "hopping_too_late": ("e1_label", "r1_type"),
     "mquake": ("single_hops", "orig"),
     "lre": ("prompt_templates", "samples"),
     "pararel": ("sub_label", "obj_label"),

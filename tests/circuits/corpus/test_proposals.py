@@ -15,7 +15,8 @@ from app.cli.main import cli
 from circuits.corpus.build import build_corpus
 from circuits.corpus.proposals.answers import Answers
 from circuits.corpus.proposals.augmented import Plan, augment_with, estimate
-from circuits.corpus.proposals.server import Address, served
+from circuits.corpus.proposals.prompts import Prompt
+from circuits.corpus.proposals.server import Address, answer_tokens, served
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
 from circuits.graph.sources import load_source
@@ -49,8 +50,7 @@ def plan(graph: KnowledgeGraph) -> Plan:
 def right(body: dict[str, Any]) -> tuple[int, Any]:
     """The truth about everyone's home."""
     subjects = asked_of(body)["subjects"]
-    facts = [{"subject": s, "object": town(int(s.split()[1]))} for s in subjects]
-    return 200, completion(json.dumps({"facts": facts}))
+    return 200, completion(json.dumps({s: town(int(s.split()[1])) for s in subjects}))
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -61,9 +61,11 @@ def test_open_slots_of_the_right_type_are_asked_with_a_schema(plan: Plan) -> Non
     assert [prompt.relation for prompt in plan.prompts] == ["home"] * 3
     assert sorted(s for p in plan.prompts for s in p.subjects) == [f"person {i}" for i in range(5)]
     first = plan.prompts[0]
-    fact = first.schema["properties"]["facts"]["items"]["properties"]
-    assert fact["subject"]["enum"] == list(first.subjects)
-    assert fact["object"]["enum"] == [*(town(i) for i in range(TOWNS)), None]
+    assert list(first.schema["properties"]) == first.schema["required"] == list(first.subjects)
+    assert first.schema["$defs"]["object"]["anyOf"] == [
+        {"type": "string", "enum": [town(i) for i in range(TOWNS)]},
+        {"type": "null"},
+    ]
     assert {known["object"] for known in asked(first)["known"]} <= {town(i) for i in range(TOWNS)}
 
 
@@ -93,20 +95,17 @@ def test_accepted_facts_say_where_they_come_from_and_whether_the_truth_agrees(
 
 def test_what_is_rejected_is_counted_by_why(graph: KnowledgeGraph, tmp_path: Path) -> None:
     plan = Plan.make(graph, AugmentationSection(), facts=100, batch=100)
-    facts = [
-        ("person 0", "town 3"),  # the source says town 0
-        ("person 0", "town 2"),  # it has one by now
-        ("person 1", "person 2"),  # not a place
-        ("person 2", "Atlantis"),
-        ("person 3", None),
-        ("person 9", "town 1"),  # nobody asked
-        ("person 4", 4),
-        (" person 4 ", "town 1"),  # a name with blanks is another subject than was asked
-    ]
+    facts = {
+        "person 0": "town 3",  # the source says town 0
+        "person 1": "person 2",  # not a place
+        "person 2": "Atlantis",
+        "person 3": None,
+        "person 9": "town 1",  # nobody asked
+        " person 4 ": "town 1",  # a name with blanks is another subject than was asked
+    }
 
     def reply(body: dict[str, Any]) -> tuple[int, Any]:
-        made = [{"subject": s, "object": o} for s, o in facts]
-        return 200, completion(json.dumps({"facts": made}))
+        return 200, completion(json.dumps(facts))
 
     with chat_server(reply) as server:
         answer = served(Address("m", server.url))
@@ -114,13 +113,93 @@ def test_what_is_rejected_is_counted_by_why(graph: KnowledgeGraph, tmp_path: Pat
         outcome = augment_with(plan, "m", answer, Answers(tmp_path / "a.jsonl"), out)
     assert (outcome.accepted, outcome.agreeing, outcome.disagreeing) == (1, 0, 1)
     assert outcome.rejected == {
-        "contradiction": 1,
         "left open": 1,
-        "malformed": 1,
+        "not answered": 1,
         "not asked": 2,
         "unknown entity": 1,
         "wrong type": 1,
     }
+
+
+def test_no_fact_that_was_asked_for_vanishes_without_a_count(
+    graph: KnowledgeGraph, tmp_path: Path
+) -> None:
+    """A model that answers with as little as the schema admits, as one of random weights does."""
+    plan = Plan.make(graph, AugmentationSection(), facts=100, batch=100)
+
+    def least(body: dict[str, Any]) -> tuple[int, Any]:
+        schema = body["response_format"]["json_schema"]["schema"]
+        empty = {"array": [], "object": {}}
+        required = schema["required"]
+        kinds = [schema["properties"][name].get("type") for name in required]
+        made = {name: empty.get(kind) for name, kind in zip(required, kinds, strict=True)}
+        return 200, completion(json.dumps(made))
+
+    with chat_server(least) as server:
+        answer, kept = served(Address("m", server.url)), Answers(tmp_path / "a.jsonl")
+        outcome = augment_with(plan, "m", answer, kept, tmp_path / "out.jsonl")
+    assert outcome.accepted + sum(outcome.rejected.values()) == 5
+
+
+def test_an_object_that_is_no_name_is_malformed_and_one_fact_does_not_spoil_the_others(
+    plan: Plan, tmp_path: Path
+) -> None:
+    def reply(body: dict[str, Any]) -> tuple[int, Any]:
+        first, *others = asked_of(body)["subjects"]
+        made = {first: 4} | {s: town(int(s.split()[1])) for s in others}
+        return 200, completion(json.dumps(made))
+
+    with chat_server(reply) as server:
+        answer, kept = served(Address("m", server.url)), Answers(tmp_path / "a.jsonl")
+        outcome = augment_with(plan, "m", answer, kept, tmp_path / "out.jsonl")
+    assert (outcome.accepted, outcome.rejected) == (2, {"malformed": 3})
+
+
+def test_an_answer_that_needs_more_tokens_than_were_allowed_gets_them(
+    plan: Plan, tmp_path: Path
+) -> None:
+    """Servers say that they stopped at max_tokens; at temperature 0 the same would be cut again."""
+
+    def cuts(body: dict[str, Any]) -> tuple[int, Any]:
+        text = " " * 300 + right(body)[1]["choices"][0]["message"]["content"]
+        reply = completion(text[: body["max_tokens"]])
+        if len(text) > body["max_tokens"]:
+            reply["choices"][0]["finish_reason"] = "length"
+        return 200, reply
+
+    with chat_server(cuts) as server:
+        answer, kept = served(Address("m", server.url)), Answers(tmp_path / "a.jsonl")
+        outcome = augment_with(plan, "m", answer, kept, tmp_path / "out.jsonl")
+    assert (outcome.accepted, outcome.rejected) == (5, {})
+
+
+def test_a_name_of_many_bytes_fits_whatever_the_tokenizer() -> None:
+    names = [f"{'東京' * 20} {i}" for i in range(3)]
+    prompt = Prompt("home", tuple(names), tuple(names), True, ())
+    answer = json.dumps(dict.fromkeys(names, names[0]), ensure_ascii=False)
+    assert answer_tokens(prompt) >= len(answer.encode())
+
+
+def test_a_prompt_that_breaks_the_server_is_passed_over_but_a_broken_server_ends_the_run(
+    graph: KnowledgeGraph, tmp_path: Path
+) -> None:
+    plan, kept = Plan.make(graph, AugmentationSection(), facts=100, batch=1), tmp_path / "a.jsonl"
+    broken = {plan.prompts[1].subjects[0]}
+
+    def breaks(body: dict[str, Any]) -> tuple[int, Any]:
+        if broken & set(asked_of(body)["subjects"]):
+            return 500, {"error": {"message": "the output does not match"}}
+        return right(body)
+
+    with chat_server(breaks) as server:
+        answer, out = served(Address("m", server.url), retries=0), tmp_path / "out.jsonl"
+        outcome = augment_with(plan, "m", answer, Answers(kept), out)
+        assert (outcome.accepted, outcome.rejected) == (4, {"server error": 1})
+        broken |= {s for prompt in plan.prompts for s in prompt.subjects}
+        server.requests.clear()
+        with pytest.raises(HopscopeError, match="status 500"):
+            augment_with(plan, "m", answer, Answers(tmp_path / "b.jsonl"), out)
+        assert len(server.requests) == 3
 
 
 def test_a_fact_that_closes_a_cycle_is_refused_where_the_recipe_forbids_them(
@@ -178,13 +257,13 @@ def test_a_busy_or_failing_server_is_asked_again(plan: Plan, tmp_path: Path) -> 
     assert (outcome.accepted, len(server.requests)) == (5, 6)
 
 
-def test_a_cut_off_answer_is_asked_once_more_and_then_counted(plan: Plan, tmp_path: Path) -> None:
+def test_what_is_no_answer_is_asked_once_more_and_then_counted(plan: Plan, tmp_path: Path) -> None:
     kept = Answers(tmp_path / "a.jsonl")
-    with chat_server(lambda body: (200, completion('{"facts": [{"subj'))) as server:
+    with chat_server(lambda body: (200, completion('{"person'))) as server:
         answer = served(Address("m", server.url))
         outcome = augment_with(plan, "m", answer, kept, tmp_path / "out.jsonl")
     assert (outcome.accepted, outcome.rejected) == (0, {"malformed": 5})
-    assert len(server.requests) == 6
+    assert [body["temperature"] for body in server.requests] == [0.0, 0.7] * 3
     assert estimate(plan, "m", kept).answered == 0  # the next start asks again
 
 
@@ -200,7 +279,7 @@ def test_an_error_is_a_sentence(plan: Plan, reply: tuple[int, Any], said: str) -
     with chat_server(lambda body: reply) as server:
         answer = served(Address("m", server.url), retries=0)
         with pytest.raises(HopscopeError, match=said):
-            answer(plan.prompts[0])
+            answer(plan.prompts[0], 0.0)
 
 
 def test_a_server_that_hangs_or_is_not_there_is_told_in_time(plan: Plan) -> None:
@@ -212,10 +291,10 @@ def test_a_server_that_hangs_or_is_not_there_is_told_in_time(plan: Plan) -> None
     with chat_server(hangs) as server:
         answer = served(Address("m", server.url), timeout=0.2, retries=1)
         with pytest.raises(HopscopeError, match=r"did not answer within 0\.2 s, tried 2 times"):
-            answer(plan.prompts[0])
+            answer(plan.prompts[0], 0.0)
         gone = server.url
     with pytest.raises(HopscopeError, match="cannot be reached"):
-        served(Address("m", gone), retries=0)(plan.prompts[0])
+        served(Address("m", gone), retries=0)(plan.prompts[0], 0.0)
     assert time.monotonic() - begun < 10
 
 

@@ -147,6 +147,24 @@ def _with(rows: list[dict[str, Any]], **changes: Any) -> list[dict[str, Any]]:
     return [row | changes for row in rows]
 
 
+def test_what_create_dataset_writes_before_its_templates_is_read_with_the_same_prompts(
+    tmp_path: Path,
+) -> None:
+    """`two_hop.csv` of HoppingTooLate's own script has types of relations, no templates."""
+    added = ("r1_template", "r2_template", "source_prompt")
+    bare = [{key: row[key] for key in row if key not in added} for row in HOPPING_TOO_LATE]
+    whole, less = (
+        load_source(write_table(tmp_path / f"{name}.csv", rows))
+        for name, rows in (("whole", HOPPING_TOO_LATE), ("bare", bare))
+    )
+    assert _facts(less) == _facts(whole)
+    assert less.notes["wording"] == whole.notes["wording"]
+    owned = load_source(write_table(tmp_path / "owned.csv", _with(bare, r1_type="owned by")))
+    assert owned.notes["wording"]["statements"]["owned by"] == [
+        "[the owner of] {subject} is {object}."
+    ]
+
+
 CHAIN = [["A", "r", "B"], ["C", "s", "D"]]
 BROKEN = {
     "missing column": (

@@ -6,15 +6,16 @@ writes. CSV with an unnamed first column, or the same columns as JSON or parquet
 | column | example |
 |---|---|
 | `e1_label`, `e2_label`, `e3_label` | Imagine, John Lennon, United Kingdom |
-| `r1_template`, `r2_template` | `the performer of {}`, `the country of citizenship of {}` |
 | `r1_type`, `r2_type` | performer, country of citizenship |
+| `r1_template`, `r2_template` (optional) | `the performer of {}`, `the country of ... of {}` |
 | `source_prompt` or `prompt` (optional) | the citizenship of the performer of Imagine is |
 | `e1`, `e2`, `e3` (optional) | Q1971 |
 | `e2_aliases`, `e3_aliases` (optional) | `['UK', 'Great Britain']` |
 | `id`, `e1_type`, ... (optional) | 17, musical work/composition |
 
 As in the authors' `evaluate_dataset.py`, the single hops are asked by the templates and " is";
-templates that begin with the name ("{} is performed by") are asked as they are.
+templates that begin with the name ("{} is performed by") are asked as they are. `create_dataset.py`
+writes `two_hop.csv` before it adds templates and prompts; there they are made from the types.
 """
 
 from __future__ import annotations
@@ -31,10 +32,16 @@ from circuits.graph.sources.question_files.record import (
 )
 from circuits.graph.sources.question_files.tables import python_names, table_records
 
-NEEDED = (
-    *("e1_label", "e2_label", "e3_label"),
-    *("r1_type", "r2_type", "r1_template", "r2_template"),
-)
+NEEDED = ("e1_label", "e2_label", "e3_label", "r1_type", "r2_type")
+PHRASES = {
+    "anthem": "the national anthem of {}",
+    "founded by": "the founder of {}",
+    "notable work": "the most notable work of {}",
+    "owned by": "the owner of {}",
+    "present in work": "the work that features {}",
+    "production company": "the company that produced {}",
+}
+"""The authors' templates of relations whose type does not stand in "the ... of {}"."""
 
 
 class HoppingTooLateOptions(QuestionFileOptions):
@@ -60,12 +67,16 @@ def fill(file: QuestionFile, options: HoppingTooLateOptions) -> None:
 def _row(file: QuestionFile, record: dict[str, Any]) -> None:
     names = [file.name(record[f"e{i}_label"], f"e{i}_label") for i in (1, 2, 3)]
     first, second = (file.name(record[f"r{i}_type"], f"r{i}_type") for i in (1, 2))
-    hop_1 = _filled(record["r1_template"], "r1_template", names[0])
-    hop_2 = _filled(record["r2_template"], "r2_template", names[1])
-    inner = _filled(record["r1_template"], "r1_template", names[0], closed=False)
+    template_1, template_2 = (
+        record.get(f"r{i}_template", PHRASES.get(relation, f"the {relation} of {{}}"))
+        for i, relation in ((1, first), (2, second))
+    )
+    hop_1 = _filled(template_1, "r1_template", names[0])
+    hop_2 = _filled(template_2, "r2_template", names[1])
+    inner = _filled(template_1, "r1_template", names[0], closed=False)
     composed = record.get("source_prompt") or record.get("prompt")
     if not isinstance(composed, str):
-        composed = _filled(record["r2_template"], "r2_template", inner)
+        composed = _filled(template_2, "r2_template", inner)
     h, b, t = (mention(name, record.get(f"e{i}")) for i, name in enumerate(names, 1))
     file.facts += [(h, first, b), (b, second, t)]
     file.add_template(first, hop_1, names[0])
