@@ -2,7 +2,8 @@
 
 One thread per process: the suite runs a process per core, and matrix products of a few rows gain
 nothing from a second thread, while threads that wait for each other on a busy core cost tenfold.
-Sub-processes that tests start inherit it.
+Sub-processes that tests start inherit it. Nothing waits for the disk (see quick_disk), and what is
+marked `slow_first` begins before all else: at the end, no worker is left alone with it.
 """
 
 import os
@@ -11,9 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quick_disk import wait_for_no_disk
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
+wait_for_no_disk()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what is marked `slow_first` at the front, and change no order otherwise."""
+    items.sort(key=lambda item: item.get_closest_marker("slow_first") is None)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""Whatever README and guide show is executed: their Python, and their commands on small runs."""
+"""Whatever README and guide show is executed: their Python, and their commands on small runs.
+
+Each command and script has a process of its own; the README's Python has one that imported nothing.
+"""
 
 import re
 import shlex
@@ -8,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from real_processes import run_command, run_python
 
 from circuits.runs.run import open_run
 
@@ -24,17 +28,16 @@ def block(language: str, page: str = README, part: str = "") -> str:
     return next(text for found, text in executed if found == language and part in text)
 
 
-def run(*command: str, cwd: Path) -> str:
-    """Standard output of a command that must succeed."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+slow_first = pytest.mark.slow_first
 
 
+@slow_first
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "assets" / "demo", tmp_path / "assets" / "demo")
-    out = run(sys.executable, "-c", block("python"), cwd=tmp_path)
-    assert out.splitlines()[:4] == [
+    command = [sys.executable, "-c", block("python")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:4] == [
         "Abuja -farthest city-> Yokohama -next city east-> Tokyo",
         "Colombia -capital-> Bogotá -nearest foreign city-> Iztapalapa",
         "New York City",
@@ -44,32 +47,36 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
         assert (tmp_path / f"tracing.{suffix}").stat().st_size > 0
 
 
+@slow_first
 def test_the_commands_of_the_readme_run_on_a_short_training(tmp_path: Path) -> None:
     run_commands(README, tmp_path)
     assert list((tmp_path / "figures").glob("*.pdf"))
 
 
+@slow_first
 def test_the_walk_through_of_the_guide_runs_on_a_short_training(tmp_path: Path) -> None:
     (tmp_path / "assets").symlink_to(ROOT / "assets")
-    run(sys.executable, "-c", block("python", GUIDE), cwd=tmp_path)
+    run_python(block("python", GUIDE), tmp_path)
     assert len((tmp_path / "facts.tsv").read_text(encoding="utf-8").splitlines()) == 810
     run_commands(GUIDE, tmp_path)
     assert open_run(tmp_path / "runs" / "facts").graph.count("real") == 810
     assert list((tmp_path / "figures").glob("*.pdf"))
 
 
+@slow_first
 def test_the_circuit_of_the_guide_is_found_kept_and_drawn(tmp_path: Path) -> None:
     (tmp_path / "assets").symlink_to(ROOT / "assets")
-    out = run(sys.executable, "-c", block("python", GUIDE, "find_circuit"), cwd=tmp_path)
+    out = run_python(block("python", GUIDE, "find_circuit"), tmp_path)
     assert out.startswith("mlp.1[relation 2]>output: 2")
     assert "the whole model on 100%" in out
     for name in ("demo_circuit.json", "circuit.pdf", "importances.json", "lens.safetensors"):
         assert (tmp_path / name).stat().st_size > 0
 
 
+@slow_first
 def test_the_page_on_checking_a_series_does_what_it_says(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "assets" / "demo", tmp_path / "assets" / "demo")
-    out = run(sys.executable, "-c", block("python", CHECK_PAGE), cwd=tmp_path)
+    out = run_python(block("python", CHECK_PAGE), tmp_path)
     shown = re.findall(r"```text\n(.*?)```", CHECK_PAGE, re.DOTALL)[0]
     assert out == shown
     run_commands(CHECK_PAGE, tmp_path)
@@ -91,7 +98,7 @@ def run_commands(page: str, tmp_path: Path) -> None:
             words += short
         if words[1] == "analyze":
             words = [*words[:3], "logit_lens", "causal_tracing"]
-        run(sys.executable, "-m", "app.cli", *words[1:], cwd=tmp_path)
+        run_command(*words[1:], cwd=tmp_path)
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)]+)\)", README))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from quick_disk import TRUE_FSYNC
 
 from circuits import files
 from circuits.errors import HopscopeError
@@ -41,8 +42,8 @@ def test_every_file_is_on_the_disk_before_the_first_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    sync, replace = os.fsync, os.replace
-    monkeypatch.setattr(files.os, "fsync", lambda fd: (calls.append("sync"), sync(fd)))
+    replace = os.replace
+    monkeypatch.setattr(files.os, "fsync", lambda fd: (calls.append("sync"), TRUE_FSYNC(fd)))
     monkeypatch.setattr(files.os, "replace", lambda *a: (calls.append("rename"), replace(*a)))
     write_together({tmp_path / "a": b"1", tmp_path / "b": b"2"})
     assert calls == ["sync", "sync", "rename", "rename", "sync"]

@@ -1,4 +1,4 @@
-"""Real processes that train, for tests that kill them or let them work together.
+"""Real processes that train, for tests that kill them or let them work together, and commands.
 
 They are forked from a server that has imported everything once: the import of TransformerLens
 takes seconds, training the tiny recipe does not.
@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import redirect_stderr
@@ -19,12 +20,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quick_disk import wait_for_no_disk
 
 from circuits.recipes.schema import Recipe
 from circuits.runs.run import Run
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["train.loop", "torch._dynamo"])  # optimizers import the second
+_CONTEXT.set_forkserver_preload(
+    [
+        "train.loop",
+        "torch._dynamo",  # optimizers import it
+        "app.cli.main",
+        "analyses.walk",
+        "matplotlib.backends.backend_agg",
+    ]
+)
+
+
+def run_command(*words: str, cwd: Path) -> str:
+    """Standard output of `hopscope WORDS`, which must succeed, run in that folder."""
+    return _output(_command, words, cwd=cwd)
+
+
+def run_python(code: str, cwd: Path) -> str:
+    """Standard output of Python code as a script's, which must succeed, run in that folder."""
+    return _output(_script, code, cwd=cwd)
 
 
 def start_training(
@@ -74,6 +94,44 @@ def stop_training_at(step: int, recipe: Recipe, path: Path) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "advance", advance_and_signal)
         return train(recipe, path, progress=False)
+
+
+def _output(function: Callable[..., None], *args: Any, cwd: Path) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        said = [Path(folder) / name for name in ("out", "err")]
+        where = (dict(os.environ), cwd, *said)
+        process = _CONTEXT.Process(target=_said, args=(where, function, *args))
+        process.start()
+        process.join()
+        out, errors = (path.read_text(encoding="utf-8") for path in said)
+    assert process.exitcode == 0, errors
+    return out
+
+
+def _said(where: tuple[dict[str, str], Path, Path, Path], function: Any, *args: Any) -> None:
+    """Call the function with this environment, in this folder, printing into these two files."""
+    environment, cwd, *said = where
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    wait_for_no_disk()
+    for number, path in enumerate(said, start=1):
+        with path.open("w") as file:
+            os.dup2(file.fileno(), number)
+    function(*args)
+
+
+def _command(words: tuple[str, ...]) -> None:
+    from app.cli.__main__ import main
+
+    sys.argv = ["hopscope", *words]
+    main()
+
+
+def _script(code: str) -> None:
+    sys.argv = ["-c"]
+    sys.path.insert(0, "")
+    exec(compile(code, "<script>", "exec"), {"__name__": "__main__"})
 
 
 def _start(function: Callable[..., None], *args: Any) -> ForkServerProcess:
