@@ -3,6 +3,7 @@
 
 import { componentEdgeName } from "./circuit_words.js";
 import { percent } from "./numbers.js";
+import { blocks } from "./words.js";
 
 /** @import { RunData } from "./dataset.js" */
 /** @import { Measure } from "./packed.js" */
@@ -137,7 +138,7 @@ export function chosenSeries(data, splitName, { l, p, kind, edge }) {
   const lenses = read.slice(0, MOST_READ).map(({ one }) => one);
   for (const one of series) one.unit = "share";
   series.push(...lenses);
-  const title = `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`;
+  const title = `At ${position}, ${blocks(layer)}`;
   return { title, hint: "", series, unit: lenses.length ? "MRR" : "share" };
 }
 
