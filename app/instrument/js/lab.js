@@ -53,7 +53,7 @@ export class LabView {
     const share = new Grid(lab.donor_share);
     this.donor = new HeatMap(main, context, {
       title: "Donor's states",
-      hint: `drag one to the question${lab.donor_names.length ? "; name: logit lens" : ""}`,
+      hint: `${lab.donor_names.length ? "logit lens; " : ""}drag to write`,
       height: highOn(300),
       colour: "neutral",
       rows: lab.rows,
@@ -68,7 +68,7 @@ export class LabView {
     });
     this.grid = new HeatMap(main, context, {
       title: lab.measured,
-      hint: `with the donor's ${lab.component} written at one cell; click to choose cells`,
+      hint: "with one cell written; click to choose",
       height: highOn(300),
       colour: (_, l, p) => ((this.effect.at(l, p) ?? 0) < 0 ? "negative" : "swap"),
       rows: this.lab.rows,
