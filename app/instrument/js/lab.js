@@ -102,7 +102,7 @@ export class LabView {
   build(width) {
     const gap = 10,
       pad = LAB_PAD;
-    const narrow = width < 1100; // two rows of two
+    const narrow = width < 1100 && !this.context.present; // two rows of two
     const stacked = isStacked(width); // one below the other
     const even = (/** @type {number} */ share) => [share, share, share, share];
     const shares = stacked ? even(1) : narrow ? even(0.5) : [0.25, 0.31, 0.22, 0.22];
