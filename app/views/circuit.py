@@ -16,6 +16,7 @@ from app.shell.plain_text import as_text
 from app.shell.saving import save_box
 from app.shell.stage import picked, show_instrument, timeline_of
 from circuits.errors import HopscopeError
+from circuits.runs.run import Run
 
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
@@ -63,13 +64,22 @@ def _circuit(shown: frame.Shown) -> list[Spec]:
     return [figure(bench.chosen(chosen))]
 
 
+def _why_none(run: Run) -> str:
+    """Why no circuit can be discovered in a run; "" if one can."""
+    if run.corpus.task != "composition":
+        return "this run compares values"
+    if run.bridged:
+        return "the models of this run are others"
+    return "names of this run are several tokens" if run.corpus.text else ""
+
+
 def _require_circuits(shown: frame.Shown) -> None:
     """Refuse runs whose circuit was not measured, or cannot be."""
-    if shown.run.corpus.task != "composition" or shown.run.bridged:
-        why = "its models are not Hopscope's own" if shown.run.bridged else "it compares values"
+    if why := _why_none(shown.run):
         raise HopscopeError(
-            f"Circuits are discovered in runs of the composition task with a model of ours; {why}. "
-            "The page Formation shows which states the answers depend on."
+            "Circuits are discovered in runs of the composition task, with Hopscope's own model "
+            f"and names of one token; {why}. The page Formation shows which states the answers "
+            "depend on."
         )
     found, problems = results_of(shown.at)
     if ANALYSIS not in found:

@@ -81,9 +81,10 @@ def _patches(at: Stamp) -> bool:
 
 
 def _missing(at: Stamp) -> str:
+    names = " ".join(n for n in OF_HEADS if n != PATCHING or _patches(at))
     return (
         f"What heads attend to has not been measured in this run; run `hopscope analyze {at.path} "
-        "attention component_patching` and reload."
+        f"{names}` and reload."
     )
 
 
@@ -94,9 +95,10 @@ def _body(at: Stamp, written: str) -> bytes:
 
 
 def _about(attention: xr.Dataset) -> str:
-    n = attention["n"].values
+    fewest, most = int(attention["n"].min()), int(attention["n"].max())
+    asked = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
     return (
-        f"Averages over {int(n.min()):,} to {int(n.max()):,} questions a split. Attention is not "
+        f"Averages over {asked} questions a split. Attention is not "
         "effect: a head may attend to a position and write nothing of use."
     )
 

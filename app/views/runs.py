@@ -84,7 +84,7 @@ def _runs() -> None:
 
 def _filtered(rows: Sequence[RunRow]) -> tuple[list[RunRow], list[str]]:
     keys = differing_settings(rows)
-    text, tags, group, shown = st.columns([2, 2, 1.4, 2.4], vertical_alignment="bottom")
+    text, tags, group, shown = st.columns([2, 1.6, 1.8, 2.6], vertical_alignment="bottom")
     words = text.text_input(
         "Filter", key="runs_words", placeholder="name, tag, or a setting such as phi=9"
     )
@@ -122,6 +122,7 @@ def _table(heading: str, rows: Sequence[RunRow], keys: Sequence[str]) -> list[Ru
     event: Any = st.dataframe(
         columns_of(rows, keys), hide_index=True, column_config=config, key=f"runs_table_{heading}",
         on_select="rerun", selection_mode="multi-row", height=min(560, 38 + 35 * len(rows)),
+        placeholder="–",
     )  # fmt: skip
     return [rows[i] for i in event.selection.rows if i < len(rows)]
 

@@ -133,6 +133,9 @@ def test_a_presentation_shows_one_panel_that_fills_the_window(page_at: tuple[Any
     box, window = shown.bounding_box(), page.viewport_size
     assert box["width"] > 0.9 * window["width"]
     assert box["y"] + box["height"] <= window["height"]
+    page.set_viewport_size({"width": 1240, "height": 430})  # as little as many layers get
+    expect(shown).to_be_in_viewport(ratio=0.99)
+    page.set_viewport_size(window)
     page.keyboard.press("ArrowDown")
     expect(shown.locator("h3")).to_have_text("Accuracy per split")
     page.keyboard.press("ArrowLeft")
@@ -169,6 +172,13 @@ def test_a_state_is_dragged_to_its_own_place_or_written_by_key(page_at: tuple[An
     ready(page, "lab")
     page.get_by_text("Tries of this session (2)").wait_for()
     expect(page.locator(".cell:focus")).to_have_count(1)  # the focus stays where it was
+    page.get_by_role("button", name="Present").click()
+    page.locator(".presented").wait_for()
+    panels = page.locator(".presented .panel")
+    assert panels.count() == 4
+    for panel in panels.all():  # none runs over the next
+        box, drawn = panel.bounding_box(), panel.locator("svg").bounding_box()
+        assert drawn["x"] + drawn["width"] <= box["x"] + box["width"]
 
 
 ACTIVE = """(() => {

@@ -24,6 +24,19 @@ pytestmark = [
 SECONDS = WAIT / 1000
 
 
+COUNT_LISTENERS = """
+window.listening = 0;
+for (const [name, one] of [["addEventListener", 1], ["removeEventListener", -1]]) {
+    const real = document[name];
+    document[name] = function (kind, ...rest) {
+        if (kind === "hopscope-slice") window.listening += one;
+        return real.call(this, kind, ...rest);
+    };
+}
+"""
+"""Each listener of the document keeps the instrument that it belongs to in memory."""
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Path]:
     """Folder of the run to be trained by the recipe "tiny", which would go on for hours."""
@@ -83,6 +96,7 @@ def test_a_circuit_forms_on_the_page_while_it_is_trained_and_after_the_browser_c
     with dashboard(run.parent) as (address, _):
         with browser_page() as (page, problems):
             expect.set_options(timeout=WAIT)
+            page.add_init_script(COUNT_LISTENERS)
             begin(page, address)
             page.get_by_text("The circuit is measured meanwhile").wait_for()
             instrument = page.locator(".instrument[data-content*=forming]")
@@ -93,6 +107,7 @@ def test_a_circuit_forms_on_the_page_while_it_is_trained_and_after_the_browser_c
             shown = instrument.get_attribute("data-step") or ""
             expect(instrument).not_to_have_attribute("data-step", shown)
             assert page.locator(".drawer.open li").count()  # what is read does not go away
+            assert page.evaluate("listening") == 1  # and of what is gone, nothing is kept
 
             page.get_by_text("Start training").click()  # the same name once more
             page.get_by_text("being trained already").wait_for()

@@ -10,7 +10,7 @@ import { shareOrEnd } from "../../app/instrument/js/curve_words.js";
 import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
 import { html, setAttributes } from "../../app/instrument/js/elements.js";
 import { verdicts } from "../../app/instrument/js/examples.js";
-import { shortcutLines } from "../../app/instrument/js/formation_series.js";
+import { shortcutLines, strongestState } from "../../app/instrument/js/formation_series.js";
 import { samePage } from "../../app/instrument/js/history.js";
 import * as layout from "../../app/instrument/js/layout.js";
 import { landed } from "../../app/instrument/js/lab_drag.js";
@@ -413,4 +413,16 @@ test("a cell is told with its n, also where n is the same at every step", () => 
   const n = { shape: [1, 1], values: [300000] };
   const measure = new Measure({ value: one, low: one, high: one, n });
   assert.equal(measure.inWords(1, 0), "0.25 (95% interval 0.25 to 0.25, n = 300)");
+});
+
+test("a comparison is first shown at the state on which its answers depend most", () => {
+  const effects = [[1, 0.5, 0.6], [0.02, 0.51, 0.59], [0, 0.12, 0.59]]; // by layer, position
+  const data = {
+    bySplit: { id_test: { tracing: { at: (_, l, p) => effects[l][p] } } },
+    steps: [0, 10],
+    layers: 3,
+    positions: ["attribute", "entity_1", "entity_2"].map((name) => ({ name })),
+    bridgePlace: 0,
+  };
+  assert.deepEqual(strongestState(data, "id_test"), { kind: "state", l: 1, p: 1 });
 });

@@ -93,7 +93,7 @@ def test_every_analysis_is_read_where_the_answer_can_depend_on_it() -> None:
     table, silence = readings_table(more, questions["id_test"], SOME, 6000, "demo")
     lens = next(r for r in table.rows if r[0] == "Logit lens")
     assert lens[7] == 24
-    assert "layer 2, relation 1" not in str(lens[2])
+    assert "layer 2, at relation 1" not in str(lens[2])
     assert silence.startswith("Attribution patching stores no values of single questions")
 
 

@@ -44,7 +44,11 @@ COLOURS = {
 INTERVALS = "bands and brackets: 95% intervals over questions"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 """So that no line of a label breaks within an interval."""
-DASHES = {"trained_accuracy": "dot", "without_bridge": "dash", "norm": "dot"}
+DASHES = {
+    "trained_accuracy": "dot", "circuit": "dot", "norm": "dot",
+    "without_bridge": "dash", "swap": "dash",
+}  # fmt: skip
+"""Curves that meet differ without colour, too."""
 
 
 def curves(ds: xr.Dataset, *, step: int | None = None, x_log: bool = False) -> Spec:

@@ -150,13 +150,6 @@ class HeatMap(Spec):
         middles = (self.places[1:] + self.places[:-1]) / 2
         return np.concatenate([self.places[:1], middles, self.places[-1:]])
 
-    @property
-    def centres(self) -> Float[Array, " columns"]:
-        """Where the columns' names stand."""
-        if self.places is None or len(self.columns) < 2:
-            return self.edges[:-1] + 0.5
-        return self.places
-
     def frame(self) -> pd.DataFrame:
         """Columns: row, column, value, low, high, and the place (x, y) of the cell.
 

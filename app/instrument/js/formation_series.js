@@ -3,6 +3,7 @@
 
 import { componentEdgeName } from "./circuit_words.js";
 import { percent } from "./numbers.js";
+import { blocks } from "./words.js";
 
 /** @import { RunData } from "./dataset.js" */
 /** @import { Measure } from "./packed.js" */
@@ -71,24 +72,28 @@ export function shortcutLines(data, split) {
 }
 
 /**
- * The state in which bridge swaps succeed most at the last step.
+ * The state in which bridge swaps succeed most at the last step; of a comparison, which has no
+ * bridge, the one before the last position on which the answer depends most.
  * @param {RunData} data
  * @param {string} split
  * @returns {Chosen}
  */
 export function strongestState(data, split) {
-  const bridge = data.bySplit[split]?.bridge;
-  const p = data.bridgePlace;
-  let l = Math.floor(data.layers / 2),
+  const { bridge, tracing } = data.bySplit[split] ?? {},
+    last = data.steps.length - 1,
+    places = bridge ? [data.bridgePlace] : data.positions.slice(0, -1).map((_, p) => p);
+  let best = { kind: "state", l: Math.floor(data.layers / 2), p: data.bridgePlace },
     most = -1;
-  for (let layer = 1; bridge && layer < data.layers; layer++) {
-    const value = bridge.at(data.steps.length - 1, 0, layer, p);
-    if (value !== null && value > most) {
-      most = value;
-      l = layer;
+  for (const p of places) {
+    for (let l = 1; l < data.layers; l++) {
+      const value = bridge ? bridge.at(last, 0, l, p) : tracing?.at(last, l, p);
+      if (typeof value === "number" && value > most) {
+        most = value;
+        best = { kind: "state", l, p };
+      }
     }
   }
-  return { kind: "state", l, p };
+  return best;
 }
 
 const MOST_READ = 2; // names of which a state's curves are drawn, the best readable ones
@@ -137,7 +142,7 @@ export function chosenSeries(data, splitName, { l, p, kind, edge }) {
   const lenses = read.slice(0, MOST_READ).map(({ one }) => one);
   for (const one of series) one.unit = "share";
   series.push(...lenses);
-  const title = `State ${position}, ${layer} block${layer === 1 ? "" : "s"}`;
+  const title = `At ${position}, ${blocks(layer)}`;
   return { title, hint: "", series, unit: lenses.length ? "MRR" : "share" };
 }
 

@@ -38,6 +38,7 @@ export class Instrument {
     this.reported = null;
     /** @type {HTMLElement[]} */
     this.splits = [];
+    this.leaveSlices = () => {};
     this.header = header;
     this.root = html(
       "div",
@@ -207,6 +208,7 @@ export class Instrument {
     this.context.tooltip.reach.stop();
     this.observer.disconnect();
     document.removeEventListener("keydown", this.onKey);
+    this.leaveSlices();
     this.root.remove();
   }
 }

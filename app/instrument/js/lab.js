@@ -53,7 +53,7 @@ export class LabView {
     const share = new Grid(lab.donor_share);
     this.donor = new HeatMap(main, context, {
       title: "Donor's states",
-      hint: `drag one to the question${lab.donor_names.length ? "; name: logit lens" : ""}`,
+      hint: `${lab.donor_names.length ? "logit lens; " : ""}drag to write`,
       height: highOn(300),
       colour: "neutral",
       rows: lab.rows,
@@ -68,7 +68,7 @@ export class LabView {
     });
     this.grid = new HeatMap(main, context, {
       title: lab.measured,
-      hint: `with the donor's ${lab.component} written at one cell; click to choose cells`,
+      hint: "with one cell written; click to choose",
       height: highOn(300),
       colour: (_, l, p) => ((this.effect.at(l, p) ?? 0) < 0 ? "negative" : "swap"),
       rows: this.lab.rows,
@@ -102,7 +102,7 @@ export class LabView {
   build(width) {
     const gap = 10,
       pad = LAB_PAD;
-    const narrow = width < 1100; // two rows of two
+    const narrow = width < 1100 && !this.context.present; // two rows of two
     const stacked = isStacked(width); // one below the other
     const even = (/** @type {number} */ share) => [share, share, share, share];
     const shares = stacked ? even(1) : narrow ? even(0.5) : [0.25, 0.31, 0.22, 0.22];

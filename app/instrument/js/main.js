@@ -37,7 +37,7 @@ export default function mount(component) {
     if (known) known.remove();
     next.tooltip.reach.goTo(place);
     instruments.set(parent, next);
-    if (next instanceof Instrument) followSlices(next);
+    if (next instanceof Instrument) next.leaveSlices = followSlices(next);
   }
   return () => {
     const current = instruments.get(parent);

@@ -7,6 +7,7 @@ import { clamp } from "./numbers.js";
 /** @import { Context, Page } from "./context.js" */
 
 const LARGEST = 5; // times as large as on the page
+const SMALLEST = 0.5; // a circuit of many layers is shown whole
 const AROUND = 28; // pixels around the panel
 const TIMELINE_LARGER = 1.5; // as in style.css
 const PAD_OF_TRACK = 24;
@@ -95,7 +96,7 @@ export class Presentation {
     for (let turn = 0, size = 1; turn < 2; turn++) {
       setAttributes(box, { style: `width: ${Math.floor(wide / size)}px` });
       panel.build(Math.floor(wide / size) - 18);
-      size = clamp(high / box.offsetHeight, 1, LARGEST);
+      size = clamp(high / box.offsetHeight, SMALLEST, LARGEST);
       if (turn) setAttributes(box, { style: `width: ${Math.floor(wide / size)}px; zoom: ${size}` });
       if (turn) panel.build(Math.floor(wide / size) - 18);
     }

@@ -13,16 +13,17 @@ const ALL_QUESTIONS = { id: "", measures: {} };
 /**
  * Lets an instrument show the slice of its page, now and whenever another one is chosen.
  * @param {Instrument} instrument
+ * @returns {() => void} Ends it: a listener of the document keeps all that it mentions.
  */
 export function followSlices(instrument) {
   const { page } = instrument.header;
   const follow = () => goTo(instrument, slicesByPage().get(page) ?? ALL_QUESTIONS);
   const told = (/** @type {Event} */ event) => {
-    if (!instrument.root.isConnected) document.removeEventListener(SLICE_TOLD, told);
-    else if (event instanceof CustomEvent && event.detail === page) follow();
+    if (event instanceof CustomEvent && event.detail === page) follow();
   };
   document.addEventListener(SLICE_TOLD, told);
   follow();
+  return () => document.removeEventListener(SLICE_TOLD, told);
 }
 
 /**

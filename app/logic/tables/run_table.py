@@ -124,7 +124,7 @@ def columns_of(rows: Sequence[RunRow], keys: Sequence[str]) -> dict[str, list[An
         "step": [row.step for row in rows],
         **shares,
         "ID over training": [list(row.curve) for row in rows],
-        "n": [row.asked for row in rows],
+        "n": [row.asked or None for row in rows],
         "MB": [round(row.size / 1e6, 1) for row in rows],
         "created": [row.created for row in rows],
         "tags": [list(row.notes.tags) for row in rows],

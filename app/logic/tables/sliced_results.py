@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -198,16 +199,23 @@ def _rows_of(
         place = values.argmax(list(values.dims)) if values.dims else {}
         at = {str(dim): int(index) for dim, index in place.items()}  # type: ignore[union-attr]
         where = ", ".join(
-            words(str(values[dim].values[index])) if values[dim].dtype.kind in "UO"
-            else f"{words(dim)} {values[dim].values[index]}"
-            for dim, index in at.items() if dim in values.coords
-        )  # fmt: skip
+            _in_words(dim, values[dim].values[index])
+            for dim, index in at.items()
+            if dim in values.coords
+        )
         cell = {"split": 0, "step": 0, **at}
         here = [float(part[f"{name}{end}"].isel(cell)) for end in ("", "_low", "_high")]
         n, n_all = (int(ds[f"{name}_n"].isel(cell)) for ds in (part, whole))
         about = str(whole[name].attrs.get("long_name", words(name)))
         found.append((title, about, where, step, *here, n, float(values.isel(at)), n_all))
     return found
+
+
+def _in_words(dim: str, value: Any) -> str:
+    """A coordinate of a table: "bridge", "layer 1", "at relation 1"."""
+    if not isinstance(value, str):
+        return f"{words(dim)} {value}"
+    return f"at {words(value)}" if dim == "position" else words(value)
 
 
 def _silence(names: Sequence[str]) -> str:

@@ -271,6 +271,51 @@ def test_the_words_around_narrow_charts_stay_in_the_figure_and_apart() -> None:
         assert all(a.x1 < b.x0 for a, b in pairwise(ticks))
 
 
+def test_the_words_below_small_maps_of_12_heads_stand_apart() -> None:
+    maps = tuple(
+        HeatMap(name=f"m{i}", title="m", values=np.full((8, 12), i / 3), limits=(0, 1),
+                rows=tuple(map(str, range(8))), columns=tuple(map(str, range(12))),
+                column_label="position that it cannot read")
+        for i in range(3)
+    )  # fmt: skip
+    figure = to_matplotlib(Panels(name="p", title="p", panels=maps, columns=3), "column")
+    figure.canvas.draw()
+    named = [ax for ax in figure.axes if ax.get_xlabel()]
+    below = [ax.xaxis.label.get_window_extent() for ax in named]
+    assert len(below) == 3
+    assert all(a.x1 < b.x0 for a, b in pairwise(below))
+    for ax in named:
+        ticks = [label.get_window_extent() for label in ax.get_xticklabels()]
+        assert len(ticks) > 1
+        assert all(a.x1 < b.x0 for a, b in pairwise(ticks))
+
+
+def test_a_value_stands_in_what_is_seen_of_its_cell() -> None:
+    steps = np.array([0.0, 100, 200, 300])
+    spec = HeatMap(name="m", title="m", values=np.full((1, 4), 0.5), rows=("0",),
+                   columns=("0", "100", "200", "300"), places=steps)  # fmt: skip
+    (ax, _) = to_matplotlib(spec, "page").axes
+    assert [text.get_position()[0] for text in ax.texts] == [25, 100, 200, 275]
+
+
+def test_a_map_of_96_heads_fits_half_a_page() -> None:
+    rows = tuple(f"{layer}.{head}" for layer in range(8) for head in range(12))
+    spec = HeatMap(
+        name="m", title="m", values=np.zeros((96, 3)), rows=rows, columns=("a", "b", "c")
+    )
+    assert to_matplotlib(spec, "column").get_figheight() < 5.5  # 15 with every name
+
+
+def test_a_logarithmic_axis_within_a_power_of_ten_has_numbers() -> None:
+    line = Series(label="loss", x=np.arange(3.0), y=np.array([2.2, 3.1, 6.4]))
+    figure = to_matplotlib(Lines(name="l", title="l", series=(line,), y_log=True), "column")
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    low, high = ax.get_ylim()
+    shown = [t.get_text() for t in ax.get_yticklabels() if low <= t.get_position()[1] <= high]
+    assert "5" in shown
+
+
 def test_an_arc_of_a_deep_circuit_stays_between_its_column_and_the_next() -> None:
     from analyses.figures.renderers.circuit_layout import NODE_WIDTH, _upwards
 

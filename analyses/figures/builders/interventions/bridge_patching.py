@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import xarray as xr
 
@@ -11,6 +13,8 @@ from analyses.figures.specs.charts import Bars, BarSeries, Lines, Panels, Series
 from analyses.figures.words import CONTROLS, control_colour, words
 
 VALUE = "share following the donor's bridge"
+DASHES: dict[str, Literal["solid", "dash", "dot"]] = {"bridge": "solid", "random": "dot"}
+"""The controls stay apart without colour; the others are dashed."""
 
 
 def success(
@@ -77,7 +81,7 @@ def success_over_training(
                 low=found.low,
                 high=found.high,
                 colour=control_colour(c),
-                dash="solid" if c == "bridge" else "dash",
+                dash=DASHES.get(c, "dash"),
             )
         )
     return Lines(

@@ -93,7 +93,9 @@ def _tidy(ax: Axes, x_label: str, y_label: str, theme: Theme) -> None:
         (ax.yaxis, ax.get_yscale(), 5),
     ):
         if scale == "log":
-            axis.set_major_locator(LogLocator(numticks=6))
+            low, high = axis.get_view_interval()
+            parts = (1.0,) if high >= 100 * low else (1.0, 2.0, 5.0)  # within two powers of ten
+            axis.set_major_locator(LogLocator(subs=parts, numticks=6))
             axis.set_minor_formatter(NullFormatter())
         else:
             axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))

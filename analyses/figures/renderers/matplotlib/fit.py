@@ -45,6 +45,12 @@ BAR = 0.68
 MOST_NAMED = 12
 """The most columns that are all named; of more (training steps) only some are."""
 
+MOST_ROWS, MANY_ROWS = 40, 4.0
+"""The most rows that are all named, and the inches that more rows take together."""
+
+TITLE_BELOW = 7.0
+"""Font size of what the columns are, points."""
+
 MOST_FOR_NAMES = 0.47
 """Share of a figure's width that row names may take before they are broken into lines."""
 
@@ -80,6 +86,7 @@ def panel_height(spec: Spec, figure_inches: float, n_columns: int) -> float:
     if isinstance(spec, HeatMap):
         rows = row_height(spec, figure_inches) * len(spec.rows)
         names = column_labels(spec, figure_inches, n_columns).height
+        names += LINE * column_title(spec, figure_inches, n_columns).count("\n")
         return 0.75 - LINE + names + max(1.1, rows)  # room for the label of the colour bar
     if isinstance(spec, CircuitDiagram):
         return 0.45 + circuit_row(spec, inches) * (spec.depth + 2.2)
@@ -125,7 +132,9 @@ def row_names(spec: HeatMap, inches: float) -> list[str]:
 
 
 def row_height(spec: HeatMap, inches: float) -> float:
-    """Inches of one row: enough for its name."""
+    """Inches of one row: enough for its name, or of very many rows for some of the names."""
+    if len(spec.rows) > MOST_ROWS:
+        return MANY_ROWS / len(spec.rows)
     lines = max(name.count("\n") + 1 for name in row_names(spec, inches))
     return max(0.04 + LINE * lines, min(0.26, 2.6 / len(spec.rows)))
 
@@ -165,9 +174,23 @@ def column_labels(spec: HeatMap, inches: float, side_by_side: int) -> TickLabels
 
     Of many columns (training steps) only some are named, on one line.
     """
-    if len(spec.columns) > MOST_NAMED:
+    if some_named(spec, inches, side_by_side):
         return TickLabels(spec.columns, False, LINE)
     return tick_labels(spec.columns, map_width(spec, inches, side_by_side) / len(spec.columns))
+
+
+def some_named(spec: HeatMap, inches: float, side_by_side: int) -> bool:
+    """Whether only some columns can be named: there are many, or numbers closer than a line."""
+    if len(spec.columns) > MOST_NAMED:
+        return True
+    cell = map_width(spec, inches, side_by_side) / len(spec.columns)
+    widest = max((text_width(name, TICK) for name in spec.columns), default=0.0)
+    return cell < min(LINE, widest) and all(name.isdecimal() for name in spec.columns)
+
+
+def column_title(spec: HeatMap, inches: float, side_by_side: int) -> str:
+    """What the columns are, on as many lines as fit below one of several maps."""
+    return wrap(spec.column_label, title_width(spec, inches, side_by_side), TITLE_BELOW)
 
 
 def category_labels(spec: Bars, inches: float) -> TickLabels:

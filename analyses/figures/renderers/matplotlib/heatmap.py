@@ -14,13 +14,14 @@ from matplotlib.ticker import AutoLocator, MaxNLocator, StrMethodFormatter
 from analyses.figures.renderers.matplotlib.fit import (
     ANGLE,
     MOST_ANNOTATED,
-    MOST_NAMED,
     TICK,
     VALUE,
     TickLabels,
     column_labels,
+    column_title,
     map_width,
     row_names,
+    some_named,
     value_text,
 )
 from analyses.figures.renderers.matplotlib.page import AnyFigure, Drawn, height_of, width_of
@@ -96,7 +97,7 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
         fit = max(2, min(6, int(map_width(spec, inches, side_by_side) / (1.3 * words))))
         ax.xaxis.set_major_locator(MaxNLocator(fit, integer=True))
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    elif len(spec.columns) > MOST_NAMED:
+    elif some_named(spec, inches, side_by_side):
         words = max(text_width(f"{name}0", TICK) for name in spec.columns)
         fit = max(3, min(7, int(map_width(spec, inches, side_by_side) / (1.3 * words))))
         at = tick_places(spec.columns, fit)
@@ -108,7 +109,7 @@ def _ticks(ax: Axes, spec: HeatMap) -> None:
     names = row_names(spec, inches)
     ax.set_yticks([i + 0.5 for i in rows], [names[i] for i in rows])
     ax.tick_params(length=0)
-    ax.set_xlabel(spec.column_label)
+    ax.set_xlabel(column_title(spec, inches, side_by_side))
     ax.set_ylabel(spec.row_label)
 
 
@@ -132,7 +133,8 @@ def _annotate(ax: Axes, spec: HeatMap, stops: Sequence[str], theme: Theme) -> No
             if spec.hatched is not None and spec.hatched[row, column]:
                 ground = mix(ground, theme.paper, VEILED)
             colour = ink_on(ground)
-            drawn = ax.text(float(spec.centres[column]), row + 0.5, text, size=VALUE, color=colour)
+            middle = float(spec.edges[column : column + 2].mean())
+            drawn = ax.text(middle, row + 0.5, text, size=VALUE, color=colour)
             drawn.set(ha="center", va="center_baseline")
 
 
