@@ -45,7 +45,7 @@ def page() -> None:
 
 
 def _train() -> None:
-    with st.container(key="train"):  # main.py's style stacks its columns on a narrow page
+    with st.container(key="train"):  # dashboard.py's style stacks its columns on a narrow page
         form, watched = st.columns([1, 3.2])
     with form, st.container(border=True, key="train_form"):
         _form()

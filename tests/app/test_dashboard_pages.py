@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from app.shell import folders
 
 PAGES = ("formation", "question", "lab", "slices", "data", "runs", "compare", "training")
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "dashboard.py"
 
 
 @pytest.fixture(scope="module")
