@@ -76,6 +76,7 @@ def test_every_analysis_works_on_many_tokens_or_says_why_not() -> None:
     checked = set(OPTIONS) | {name for name, entry in CATALOG.items() if entry.one_token}
     checked |= {name for name, entry in CATALOG.items() if entry.needs_text}  # tests/.../latent
     checked |= {"evidence", "composability"}  # tests/analyses/{certificate,latent}
+    checked.add("crosscoder")  # tests/analyses/over_training/test_bridge_features.py
     checked.add("learning_coefficient")  # needs a package; it reads nothing but the training set
     assert set(CATALOG) == checked
 
