@@ -93,8 +93,8 @@ class Prompts:
         fitted = np.ones(len(first), bool)
         fitted[rng.permutation(len(first))[: round(options.held_out * len(first))]] = False
         rows = np.sort(first)
-        kept = (torch.from_numpy(part[rows].astype(np.int64)) for part in (tokens, end))
-        return cls(*kept, asked.bridge_ids[rows, 0].astype(np.int64), fitted)
+        tokens, end, bridge = (p[rows].astype(np.int64) for p in (tokens, end, asked.bridge_ids))
+        return cls(torch.from_numpy(tokens), torch.from_numpy(end), bridge[:, 0], fitted)
 
 
 def steps(run: Run, options: Options) -> list[int]:
