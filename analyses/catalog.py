@@ -315,7 +315,6 @@ _ENTRIES = (
         joint=True,
         on_request=True,
         bridges=True,
-        one_token=True,
     ),
     Analysis(
         "comparison_tracing",

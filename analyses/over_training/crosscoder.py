@@ -3,9 +3,11 @@
 The paper dates features by the norms of their decoders but cannot know which features are there to
 be found. Here the bridge of every prompt is known, so they can be scored.
 
-1. Prompts are trained questions cut off after `position`; attention is causal, so each distinct one
-   counts once. States S[layer, position] are collected at each checkpoint. By default the state is
-   S[depth - 1, relation_1], the last one there that another block reads.
+1. Prompts are trained questions cut off after `position` (of a name of several tokens, after its
+   last one); attention is causal, so each distinct one counts once. States S[layer, position] are
+   collected at each checkpoint. By default the state is S[depth - 1, relation_1], the last one
+   there that another block reads. Where a text names the subject after the relation, the prompt
+   ends with the subject; questions in another order than most are left out.
 2. A share `held_out` of the prompts is set aside. A crosscoder is fitted to the others
    (`circuits.model.crosscoder`).
 3. Each bridge with at least 2 fitted and 1 held-out prompts is matched with the feature whose
@@ -50,7 +52,7 @@ from analyses.options.over_training import CrosscoderOptions as Options
 from analyses.over_training.separation import auroc, average_precision
 from analyses.readouts.states import trained_questions
 from circuits.corpus.corpus import Corpus
-from circuits.errors import HopscopeError, unknown_name
+from circuits.errors import HopscopeError
 from circuits.model.crosscoder import Crosscoder
 from circuits.patching.engines import engine_for
 from circuits.runs.run import Run
@@ -69,21 +71,30 @@ class Prompts:
     """Distinct prompts, which of them are fitted, and the bridge of each."""
 
     tokens: Int[Tensor, "n pos"]
+    """Right-padded with zeros."""
+    end: Int[Tensor, " n"]
+    """Column of the last token of each."""
     bridge: Int[np.ndarray, " n"]
+    """Ids of the vocabulary of names."""
     fitted: Bool[np.ndarray, " n"]
 
     @classmethod
     def drawn(cls, corpus: Corpus, options: Options) -> Prompts:
         """The beginnings of trained questions, divided by chance."""
         asked = trained_questions(corpus, options.examples, options.seed)
-        if options.position not in asked.positions:
-            raise unknown_name("position", options.position, asked.positions)
-        end = asked.positions.index(options.position) + 1
-        _, first = np.unique(asked.asked_ids[:, :end], axis=0, return_index=True)
+        end = asked.role_columns[:, asked.role_index(options.position)]
+        if options.position == "relation_1":
+            complete = end >= asked.role_columns[:, :2].max(1)
+            asked, end = asked.take(np.flatnonzero(complete)), end[complete]
+        columns = np.arange(end.max() + 1)
+        tokens = np.where(columns <= end[:, None], asked.token_ids[:, columns], 0)
+        _, first = np.unique(np.column_stack([end, tokens]), axis=0, return_index=True)
         rng = np.random.default_rng([options.seed, 11])
         fitted = np.ones(len(first), bool)
         fitted[rng.permutation(len(first))[: round(options.held_out * len(first))]] = False
-        return cls(asked.tokens[np.sort(first), :end], asked.bridge.numpy()[np.sort(first)], fitted)
+        rows = np.sort(first)
+        tokens, end, bridge = (p[rows].astype(np.int64) for p in (tokens, end, asked.bridge_ids))
+        return cls(torch.from_numpy(tokens), torch.from_numpy(end), bridge[:, 0], fitted)
 
 
 def steps(run: Run, options: Options) -> list[int]:
@@ -148,12 +159,13 @@ def _states(
     for step in steps:
         model = run.model(step)
         trace = engine_for(model).trace(prompts.tokens.to(model.device))
-        found.append(trace.resid[layer][:, -1].float().cpu())
+        rows, ends = (t.to(model.device) for t in (torch.arange(len(prompts.end)), prompts.end))
+        found.append(trace.resid[layer][rows, ends].float().cpu())
     return layer, torch.stack(found)
 
 
 def _scored_bridges(prompts: Prompts) -> Int[np.ndarray, " bridge"]:
-    """Token ids of the bridges with enough prompts on both sides."""
+    """Ids of the bridges with enough prompts on both sides."""
     size = int(prompts.bridge.max()) + 1
     fitted, held_out = (
         np.bincount(prompts.bridge[mask], minlength=size)

@@ -17,7 +17,9 @@
 Targets are the bridges, the relations after the first, and the answer. A name of several tokens is
 read at its last token; as a target it is its first one, since that is what a state can predict.
 `sharing_example` counts the names that begin with it, which the rank does not tell apart; a whole
-name has no rank at a state (`analyses.readouts.lens.sharing_of`).
+name has no rank at a state (`analyses.readouts.lens.sharing_of`). `mrr_among_names` leaves out
+tokens that begin no entity: the rank of a bridge or answer among the graph's entities, each by its
+first token. Entities that share it count as better, as all that ties does.
 With another `span` (`circuits.corpus.role_spans`) a role's value is that of the token at which the
 target is best, which favours roles of many tokens: `mrr_added` compares with the placebo's best.
 
@@ -42,6 +44,7 @@ patching tells.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +53,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from analyses.estimates import with_interval
+from analyses.estimates import Variables, with_interval
 from analyses.options.common import SpanOptions as Options
 from analyses.questions.examples import Examples
 from analyses.questions.placebos import draw_placebos
@@ -69,7 +72,8 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Rank, MRR and probability of each target at each state of one checkpoint.
 
     Returns:
-        mrr, probability, mrr_added (target, layer, position) with intervals; rank_example.
+        mrr, probability, mrr_added (target, layer, position) with intervals; rank_example. Where
+        names are several tokens, also mrr_among_names and rank_among_names_example.
     """
     engine = engine_for(model)
     names, targets = lens_targets(examples.queries)
@@ -102,6 +106,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
                 rank.astype(np.int16 if model.cfg.d_vocab < 32_000 else np.int32),
                 {"long_name": f"rank {about}, 0 is the top token, -1 no example", "units": "1"},
             ),
+            **_among_names(engine, examples.queries, names, targets, options.span),
             **columns_of(examples.queries),
             **sharing_of(examples.queries, targets),
         },
@@ -123,6 +128,34 @@ def lens_targets(queries: Queries) -> tuple[list[str], Int[Tensor, "n target"]]:
     later = queries.named_roles[2:]
     ids = [queries.bridges, queries.first_tokens[:, 2 : 2 + len(later)], queries.answer[:, None]]
     return [*bridges, *later, "answer"], torch.cat(ids, 1)
+
+
+def _among_names(
+    engine: Engine,
+    queries: Queries,
+    names: Sequence[str],
+    targets: Int[Tensor, "n target"],
+    span: Span,
+) -> Variables:
+    """`mrr_among_names` and `rank_among_names_example`; {} where a name is a token.
+
+    NaN and -1 for targets that are relations, which need not have tokens as answers.
+    """
+    if queries.names is None:
+        return {}
+    first = queries.names.first[: queries.vocab.first_relation]
+    entities = torch.from_numpy(first[first >= 0]).to(engine.device)
+    of_entities = [i for i, name in enumerate(names) if name.startswith(("bridge", "answer"))]
+    found, _ = ranks(engine, queries, targets[:, of_entities], span, among=entities)
+    rank = np.full((len(queries), len(names), *found.shape[2:]), -1)
+    rank[:, of_entities] = found
+    dims, words = ("target", "layer", "position"), "among the graph's entities by first token"
+    attrs = {"long_name": f"mean reciprocal rank {words}", "units": "1"}
+    about = {"long_name": f"rank {words}, -1 no example", "units": "1"}
+    return {
+        **with_interval("mrr_among_names", dims, reciprocal(rank), attrs),
+        "rank_among_names_example": (("example", *dims), rank.astype(np.int32), about),
+    }
 
 
 def _added(
@@ -150,10 +183,12 @@ def ranks(
     prompts: Queries | Int[Tensor, "n pos"],
     targets: Int[Tensor, "n target"],
     span: Span = "last",
+    among: Int[Tensor, " k"] | None = None,
 ) -> tuple[Int[np.ndarray, "n target layer pos"], Float[np.ndarray, "n target layer pos"]]:
     """Rank and probability of each target at S[layer, pos], the best of a span's tokens.
 
-    -1 and NaN where a role has no such tokens.
+    -1 and NaN where a role has no such tokens. Ranked are the tokens `among`, which hold the
+    targets; None: all.
     """
     targets = targets.to(engine.device)
     tokens = prompts.tokens if isinstance(prompts, Queries) else prompts
@@ -163,9 +198,11 @@ def ranks(
         rows = slice(first, first + step)
         trace = traced(engine, prompts[rows], span)
         if isinstance(trace, RoleTrace) and trace.spans is not None:
-            found = [_best_ranks(engine, trace, i, targets[rows]) for i in range(len(trace.resid))]
+            found = [
+                _best_ranks(engine, trace, i, targets[rows], among) for i in range(len(trace.resid))
+            ]
         else:
-            found = [_ranks_of_state(engine.logits(s), targets[rows]) for s in trace.resid]
+            found = [_ranks_of_state(engine.logits(s), targets[rows], among) for s in trace.resid]
         rank, probability = (torch.stack(part, 2) for part in zip(*found, strict=True))
         rank_parts.append(rank)
         probability_parts.append(probability)
@@ -173,24 +210,31 @@ def ranks(
 
 
 def _ranks_of_state(
-    logits: Float[Tensor, "n pos d_vocab"], targets: Int[Tensor, "n target"]
+    logits: Float[Tensor, "n pos d_vocab"],
+    targets: Int[Tensor, "n target"],
+    among: Int[Tensor, " k"] | None = None,
 ) -> tuple[Int[Tensor, "n target pos"], Float[Tensor, "n target pos"]]:
     index = targets[:, None, :].expand(-1, logits.shape[1], -1)
     own = logits.gather(-1, index)
-    found = [rank_of(own[..., i, None], logits) for i in range(targets.shape[1])]
+    rivals = logits if among is None else logits[..., among]
+    found = [rank_of(own[..., i, None], rivals) for i in range(targets.shape[1])]
     probability = (own - logits.logsumexp(-1, keepdim=True)).exp()
     return torch.stack(found, 1), probability.transpose(1, 2)
 
 
 def _best_ranks(
-    engine: Engine, trace: RoleTrace[Any], layer: int, targets: Int[Tensor, "n target"]
+    engine: Engine,
+    trace: RoleTrace[Any],
+    layer: int,
+    targets: Int[Tensor, "n target"],
+    among: Int[Tensor, " k"] | None,
 ) -> tuple[Int[Tensor, "n target role"], Float[Tensor, "n target role"]]:
     """Rank and probability of each target at the token of each role at which they are best."""
     states, nowhere = trace.whole.resid[layer], engine.cfg.d_vocab
     ranks, chances = [], []
     for spans in trace.written.unbind(1):
         row, column = tokens_of(spans)
-        found = _ranks_of_state(engine.logits(states[row, column])[:, None], targets[row])
+        found = _ranks_of_state(engine.logits(states[row, column])[:, None], targets[row], among)
         rank, chance = (each[..., 0] for each in found)
         index = row[:, None].expand_as(rank)
         best = torch.full_like(targets, nowhere).scatter_reduce_(0, index, rank, "amin")

@@ -76,6 +76,7 @@ def test_every_analysis_works_on_many_tokens_or_says_why_not() -> None:
     checked = set(OPTIONS) | {name for name, entry in CATALOG.items() if entry.one_token}
     checked |= {name for name, entry in CATALOG.items() if entry.needs_text}  # tests/.../latent
     checked |= {"evidence", "composability"}  # tests/analyses/{certificate,latent}
+    checked.add("crosscoder")  # tests/analyses/over_training/test_bridge_features.py
     checked.add("learning_coefficient")  # needs a package; it reads nothing but the training set
     assert set(CATALOG) == checked
 
@@ -209,3 +210,28 @@ def test_a_rank_of_text_says_how_many_names_it_stands_for() -> None:
     assert found.sel(target="answer").values.tolist() == expected
     assert max(expected) > 1
     assert "sharing_example" not in _run("logit_lens", _as_it_is)
+
+
+@pytest.mark.parametrize("span", ["last", "through"])
+def test_a_rank_among_names_leaves_out_tokens_that_begin_none(span: str) -> None:
+    model = _model(N_TOKENS)
+    found = _run("logit_lens", worded, model, span=span)
+    queries = draw_examples(reworded(_corpus("composition"), worded), "train_inferred", N).queries
+    assert queries.names is not None
+    ranks = found.rank_among_names_example
+    assert (ranks.sel(target="relation_2") == -1).all()
+    if span == "last":
+        _, cache = model.run_with_cache(queries.tokens, names_filter="blocks.0.hook_resid_post")
+        entities = range(queries.vocab.first_relation)
+        for row, (query, column) in enumerate(
+            zip(queries, queries.role_columns[:, 1], strict=True)
+        ):
+            state = cache["blocks.0.hook_resid_post"][row, column]
+            logits = model.unembed(model.ln_final(state[None, None]))[0, 0].tolist()
+            own = logits[queries.names.tokens(query.bridge)[0]]
+            better = [e for e in entities if logits[queries.names.tokens(e)[0]] >= own]
+            rank = ranks.sel(target="bridge", layer=1, position="relation_1")[row]
+            assert rank == len(better) - 1
+    everything = found.rank_example.sel(target=["bridge", "answer"])
+    assert (ranks.sel(target=["bridge", "answer"]) != everything).any()
+    assert "mrr_among_names" not in _run("logit_lens", _as_it_is)

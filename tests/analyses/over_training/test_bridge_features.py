@@ -11,6 +11,7 @@ import torch
 from drawn_numbers import assert_both_renderers_draw
 from hand_wired import hand_wired, save_as_run
 from sklearn.metrics import average_precision_score, roc_auc_score
+from worded import padded, reworded, worded
 
 from analyses.catalog import CATALOG
 from analyses.figures import figure, figures
@@ -82,6 +83,30 @@ def test_scores_are_those_of_a_loop_over_bridges(run: Run, found) -> None:
         assert precision[best] == pytest.approx(max(precision))
         expected = roc_auc_score(is_it[judged], codes[judged, best])
         assert found.auroc_bridge[b].sel(kind="feature").item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_questions_with_junk_behind_them_give_the_same_features(run: Run, found) -> None:
+    junk = SimpleNamespace(corpus=reworded(run.corpus, padded), model=run.model)
+    again = crosscoder.run(junk, found.step.values.tolist(), CATALOG["crosscoder"].options(QUICK))  # type: ignore[arg-type]
+    for key in ("auroc_bridge", "probe_auroc", "birth", "explained"):
+        np.testing.assert_allclose(again[key], found[key], rtol=1e-4, atol=1e-5, err_msg=key)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_prompts_of_many_tokens_end_where_the_first_hop_is_complete(
+    run: Run, backwards: bool
+) -> None:
+    corpus = reworded(run.corpus, lambda queries: worded(queries, backwards=backwards))
+    prompts = crosscoder.Prompts.drawn(corpus, CATALOG["crosscoder"].options(QUICK))
+    beginnings = {}
+    for query, spans in zip(asked := corpus.queries("train_inferred"), asked.spans, strict=True):
+        end = spans[1, 1]
+        if spans[0, 1] <= end:  # the subject stands before relation 1
+            beginnings[query.tokens[:end]] = query.bridge
+    assert len(prompts.end) == len(beginnings)
+    for tokens, end, bridge in zip(prompts.tokens, prompts.end, prompts.bridge, strict=True):
+        assert beginnings[tuple(tokens[: end + 1].tolist())] == bridge
+        assert not tokens[end + 1 :].any()
 
 
 def test_a_second_walk_reads_the_stored_result_and_other_checkpoints_replace_it(
