@@ -118,8 +118,8 @@ ROOMS: dict[str, str] = {
     "app.views": "circuits circuits.recipes circuits.graph circuits.patching circuits.runs "
     "train.recipes analyses analyses.circuits analyses.slices analyses.figures app.instrument "
     "app.logic app.logic.tables app.logic.lab app.shell app.background",
-    "app.results": "circuits circuits.corpus circuits.runs train.recipes train.sweeps analyses "
-    "analyses.certificate",
+    "app.results": "circuits circuits.corpus circuits.recipes circuits.runs train.recipes "
+    "train.sweeps analyses analyses.certificate analyses.slices",
 }
 DRAWING = {"plotly", "matplotlib", "streamlit"}
 

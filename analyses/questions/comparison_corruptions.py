@@ -64,6 +64,33 @@ def corruptions(
     return torch.from_numpy(tokens), valid
 
 
+def other_first_entities(
+    examples: Examples, seed: int
+) -> tuple[Int[np.ndarray, "n pos"], Bool[np.ndarray, " n"]]:
+    """A placebo for each comparison: the same attribute and entity 2 beside another entity 1.
+
+    Its value of the attribute, from an ID fact, is another one, so that whatever a state at
+    entity_2 holds of entity 1 is replaced. The draw is uniform and depends on seed and question.
+
+    Returns:
+        Token ids, the question's own where there is no such entity, and which questions have one.
+    """
+    queries, values = examples.queries, _values(examples.corpus)
+    column = name_columns(queries.kind, queries.asked_ids.shape[1])[1]
+    tokens = queries.asked_ids.astype(np.int64)
+    valid = np.zeros(len(queries), bool)
+    for i, (attribute, entity_1, entity_2) in enumerate(queries.named_ids.tolist()):
+        value = values.table[:, attribute - queries.vocab.first_relation]
+        known = values.known[:, attribute - queries.vocab.first_relation]
+        others = np.flatnonzero(known & (value >= 0) & (value != value[entity_1]))
+        others = others[others != entity_2]
+        if len(others):
+            rng = np.random.default_rng([seed, 6, attribute, entity_1, entity_2])
+            tokens[i, column] = rng.choice(others)
+            valid[i] = True
+    return tokens, valid
+
+
 def _candidates(
     values: Values, attribute: int, entity_1: int, entity_2: int
 ) -> list[Int[np.ndarray, " k"]]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from analyses.estimates import Variables, estimated
+from analyses.estimates import Variables, estimated, with_interval
 from circuits.corpus.queries import Queries
 
 AT = ("target", "layer", "position")
@@ -72,6 +72,24 @@ def ranks_of_layers(
     Returns:
         MRR is the mean of 1 / (rank + 1).
     """
+    rank, chance = _read_layers(layers, targets)
+    variables = estimated("mrr", 1 / (rank + 1), AT, "mean reciprocal rank", keep=False)
+    variables |= estimated("probability", chance, AT, "probability", keep=False)
+    words = {"long_name": "rank of the target, 0 is best", "units": "1"}
+    variables["rank_example"] = (("example", *AT), rank.astype(np.int32), words)
+    return variables
+
+
+def rank_of_layers(
+    layers: Iterable[Float[Tensor, "n pos d_vocab"]], targets: dict[str, Int[Tensor, " n"]]
+) -> Int[np.ndarray, "n target layer pos"]:
+    """Rank of each target under the logits of each layer."""
+    return _read_layers(layers, targets)[0]
+
+
+def _read_layers(
+    layers: Iterable[Float[Tensor, "n pos d_vocab"]], targets: dict[str, Int[Tensor, " n"]]
+) -> tuple[Int[np.ndarray, "n target layer pos"], Float[np.ndarray, "n target layer pos"]]:
     ranks, chances = [], []
     for logits in layers:
         log_p = logits.log_softmax(-1)
@@ -80,8 +98,40 @@ def ranks_of_layers(
         ranks.append(torch.stack([rank_of(each, log_p) for each in own], 1))
         chances.append(torch.stack([each[..., 0].exp() for each in own], 1))
     rank, chance = (torch.stack(part, 2).cpu().numpy() for part in (ranks, chances))
-    variables = estimated("mrr", 1 / (rank + 1), AT, "mean reciprocal rank", keep=False)
-    variables |= estimated("probability", chance, AT, "probability", keep=False)
-    words = {"long_name": "rank of the target, 0 is best", "units": "1"}
-    variables["rank_example"] = (("example", *AT), rank.astype(np.int32), words)
-    return variables
+    return rank, chance
+
+
+def added_by_question(
+    queries: Queries,
+    rank: Int[np.ndarray, "n target layer pos"],
+    placebo: Int[np.ndarray, "n target layer pos"],
+    valid: Bool[np.ndarray, " n"],
+) -> Variables:
+    """`mrr_added` (target, layer, position): MRR beyond that of a counterpart of each question.
+
+    At the first two roles the counterpart is the shorter prompt that ends there, whose states are
+    equal bit for bit, so that nothing is added by construction; later it is a placebo question.
+
+    Args:
+        queries: The questions; of sentences no shorter prompt ends at the first roles: NaN.
+        rank: Ranks of the targets, -1: none.
+        placebo: Ranks of the same targets in the placebos.
+        valid: Which questions have a placebo; the others are NaN.
+    """
+    added = np.zeros(rank.shape)
+    if rank.shape[-1] > 2:  # else the question is an atomic prompt itself
+        added[..., 2:] = (reciprocal(rank) - reciprocal(placebo))[..., 2:]
+        added[~valid, ..., 2:] = np.nan
+        if queries.ragged:
+            added[..., :2] = np.nan
+    about = {"long_name": "mean reciprocal rank that the question adds", "units": "1"}
+    return with_interval("mrr_added", AT, added, about)
+
+
+def reciprocal(rank: Int[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
+    """1 / (rank + 1); NaN where there is no rank (-1).
+
+    >>> reciprocal(np.array([0, 1, -1])).tolist()
+    [1.0, 0.5, nan]
+    """
+    return np.where(rank < 0, np.nan, 1 / (np.maximum(rank, 0) + 1.0))

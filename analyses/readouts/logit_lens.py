@@ -57,7 +57,13 @@ from analyses.estimates import Variables, with_interval
 from analyses.options.common import SpanOptions as Options
 from analyses.questions.examples import Examples
 from analyses.questions.placebos import draw_placebos
-from analyses.readouts.lens import columns_of, rank_of, sharing_of
+from analyses.readouts.lens import (
+    added_by_question,
+    columns_of,
+    rank_of,
+    reciprocal,
+    sharing_of,
+)
 from circuits.corpus.queries import Queries
 from circuits.corpus.role_names import Span
 from circuits.model.protocol import Model
@@ -78,7 +84,6 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     engine = engine_for(model)
     names, targets = lens_targets(examples.queries)
     rank, probability = ranks(engine, examples.queries, targets, options.span)
-    added = _added(engine, examples, targets, reciprocal(rank), options)
     dims = ("target", "layer", "position")
     about = "under the logit lens"
     return xr.Dataset(
@@ -95,12 +100,7 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
                 probability,
                 {"long_name": f"mean probability {about}", "units": "1"},
             ),
-            **with_interval(
-                "mrr_added",
-                dims,
-                added,
-                {"long_name": f"mean reciprocal rank {about} that the question adds", "units": "1"},
-            ),
+            **_added(engine, examples, targets, rank, options),
             "rank_example": (
                 ("example", *dims),
                 rank.astype(np.int16 if model.cfg.d_vocab < 32_000 else np.int32),
@@ -162,20 +162,15 @@ def _added(
     engine: Engine,
     examples: Examples,
     targets: Int[Tensor, "n target"],
-    found: Float[np.ndarray, "n target layer pos"],
+    rank: Int[np.ndarray, "n target layer pos"],
     options: Options,
-) -> Float[np.ndarray, "n target layer pos"]:
-    """Reciprocal ranks minus those of the counterparts; NaN where there is no placebo."""
-    added, seed = np.zeros(found.shape), options.seed
-    if found.shape[-1] <= 2:  # the question is an atomic prompt itself
-        return added
+) -> Variables:
+    queries, seed = examples.queries, options.seed
+    if rank.shape[-1] <= 2:
+        return added_by_question(queries, rank, rank, np.ones(len(rank), bool))
     placebos = examples.once(("placebos", seed), lambda: draw_placebos(examples, seed))
-    rank, _ = ranks(engine, examples.queries.asking(placebos.tokens), targets, options.span)
-    if examples.queries.ragged:  # no shorter prompt ends at the subject or at relation_1
-        added[..., :2] = np.nan
-    added[..., 2:] = (found - reciprocal(rank))[..., 2:]
-    added[~placebos.valid, ..., 2:] = np.nan
-    return added
+    beside, _ = ranks(engine, queries.asking(placebos.tokens), targets, options.span)
+    return added_by_question(queries, rank, beside, placebos.valid)
 
 
 def ranks(
@@ -242,12 +237,3 @@ def _best_ranks(
         highest = chance.new_full(targets.shape, -1).scatter_reduce_(0, index, chance, "amax")
         chances.append(torch.where(best == nowhere, torch.nan, highest))
     return torch.stack(ranks, -1), torch.stack(chances, -1)
-
-
-def reciprocal(rank: Int[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
-    """1 / (rank + 1); NaN where there is no rank (-1).
-
-    >>> reciprocal(np.array([0, 1, -1])).tolist()
-    [1.0, 0.5, nan]
-    """
-    return np.where(rank < 0, np.nan, 1 / (np.maximum(rank, 0) + 1.0))

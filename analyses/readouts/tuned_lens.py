@@ -9,7 +9,8 @@ each checkpoint, what a state will become:
    for how many examples the lens may only recall what it has seen.
 2. Fit one translator per layer to these states (`circuits.model.tuned_lens`).
 3. Compute rank, MRR and probability of the targets as in the logit lens, and the KL divergence of
-   both lenses on the examples.
+   both lenses on the examples; `mrr_added` is what the question adds to the MRR, as there: beyond
+   the same translators' reading of a placebo question.
 
 At each position the lens reads what the model goes on to predict *there*; at relation_1 that is the
 answer to the atomic prompt (h, r1), the bridge.
@@ -38,7 +39,13 @@ import xarray as xr
 from analyses.estimates import estimated
 from analyses.options.readouts import TunedLensOptions as Options
 from analyses.questions.examples import Examples
-from analyses.readouts.lens import columns_of, ranks_of_layers
+from analyses.questions.placebos import draw_placebos
+from analyses.readouts.lens import (
+    added_by_question,
+    columns_of,
+    rank_of_layers,
+    ranks_of_layers,
+)
 from analyses.readouts.logit_lens import lens_targets
 from analyses.readouts.states import SEEN, first_hops_seen, states, trained_questions
 from circuits.model.protocol import Model
@@ -50,8 +57,9 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     """Rank, MRR and probability of bridges, later relations and answer through a tuned lens.
 
     Returns:
-        mrr, probability (target, layer, position) and rank_example as in logit_lens; kl and
-        kl_logit_lens (layer, position): divergence of each lens from the final output, in nats;
+        mrr, probability, mrr_added (target, layer, position) and rank_example as in logit_lens;
+        kl and kl_logit_lens (layer, position): divergence of each lens from the final output, in
+        nats;
         lens_seen: share of examples whose first hop is among those that the lens learned from.
     """
     queries = examples.queries
@@ -62,6 +70,12 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     names, tokens = lens_targets(queries)
     targets = dict(zip(names, tokens.T, strict=True))
     variables = ranks_of_layers((lens(resid, i) for i, resid in enumerate(here)), targets)
+    seed = options.seed
+    placebos = examples.once(("placebos", seed), lambda: draw_placebos(examples, seed))
+    theirs = states(model, queries.asking(placebos.tokens))
+    beside = rank_of_layers((lens(resid, i) for i, resid in enumerate(theirs)), targets)
+    rank = variables["rank_example"][1]
+    variables |= added_by_question(queries, rank, beside, placebos.valid)
     final = model.logits_of(here[-1]).log_softmax(-1)
     for name, tuned in (("kl", True), ("kl_logit_lens", False)):
         read = (lens(x, i) if tuned else model.logits_of(x) for i, x in enumerate(here))

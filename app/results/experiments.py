@@ -6,9 +6,11 @@ arms of an experiment get the same seeds, and a seed also draws the split of the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from circuits.recipes.schema import load_recipe
 from train.recipes import shipped
 
 SEEDS = 3
@@ -16,6 +18,8 @@ SEEDS = 3
 
 DATES = ("memorized_step", "id_at_memorization", "generalized_step")
 ACCURACY = ("id", "id_shortcut", "ood", "ood_shortcut")
+BEYOND = ("id_beyond", "id_beyond_n")
+TESTED = ("id", "id_shortcut", *BEYOND, "ood", "ood_shortcut", "ood_n", "io", "oi")
 CIRCUIT = ("decoded", "swap", "swap_placebo", "route_mean", "route_interchange")
 
 
@@ -35,6 +39,20 @@ class Arm:
         """The recipe's file."""
         return shipped()[self.recipe]
 
+    @property
+    def needs_two_wiki(self) -> bool:
+        """Whether its facts are those of a file of 2WikiMultiHopQA, which must be given."""
+        return load_recipe(self.recipe_file).source.name == "two_wiki"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A column of others' numbers."""
+
+    label: str
+    numbers: Mapping[str, str]
+    """As published, by measure."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -47,6 +65,13 @@ class Experiment:
     arms: tuple[Arm, ...]
     measures: tuple[str, ...]
     """Keys of `measure.MEASURES`."""
+    published: tuple[Published, ...] = ()
+    """Columns beside those of the arms."""
+
+    @property
+    def needs_two_wiki(self) -> bool:
+        """Whether one of its arms does."""
+        return any(arm.needs_two_wiki for arm in self.arms)
 
 
 DEMO = Arm("nothing", "demo")
@@ -100,6 +125,19 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             for decay in ("0.3", "0.45")
         ),
         (*DATES, "id", *CIRCUIT),
+    ),
+    Experiment(
+        "wild",
+        "task",
+        (
+            Arm("composition", "small-wild-composition"),
+            Arm("comparison", "small-wild-comparison"),
+        ),
+        ("bridges", *DATES, *TESTED, *CIRCUIT),
+        (
+            Published("*Wild*, composition", {"id": ".93", "ood": ".07"}),
+            Published("*Wild*, comparison", {"id": "1.00", "ood": ".96"}),
+        ),
     ),
 )
 """In the order of the page."""

@@ -1,8 +1,10 @@
-"""The numbers of one certified run, by name, as the tables and the CSV have them.
+"""The numbers of one finished run, by name, as the tables and the CSV have them.
 
 Accuracy, decoding, swaps and routes are those of the certificate: on up to 1,000 questions of the
 split at the last step, at the state that is best on trained questions. Dates are those of the
-evaluations during training.
+evaluations during training. Comparisons have no certificate, and a split may have too few
+questions for one: accuracies are then those of the last evaluation, beside the best shortcut of
+the whole split.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from analyses.certificate.certify import Certificate, certify, stored_certificate
+from app.results.beyond import beyond_shortcuts
 from app.results.mixing import mixed_in
 from circuits.corpus.names import ID_TEST, IO_TEST, OI_TEST, OOD_TEST
+from circuits.corpus.shortcuts import best_shortcut
 from circuits.runs.run import Run
 
 NONE = float("nan")
@@ -24,8 +28,11 @@ MEASURES: dict[str, str] = {
     "generalized_step": "ID >= .95 at step",
     "id": "ID",
     "id_shortcut": "best shortcut",
+    "id_beyond": "ID, of those that no shortcut answers",
+    "id_beyond_n": "ID questions that no shortcut answers",
     "ood": "OOD",
     "ood_shortcut": "best shortcut on OOD",
+    "ood_n": "OOD questions",
     "io": "first hop ID, second OOD",
     "oi": "first hop OOD, second ID",
     "decoded": "bridge decoded",
@@ -42,23 +49,44 @@ MEASURES: dict[str, str] = {
 }
 """Every measure in words."""
 
-STEPS = ("memorized_step", "generalized_step", "bridges")
+STEPS = ("memorized_step", "generalized_step", "bridges", "id_beyond_n", "ood_n")
 """Measures that are not shares."""
 
 
 def measured(run: Run) -> dict[str, Any]:
     """All measures of a finished run; NaN for what it does not have (an event, a split)."""
-    found = certify(run, progress=False)
     rows = run.rows()
+    found = _certified(run) if run.corpus.task == "composition" else _evaluated(run)
+    return {
+        **dates(run.grok, rows),
+        **found,
+        **beyond_shortcuts(run),
+        "ood_n": float(len(run.queries(OOD_TEST))),
+        "io": rows[-1].get(f"accuracy/{IO_TEST}", NONE),
+        "oi": rows[-1].get(f"accuracy/{OI_TEST}", NONE),
+    }
+
+
+def _certified(run: Run) -> dict[str, Any]:
+    found = certify(run, progress=False)
     return {
         "bridges": run.diversity[ID_TEST]["bridges"]["effective"],
-        **dates(run.grok, rows),
         **_behaviour(found, "id"),
         **_inside(found, ""),
         **_ood(run),
-        "io": rows[-1].get(f"accuracy/{IO_TEST}", NONE),
-        "oi": rows[-1].get(f"accuracy/{OI_TEST}", NONE),
         "verdict": found.verdict,
+    }
+
+
+def _evaluated(run: Run) -> dict[str, Any]:
+    return {**_last_accuracy(run, "id", ID_TEST), **_last_accuracy(run, "ood", OOD_TEST)}
+
+
+def _last_accuracy(run: Run, name: str, split: str) -> dict[str, float]:
+    best = best_shortcut(run.baselines.get(split, {}))
+    return {
+        name: run.rows()[-1].get(f"accuracy/{split}", NONE),
+        f"{name}_shortcut": NONE if best is None else best[1],
     }
 
 
@@ -81,7 +109,7 @@ def dates(grok: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, floa
 def _ood(run: Run) -> dict[str, Any]:
     found = stored_certificate(run, split=OOD_TEST)  # its evidence came with that of ID questions
     if found is None:
-        return {}
+        return _last_accuracy(run, "ood", OOD_TEST)
     inside = _inside(found, "ood_")
     return {
         **_behaviour(found, "ood"),

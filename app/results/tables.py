@@ -24,18 +24,24 @@ Runs = Sequence[Mapping[str, Any]]
 
 
 def experiment_table(experiment: Experiment, arms: Mapping[str, Runs]) -> str:
-    """One row per measure and one column per arm.
+    """One row per measure, one column per arm, and one per published result.
 
     Args:
         experiment: What its rows are.
         arms: Measures of the runs of each arm, by its label.
     """
+    others = experiment.published
     lines = [
-        [MEASURES[key], *(cell(key, [r.get(key, np.nan) for r in runs]) for runs in arms.values())]
+        [
+            MEASURES[key],
+            *(cell(key, [r.get(key, np.nan) for r in runs]) for runs in arms.values()),
+            *(other.numbers.get(key, "–") for other in others),
+        ]
         for key in experiment.measures
     ]
-    said = [verdicts([str(run["verdict"]) for run in runs]) for runs in arms.values()]
-    return markdown([experiment.varied, *arms], [*lines, ["verdicts", *said]])
+    said = [verdicts([str(r["verdict"]) for r in runs if "verdict" in r]) for runs in arms.values()]
+    heads = [experiment.varied, *arms, *(other.label for other in others)]
+    return markdown(heads, [*lines, ["verdicts", *said, *("–" for _ in others)]])
 
 
 def cell(measure: str, values: Sequence[float]) -> str:
@@ -72,13 +78,15 @@ def share(value: float) -> str:
 
 
 def verdicts(found: Sequence[str]) -> str:
-    """How often each verdict was given.
+    """How often each verdict was given; a dash for runs without a certificate.
 
     >>> verdicts(["memorizes", "memorizes", "cannot be told"])
     '2 memorizes, 1 cannot be told'
+    >>> verdicts([])
+    '–'
     """
     counts = pd.Series(found).value_counts(sort=False)
-    return ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    return ", ".join(f"{n} {verdict}" for verdict, n in counts.items()) or "–"
 
 
 def routes_table(table: pd.DataFrame) -> str:

@@ -4,13 +4,18 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from comparison_corpora import CORPORA
+from hand_wired import hand_wired, random_model, save_as_run
 
 from app.results import __main__ as command
-from app.results.experiments import EXPERIMENTS, Arm, Experiment
+from app.results.beyond import LEAST, beyond_shortcuts
+from app.results.experiments import EXPERIMENTS, Arm, Experiment, Published
 from app.results.measure import MEASURES, measured
 from app.results.routes import WAYS, by_relation
 from app.results.tables import experiment_table, replaced
+from circuits.corpus.shortcuts import shortcut_answers
 from circuits.errors import HopscopeError
 from circuits.recipes.schema import load_recipe
 from circuits.runs.run import open_run
@@ -59,6 +64,52 @@ def test_a_table_shows_the_mean_over_seeds_and_each_verdict() -> None:
         "| OOD | – |",
         "| verdicts | 3 memorizes |",
     ]
+
+
+def test_published_numbers_stand_beside_those_of_runs_and_no_certificate_is_a_dash() -> None:
+    theirs = Published("*Paper*", {"id": ".93"})
+    experiment = Experiment("x", "what", (Arm("a", "demo"),), ("id", "ood"), (theirs,))
+    assert experiment_table(experiment, {"a": [{"id": 0.5}] * 3}).splitlines() == [
+        "| what | a | *Paper* |",
+        "| --- | --- | --- |",
+        "| ID | .50 [.50, .50] | .93 |",
+        "| OOD | – | – |",
+        "| verdicts | – | – |",
+    ]
+
+
+def test_a_model_that_composes_is_right_where_no_shortcut_is(tmp_path: Path) -> None:
+    wired = hand_wired()
+    run = save_as_run(tmp_path / "run", wired.corpus, {0: wired.model})
+    asked = run.queries("id_test")
+    given = np.array(list(shortcut_answers(wired.corpus, asked).values()))
+    nobody = [i for i, answer in enumerate(asked.answer_ids) if answer not in given[:, i]]
+    assert LEAST <= len(nobody) < len(asked)
+    assert beyond_shortcuts(run) == {"id_beyond": 1.0, "id_beyond_n": len(nobody)}
+
+
+def test_a_run_of_comparisons_is_measured_beside_its_shortcuts(tmp_path: Path) -> None:
+    corpus = CORPORA["order"]
+    run = save_as_run(tmp_path / "run", corpus, {0: random_model(corpus)})
+    found = measured(run)
+    assert found["id"] == run.rows()[-1]["accuracy/id_test"]
+    assert found["id_shortcut"] == max(run.baselines["id_test"].values())
+    assert found["ood_n"] == len(run.queries("ood_test"))
+    assert "verdict" not in found
+
+
+def test_a_result_on_2wiki_asks_for_its_questions_and_is_left_out_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(HopscopeError, match="--two-wiki"):
+        command.results(["wild"], runs=tmp_path, page=PAGE)
+    asked: list[str] = []
+    monkeypatch.setattr(command, "_experiment", lambda e, *_: asked.append(e.name) or ("", []))
+    monkeypatch.setattr(command, "_placed", lambda page, text, *_: text)
+    monkeypatch.setattr(command, "_keep_rows", lambda *_: None)
+    monkeypatch.setattr(command, "ROUTES", "none")
+    command.results(None, runs=tmp_path, page=PAGE)
+    assert asked == [e.name for e in EXPERIMENTS if e.name != "wild"]
 
 
 def test_a_page_without_the_place_is_refused_and_kept(tmp_path: Path) -> None:

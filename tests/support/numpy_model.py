@@ -49,7 +49,12 @@ def block(
 
 def answer(w: Weights, resid: np.ndarray) -> int:
     """The top token at the last position."""
-    logits = _norm(w, "ln_final", resid[-1]) @ w["unembed.W_U"] + w["unembed.b_U"]
+    return top_token(w, resid[-1])
+
+
+def top_token(w: Weights, state: np.ndarray) -> int:
+    """The top token of a state under the final norm and the unembedding."""
+    logits = _norm(w, "ln_final", state) @ w["unembed.W_U"] + w["unembed.b_U"]
     return int(logits.argmax())
 
 

@@ -12,6 +12,7 @@ from comparison_corpora import CORPORA
 from hand_wired import hand_wired, random_model
 
 from analyses.catalog import CATALOG
+from analyses.questions.comparison_corruptions import other_first_entities
 from analyses.questions.corruptions import draw_corruptions
 from analyses.questions.examples import Examples, draw_examples
 from analyses.questions.placebos import draw_placebos
@@ -159,12 +160,42 @@ def test_a_bridge_decoded_at_the_last_layer_is_the_answer_to_the_atomic_prompt()
     assert measured("mixing").decoded_right.item() == pytest.approx(right)
 
 
-def test_the_question_adds_nothing_up_to_relation_1_and_may_add_at_relation_2() -> None:
-    found = measured("logit_lens")
+@pytest.mark.parametrize(
+    ("name", "options"), [("logit_lens", {}), ("tuned_lens", {"n_train": 40, "adam_steps": 2})]
+)
+def test_the_question_adds_nothing_up_to_relation_1_and_may_add_at_relation_2(
+    name: str, options: dict[str, int]
+) -> None:
+    found = measured(name, **options)
     for end in ("", "_low", "_high"):
         assert (found[f"mrr_added{end}"].sel(position=SHORT) == 0).all()
     assert (found.mrr_added.sel(position="relation_2", layer=0) == 0).all()
     assert (found.mrr_added.sel(position="relation_2", layer=2) != 0).any()
+
+
+def test_of_comparisons_the_question_adds_nothing_up_to_entity_1_and_may_add_at_entity_2() -> None:
+    corpus = CORPORA["order"]
+    examples = draw_examples(corpus, "id_test", 30)
+    found = measured("comparison_lens", examples)
+    assert (found.mrr_added.sel(position=["attribute", "entity_1"]) == 0).all()
+    assert (found.mrr_added.sel(position="entity_2", layer=0) == 0).all()
+    model, queries = random_model(corpus), examples.queries
+    tokens, valid = other_first_entities(examples, 0)
+    table = {(s, r): o for s, r, o in corpus.graph.facts.tolist()}
+    first = corpus.vocab.first_relation
+    for ours, theirs in zip(queries.token_ids[valid].tolist(), tokens[valid].tolist(), strict=True):
+        assert (ours[0], ours[2]) == (theirs[0], theirs[2])
+        values = [table[question[1], ours[0] - first] for question in (ours, theirs)]
+        assert values[0] != values[1]
+    ranks = []
+    for asked in (queries.tokens, torch.from_numpy(tokens)):
+        logits = model(asked)[:, -1]
+        own = logits.gather(1, queries.answer[:, None])
+        ranks.append((1 / (logits >= own).sum(-1)).numpy())
+    slow = (ranks[0] - ranks[1])[valid].mean()
+    at_end = {"target": "answer", "layer": 2, "position": "entity_2"}
+    assert valid.any()
+    assert found.mrr_added.sel(at_end).item() == pytest.approx(slow, abs=1e-6)
 
 
 def test_what_a_composing_model_s_question_adds_is_what_a_placebo_lacks() -> None:

@@ -251,6 +251,13 @@ def test_false_facts_are_drawn_again_where_they_leave_too_few_paths(share, seed)
     assert true == round(share * (true + false))
 
 
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_that_ships_is_valid_and_says_what_it_is_about(path: Path) -> None:
+    assert load_recipe(path).absolute()
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    assert "EXPECTED" not in path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ["grokked-composition", "grokked-comparison"])
 def test_the_grokked_recipes_are_valid(name: str) -> None:
     settings = load_recipe(RECIPES / f"{name}.toml")
