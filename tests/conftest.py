@@ -2,26 +2,40 @@
 
 One thread per process: the suite runs a process per core, and matrix products of a few rows gain
 nothing from a second thread, while threads that wait for each other on a busy core cost tenfold.
-Sub-processes that tests start inherit it. Nothing waits for the disk (see quick_disk), and what is
-marked `slow_first` begins before all else: at the end, no worker is left alone with it.
+Sub-processes that tests start inherit it.
+
+Nothing waits for the disk (see quick_disk), or searches for garbage what imports have made to stay.
+What is marked `slow_first` begins before all else, so that no worker is left alone with it.
+No example of hypothesis fails because the machine is busy.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from quick_disk import wait_for_no_disk
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 wait_for_no_disk()
+gc.set_threshold(50_000)
+settings.register_profile("hopscope", deadline=None)
+settings.load_profile("hopscope")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what is marked `slow_first` at the front, and change no order otherwise."""
     items.sort(key=lambda item: item.get_closest_marker("slow_first") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What there is now stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from import_graph import ROOT
 
+pytestmark = pytest.mark.slow_first
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 LIGHT = "import os, sys\nif os.environ.get('LIGHT'): sys.modules['streamlit'] = None\n"
 """As if the extra `dashboard` were not installed, wherever the environment says LIGHT."""
@@ -52,29 +53,25 @@ def run(python: Path, *arguments: str, cwd: Path, **more: str) -> subprocess.Com
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def test_the_wheel_alone_brings_every_public_name(python: Path, tmp_path: Path) -> None:
+def test_the_wheel_alone_brings_every_public_name_and_trains_the_demo_without_the_dashboard(
+    python: Path, tmp_path: Path
+) -> None:
     code = (
         "import analyses, circuits, train, pathlib;"
-        "print(*(getattr(face, name) for face in (circuits, analyses) for name in face.__all__));"
         "print(*(pathlib.Path(m.__file__).parents[1] for m in (circuits, train)));"
-        "print((pathlib.Path(circuits.__file__).parent / 'py.typed').exists())"
+        "print((pathlib.Path(circuits.__file__).parent / 'py.typed').exists());"
+        "print(*(getattr(face, name) for face in (circuits, analyses) for name in face.__all__));"
+        "from app.cli.__main__ import main; main()"
     )
-    done = run(python, "-I", "-c", code, cwd=tmp_path)
+    short = ["--set", "training.steps=3", "--set", "checkpoints.dense_every=3"]
+    short += ["--set", "splits.id_test_items=20", "--set", "evaluation.items=20"]
+    train = ["train", "demo", *short, "--out", "runs/mine"]
+    done = run(python, "-I", "-c", code, *train, cwd=tmp_path, LIGHT="1")
     assert done.returncode == 0, done.stderr
-    *_, homes, typed = done.stdout.splitlines()
+    homes, typed, *_ = done.stdout.splitlines()
     site = next(python.parents[1].glob("lib/python3*/site-packages"))
     assert homes.split() == [str(site)] * 2
     assert typed == "True"
-
-
-def test_the_demo_is_trained_by_its_name_without_the_dashboard(
-    python: Path, tmp_path: Path
-) -> None:
-    short = ["--set", "training.steps=3", "--set", "checkpoints.dense_every=3"]
-    short += ["--set", "splits.id_test_items=20", "--set", "evaluation.items=20"]
-    train = ["-m", "app.cli", "train", "demo", *short, "--out", "runs/mine"]
-    done = run(python, *train, cwd=tmp_path, LIGHT="1")
-    assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "mine" / "manifest.json").is_file()
 
 

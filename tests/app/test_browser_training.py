@@ -18,6 +18,7 @@ from circuits.recipes.toml import recipe_toml
 from circuits.runs.run import open_run
 
 pytestmark = [
+    pytest.mark.slow_first,
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium: apt install chromium"),
 ]

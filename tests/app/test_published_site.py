@@ -20,6 +20,8 @@ from circuits.corpus.build import build_corpus
 from circuits.recipes.schema import parse_recipe
 from circuits.runs.run import Run
 
+pytestmark = pytest.mark.slow_first
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "publish.md").read_text(encoding="utf-8")
 MARK = "<!-- executed by tests/app/test_published_site.py -->"

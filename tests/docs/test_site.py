@@ -22,6 +22,8 @@ from generator.doctests import fenced
 from generator.pictures import result_of
 from generator.staging import Staging
 
+pytestmark = pytest.mark.slow_first
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:

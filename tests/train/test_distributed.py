@@ -18,23 +18,9 @@ from circuits.runs.run import open_run
 from train.loop import train
 from train.state import state_steps
 
+pytestmark = pytest.mark.slow_first
 ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = Path(sys.executable).with_name("torchrun")
-
-
-def test_torchrun_with_two_gloo_processes_gives_the_losses_of_one_with_the_same_global_batch(
-    tmp_path: Path,
-) -> None:
-    recipe = tiny_recipe(training__steps=20)
-    train(recipe, tmp_path / "one", progress=False)
-    (tmp_path / "recipe.toml").write_text(recipe_toml(recipe))
-    done = torchrun("-m", "app.cli", "train", tmp_path / "recipe.toml", "--out", tmp_path / "two")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("finished at step 20") == 1  # only the first process speaks
-    assert "Warning" not in done.stderr
-    assert [row["step"] for row in numbers(tmp_path / "two")] == [0, 10, 20]
-    assert_equal_losses(tmp_path / "one", tmp_path / "two")
-    assert open_run(tmp_path / "two").manifest["processes"] == 2
 
 
 def torchrun(*command: object) -> subprocess.CompletedProcess[str]:
@@ -67,7 +53,9 @@ main()
 """
 
 
-def test_torchrun_goes_on_after_one_process_was_killed(tmp_path: Path) -> None:
+def test_torchrun_with_two_gloo_processes_goes_on_after_a_kill_with_the_losses_of_one_process(
+    tmp_path: Path,
+) -> None:
     recipe = tiny_recipe(training__steps=30)
     train(recipe, tmp_path / "one", progress=False)
     (tmp_path / "recipe.toml").write_text(recipe_toml(recipe))
@@ -82,7 +70,11 @@ def test_torchrun_goes_on_after_one_process_was_killed(tmp_path: Path) -> None:
     done = torchrun("-m", "app.cli", "train", "--resume", path)
     assert done.returncode == 0, done.stderr
     assert "Going on from step 10." in done.stderr
+    assert done.stdout.count("finished at step 30") == 1  # only the first process speaks
+    assert "Warning" not in done.stderr
+    assert [row["step"] for row in numbers(path)] == [0, 10, 20, 30]
     assert_equal_losses(tmp_path / "one", path)
+    assert open_run(path).manifest["processes"] == 2
 
 
 @pytest.mark.parametrize("stopped_in_group", [True, False])

@@ -26,6 +26,8 @@ from circuits.runs.reading import read_metrics, state_steps
 from circuits.runs.run import open_run
 from train.loop import train
 
+pytestmark = pytest.mark.slow_first
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
@@ -56,6 +58,20 @@ def assert_equal_runs(a: Path, b: Path) -> None:
     assert first.grok == second.grok
     for row in second.manifest["checkpoints"]:
         second.model(row["step"])  # the files are what the manifest says
+
+
+@pytest.fixture(scope="module")
+def long_whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `long_recipe()` that was left alone."""
+    torch.set_num_threads(1)
+    return train(long_recipe(), tmp_path_factory.mktemp("long") / "whole", progress=False).path
+
+
+@pytest.fixture(scope="module")
+def tiny_whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `tiny_recipe()` that was left alone."""
+    torch.set_num_threads(1)
+    return train(tiny_recipe(), tmp_path_factory.mktemp("tiny") / "whole", progress=False).path
 
 
 def test_killed_at_random_moments_it_ends_as_if_never_killed(tmp_path: Path) -> None:
@@ -95,23 +111,22 @@ def wait_for_rows(path: Path, count: int, process: ForkServerProcess) -> None:
         time.sleep(0.001)
 
 
-def test_a_polite_request_to_stop_saves_first_and_loses_nothing(tmp_path: Path) -> None:
-    recipe = long_recipe()
-    train(recipe, tmp_path / "whole", progress=False)
-    stop_training_at(13, recipe, tmp_path / "run")
+def test_a_polite_request_to_stop_saves_first_and_loses_nothing(
+    long_whole: Path, tmp_path: Path
+) -> None:
+    stop_training_at(13, long_recipe(), tmp_path / "run")
     run = open_run(tmp_path / "run")
     assert run.state == "stopped"
     assert state_steps(run.path / "resume")[0] == 13
     train(None, run.path, resume=True, progress=False)
-    assert_equal_runs(tmp_path / "whole", run.path)
+    assert_equal_runs(long_whole, run.path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_a_real_process_saves_says_how_to_resume_and_loses_nothing(
-    tmp_path: Path, number: signal.Signals
+    long_whole: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     recipe = long_recipe()
-    train(recipe, tmp_path / "whole", progress=False)
     process = start_training(recipe, tmp_path / "run", said=tmp_path / "said")
     wait_for_rows(tmp_path / "run", 4, process)
     assert process.pid is not None
@@ -123,7 +138,7 @@ def test_a_signal_to_a_real_process_saves_says_how_to_resume_and_loses_nothing(
     assert run.state == "stopped"
     assert run.rows()[-1]["step"] < recipe.training.steps
     train(None, run.path, resume=True, progress=False)
-    assert_equal_runs(tmp_path / "whole", run.path)
+    assert_equal_runs(long_whole, run.path)
 
 
 def test_a_run_that_had_reached_its_goal_is_finished_and_left_as_it_is(tmp_path: Path) -> None:
@@ -159,8 +174,9 @@ def stopped(tmp_path: Path) -> Path:
     return stop_training_at(32, tiny_recipe(), tmp_path / "run").path
 
 
-def test_a_damaged_newest_state_falls_back_to_the_one_before(stopped: Path, tmp_path: Path) -> None:
-    train(tiny_recipe(), tmp_path / "whole", progress=False)
+def test_a_damaged_newest_state_falls_back_to_the_one_before(
+    stopped: Path, tiny_whole: Path
+) -> None:
     newest, before = state_steps(stopped / "resume")
     assert (newest, before) == (32, 30)
     path = stopped / "resume" / f"state_{newest:08d}.safetensors"
@@ -168,17 +184,16 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(stopped: Path, tmp_
     run = train(None, stopped, resume=True, progress=False)
     assert "resume state of step 32 is damaged" in " ".join(run.manifest["notes"])
     assert "Going on from step 30" in " ".join(run.manifest["notes"])
-    assert_equal_runs(tmp_path / "whole", stopped)
+    assert_equal_runs(tiny_whole, stopped)
 
 
-def test_a_damaged_newest_checkpoint_is_trained_again(tmp_path: Path) -> None:
-    train(tiny_recipe(), tmp_path / "whole", progress=False)
+def test_a_damaged_newest_checkpoint_is_trained_again(tiny_whole: Path, tmp_path: Path) -> None:
     path = stop_training_at(30, tiny_recipe(), tmp_path / "run").path
     assert state_steps(path / "resume") == [30, 20]
     (path / "checkpoints" / "step_00000030.safetensors").write_bytes(b"")
     run = train(None, path, resume=True, progress=False)
     assert "step 30 is damaged and is trained again" in " ".join(run.manifest["notes"])
-    assert_equal_runs(tmp_path / "whole", path)
+    assert_equal_runs(tiny_whole, path)
 
 
 def test_a_checkpoint_lost_long_ago_is_left_out_and_said(stopped: Path) -> None:

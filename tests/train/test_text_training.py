@@ -29,7 +29,9 @@ from train.loop import train
 from train.step import TrainingStep
 from train.text_batches import TextBatches
 
-RECIPE = tiny_text_recipe(checkpoints__dtype="fp32", training__steps=100)
+pytestmark = pytest.mark.slow_first
+
+RECIPE = tiny_text_recipe(checkpoints__dtype="fp32", training__steps=60)
 CPU = torch.device("cpu")
 
 

@@ -20,6 +20,8 @@ from circuits.runs.reading import read_metrics
 from circuits.runs.run import Run, open_run
 from train.loop import train
 
+pytestmark = pytest.mark.slow_first
+
 
 def test_tensorboard_holds_every_evaluation(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
@@ -38,7 +40,7 @@ def test_tensorboard_holds_every_evaluation(tmp_path: Path) -> None:
 def killed_and_resumed(path: Path, **settings: Any) -> Run:
     """A run that was killed some evaluations after its only resume state, and then resumed."""
     recipe = tiny_recipe(
-        training__steps=400, evaluation__every=4, checkpoints__resume_seconds=1000, **settings
+        training__steps=240, evaluation__every=4, checkpoints__resume_seconds=1000, **settings
     )
     offline = {"WANDB_MODE": "offline"}
     process = start_training(recipe, path, environment=offline)

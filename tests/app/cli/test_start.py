@@ -1,6 +1,7 @@
 """What each command imports on its way: PyTorch and its like only where a model is run.
 
-Each command runs in a process of its own, which then says which heavy packages it has loaded.
+Commands run in a process that then says which heavy packages it has loaded: one after the other,
+where each may import what those before it may.
 """
 
 from __future__ import annotations
@@ -27,53 +28,65 @@ HEAVY = {*MODEL, *DRAWING, *DATA, "rich"}
 CASES: dict[str, tuple[list[str], set[str]]] = {
     "version": (["--version"], set()),
     "help of a command": (["analyze", "--help"], {"pydantic"}),
-    "the analyses": (["analyze", "--list"], {"numpy", "pydantic", "scipy"}),
     "a run without its folder": (["analyze"], {"pydantic"}),
+    "the analyses": (["analyze", "--list"], {"numpy", "pydantic", "scipy"}),
     "one figure as a table": (
         ["export", DEMO, "accuracy", "circuit", "--format", "csv", "--out", "OUT"],
         DATA,
+    ),
+    "two runs": (["compare", DEMO, "OUT/again"], DATA),
+    "one figure as a picture": (
+        ["export", DEMO, "mrr", "--format", "svg", "--out", "OUT"],
+        {*DATA, "matplotlib"},
     ),
     "one figure as a page": (  # matplotlib measures letters
         ["export", DEMO, "mrr", "--format", "html", "--out", "OUT"],
         {*DATA, "plotly", "matplotlib"},
     ),
-    "one figure as a picture": (
-        ["export", DEMO, "mrr", "--format", "svg", "--out", "OUT"],
-        {*DATA, "matplotlib"},
-    ),
-    "two runs": (["compare", DEMO, "OUT/again"], DATA),
     "a source": (["data", "OUT/facts.tsv"], {*DATA, "rich"} - {"xarray", "zarr"}),
 }
 
 SCRIPT = """
 import sys
 from app.cli.__main__ import main
-sys.argv = ["hopscope", *sys.argv[1:]]
-try:
-    main()
-finally:
+for command in sys.argv[1].split("\\n"):
+    sys.argv = ["hopscope", *command.split("\\t")]
+    try:
+        main()
+    except SystemExit:
+        pass
     print("loaded:", *sorted(sys.modules), file=sys.stderr)
 """
 
 
-def modules_of(*arguments: str) -> set[str]:
-    """Everything that a command has imported when it ends."""
-    command = [sys.executable, "-c", SCRIPT, *arguments]
+def modules_after(*commands: list[str]) -> list[set[str]]:
+    """Everything that one process has imported when each of these commands ends."""
+    text = "\n".join("\t".join(words) for words in commands)
+    command = [sys.executable, "-c", SCRIPT, text]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "Traceback" not in told.stderr
-    line = told.stderr.splitlines()[-1]
-    assert line.startswith("loaded: ")
-    return set(line.split())
+    lines = [line for line in told.stderr.splitlines() if line.startswith("loaded: ")]
+    assert len(lines) == len(commands), told.stderr
+    return [set(line.split()) for line in lines]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_command_imports_no_more_than_it_needs(name: str, tmp_path: Path) -> None:
-    arguments, allowed = CASES[name]
+def modules_of(*arguments: str) -> set[str]:
+    """Everything that a command has imported when it ends."""
+    return modules_after([*arguments])[0]
+
+
+@pytest.mark.parametrize("names", [[*CASES][:-1], [*CASES][-1:]], ids=["runs", "a source"])
+def test_a_command_imports_no_more_than_it_needs(names: list[str], tmp_path: Path) -> None:
     (tmp_path / "again").symlink_to(ROOT / DEMO)
     (tmp_path / "facts.tsv").write_text("Lyon\tcountry\tFrance\nFrance\tcurrency\tEuro\n")
-    found = HEAVY & modules_of(*(part.replace("OUT", str(tmp_path)) for part in arguments))
-    assert found <= allowed, f"imported without need: {sorted(found - allowed)}"
-    assert found & DRAWING == allowed & DRAWING, "the list of what was imported is empty"
+    commands = [[part.replace("OUT", str(tmp_path)) for part in CASES[n][0]] for n in names]
+    before: set[str] = set()
+    for name, modules in zip(names, modules_after(*commands), strict=True):
+        found, allowed = HEAVY & modules, CASES[name][1]
+        assert before <= allowed, "what one may import, all after it may"
+        assert found <= allowed, f"{name} imported without need: {sorted(found - allowed)}"
+        assert found & DRAWING == allowed & DRAWING, "the list of what was imported is empty"
+        before = allowed
 
 
 @pytest.mark.parametrize("columns", ["80", "66"])

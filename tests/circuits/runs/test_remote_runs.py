@@ -26,6 +26,8 @@ from circuits.runs.results import ResultStore
 from circuits.runs.run import Run, open_run
 from train.loop import train
 
+pytestmark = pytest.mark.slow_first
+
 
 @pytest.fixture
 def url(request: pytest.FixtureRequest) -> str:

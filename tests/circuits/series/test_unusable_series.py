@@ -7,8 +7,7 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from grokked_folders import composition_data, grokked_series, write_tokenizer
+from real_processes import _CONTEXT
 from safetensors.torch import load_file, save_file
 
 from circuits.errors import HopscopeError
@@ -203,16 +203,24 @@ def test_a_run_of_ours_is_not_imported(here: Path) -> None:
         import_series("assets/demo", here / "run", data=here / "data")
 
 
+def _import_and_rest(here: Path, begun: Any) -> None:
+    """Import, but stay at the first checkpoint."""
+
+    def rest(done: int, of: int) -> None:
+        begun.set()
+        time.sleep(60)
+
+    import_series(here / "out", here / "run", data=here / "data", progress=rest)
+
+
 def test_a_killed_import_leaves_nothing_that_opens_and_the_next_one_works(here: Path) -> None:
-    code = (
-        "import sys, time; from circuits.series.importing import import_series as i;"
-        f"i({str(here / 'out')!r}, {str(here / 'run')!r}, data={str(here / 'data')!r},"
-        "progress=lambda done, of: (print(done, flush=True), time.sleep(60)))"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "1\n"
-        child.send_signal(signal.SIGKILL)
+    begun = _CONTEXT.Event()
+    child = _CONTEXT.Process(target=_import_and_rest, args=(here, begun), daemon=True)
+    child.start()
+    assert begun.wait(60)
+    child.kill()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     left = [path for path in here.iterdir() if path.name not in ("out", "data")]
     assert [path.name for path in left] == [".run.importing"]
     with pytest.raises(HopscopeError, match="half-written"):
