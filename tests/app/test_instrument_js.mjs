@@ -423,6 +423,20 @@ test("a comparison is first shown at the state on which its answers depend most"
     layers: 3,
     positions: ["attribute", "entity_1", "entity_2"].map((name) => ({ name })),
     bridgePlace: 0,
+    canReach: () => true,
+  };
+  assert.deepEqual(strongestState(data, "id_test"), { kind: "state", l: 1, p: 1 });
+});
+
+test("no state after the last block is said to be where a swap works", () => {
+  const success = [0, 0.02, 0.06]; // by layer: where the answer cannot look it is highest
+  const data = {
+    bySplit: { id_test: { bridge: { at: (_, __, l) => success[l] } } },
+    steps: [0, 10],
+    layers: 3,
+    positions: ["subject", "relation_1", "relation_2"].map((name) => ({ name })),
+    bridgePlace: 1,
+    canReach: (l) => l < 2,
   };
   assert.deepEqual(strongestState(data, "id_test"), { kind: "state", l: 1, p: 1 });
 });
