@@ -133,7 +133,7 @@ def test_a_presentation_shows_one_panel_that_fills_the_window(page_at: tuple[Any
     box, window = shown.bounding_box(), page.viewport_size
     assert box["width"] > 0.9 * window["width"]
     assert box["y"] + box["height"] <= window["height"]
-    page.set_viewport_size({"width": 1240, "height": 430})  # as little as many layers get
+    page.set_viewport_size({"width": 1240, "height": 520})  # as little as many layers get
     expect(shown).to_be_in_viewport(ratio=0.99)
     page.set_viewport_size(window)
     page.keyboard.press("ArrowDown")

@@ -4,13 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Axis } from "../../app/instrument/js/axis.js";
-import { stateInWords } from "../../app/instrument/js/circuit_words.js";
 import { axisName } from "../../app/instrument/js/curve_axes.js";
 import { shareOrEnd } from "../../app/instrument/js/curve_words.js";
 import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
 import { html, setAttributes } from "../../app/instrument/js/elements.js";
 import { verdicts } from "../../app/instrument/js/examples.js";
-import { shortcutLines, strongestState } from "../../app/instrument/js/formation_series.js";
 import { samePage } from "../../app/instrument/js/history.js";
 import * as layout from "../../app/instrument/js/layout.js";
 import { landed } from "../../app/instrument/js/lab_drag.js";
@@ -20,7 +18,6 @@ import * as numbers from "../../app/instrument/js/numbers.js";
 import { Bits, Grid, Measure, SingleEffects } from "../../app/instrument/js/packed.js";
 import { lensInWords, questionInWords } from "../../app/instrument/js/question_words.js";
 import { smoothed } from "../../app/instrument/js/smoothing.js";
-import { formationInWords } from "../../app/instrument/js/words.js";
 
 const base64 = (bytes) => Buffer.from(bytes).toString("base64");
 const METRICS = { step: [0, 10, 20], accuracy: { id_test: [0.1, null, 0.5] }, loss: {} };
@@ -220,72 +217,6 @@ test("columns are named in full or, where one name lacks room, all by symbols", 
   assert.deepEqual(namesOrSymbols(names, undefined, 9, width), names);
 });
 
-test("only the shortcuts that are right now and then are drawn", () => {
-  const [line, ...rest] = shortcutLines(runData(), "id_test");
-  assert.deepEqual([line.name, line.value, rest], ["shortcut (subject, relation 2) 25%", 0.25, []]);
-});
-
-test("without a lens the sentence on swaps begins as a sentence and names the bridge", () => {
-  const named = (name) => ({ name, label: name, short: name });
-  const packed = { shape: [3, 1, 2, 3], values: [...Array(12).fill(0), 0, 0, 0, 0, 800, 0] };
-  const data = runData({
-    positions: ["subject", "relation_1", "relation_2"].map(named),
-    targets: [named("bridge")],
-    layers: 2,
-    measures: { id_test: { bridge: { value: packed } } },
-  });
-  const words = formationInWords(data, "id_test", 2, 20);
-  assert.ok(
-    words.endsWith(
-      "The answer is computed from the bridge entity: swapping it after " +
-        "1 block changes 80% of answers as it should.",
-    ),
-    words,
-  );
-});
-
-// Two blocks: the bridge is .40 after the first, and 1.00 after the last, where nothing reads it.
-function memorizer(after1) {
-  const named = (name) => ({ name, label: name.replace("relation_1", "first relation") });
-  const lens = [0, 20, 0, 0, after1, 30, 0, 1000, 100];
-  return runData({
-    positions: ["subject", "relation_1", "relation_2"].map(named),
-    targets: [named("bridge")],
-    layers: 3,
-    usable: [
-      [true, true, true],
-      [true, true, true],
-      [false, false, true],
-    ],
-    measures: { id_test: { lens: { value: { shape: [1, 1, 3, 3], values: lens } } } },
-  });
-}
-
-test("a bridge that only the last state holds is not called readable", () => {
-  const words = formationInWords(memorizer(400), "id_test", 0, 0);
-  assert.match(words, /can hardly be read at the first relation in time/);
-  assert.match(words, /\(MRR 0\.40 after 1 block; 1\.00 after the last, as in any model that/);
-});
-
-test("a bridge that a later block can read is called readable there", () => {
-  const words = formationInWords(memorizer(550), "id_test", 0, 0);
-  assert.match(words, /can be read at the first relation after 1 block \(MRR 0\.55\)/);
-});
-
-test("a run whose training is unknown is not said to answer questions it is trained on", () => {
-  const data = runData({ metrics: { step: [0], accuracy: { asked: [0.48] }, loss: {} } });
-  assert.equal(formationInWords(data, "asked", 0, 0), "asked: 48% are right. ");
-});
-
-test("a state after the last block says that it cannot reach the answer", () => {
-  const data = memorizer(400);
-  const says = (l, p) => stateInWords(data, data.bySplit.id_test, l, p, 0);
-  assert.match(says(2, 1), /cannot reach the answer: no block comes after it/);
-  assert.doesNotMatch(says(1, 1), /cannot reach/);
-  assert.doesNotMatch(says(2, 2), /cannot reach/);
-  assert.match(says(1, 1), /the state of the shorter prompt that ends here/);
-});
-
 test("a question's name that comes too late is not said to be readable", () => {
   const share = (shape, values) => ({ shape, values });
   const asked = {
@@ -413,16 +344,4 @@ test("a cell is told with its n, also where n is the same at every step", () => 
   const n = { shape: [1, 1], values: [300000] };
   const measure = new Measure({ value: one, low: one, high: one, n });
   assert.equal(measure.inWords(1, 0), "0.25 (95% interval 0.25 to 0.25, n = 300)");
-});
-
-test("a comparison is first shown at the state on which its answers depend most", () => {
-  const effects = [[1, 0.5, 0.6], [0.02, 0.51, 0.59], [0, 0.12, 0.59]]; // by layer, position
-  const data = {
-    bySplit: { id_test: { tracing: { at: (_, l, p) => effects[l][p] } } },
-    steps: [0, 10],
-    layers: 3,
-    positions: ["attribute", "entity_1", "entity_2"].map((name) => ({ name })),
-    bridgePlace: 0,
-  };
-  assert.deepEqual(strongestState(data, "id_test"), { kind: "state", l: 1, p: 1 });
 });

@@ -23,7 +23,8 @@ from circuits.runs.run import open_run
 
 FILES = sorted(SCRIPTS.glob("*.js"))
 UNIT_TESTS = tuple(
-    Path(__file__).with_name(f"test_{name}_js.mjs") for name in ("instrument", "bench", "heads")
+    Path(__file__).with_name(f"test_{name}_js.mjs")
+    for name in ("instrument", "formation", "bench", "heads")
 )
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node")

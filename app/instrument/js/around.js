@@ -3,7 +3,7 @@
 // a name goes on from there. It has no timeline: facts stay as they are while the model learns.
 
 import { Palette } from "./colours.js";
-import { highOn, hostOf, html, setAttributes, svg } from "./elements.js";
+import { backgroundOf, highOn, hostOf, html, setAttributes, svg } from "./elements.js";
 import { measureLike, shortened, widthOf } from "./names.js";
 import { clamp } from "./numbers.js";
 import { Tooltip } from "./tooltip.js";
@@ -39,9 +39,8 @@ export class Around {
     this.width = this.root.clientWidth;
     const { sides, entity, colours } = this.data;
     measureLike(this.root);
-    const host = hostOf(this.parent);
-    const palette = new Palette(host, colours);
-    this.background = getComputedStyle(host).getPropertyValue("--st-background-color");
+    const palette = new Palette(hostOf(this.parent), colours);
+    this.background = backgroundOf(this.parent);
     const rows = Math.max(1, sides.in.facts.length, sides.out.facts.length);
     const height = Math.max(220, rows * highOn(21) + 50),
       middle = this.width / 2;
@@ -169,9 +168,7 @@ export class Around {
    */
   update(_, component) {
     this.component = component;
-    const style = getComputedStyle(hostOf(this.parent));
-    const background = style.getPropertyValue("--st-background-color");
-    if (background !== this.background) this.build();
+    if (backgroundOf(this.parent) !== this.background) this.build();
   }
 
   remove() {

@@ -54,6 +54,7 @@ export interface Page {
   splitChanged(): void;
   /** Python has said something new beside the same payload. */
   told?(header: Header): void;
+  goOnFrom?(before: any): void;
   /** Panels to be presented, by the name that the address has. */
   presented?(): Record<string, Presented>;
 }

@@ -22,7 +22,7 @@ export function setAttributes(element, attributes) {
     if (name === "text") setText(element, String(value ?? ""));
     else if (value === null || value === undefined || value === false)
       element.removeAttribute(name);
-    else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
+    else if (element.getAttribute(name) !== `${value}`) element.setAttribute(name, `${value}`);
   }
   return element;
 }
@@ -86,4 +86,10 @@ export function panel(parent, className, title, hint = "") {
 /** @param {Element | ShadowRoot} parent */
 export function hostOf(parent) {
   return parent instanceof ShadowRoot ? parent.host : parent;
+}
+
+// The page's colour, which changes with its theme.
+/** @param {Element | ShadowRoot} parent */
+export function backgroundOf(parent) {
+  return getComputedStyle(hostOf(parent)).getPropertyValue("--st-background-color");
 }

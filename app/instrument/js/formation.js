@@ -7,13 +7,12 @@ import { Curves } from "./curves.js";
 import { Discovered, ROW_HIGH } from "./discovered.js";
 import { highOn, html, setText } from "./elements.js";
 import { Examples } from "./examples.js";
+import { formationMaps } from "./formation_maps.js";
 import { formationPanels } from "./formation_panels.js";
 import { chosenSeries, shortcutLines, splitSeries, strongestState } from "./formation_series.js";
-import { HeatMap } from "./heatmap.js";
 import { abreast, isStacked } from "./layout.js";
-import { blocks, formationInWords, isComparison } from "./words.js";
+import { formationInWords } from "./words.js";
 
-const LEAST_ROW = 15; // pixels of a layer in a map
 const LEAST_COLUMN = 26; // of a position in a map
 const LEAST_MAP = 146; // of a whole map
 
@@ -54,7 +53,7 @@ export class Formation {
     this.loss = new Curves(side, context, { ...small, ...loss, ...this.lossSeries() });
     this.state = new Curves(side, context, { ...small, ...this.stateSeries() });
     this.maps = html("div", { class: "maps" }, root);
-    this.heatMaps = this.makeMaps();
+    this.heatMaps = formationMaps(this, this.maps);
     this.about = html("p", { class: "about" }, root);
     this.furtherRow = html("div", { class: "further" }, root);
     this.further = this.makeFurther();
@@ -89,61 +88,6 @@ export class Formation {
 
   stateSeries() {
     return chosenSeries(this.data, this.context.split, this.context.chosen);
-  }
-
-  makeMaps() {
-    const { data, context } = this;
-    const rows = Array.from({ length: data.layers }, (_, l) => String(l));
-    const columns = data.positions.map((p) => p.short),
-      symbols = data.positions.map((p) => p.symbol);
-    /**
-     * @param {string} title
-     * @param {string} colour
-     * @param {string} words
-     * @param {"lens" | "tracing" | "bridge"} kind
-     * @param {number[]} first Where in the measure the map is.
-     */
-    const map = (title, colour, words, kind, ...first) =>
-      new HeatMap(this.maps, context, {
-        title,
-        colour,
-        rows,
-        rowTitle: "blocks",
-        columns,
-        symbols,
-        height: Math.max(highOn(112), LEAST_ROW * data.layers + 20),
-        read: (index, l, p) => this.split?.[kind]?.at(index, ...first, l, p) ?? null,
-        words: (index, l, p) => {
-          const value = this.split?.[kind]?.inWords(index, ...first, l, p);
-          const reach = data.canReach(l, p) ? "" : " This state cannot reach the answer.";
-          return value
-            ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${value}.${reach}`
-            : "This analysis has not been run for this split.";
-        },
-        hatched: (l, p) => !data.canReach(l, p),
-        pick: (l, p) => this.select({ kind: "state", l, p }),
-      });
-    const lens = data.targets.map((t, i) =>
-      map(`Lens: ${t.label}`, t.name, `Mean reciprocal rank of ${t.label}`, "lens", i),
-    );
-    const tracing = map(
-      "Causal tracing",
-      "edge",
-      "Share of answers that change when the state is swapped for another question's",
-      "tracing",
-    );
-    if (isComparison(data)) return [...lens, tracing];
-    return [
-      ...lens,
-      tracing,
-      map(
-        "Bridge swap",
-        "swap",
-        "Share of answers that become those of the other bridge",
-        "bridge",
-        0,
-      ),
-    ];
   }
 
   // One panel for each further measure that some split has.

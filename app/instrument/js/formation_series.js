@@ -86,6 +86,7 @@ export function strongestState(data, split) {
     most = -1;
   for (const p of places) {
     for (let l = 1; l < data.layers; l++) {
+      if (!data.canReach(l, p)) continue; // a swap there can only seem to do something
       const value = bridge ? bridge.at(last, 0, l, p) : tracing?.at(last, l, p);
       if (typeof value === "number" && value > most) {
         most = value;

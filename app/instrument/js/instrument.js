@@ -4,7 +4,7 @@
 import { Axis } from "./axis.js";
 import { Palette } from "./colours.js";
 import { RunData } from "./dataset.js";
-import { hostOf, html } from "./elements.js";
+import { backgroundOf, hostOf, html } from "./elements.js";
 import { Formation } from "./formation.js";
 import { movesTimeline } from "./keys.js";
 import { isStacked } from "./layout.js";
@@ -101,8 +101,7 @@ export class Instrument {
     };
     document.addEventListener("keydown", this.onKey);
     this.build();
-    const old = before?.page;
-    if (this.page instanceof Formation && old instanceof Formation) this.page.goOnFrom(old);
+    if (before) this.page.goOnFrom?.(before.page);
     this.modes.follow(header);
     if (kept?.playhead.playing) playhead.play();
   }
@@ -180,9 +179,7 @@ export class Instrument {
    */
   update(header, component) {
     this.component = component;
-    const background = getComputedStyle(hostOf(this.parent)).getPropertyValue(
-      "--st-background-color",
-    );
+    const background = backgroundOf(this.parent);
     if (background !== this.background) {
       this.background = background;
       this.build();
@@ -195,8 +192,7 @@ export class Instrument {
     this.page.told?.(header);
   }
 
-  // The address was changed.
-  /** @param {Pick<Header, "step" | "split" | "circuit">} place */
+  /** @param {Pick<Header, "step" | "split" | "circuit">} place In the address that was given. */
   goTo({ step, split, circuit }) {
     if (step !== null) this.context.playhead.to(this.context.playhead.nearest(step), false);
     this.showSplit(split);

@@ -143,7 +143,8 @@ function mechanismInWords(data, split, index) {
   let best = { layer: 0, value: -1 };
   for (let layer = 1; bridge && layer < data.layers; layer++) {
     const value = bridge.at(index, 0, layer, middle);
-    if (value !== null && value > best.value) best = { layer, value };
+    if (value !== null && value > best.value && data.canReach(layer, middle))
+      best = { layer, value };
   }
   if (best.value >= 0) words.push(dependenceInWords(best.value, blocks(best.layer), !lens));
   return words.length ? `${capital(words.join("; "))}.` : "";

@@ -296,6 +296,20 @@ def test_a_value_stands_in_what_is_seen_of_its_cell() -> None:
                    columns=("0", "100", "200", "300"), places=steps)  # fmt: skip
     (ax, _) = to_matplotlib(spec, "page").axes
     assert [text.get_position()[0] for text in ax.texts] == [25, 100, 200, 275]
+    assert [note.x for note in to_plotly(spec).layout.annotations] == [25, 100, 200, 275]
+
+
+def test_maps_of_the_same_rows_and_columns_on_a_page_name_them_once() -> None:
+    maps = tuple(
+        HeatMap(name=f"m{i}", title="m", values=np.zeros((2, 2)), rows=("relation 1", "relation 2"),
+                columns=("a", "b"), column_label="position")
+        for i in range(4)
+    )  # fmt: skip
+    layout = to_plotly(Panels(name="p", title="p", panels=maps, columns=2)).layout
+    drawn = [layout.yaxis, layout.yaxis2, layout.yaxis3, layout.yaxis4]
+    assert [axis.showticklabels for axis in drawn] == [True, False, True, False]
+    titles = [layout[name].title.text for name in ("xaxis", "xaxis2", "xaxis3", "xaxis4")]
+    assert titles == ["", "", "position", "position"]
 
 
 def test_a_map_of_96_heads_fits_half_a_page() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic_results import causal_tracing, logit_lens
+from synthetic_results import bridge_patching, causal_tracing, logit_lens
 
 from analyses.figures import figure, to_matplotlib, to_plotly
 from analyses.figures.builders.circuit import circuit_dataset
@@ -43,6 +43,13 @@ def test_a_curve_of_an_unusable_layer_is_dotted_and_called_so() -> None:
     bridge = next(panel for panel in maps.panels if panel.name == "bridge")
     assert bridge.hatched is not None
     assert bridge.hatched.all(1).tolist() == [False] * DEPTH + [True]
+
+
+def test_no_state_after_the_last_block_is_the_one_at_which_swaps_work_best() -> None:
+    ds = bridge_patching()
+    ds["success"][{"layer": DEPTH, "position": 0}] = 0.99
+    spec = figure(with_usable(ds), "success_over_training")
+    assert spec.title.replace("\N{NO-BREAK SPACE}", " ").endswith("at S[2, relation 1]")
 
 
 def test_both_renderers_hatch_as_many_cells_as_are_unusable() -> None:

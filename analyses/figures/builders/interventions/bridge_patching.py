@@ -109,6 +109,8 @@ def _state(ds: xr.Dataset, layer: int | None, position: str | None) -> tuple[int
     if layer is not None and position is not None:
         return pick.chosen(ds, "layer", layer), pick.chosen(ds, "position", position), ""
     last = ds["success"].isel(step=-1).sel(control=pick.names(ds, "control")[0])
+    if "usable" in ds.coords:  # after the last block a swap can only seem to succeed
+        last = last.where(ds["usable"])
     if layer is not None:
         last = last.sel(layer=[pick.chosen(ds, "layer", layer)])
     if position is not None:

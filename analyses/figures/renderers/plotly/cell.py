@@ -26,6 +26,10 @@ class Cell:
     column: int
     first: bool = True
     """Leftmost in its row: only there does the vertical axis have a title."""
+    named: bool = True
+    """Whether its rows have names: maps of the same rows have them at the left only."""
+    lowest: bool = True
+    """Whether no panel is below it: of maps of the same columns only these say what those are."""
     alone: bool = True
     """First of all panels: only its colour scale is drawn."""
     legend: dict[tuple[str, ...], str] = field(default_factory=dict)

@@ -51,12 +51,12 @@ def draw_heat_map(figure: go.Figure, spec: HeatMap, theme: Theme, cell: Cell) ->
     if spec.values.size <= MOST_ANNOTATED:
         _annotate(figure, spec, stops, theme, cell)
     figure.update_xaxes(
-        title=plain(spec.column_label), showgrid=False, zeroline=False,
+        title=plain(spec.column_label) if cell.lowest else "", showgrid=False, zeroline=False,
         **_column_ticks(spec), **cell.at,
     )  # fmt: skip
     figure.update_yaxes(
         title=plain(spec.row_label) if cell.first else "", showgrid=False, zeroline=False,
-        **name_ticks(spec.rows), **cell.at,
+        showticklabels=cell.named, **name_ticks(spec.rows), **cell.at,
     )  # fmt: skip
     cursor = None if spec.cursor is None else float(_x(spec)[spec.cursor])
     cursor_line(figure, cursor, theme, cell)
@@ -103,13 +103,14 @@ def _hover(spec: HeatMap) -> list[list[str]]:
 def _annotate(
     figure: go.Figure, spec: HeatMap, stops: tuple[str, ...], theme: Theme, cell: Cell
 ) -> None:
+    ends = _ends(spec)
     for (row, column), value in np.ndenumerate(spec.values):
         if np.isfinite(value):
             ground = stop_at(stops, float(value), spec.limits)
             if spec.hatched is not None and spec.hatched[row, column]:
                 ground = mix(ground, theme.paper, VEILED)
             figure.add_annotation(
-                x=_x(spec)[column], y=row, showarrow=False,
+                x=(ends[column] + ends[column + 1]) / 2, y=row, showarrow=False,
                 text=f"{value:+.2f}" if spec.diverging else f"{value:.2f}",
                 font={"size": 11, "color": ink_on(ground)},
                 **cell.at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -13,7 +14,7 @@ from analyses.figures.renderers.plotly.panels import DRAW, columns_of, height_of
 from analyses.figures.renderers.plotly.sheet import draw_sheet
 from analyses.figures.renderers.style import Theme, theme_of
 from analyses.figures.renderers.text import wrap
-from analyses.figures.specs.charts import Panels, Spec
+from analyses.figures.specs.charts import HeatMap, Panels, Spec
 from analyses.figures.specs.sheet import Sheet
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif"
@@ -43,11 +44,25 @@ def to_plotly(
     legend: dict[tuple[str, ...], str] = {}
     for i, panel in enumerate(panels):
         row, column = divmod(i, n_columns)
-        cell = Cell(row + 1, column + 1, first=column == 0, alone=i == 0, legend=legend)
+        cell = Cell(
+            row + 1,
+            column + 1,
+            first=column == 0,
+            named=column == 0 or not _shared(panels, "rows"),
+            lowest=i + n_columns >= len(panels) or not _shared(panels, "column_label"),
+            alone=i == 0,
+            legend=legend,
+        )
         DRAW[type(panel)](figure, panel, page, cell)
     needed = n_rows * max(height_of(p) for p in panels) + (_header(spec) if title else 20)
     _layout(figure, spec, page, title, height or needed)
     return figure
+
+
+def _shared(panels: Sequence[Spec], what: str) -> bool:
+    """Whether all panels are maps that have this in common."""
+    maps = [panel for panel in panels if isinstance(panel, HeatMap)]
+    return len(maps) == len(panels) and len({getattr(panel, what) for panel in maps}) == 1
 
 
 def _sheet(spec: Sheet, theme: Theme, title: bool) -> go.Figure:
