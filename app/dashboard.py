@@ -67,12 +67,14 @@ def training() -> None:
 def _show(name: str) -> None:
     """Draw a page of `app.views`."""
     module = f"app.views.{name}"
+    body = st.container()  # before the notice, or all would move and be drawn anew without it
     if not is_loaded(module):
-        place = st.empty()
-        place.html(OPENING)
+        notice = st.empty()
+        notice.html(OPENING)
         load(module)
-        place.empty()
-    load(module).page()
+        notice.empty()
+    with body:
+        load(module).page()
 
 
 @st.cache_resource(show_spinner=False)

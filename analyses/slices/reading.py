@@ -96,14 +96,16 @@ def sliced(ds: xr.Dataset, rows: Mapping[str, Int[np.ndarray, " k"]]) -> xr.Data
     terms = example_values(ds.isel(example=some))
     if not terms:
         return xr.Dataset()
-    variables: dict[str, xr.DataArray] = {}
+    # without coordinates, which xarray would compare with one another's over and over
+    variables: dict[str, xr.Variable] = {}
     for name, values in terms.items():
         variables |= _means(name, values, inside[:, some])
-    variables["n"] = xr.DataArray(inside.sum(1), dims="split", coords={"split": ds["split"]})
-    return xr.Dataset(variables)
+    variables["n"] = xr.Variable("split", inside.sum(1))
+    every = {"split": ds["split"]} | {k: v for one in terms.values() for k, v in one.coords.items()}
+    return xr.Dataset(variables, {k: v for k, v in every.items() if "example" not in v.dims})
 
 
-def _means(name: str, terms: xr.DataArray, inside: np.ndarray) -> dict[str, xr.DataArray]:
+def _means(name: str, terms: xr.DataArray, inside: np.ndarray) -> dict[str, xr.Variable]:
     """Mean, ends of its interval and n, by split and the other axes."""
     axes = [dim for dim in terms.dims if dim not in ("split", "example")]
     ordered = terms.transpose("split", "example", *axes)
@@ -111,10 +113,9 @@ def _means(name: str, terms: xr.DataArray, inside: np.ndarray) -> dict[str, xr.D
         mean_with_interval(one[keep]) for one, keep in zip(ordered.values, inside, strict=True)
     ]
     whole = [np.stack(part) for part in zip(*parts, strict=True)]
-    coords = {k: v for k, v in ordered.coords.items() if "example" not in v.dims}
     dims, about = ("split", *axes), str(terms.attrs.get("long_name", name))
     return {
-        name + suffix: xr.DataArray(values, coords, dims, attrs={**terms.attrs, "long_name": words})
+        name + suffix: xr.Variable(dims, values, {**terms.attrs, "long_name": words})
         for suffix, values, words in zip(
             ("", "_low", "_high", "_n"),
             whole,

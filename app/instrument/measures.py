@@ -66,6 +66,9 @@ def split_measures(
 
 def _aligned(ds: xr.Dataset, steps: Sequence[int], positions: Sequence[str]) -> xr.Dataset:
     """A result at every step and position; tracing has none where a sentence's answer follows."""
+    places = (ds["position"].values.tolist(), ds["step"].values.tolist())
+    if places == (list(positions), list(steps)):
+        return ds
     missing = {"n_valid": 0, "flip_example": -1}
     fill: dict[Any, Any] = {name: missing.get(str(name), np.nan) for name in ds.data_vars}
     return ds.reindex(position=list(positions), fill_value=fill).reindex(step=list(steps))

@@ -31,12 +31,12 @@ def pack_measure(ds: xr.Dataset, name: str, axes: tuple[str, ...], n: str = "n")
         axes: Its axes, in the order in which they are packed.
         n: The variable with its number of questions, if there is no `<name>_n`.
     """
-    packed: PackedMeasure = {"value": pack(ds[name].transpose(*axes).values)}
+    packed: PackedMeasure = {"value": pack(ds.variables[name].transpose(*axes).values)}
     bounds: tuple[Literal["low", "high"], ...] = ("low", "high")
     for bound in bounds:
         if f"{name}_{bound}" in ds:
-            packed[bound] = pack(ds[f"{name}_{bound}"].transpose(*axes).values)
-    counts = next((ds[of] for of in (f"{name}_n", n) if of in ds), None)
+            packed[bound] = pack(ds.variables[f"{name}_{bound}"].transpose(*axes).values)
+    counts = next((ds.variables[of] for of in (f"{name}_n", n) if of in ds), None)
     if counts is not None:
         there = [axis for axis in axes if axis in counts.dims]
         values = counts.transpose(*there).values

@@ -83,8 +83,9 @@ def page(
         chosen = ALL
         if choosing and sliced:
             chosen = slice_popover(at, _split(run), step, slicer)
+            line = st.empty()  # always there: what follows keeps its place and is not drawn anew
             if chosen:
-                st.caption(as_text(in_words(at, _split(run), chosen)))
+                line.caption(as_text(in_words(at, _split(run), chosen)))
         figures = body(Shown(name, at, run, step, chosen)) or ()
         with corner:
             export_popover(at, step, _split(run), chosen, figures)

@@ -13,7 +13,7 @@ from analyses.slices.errors import learned_ranges
 from analyses.slices.properties import SplitQuestions
 from analyses.slices.slice import NEVER, WORDS, Slice
 from app.logic.question_book import SEARCHED
-from app.logic.tables.sliced_results import OnSlice, on_slice, rows_of
+from app.logic.tables.sliced_results import OnSlice, measured_in, on_slice, rows_of
 from app.shell import address
 from app.shell.opened import Stamp, opened, results_of
 from app.shell.plain_text import as_text
@@ -73,7 +73,7 @@ def hits_in(at: Stamp, written: str) -> frozenset[int] | None:
 
 def in_words(at: Stamp, split: str, chosen: Slice) -> str:
     """How many questions of a split are in the slice; that there are none, and what to do."""
-    counts = results_on(at, str(chosen)).n
+    counts = measured_in(measured_splits(at), chosen)
     rows = rows_of(questions_of(at, split), chosen)
     every = len(opened(at).corpus.queries(split))
     if not len(rows):

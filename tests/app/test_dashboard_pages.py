@@ -6,13 +6,14 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
 from dashboard_runs import analyzed_run, compared_run
 from streamlit.testing.v1 import AppTest
 
-from app.shell import folders
+from app.shell import folders, importing
 
 PAGES = ("formation", "question", "lab", "slices", "data", "runs", "compare", "training")
 MAIN = Path(__file__).parents[2] / "app" / "dashboard.py"
@@ -67,6 +68,36 @@ def test_the_main_script_opens_the_formation_page(runs: Path) -> None:
     assert errors(app) == []
     assert "None of the 64 facts is real" in text_of(app)
     assert not app.markdown  # no bare text of the script is shown
+
+
+def test_the_page_keeps_its_place_without_the_notice_and_with_a_slice(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What moves is drawn anew in the browser: the instrument, and a popover that is open closes.
+
+    The notice stands there only until the page's libraries have been read.
+    """
+    monkeypatch.delitem(importing._LOADED, "app.views.formation", raising=False)
+    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    first = places(app.main)
+    assert app.run().query_params["run"] == "small"
+    again = places(app.main)
+    app.query_params["slice"] = "relation_1=r_1"
+    sliced = places(app.run().main)
+    assert "small" in app.query_params["run"]
+    assert {"bidi_component", "popover"} <= set(first)
+    assert first == again
+    assert {kind: sliced[kind] for kind in first} == first
+
+
+def places(block: Any, path: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:
+    """Where the first block or element of every kind that redrawing would be seen of is."""
+    found: dict[str, tuple[int, ...]] = {}
+    for i, child in getattr(block, "children", {}).items():
+        if child.type in ("bidi_component", "popover"):
+            found.setdefault(child.type, (*path, i))
+        found = places(child, (*path, i)) | found
+    return found
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,18 +1,25 @@
 """How quick the dashboard is, measured in chromium on a finished run.
 
-    python tests/benchmarks/bench_dashboard.py [RUN]      (default: assets/demo)
+    python tests/benchmarks/bench_dashboard.py [RUN] [--against CHECKOUT] [--rounds 3]
 
-Three copies of the run are served. Figures: seconds from opening the address to the first picture
-(first session, then a second one), seconds per page change, updates per second while the timeline
-is dragged, milliseconds from a click in the patching lab to the new answers, seconds until ten
-sessions opened at once have their picture, and the server's memory.
+RUN is assets/demo if not given. Three copies of it are served. Figures: seconds from opening the
+address to the first picture (first session, then a second one), seconds per page change, updates
+per second while the timeline is dragged (also with the table of questions open and a slice chosen),
+milliseconds from the choice of another slice to its picture and from a click in the patching lab to
+the new answers, seconds until ten sessions opened at once have their picture, the server's
+processor time for them, and its memory.
+
+With --against, another checkout is measured in turn with this one, and the medians stand side by
+side; what it does not have is null.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -25,6 +32,7 @@ from dashboard_browser import browser_page, dashboard, ready
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
+    "Heads": "heads",
     "One question": "question",
     "Patching lab": "lab",
     "Data": "compact",
@@ -32,29 +40,62 @@ PAGES = {
     "Formation": "formation",
 }
 SESSIONS = 10
+SLICES = 8
 
 
 def main() -> None:
     """Measure and print JSON."""
-    run = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "assets" / "demo"
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run", nargs="?", type=Path, default=ROOT / "assets" / "demo")
+    parser.add_argument("--against", type=Path)
+    parser.add_argument("--rounds", type=int, default=1)
+    asked = parser.parse_args()
+    sides = {"this": ROOT} | ({"against": asked.against.resolve()} if asked.against else {})
+    rounds: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    for _ in range(asked.rounds):
+        for side, root in sides.items():
+            rounds[side].append(measured(root, asked.run))
+            print(side, json.dumps(rounds[side][-1]), file=sys.stderr, flush=True)
+    print(json.dumps({side: medians(found) for side, found in rounds.items()}, indent=1))
+
+
+def measured(root: Path, run: Path) -> dict[str, Any]:
+    """All figures of a checkout, once."""
     found: dict[str, Any] = {"cores": os.cpu_count(), "load_before": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("one", "two", "three"):
             shutil.copytree(run, Path(folder) / name)
-        with dashboard(Path(folder)) as (url, server), browser_page() as (page, problems):
+        with dashboard(Path(folder), root) as (url, server), browser_page() as (page, problems):
             found["first_picture_with_imports_s"] = opening(page, f"{url}/?run=one")
             found["first_picture_s"] = opening(page, f"{url}/?run=two")
             found["updates_per_s"] = dragging(page)
+            opening(page, f"{url}/?run=two&slice=shortcut%3Dno")
+            page.locator(".page-formation .node.pickable").nth(4).click()
+            page.locator(".drawer.open").wait_for()
+            found["updates_with_table_and_slice_per_s"] = dragging(page)
             found["page_change_first_s"] = page_changes(page)
             found["page_change_s"] = page_changes(page)
-            found["lab_click_ms"] = patching(page, url)
+            found["slice_change_ms"] = slicing(page, url)
+            found["lab_click_ms"] = statistics.median(patching(page, url))
             before = processor_time(server.pid)
-            found["ten_sessions_s"] = ten_sessions(page, url)
+            found["ten_sessions_s"] = ten_sessions(page, url)[-1]
             found["ten_sessions_server_cpu_s"] = round(processor_time(server.pid) - before, 2)
             opening(page, f"{url}/?run=three")
             found["server_memory_mb"] = memory(server.pid)
-            found["problems"] = problems
-    print(json.dumps(found, indent=1))
+            found["problems"] = len(problems)
+    return found
+
+
+def medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The median of each figure, null where one is missing; of pages, page by page."""
+    result: dict[str, Any] = {}
+    for name, first in rounds[0].items():
+        values = [one[name] for one in rounds]
+        if isinstance(first, dict):
+            result[name] = medians(values)
+        else:
+            result[name] = None if None in values else round(statistics.median(values), 2)
+    return result
 
 
 def opening(page: Any, address: str) -> float:
@@ -82,14 +123,18 @@ def dragging(page: Any, seconds: float = 4.0) -> float:
     return round((int(instrument.get_attribute("data-drawn") or 0) - before) / took, 1)
 
 
-def page_changes(page: Any) -> dict[str, float]:
-    """Seconds from the click on a page's name to its drawn instrument."""
-    took = {}
+def page_changes(page: Any) -> dict[str, float | None]:
+    """Seconds from the click on a page's name to its drawn instrument; null if it has none."""
+    took: dict[str, float | None] = {}
     for title, kind in PAGES.items():
+        link = page.get_by_role("link", name=title, exact=True)
+        if not link.count():
+            continue
         start = time.perf_counter()
-        page.get_by_role("link", name=title).click()
-        page.locator(f".instrument.page-{kind}[data-ready=true]").wait_for()
-        took[title] = round(time.perf_counter() - start, 2)
+        link.click()
+        shown = page.locator(f".instrument.page-{kind}[data-ready=true]")
+        shown.or_(page.locator("[data-testid=stAlertContentError]")).first.wait_for()
+        took[title] = round(time.perf_counter() - start, 2) if shown.count() else None
     return took
 
 
@@ -104,6 +149,28 @@ def patching(page: Any, url: str, clicks: int = 6) -> list[int]:
         page.locator(f".page-lab:not([data-content='{before}'])").wait_for()
         took.append(round(1000 * (time.perf_counter() - start)))
     return sorted(took)
+
+
+def slicing(page: Any, url: str) -> float | None:
+    """Milliseconds from the choice of another first relation to the picture of its questions."""
+    opening(page, f"{url}/?run=one&slice=shortcut%3Dno")
+    button = page.get_by_role("button", name="Slice")
+    if not button.count():
+        return None
+    button.click()
+    box = page.get_by_role("combobox", name="First relation")
+    took = []
+    for i in range(SLICES):
+        ready(page, "formation")
+        box.click()
+        option = page.get_by_role("option").nth(1 + i)
+        option.wait_for()
+        shown = page.locator(".page-formation").get_attribute("data-slice")
+        start = time.perf_counter()
+        option.click()
+        page.locator(f".page-formation:not([data-slice='{shown}'])").wait_for()
+        took.append(round(1000 * (time.perf_counter() - start)))
+    return statistics.median(took)
 
 
 def ten_sessions(page: Any, url: str) -> list[float]:

@@ -28,15 +28,16 @@ WAIT = 120_000
 
 
 @contextmanager
-def dashboard(runs: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Serve the dashboard on a free port; yields its address and process."""
+def dashboard(runs: Path, root: Path = ROOT) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve the dashboard of a checkout on a free port; yields its address and process."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "HOPSCOPE_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = str(root)
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
     server = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         _wait_for(f"http://localhost:{port}/_stcore/health")

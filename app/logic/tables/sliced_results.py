@@ -59,11 +59,15 @@ def on_slice(
         if name in datasets:
             found[name] = _cut(datasets[name], rows, mean, drawn[0] if drawn else mean)
     accuracy = {split: _accuracy(one, rows[split]) for split, one in questions.items()}
-    counts = {
-        split: (int(np.isin(one.known_rows, rows[split]).sum()), len(one.known_rows))
-        for split, one in questions.items()
-    }
-    return OnSlice(found, accuracy, counts)
+    return OnSlice(found, accuracy, measured_in(questions, chosen))
+
+
+def measured_in(
+    questions: Mapping[str, SplitQuestions], chosen: Slice
+) -> dict[str, tuple[int, int]]:
+    """By split: how many of the measured questions are in the slice, and how many there are."""
+    found = ((split, one.known_rows, rows_of(one, chosen)) for split, one in questions.items())
+    return {split: (int(np.isin(own, rows).sum()), len(own)) for split, own, rows in found}
 
 
 def rows_of(questions: SplitQuestions, chosen: Slice) -> Int[np.ndarray, " k"]:
@@ -77,22 +81,26 @@ def rows_of(questions: SplitQuestions, chosen: Slice) -> Int[np.ndarray, " k"]:
 def _cut(
     ds: xr.Dataset, rows: Mapping[str, Int[np.ndarray, " k"]], mean: str, drawn: str
 ) -> xr.Dataset:
-    own = ds["example_row"]
-    inside = xr.concat(
-        [own.sel(split=s).isin(rows.get(str(s), ())) for s in own["split"].values], own["split"]
-    )
+    own = ds["example_row"].variable.transpose("split", "example")
+    splits = [str(split) for split in ds["split"].values]
+    asked = zip(splits, own.values, strict=True)
+    inside = xr.Variable(own.dims, np.stack([np.isin(r, rows.get(s, ())) for s, r in asked]))
     means = sliced(ds[[name for name in ds.data_vars if str(name) in NEEDED]], rows)
     kept = ds.drop_vars([str(n) for n in ds.data_vars if str(n).startswith(DROPPED)])
-    named = {f"{drawn}{end}": means[f"{mean}{end}"] for end in ("", "_low", "_high", "_n")}
+    ends = ("", "_low", "_high", "_n")
+    named = {f"{drawn}{end}": means[f"{mean}{end}"].variable for end in ends}
     for name in ("rank_example", "flip_example"):
         if name in kept:
-            named[name] = kept[name].where(inside, -1)
-    return kept.assign({**named, "example_row": own.where(inside, -1), "n": means["n"]})
+            named[name] = kept[name].variable.where(inside, -1)
+    return kept.assign(named | {"example_row": own.where(inside, -1), "n": means["n"].variable})
 
 
 NEEDED = ("rank_example", "flip_example", "drawn_example", "outcome_example", "example_row", "mrr")
-DROPPED = ("mrr", "changed", "strength", "success", "kept", "probability", "restored", "logit_diff")
-"""Means over all questions, which a slice has not."""
+DROPPED = (
+    "mrr", "changed", "strength", "success", "kept", "probability", "restored", "logit_diff",
+    "clean_accuracy", "corrupted_accuracy", "outcome_example", "drawn_example", "donor_row",
+)  # fmt: skip
+"""Means over all questions, which a slice has not, and what is not drawn of single ones."""
 
 
 def _accuracy(questions: SplitQuestions, rows: Int[np.ndarray, " k"]) -> ComparedSeries:
