@@ -228,7 +228,6 @@ _ENTRIES = (
         version=2,
         splits=("id_test", "ood_test"),
         default_steps="last",
-        one_token=True,
     ),
     Analysis(
         "bridge_subspace",
