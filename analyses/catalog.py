@@ -251,7 +251,6 @@ _ENTRIES = (
         interventions.TransferOptions,
         splits=("id_test",),
         default_steps="last",
-        one_token=True,
     ),
     Analysis(
         "interchange",

@@ -21,9 +21,18 @@ from circuits.text.scoring import Answered, Scores, answered, scores
 
 
 def asked_like(
-    pool: Queries, names: Int[np.ndarray, "n names"], answers: Int[np.ndarray, " n"]
+    pool: Queries,
+    names: Int[np.ndarray, "n names"],
+    answers: Int[np.ndarray, " n"],
+    bridges: Int[np.ndarray, "n bridges"] | None = None,
 ) -> Queries:
     """Questions of the same kind about other names, in the first wording of each relation.
+
+    Args:
+        pool: Questions of this kind, at least one.
+        names: Ids of the vocabulary: what is asked, by role.
+        answers: The answer of each.
+        bridges: The bridges of each; None: they have none.
 
     >>> from circuits import open_run
     >>> pool = open_run("assets/demo").queries("atomic_id")
@@ -32,8 +41,13 @@ def asked_like(
     True
     """
     first = np.zeros(len(names), np.int64)
-    templates = None if pool.templates is None else first
-    return replace(pool.take(first), answer_ids=answers, templates=templates).asking(names)
+    blank = replace(
+        pool.take(first),
+        bridge_ids=np.empty((len(names), 0), np.int64) if bridges is None else bridges,
+        answer_ids=answers,
+        templates=None if pool.templates is None else first,
+    )
+    return blank.asking(names)
 
 
 def loss_of(model: HookedTransformer, asked: Queries) -> Float[Tensor, ""]:
