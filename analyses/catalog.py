@@ -228,7 +228,6 @@ _ENTRIES = (
         version=2,
         splits=("id_test", "ood_test"),
         default_steps="last",
-        one_token=True,
     ),
     Analysis(
         "bridge_subspace",
@@ -252,7 +251,6 @@ _ENTRIES = (
         interventions.TransferOptions,
         splits=("id_test",),
         default_steps="last",
-        one_token=True,
     ),
     Analysis(
         "interchange",

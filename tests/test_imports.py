@@ -57,7 +57,7 @@ ROOMS: dict[str, str] = {
     "analyses.readouts": "circuits circuits.corpus circuits.model circuits.patching analyses "
     "analyses.options analyses.questions",
     "analyses.interventions": "circuits circuits.corpus circuits.model circuits.patching "
-    "circuits.circuit analyses analyses.options analyses.questions",
+    "circuits.circuit circuits.text analyses analyses.options analyses.questions",
     "analyses.latent": "circuits circuits.corpus circuits.model circuits.patching circuits.text "
     "circuits.pretrained analyses analyses.options analyses.questions analyses.readouts",
     "analyses.circuits": "circuits circuits.corpus circuits.model circuits.patching "

@@ -20,6 +20,9 @@ compare it with `second_hop_new`, which reads the fact in the blocks in which it
    fact itself is asked only after the edit.
 4. Shares are per edit; intervals are over edits.
 
+In sentences an answer counts as a whole, in the fine-tune too (`sure` is the probability of the
+whole new object), and every question is asked in the first of its wordings.
+
 How to read: `first_hop_new` beside `second_hop_new` says how many two-hop questions follow an
 edited fact as their first and their second hop; compare them with how many were right before, and
 check that the bystanders stay right.
@@ -38,17 +41,15 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Int
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from analyses.estimates import estimated
+from analyses.interventions.whole_answers import asked_like, loss_of, right
 from analyses.options.interventions import EditPropagationOptions as Options
 from analyses.questions.corruptions import FactTable
 from analyses.questions.examples import Examples
 from circuits.corpus.corpus import Corpus
 from circuits.corpus.queries import Queries
 from circuits.errors import HopscopeError
-from circuits.model.hook_free import fast_logits
 from circuits.model.transformer import HookedTransformer
 from circuits.statistics import LEAST_EXAMPLES
 
@@ -83,7 +84,7 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
 
     Returns:
         share (measure) with intervals over edits; share_edit (edit, measure); steps_edit, the
-        optimizer steps that each edit took; fact_edit (edit, part), token ids of the changed facts.
+        optimizer steps that each edit took; fact_edit (edit, part), ids of the changed names.
         If fewer than n_edits facts could be changed, the remaining values are NaN or -1.
     """
     if examples.queries.asked_ids.shape[1] != 3:
@@ -107,7 +108,11 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     took = np.full(options.n_edits, -1)
     took[: len(edits)] = steps
     variables["steps_edit"] = (("edit",), took, {"long_name": "optimizer steps of the edit"})
-    variables["fact_edit"] = (("edit", "part"), facts, {"long_name": "changed fact, token ids"})
+    variables["fact_edit"] = (
+        ("edit", "part"),
+        facts,
+        {"long_name": "changed fact, ids of the vocabulary"},
+    )
     coords = {
         "measure": list(MEASURES),
         "part": list(PARTS),
@@ -150,20 +155,18 @@ def _fine_tuned(
     edited = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(edited.parameters(), options.learning_rate, weight_decay=0.0)
     rng = np.random.default_rng([options.seed, 7, number])
-    fact = torch.tensor([[edit.subject, corpus.vocab.first_relation + edit.relation]])
-    fact, new = fact.to(model.device), torch.tensor([edit.new], device=model.device)
+    fact = _fact(corpus, edit)
     pools = [corpus.queries("train_inferred"), corpus.queries("atomic_id")]
     keep = [np.flatnonzero(~_through(pool, edit)) for pool in pools]
     for step in range(options.max_steps):
         with torch.enable_grad():
-            own = cross_entropy(fast_logits(edited, fact), new)
+            own = loss_of(edited, fact)
             if own.item() < -np.log(options.sure):
                 return edited, step
             loss = own
             for pool, rows in zip(pools, keep, strict=True):
                 some = pool.take(rng.choice(rows, min(options.retained, len(rows)), replace=False))
-                logits = fast_logits(edited, some.tokens.to(model.device))
-                loss = loss + cross_entropy(logits, some.answer.to(model.device))
+                loss = loss + loss_of(edited, some)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -207,29 +210,27 @@ def measure_edit(
     to_subject[edit.subject, edit.relation] = False
     h, r1 = np.nonzero(to_subject)
     as_second = np.column_stack([h, first + r1, np.full_like(h, first + edit.relation)])
-    fact = np.array([[edit.subject, first + edit.relation]])
-    found = {"learned": _share(_top(after, fact) == edit.new)}
-    for name, tokens, old, new in (
+    found = {"learned": _share(right(after, _fact(examples.corpus, edit)))}
+    for name, asked, old, new in (
         ("first_hop", as_first, table[edit.old, r2], table[edit.new, r2]),
         ("second_hop", as_second, np.full(len(h), edit.old), np.full(len(h), edit.new)),
     ):
-        was, now = _top(before, tokens), _top(after, tokens)
+        before_it = [right(before, asked_like(examples.queries, asked, to)) for to in (old, new)]
+        after_it = [right(after, asked_like(examples.queries, asked, to)) for to in (old, new)]
         for measure, hit in (
-            ("before", was == old), ("new", now == new), ("old", now == old), ("chance", was == new)
+            ("before", before_it[0]), ("new", after_it[1]),
+            ("old", after_it[0]), ("chance", before_it[1]),
         ):  # fmt: skip
             found[f"{name}_{measure}"] = _share(hit)
     others = examples.queries.take(np.flatnonzero(~_through(examples.queries, edit)))
-    was_right = _top(before, others.token_ids) == others.answer_ids
-    still = _top(after, others.token_ids) == others.answer_ids
+    was_right, still = right(before, others), right(after, others)
     return {**found, "bystanders_kept": _share(still[was_right])}
 
 
-def _top(model: HookedTransformer, tokens: Int[np.ndarray, "n pos"]) -> Int[np.ndarray, " n"]:
-    """The model's top token for each question."""
-    if not len(tokens):
-        return np.empty(0, np.int64)
-    given: Tensor = torch.from_numpy(tokens.astype(np.int64)).to(model.device)
-    return fast_logits(model, given).argmax(-1).cpu().numpy()
+def _fact(corpus: Corpus, edit: Edit) -> Queries:
+    """The prompt of the changed fact, with its new object."""
+    names = np.array([[edit.subject, corpus.vocab.first_relation + edit.relation]])
+    return asked_like(corpus.queries("atomic_id"), names, np.array([edit.new]))
 
 
 def _share(hit: Bool[np.ndarray, " n"]) -> float:

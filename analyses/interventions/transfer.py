@@ -16,6 +16,9 @@ After He et al. (arXiv 2601.09049, section 5, figures 3 and 4, and their publish
    Old facts are ID facts. `new_facts` and `kept_facts` are the atomic prompts themselves.
 4. `shortcut` is the accuracy of the best shortcut (`circuits.corpus.shortcuts`) of each kind.
 
+In sentences answers are learned and count as a whole, and new facts and the questions through them
+are asked in the first of their wordings. Kept examples are the tokens of trained answers.
+
 A model that computes the second hop from the bridge answers `first` as soon as the new fact is
 stored where the bridge is resolved; `second` needs the new fact at the layers of the second hop,
 where its atomic prompt need not put it.
@@ -39,11 +42,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from analyses.estimates import estimated
+from analyses.interventions.whole_answers import asked_like, loss_of, right
 from analyses.options.interventions import TransferOptions as Options
 from analyses.questions.corruptions import NO_FACT, FactTable
 from analyses.questions.examples import Examples
@@ -91,16 +95,16 @@ def run(model: HookedTransformer, examples: Examples, options: Options) -> xr.Da
     asked = examples.once(("transfer", options), lambda: new_questions(examples, new, options))
     points = fine_steps(options.tune_steps)
     longest = max(len(queries) for queries in asked.values())
-    right = np.full((longest, len(points), len(KINDS)), np.nan)
+    hits = np.full((longest, len(points), len(KINDS)), np.nan)
     tuned = _fine_tuned(model, examples.corpus, new, options, points)
     for i, after in enumerate(tuned):
         for k, kind in enumerate(KINDS):
-            right[: len(asked[kind]), i, k] = right_answers(after, asked[kind])
+            hits[: len(asked[kind]), i, k] = right(after, asked[kind])
     guessed = [_best_shortcut(examples.corpus, asked[kind]) for kind in KINDS]
     long_name = "share of right answers"
     about = {"long_name": "accuracy of the best shortcut", "units": "share", "per_step": False}
     variables = {
-        **estimated("accuracy", right, ("point", "kind"), long_name, shares=True, over="question"),
+        **estimated("accuracy", hits, ("point", "kind"), long_name, shares=True, over="question"),
         "shortcut": (("kind",), np.array(guessed), about),
         "fine_step": (("point",), np.array(points), {"units": "step", "per_step": False}),
     }
@@ -171,21 +175,21 @@ def new_questions(examples: Examples, new: NewFacts, options: Options) -> dict[s
     held_out = np.sort(rng.permutation(len(examples))[: len(new.first)])
     return {
         "none": examples.queries.take(held_out),
-        **{kind: _composition(corpus, np.array(rows)) for kind, rows in chains.items()},
+        **{kind: _composition(examples, np.array(rows)) for kind, rows in chains.items()},
         "new_facts": _atomic(corpus, np.concatenate([new.first, new.second])),
         "kept_facts": kept.take(some),
     }
 
 
-def _composition(corpus: Corpus, chains: Int[np.ndarray, "n 5"]) -> Queries:
-    first = corpus.vocab.first_relation
-    tokens = chains[:, [0, 1, 3]] + [0, first, first]
-    return Queries("composition", corpus.vocab, tokens, chains[:, 2:3], chains[:, 4])
+def _composition(examples: Examples, chains: Int[np.ndarray, "n 5"]) -> Queries:
+    first = examples.corpus.vocab.first_relation
+    names = chains[:, [0, 1, 3]] + [0, first, first]
+    return asked_like(examples.queries, names, chains[:, 4], chains[:, 2:3])
 
 
 def _atomic(corpus: Corpus, facts: Int[np.ndarray, "n 3"]) -> Queries:
-    tokens = facts[:, :2] + [0, corpus.vocab.first_relation]
-    return Queries("atomic", corpus.vocab, tokens, np.empty((len(facts), 0), int), facts[:, 2])
+    names = facts[:, :2] + [0, corpus.vocab.first_relation]
+    return asked_like(corpus.queries(ATOMIC_ID), names, facts[:, 2])
 
 
 def _fine_tuned(
@@ -208,10 +212,8 @@ def _fine_tuned(
         some = torch.randint(len(facts), (n_new,), generator=draw)
         others = torch.randint(len(kept), (options.batch - n_new,), generator=draw)
         with torch.enable_grad():
-            loss = NEW_SHARE * cross_entropy(
-                fast_logits(tuned, facts.tokens[some].to(model.device)),
-                facts.answer[some].to(model.device),
-            ) + (1 - NEW_SHARE) * _loss(tuned, kept, others)
+            loss = NEW_SHARE * loss_of(tuned, facts.take(some.numpy()))
+            loss = loss + (1 - NEW_SHARE) * _loss(tuned, kept, others)
             optimizer.zero_grad()
             loss.backward()
             clip_grad_norm_(tuned.parameters(), LARGEST_GRADIENT)
@@ -225,13 +227,6 @@ def _loss(model: HookedTransformer, kept: TrainingSet, rows: torch.Tensor) -> to
     device = model.device
     logits = fast_logits(model, kept.tokens[rows].to(device), kept.predict_at[rows].to(device))
     return cross_entropy(logits, kept.answer[rows].to(device))
-
-
-@torch.no_grad()
-def right_answers(model: HookedTransformer, asked: Queries) -> Bool[np.ndarray, " n"]:
-    """Which questions the model answers right."""
-    top = fast_logits(model, asked.tokens.to(model.device)).argmax(-1)
-    return (top.cpu() == asked.answer).numpy()
 
 
 def _best_shortcut(corpus: Corpus, asked: Queries) -> float:

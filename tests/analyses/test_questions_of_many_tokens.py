@@ -41,6 +41,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "bridge_subspace": {"train": 40, "learn_steps": 2, "rank": 4},
     "sparse_probes": {"bridges": 5, "k": (1,)},
     "jacobian_lens": {"prompts": 20},
+    "edit_propagation": {"n_edits": 5, "max_steps": 3, "learning_rate": 0.01, "retained": 8},
+    "transfer": {"pairs": 5, "tune_steps": 4, "batch": 16},
     "comparison_tracing": {},
     "comparison_lens": {},
 }

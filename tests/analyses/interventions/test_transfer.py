@@ -11,7 +11,8 @@ from hand_wired import hand_wired, random_corpus
 from wired_answerers import composer
 
 from analyses.catalog import CATALOG
-from analyses.interventions.transfer import KINDS, draw_new_facts, new_questions, right_answers
+from analyses.interventions.transfer import KINDS, draw_new_facts, new_questions
+from analyses.interventions.whole_answers import right
 from analyses.questions.corruptions import NO_FACT, FactTable
 from analyses.questions.examples import draw_examples
 from circuits.errors import HopscopeError
@@ -48,7 +49,7 @@ def test_a_model_that_was_wired_with_the_new_facts_answers_every_kind() -> None:
     asked = new_questions(EXAMPLES, NEW, OPTIONS)
     assert list(asked) == list(KINDS)
     for kind, queries in asked.items():
-        assert right_answers(wired, queries).all(), kind
+        assert right(wired, queries).all(), kind
 
 
 def test_a_model_that_was_not_taught_answers_old_questions_only() -> None:
