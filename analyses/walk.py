@@ -4,8 +4,8 @@
    are computed.
 2. Each step is one task: load one checkpoint, analyze every split, drop the model. A worker holds
    one checkpoint's activations at a time, however long the run is.
-3. Finished steps are written every few seconds and whenever the walk ends, so an interrupted walk
-   continues where it stopped. Results come back in order of step.
+3. Finished steps are written every few seconds (less often where writing is slow) and whenever the
+   walk ends, so an interrupted walk continues where it stopped. Results come back in order of step.
 
 A joint analysis is one task: its result is stored as a whole, and replaced if other checkpoints are
 asked for.
@@ -43,6 +43,8 @@ LEAST_FOR_PROCESSES = 12
 """Fewer missing steps than this are computed in this process: workers take seconds to start."""
 
 _FLUSH_SECONDS = 5.0
+_WRITES_AT_MOST = 0.1
+"""Share of a walk's time: a write of one step costs as much as one of ten."""
 _POLL_SECONDS = 3.0
 
 
@@ -159,17 +161,26 @@ def _compute(
         return
     results = _results(request, missing, device, n_jobs)
     waiting: list[xr.Dataset] = []
-    last_flush = time.monotonic()
+    due = time.monotonic() + _FLUSH_SECONDS
     try:
         with progress_bar(progress) as bar:
             for result in bar.track(results, len(missing), description=request.entry.title):
                 waiting.append(result)
-                if time.monotonic() - last_flush > _FLUSH_SECONDS:
+                if (now := time.monotonic()) > due:
                     _flush(request, waiting)
-                    last_flush = time.monotonic()
+                    due = next_flush(now, time.monotonic())
     finally:
         _flush(request, waiting)
         request.store.put_in_order()
+
+
+def next_flush(begun: float, ended: float) -> float:
+    """When results are written again, after a write between these times in seconds.
+
+    >>> next_flush(100.0, 100.2), next_flush(100.0, 102.0)
+    (105.2, 120.0)
+    """
+    return max(ended + _FLUSH_SECONDS, begun + (ended - begun) / _WRITES_AT_MOST)
 
 
 def _flush(request: Request, waiting: list[xr.Dataset]) -> None:

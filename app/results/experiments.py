@@ -127,6 +127,21 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         (*DATES, "id", *CIRCUIT),
     ),
     Experiment(
+        "grokked",
+        "task",
+        (
+            Arm("composition, an eighth", "small-grokked-composition"),
+            Arm("comparison, a quarter", "small-grokked-comparison"),
+        ),
+        ("bridges", *DATES, *TESTED, *CIRCUIT, "ood_decoded", "ood_mixed"),
+        (
+            Published(
+                "*Grokked*, composition", {"id": ".967 while memorizing", "ood": "0 (phi 7.2)"}
+            ),
+            Published("*Grokked*, comparison", {"id": "near 1", "ood": "near 1, later"}),
+        ),
+    ),
+    Experiment(
         "wild",
         "task",
         (

@@ -258,6 +258,15 @@ def test_every_recipe_that_ships_is_valid_and_says_what_it_is_about(path: Path) 
     assert "EXPECTED" not in path.read_text(encoding="utf-8")
 
 
+def test_the_small_grokked_recipes_are_of_the_size_that_they_name() -> None:
+    composition = build_corpus(load_recipe(RECIPES / "small-grokked-composition.toml"))
+    assert (len(composition.graph), composition.in_distribution.sum()) == (5000, 4750)
+    assert len(composition.queries("train_inferred")) == 18 * 4750
+    comparison = build_corpus(load_recipe(RECIPES / "small-grokked-comparison.toml"))
+    assert (len(comparison.graph), comparison.in_distribution.sum()) == (5000, 4500)
+    assert len(comparison.queries("train_inferred")) == 7.2 * 4500
+
+
 @pytest.mark.parametrize("name", ["grokked-composition", "grokked-comparison"])
 def test_the_grokked_recipes_are_valid(name: str) -> None:
     settings = load_recipe(RECIPES / f"{name}.toml")
