@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,16 @@ PUBLIC = [(face, name) for face in (circuits, analyses) for name in face.__all__
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
+@pytest.fixture(scope="module")
+def untouched_demo() -> Iterator[None]:
+    """The demo, into which no example writes."""
+    before = {path: path.stat().st_mtime_ns for path in (ROOT / "assets" / "demo").rglob("*")}
+    yield
+    after = {path: path.stat().st_mtime_ns for path in (ROOT / "assets" / "demo").rglob("*")}
+    assert before == after, "an example wrote into the demo"
+
+
+@pytest.mark.usefixtures("untouched_demo")
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
 def test_the_examples_of_a_module_run(
     module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -26,12 +37,9 @@ def test_the_examples_of_a_module_run(
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     (tmp_path / "train").symlink_to(ROOT / "train")
     monkeypatch.chdir(tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in (ROOT / "assets" / "demo").rglob("*")}
     outcome = doctest.testmod(importlib.import_module(module), optionflags=FLAGS)
     assert outcome.attempted > 0
     assert outcome.failed == 0, "see the captured output"
-    after = {path: path.stat().st_mtime_ns for path in (ROOT / "assets" / "demo").rglob("*")}
-    assert before == after, "an example wrote into the demo"
 
 
 @pytest.mark.parametrize("name", [f"{face.__name__}.{name}" for face, name in PUBLIC])

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits.model.config import ModelConfig
+from circuits.model.cpu.arrays import address, fresh_floats
 from circuits.model.cpu.compiled_weights import CompiledWorkspace
 from circuits.model.cpu.kernels import MOST_SEEN, MOST_WIDE, kernels
 from circuits.model.cpu.prefix_sharing import QueryNodes
@@ -49,7 +50,7 @@ class CompiledOps(TorchOps):
         n = len(keys)
         n_slots = 1 << (2 * n).bit_length()
         slots, (number, first) = keys.new_empty(n_slots), keys.new_empty(2, n)
-        arrays = (_at(t) for t in (keys, slots, number, first))
+        arrays = (address(t) for t in (keys, slots, number, first))
         return number, first[: self._kernels.distinct(n, n_slots, *arrays)]
 
     def add_norm(
@@ -63,11 +64,11 @@ class CompiledOps(TorchOps):
         in_place = listed is None and delta is None
         total = resid if in_place else resid.new_empty(n, width)
         out = torch.empty(n, width, dtype=self.dtype)
-        mean, rstd = _floats(n), _floats(n)
+        mean, rstd = fresh_floats(n), fresh_floats(n)
         w, b = weights
-        arrays = (_at(x) for x in (resid, listed, delta, w, b))
-        results = (_at(x) for x in (total, out, mean, rstd))
-        self._kernels.add_norm(_threads(), n, width, *arrays, self.cfg.eps, *results)
+        arrays = (address(x) for x in (resid, listed, delta, w, b))
+        results = (address(x) for x in (total, out, mean, rstd))
+        self._kernels.add_norm(torch.get_num_threads(), n, width, *arrays, self.cfg.eps, *results)
         return total, out, (total, mean, rstd)
 
     def norm_backward(
@@ -91,22 +92,22 @@ class CompiledOps(TorchOps):
             skip = rows.start or 0
         elif also is not None:  # several may belong to one row: added up first
             assert more is None
-            more, also = _floats(n, width).zero_().index_add_(0, rows, also.float()), None
-        threads = _threads()
-        partial, dx = _floats(threads, 3, width), _floats(n, width)
-        dw, db = _floats(width), _floats(width)
+            more, also = fresh_floats(n, width).zero_().index_add_(0, rows, also.float()), None
+        threads = torch.get_num_threads()
+        partial, dx = fresh_floats(threads, 3, width), fresh_floats(n, width)
+        dw, db = fresh_floats(width), fresh_floats(width)
         self._kernels.norm_backward(
-            *(threads, n, width, _at(dense), _at(also), skip, _at(more)),
-            *(_at(t) for t in (x, mean, rstd, weights[0], add, dx, partial, dw, db)),
+            *(threads, n, width, address(dense), address(also), skip, address(more)),
+            *(address(t) for t in (x, mean, rstd, weights[0], add, dx, partial, dw, db)),
         )
         return dx, (dw, db)
 
     def cast_and_sum(self, x: Tensor, total: Tensor) -> Tensor:
         """Both in one pass."""
-        threads, (n, width) = _threads(), x.shape
+        threads, (n, width) = torch.get_num_threads(), x.shape
         out = x if x.dtype == self.dtype else torch.empty(n, width, dtype=self.dtype)
-        partial = _floats(threads, width)
-        arrays = (_at(t) for t in (x, out, partial, total))
+        partial = fresh_floats(threads, width)
+        arrays = (address(t) for t in (x, out, partial, total))
         self._kernels.cast_and_sum(threads, n, width, *arrays)
         return out
 
@@ -114,9 +115,9 @@ class CompiledOps(TorchOps):
         """ReLU's gradient, which overwrites dpost, and the sum in one pass."""
         if self.cfg.act_fn != "relu":
             return super().activate_backward(dpost, kept, total)
-        threads, (n, width) = _threads(), dpost.shape
-        partial = _floats(threads, width)
-        arrays = (_at(t) for t in (dpost, kept, partial, total))
+        threads, (n, width) = torch.get_num_threads(), dpost.shape
+        partial = fresh_floats(threads, width)
+        arrays = (address(t) for t in (dpost, kept, partial, total))
         self._kernels.relu_backward(threads, n, width, *arrays)
         return dpost
 
@@ -130,9 +131,11 @@ class CompiledOps(TorchOps):
         patterns = []
         for at in queries.lookups:
             n, seen = at.stop - at.start, at.position + 1
-            pattern = _floats(n, seen, heads.n_heads)
-            arrays = (_at(x) for x in (q[at.start - first :], kv, at.seen, z[at.start :], pattern))
-            self._kernels.attend(_threads(), n, seen, *heads, *arrays)
+            pattern = fresh_floats(n, seen, heads.n_heads)
+            arrays = (
+                address(x) for x in (q[at.start - first :], kv, at.seen, z[at.start :], pattern)
+            )
+            self._kernels.attend(torch.get_num_threads(), n, seen, *heads, *arrays)
             patterns.append(pattern)
         return z, Kept(q, kv, patterns)
 
@@ -142,7 +145,7 @@ class CompiledOps(TorchOps):
         """Gradients of keys and values are added directly to their rows, in fp32."""
         heads, first, width = self.heads, queries.first, dz.shape[1]
         dq = dz.new_empty(len(dz) - first, width)
-        dkv = _floats(n_nodes, 2 * width).zero_()
+        dkv = fresh_floats(n_nodes, 2 * width).zero_()
         if isinstance(queries.rows, slice):
             dkv[:first, width:] = dz[:first]
         elif first:
@@ -151,23 +154,7 @@ class CompiledOps(TorchOps):
             n, seen, start = at.stop - at.start, at.position + 1, at.start - first
             arrays = (dz[at.start :], saved.q[start:], saved.kv, at.seen, pattern, dq[start:], dkv)
             self._kernels.attend_backward(
-                *(_threads(), n, seen, *heads, heads.scale), *(_at(x) for x in arrays)
+                *(torch.get_num_threads(), n, seen, *heads, heads.scale),
+                *(address(x) for x in arrays),
             )
         return dq, dkv
-
-
-def _threads() -> int:
-    return torch.get_num_threads()
-
-
-def _floats(*size: int) -> Tensor:
-    """An empty fp32 tensor for a kernel's output, independent of PyTorch's default dtype."""
-    return torch.empty(size, dtype=torch.float32)
-
-
-def _at(x: Tensor | None) -> int | None:
-    """Address of an array."""
-    if x is None:
-        return None
-    assert x.is_contiguous()
-    return x.data_ptr()

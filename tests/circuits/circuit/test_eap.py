@@ -107,7 +107,7 @@ def _writing(value: Tensor, where):
     return hook
 
 
-@pytest.mark.parametrize("steps", [0, 3])
+@pytest.mark.parametrize("steps", [0, 2])
 @pytest.mark.parametrize("metric", ["logit_difference", "log_probability"])
 @pytest.mark.parametrize(("heads", "parts"), GRAPHS)
 def test_predictions_equal_gradients_taken_one_edge_at_a_time(heads, parts, metric, steps) -> None:
