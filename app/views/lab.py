@@ -7,20 +7,21 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from analyses.figures.words import split_of
 from app.logic.question_book import SEARCHED, QuestionBook
 from app.shell import address, frame
 from app.shell.choosing import book_of, choose_donor, choose_question, offered_swaps
-from app.shell.opened import model_of
+from app.shell.opened import Stamp, model_of
 from app.shell.plain_text import as_text
 from app.shell.slicing import hits_in
 from app.shell.stage import picked, show_instrument, timeline_of
 
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
-    from app.logic.lab.patch_lab import Operation
+    from app.logic.lab.patch_lab import DonorLens, Operation
     from app.logic.lab.record import LabRecord
 
 READING = (
@@ -172,14 +173,37 @@ def _patched(
     if target is None:
         target = int(result.after.argmax())
     own = None if asked.answer is None else book.first_token(asked.answer)
-    effect = patch_lab.grid(model, pair, operation, book.first_token(target), own, metric)
+    effect, lens = _over_cells(
+        shown.at, shown.step, receiver, donor, f"{operation.component} {operation.heads}",
+        book.first_token(target), own, metric, operation,
+    )  # fmt: skip
     marks = {asked.answer: ("✓", "answer"), swapped: ("⇄", "swap")}
     known = {token: mark for token, mark in marks.items() if token is not None}
-    lens = patch_lab.donor_lens(model, pair[1:]) if operation.component == "resid_pre" else None
     return LabRecord(
         shown.name, book, receiver, donor, operation, result, target, effect, known,
         asked.answer, metric, lens,
     )  # fmt: skip
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Stamp: str})
+def _over_cells(
+    at: Stamp,
+    step: int,
+    receiver: tuple[int, ...],
+    donor: tuple[int, ...],
+    written: str,
+    target: int,
+    own: int | None,
+    metric: str,
+    _operation: Operation,
+) -> tuple[np.ndarray, DonorLens | None]:
+    """The grid and the lens on the donor, which stay while cells are chosen; key: `written`."""
+    from app.logic.lab import patch_lab
+
+    model, pair = model_of(at, step), book_of(at).prompts(receiver, donor)
+    effect = patch_lab.grid(model, pair, _operation, target, own, metric)
+    states = _operation.component == "resid_pre"
+    return effect, patch_lab.donor_lens(model, pair[1:]) if states else None
 
 
 def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None:
