@@ -145,9 +145,9 @@ def stored_certificate(
         return None
     evidence = _stored(run, read, EVIDENCE, _splits(split))
     assert evidence is not None
-    others = () if of_text(evidence) else (SUBSPACE, TRANSFER)
-    more = [_at(_stored(run, read, name, _own(split)), at) for name in others]
-    criteria = judged(evidence.sel(step=at), split, *more)
+    others = {"transfer": TRANSFER} | ({} if of_text(evidence) else {"subspace": SUBSPACE})
+    more = {key: _at(_stored(run, read, name, _own(split)), at) for key, name in others.items()}
+    criteria = judged(evidence.sel(step=at), split, **more)
     record = json.loads(evidence.attrs.get("provenance", "{}"))
     return Certificate(
         run.path.resolve().name, at, split, verdict(criteria), criteria, history(run, at), record

@@ -25,14 +25,13 @@ def certify_command(
 ) -> None:
     """Say whether RUN composes: a verdict, and each criterion with its interval."""
     from analyses.certificate.certify import certify
-    from circuits.runs.run import open_run
 
     found = certify(run, step=step, split=split, transfer=transfer, progress=not json_)
     if json_:
         say(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
         return
     _print(found)
-    if open_run(run).recipe.text is None and all(c.name != "transfers" for c in found.criteria):
+    if all(criterion.name != "transfers" for criterion in found.criteria):
         say(f"\nTransfer to new facts was not measured: hopscope certify {run} --transfer")
 
 

@@ -14,8 +14,9 @@ from real_processes import start_training
 from tiny_runs import numbers
 from tiny_texts import tiny_text, tiny_text_recipe
 
-from analyses import certify
+from analyses import analyze, certify
 from analyses.certificate.certify import stored_certificate
+from analyses.stored import reader
 from app.cli.train import summary
 from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
@@ -134,9 +135,7 @@ def test_analyses_are_given_sentences(run: Run) -> None:
     assert opened.corpus.queries("id_test").spans is not None
 
 
-def test_a_text_run_is_certified_but_not_by_transfer(run: Run) -> None:
-    with pytest.raises(HopscopeError, match="transfer needs questions of one token per name"):
-        certify(run.path, transfer=True, progress=False)
+def test_a_text_run_is_certified(run: Run) -> None:
     found = certify(run.path, progress=False)
     stored = stored_certificate(open_run(run.path))
     assert stored is not None
@@ -144,3 +143,10 @@ def test_a_text_run_is_certified_but_not_by_transfer(run: Run) -> None:
     assert found["memorized"].n > 100
     assert "attention knockout" in found["second_hop"].finding
     assert found["used"].finding == "a model of one block has no state between the hops"
+    assert all(criterion.name != "transfers" for criterion in found.criteria)
+    short = {"steps": [run.steps[-1]], "pairs": 5, "tune_steps": 4, "progress": False}
+    learned = analyze(run.path, "transfer", **short)
+    read = reader(run)
+    with_transfer = stored_certificate(run, read=lambda n: learned if n == "transfer" else read(n))
+    assert with_transfer is not None
+    assert "of the new facts are known" in with_transfer["transfers"].finding
