@@ -127,6 +127,16 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         (*DATES, "id", *CIRCUIT),
     ),
     Experiment(
+        "size",
+        "width (MLP)",
+        (
+            Arm("64 (128)", "textbook", ("model.d_model=64", "model.d_mlp=128")),
+            Arm("96 (192)", "textbook", ("model.d_model=96", "model.d_mlp=192")),
+            Arm("128 (256)", "textbook"),
+        ),
+        (*DATES, "id", *CIRCUIT),
+    ),
+    Experiment(
         "grokked",
         "task",
         (
