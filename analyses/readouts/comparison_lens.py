@@ -31,6 +31,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import xarray as xr
+from jaxtyping import Bool, Int
 
 from analyses.options.common import AnalysisOptions as Options
 from analyses.questions.comparison_corruptions import other_first_entities
@@ -61,10 +62,13 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     }
     variables = ranks_of_layers((model.logits_of(resid) for resid in here), targets)
     seed = options.seed
-    tokens, valid = examples.once(
-        ("other first entities", seed), lambda: other_first_entities(examples, seed)
-    )
-    theirs = states(model, queries.asking(tokens))
-    beside = rank_of_layers((model.logits_of(resid) for resid in theirs), targets)
-    variables |= added_by_question(queries, variables["rank_example"][1], beside, valid)
+
+    def placebo() -> tuple[Int[np.ndarray, "n target layer pos"], Bool[np.ndarray, " n"]]:
+        tokens, valid = examples.once(
+            ("other first entities", seed), lambda: other_first_entities(examples, seed)
+        )
+        theirs = states(model, queries.asking(tokens))
+        return rank_of_layers((model.logits_of(resid) for resid in theirs), targets), valid
+
+    variables |= added_by_question(queries, variables["rank_example"][1], placebo)
     return xr.Dataset(variables, coords)

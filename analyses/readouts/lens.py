@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from analyses.estimates import Variables, estimated, with_interval
 from circuits.corpus.queries import Queries
+from circuits.corpus.role_names import name_columns
 
 AT = ("target", "layer", "position")
 
@@ -104,26 +105,29 @@ def _read_layers(
 def added_by_question(
     queries: Queries,
     rank: Int[np.ndarray, "n target layer pos"],
-    placebo: Int[np.ndarray, "n target layer pos"],
-    valid: Bool[np.ndarray, " n"],
+    placebo: Callable[[], tuple[Int[np.ndarray, "n target layer pos"], Bool[np.ndarray, " n"]]],
 ) -> Variables:
     """`mrr_added` (target, layer, position): MRR beyond that of a counterpart of each question.
 
-    At the first two roles the counterpart is the shorter prompt that ends there, whose states are
-    equal bit for bit, so that nothing is added by construction; later it is a placebo question.
+    Up to the second name, with the mark behind it, the counterpart is the shorter prompt that ends
+    there, whose states are equal bit for bit, so that nothing is added by construction; from the
+    third name on it is a placebo question.
 
     Args:
         queries: The questions; of sentences no shorter prompt ends at the first roles: NaN.
         rank: Ranks of the targets, -1: none.
-        placebo: Ranks of the same targets in the placebos.
-        valid: Which questions have a placebo; the others are NaN.
+        placebo: Gives ranks of the same targets in the placebos, and which questions have one (the
+            others are NaN). Not called for atomic prompts, which have no third name.
     """
     added = np.zeros(rank.shape)
-    if rank.shape[-1] > 2:  # else the question is an atomic prompt itself
-        added[..., 2:] = (reciprocal(rank) - reciprocal(placebo))[..., 2:]
-        added[~valid, ..., 2:] = np.nan
+    third = name_columns(queries.kind, queries.asked_ids.shape[1])[2:]
+    if third:
+        beside, valid = placebo()
+        later = slice(third[0], None)
+        added[..., later] = (reciprocal(rank) - reciprocal(beside))[..., later]
+        added[~valid, ..., later] = np.nan
         if queries.ragged:
-            added[..., :2] = np.nan
+            added[..., : third[0]] = np.nan
     about = {"long_name": "mean reciprocal rank that the question adds", "units": "1"}
     return with_interval("mrr_added", AT, added, about)
 

@@ -166,11 +166,12 @@ def _added(
     options: Options,
 ) -> Variables:
     queries, seed = examples.queries, options.seed
-    if rank.shape[-1] <= 2:
-        return added_by_question(queries, rank, rank, np.ones(len(rank), bool))
-    placebos = examples.once(("placebos", seed), lambda: draw_placebos(examples, seed))
-    beside, _ = ranks(engine, queries.asking(placebos.tokens), targets, options.span)
-    return added_by_question(queries, rank, beside, placebos.valid)
+
+    def placebo() -> tuple[Int[np.ndarray, "n target layer pos"], Bool[np.ndarray, " n"]]:
+        drawn = examples.once(("placebos", seed), lambda: draw_placebos(examples, seed))
+        return ranks(engine, queries.asking(drawn.tokens), targets, options.span)[0], drawn.valid
+
+    return added_by_question(queries, rank, placebo)
 
 
 def ranks(

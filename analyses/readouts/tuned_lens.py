@@ -35,6 +35,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import xarray as xr
+from jaxtyping import Bool, Int
 
 from analyses.estimates import estimated
 from analyses.options.readouts import TunedLensOptions as Options
@@ -71,11 +72,14 @@ def run(model: Model, examples: Examples, options: Options) -> xr.Dataset:
     targets = dict(zip(names, tokens.T, strict=True))
     variables = ranks_of_layers((lens(resid, i) for i, resid in enumerate(here)), targets)
     seed = options.seed
-    placebos = examples.once(("placebos", seed), lambda: draw_placebos(examples, seed))
-    theirs = states(model, queries.asking(placebos.tokens))
-    beside = rank_of_layers((lens(resid, i) for i, resid in enumerate(theirs)), targets)
-    rank = variables["rank_example"][1]
-    variables |= added_by_question(queries, rank, beside, placebos.valid)
+
+    def placebo() -> tuple[Int[np.ndarray, "n target layer pos"], Bool[np.ndarray, " n"]]:
+        drawn = examples.once(("placebos", seed), lambda: draw_placebos(examples, seed))
+        theirs = states(model, queries.asking(drawn.tokens))
+        beside = rank_of_layers((lens(resid, i) for i, resid in enumerate(theirs)), targets)
+        return beside, drawn.valid
+
+    variables |= added_by_question(queries, variables["rank_example"][1], placebo)
     final = model.logits_of(here[-1]).log_softmax(-1)
     for name, tuned in (("kl", True), ("kl_logit_lens", False)):
         read = (lens(x, i) if tuned else model.logits_of(x) for i, x in enumerate(here))

@@ -173,6 +173,29 @@ def test_the_question_adds_nothing_up_to_relation_1_and_may_add_at_relation_2(
     assert (found.mrr_added.sel(position="relation_2", layer=2) != 0).any()
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("logit_lens", {}), ("tuned_lens", {"n_train": 40, "adam_steps": 2})]
+)
+def test_atomic_prompts_add_nothing_to_themselves(name: str, options: dict[str, int]) -> None:
+    found = measured(name, draw_examples(CORPUS, "atomic_id", 20), **options)
+    assert (found.mrr_added == 0).all()
+
+
+def test_the_question_adds_nothing_at_entity_1_and_its_mark_either_where_a_run_has_marks() -> None:
+    corpus = CORPORA["order"]
+    examples = draw_examples(corpus, "id_test", 30)
+    asked = examples.queries.token_ids
+    marked = np.column_stack(
+        [asked[:, 0], asked[:, 0] * 0, asked[:, 1], asked[:, 0] * 0, asked[:, 2]]
+    )
+    examples = replace(examples, queries=replace(examples.queries, token_ids=marked))
+    model = random_model(corpus, n_ctx=5)
+    found = CATALOG["comparison_lens"].run(model, examples, CATALOG["comparison_lens"].options({}))
+    early = ["attribute", "query_mark", "entity_1", "mask"]
+    assert (found.mrr_added.sel(position=early) == 0).all()
+    assert (found.mrr_added.sel(position="entity_2", layer=2) != 0).any()
+
+
 def test_of_comparisons_the_question_adds_nothing_up_to_entity_1_and_may_add_at_entity_2() -> None:
     corpus = CORPORA["order"]
     examples = draw_examples(corpus, "id_test", 30)
