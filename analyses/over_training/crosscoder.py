@@ -8,7 +8,8 @@ be found. Here the bridge of every prompt is known, so they can be scored.
    collected at each checkpoint. By default the state is S[depth - 1, relation_1], the last one
    there that another block reads. Where a text names the subject after the relation, the prompt
    ends with the subject; questions in another order than most are left out.
-2. A share `held_out` of the prompts is set aside. A crosscoder is fitted to the others
+2. A share `held_out` of the first hops is set aside with all their prompts: one may have several,
+   where relation 2 comes before it or in several wordings. A crosscoder is fitted to the others
    (`circuits.model.crosscoder`).
 3. Each bridge with at least 2 fitted and 1 held-out prompts is matched with the feature whose
    activation has the highest average precision for it on the fitted prompts. Its score is AUROC
@@ -89,12 +90,19 @@ class Prompts:
         columns = np.arange(end.max() + 1)
         tokens = np.where(columns <= end[:, None], asked.token_ids[:, columns], 0)
         _, first = np.unique(np.column_stack([end, tokens]), axis=0, return_index=True)
-        rng = np.random.default_rng([options.seed, 11])
-        fitted = np.ones(len(first), bool)
-        fitted[rng.permutation(len(first))[: round(options.held_out * len(first))]] = False
         rows = np.sort(first)
+        hop = _numbered(asked.asked_ids[rows, :2])
+        rng = np.random.default_rng([options.seed, 11])
+        order = rng.permutation(hop.max() + 1)
+        fitted = ~np.isin(hop, order[: round(options.held_out * len(order))])
         tokens, end, bridge = (p[rows].astype(np.int64) for p in (tokens, end, asked.bridge_ids))
         return cls(torch.from_numpy(tokens), torch.from_numpy(end), bridge[:, 0], fitted)
+
+
+def _numbered(pairs: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
+    """Number of each pair, in the order in which they first come."""
+    _, first, inverse = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    return first.argsort().argsort()[inverse.reshape(-1)]
 
 
 def steps(run: Run, options: Options) -> list[int]:

@@ -109,6 +109,27 @@ def test_prompts_of_many_tokens_end_where_the_first_hop_is_complete(
         assert not tokens[end + 1 :].any()
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_no_first_hop_is_held_out_in_one_wording_and_fitted_in_another(
+    run: Run, backwards: bool
+) -> None:
+    corpus = reworded(run.corpus, lambda queries: worded(queries, backwards=backwards))
+    prompts = crosscoder.Prompts.drawn(corpus, CATALOG["crosscoder"].options(QUICK))
+    asked = corpus.queries("train_inferred")
+    first_hop = {
+        query.tokens[: spans[1, 1]]: query.names[:2]
+        for query, spans in zip(asked, asked.spans, strict=True)
+    }
+    hops = [
+        first_hop[tuple(tokens[: end + 1].tolist())]
+        for tokens, end in zip(prompts.tokens, prompts.end, strict=True)
+    ]
+    assert len(set(hops)) < len(hops)
+    sides = [{hop for hop, on in zip(hops, prompts.fitted, strict=True) if on == s} for s in (0, 1)]
+    assert not sides[0] & sides[1]
+    assert len(sides[0]) == round(len(set(hops)) / 3)
+
+
 def test_a_second_walk_reads_the_stored_result_and_other_checkpoints_replace_it(
     run: Run, found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
