@@ -87,6 +87,26 @@ def test_the_number_to_look_at_is_under_the_pointer_and_has_its_own_figure() -> 
     assert to_matplotlib(own).get_axes()
 
 
+def test_where_nothing_is_added_by_construction_follows_from_the_names_of_the_roles() -> None:
+    marked = LENS.isel(position=[0, 0, 1, 1, 2]).assign_coords(
+        position=["attribute", "query_mark", "entity_1", "mask", "entity_2"]
+    )
+    assert "up to mask: 0 by construction" in figure(marked, "mrr_added").subtitle
+    said = figure(marked, "mrr").panels[0].details[-1]
+    assert ["by construction" in text for text in said] == [True] * 4 + [False]
+
+
+def test_of_sentences_no_figure_says_zero_where_nothing_was_measured() -> None:
+    here = LENS.mrr_added.position.isin(["subject", "relation_1"])
+    text = LENS.copy()
+    for end in ("", "_low", "_high"):
+        text[f"mrr_added{end}"] = LENS[f"mrr_added{end}"].where(~here)
+    assert "by construction" not in figure(text, "mrr_added").subtitle
+    said = figure(text, "mrr").panels[0].details[-1]
+    assert said[:2] == ("nothing to set beside it",) * 2
+    assert "the question adds" in said[2]
+
+
 def test_an_older_result_without_that_number_offers_no_such_figure() -> None:
     older = LENS.drop_vars([v for v in LENS.data_vars if str(v).startswith("mrr_added")])
     assert "mrr_added" in figures(LENS)

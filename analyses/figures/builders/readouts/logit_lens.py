@@ -56,7 +56,7 @@ def mrr_added(ds: xr.Dataset, *, step: int | None = None, split: str | None = No
         subtitle=pick.subtitle(
             words(split), pick.at_step(step), pick.number_of_examples(now), pick.span_note(ds),
             pick.hatched_note(now),
-            f"up to {words(pick.names(ds, 'position')[1])}: 0 by construction",
+            _early(now),
             "later: beyond questions with another first hop",
         ),
         panels=tuple(
@@ -77,16 +77,33 @@ def _added_in_words(ds: xr.Dataset) -> tuple[tuple[str, ...], ...]:
         return ()
     ordered = ds.transpose("layer", "position", ...)
     parts = [ordered[f"mrr_added{end}"].values for end in ("", "_low", "_high")]
-    known = set(pick.names(ds, "position")[:2])
+    known = _in_shorter_prompts(ds)
     return tuple(
         tuple(
-            "as in the shorter prompt, by construction"
+            "nothing to set beside it"
+            if np.isnan(value)
+            else "as in the shorter prompt, by construction"
             if position in known
             else f"the question adds {value:+.3f} [{low:.3f}, {high:.3f}]"
             for position, value, low, high in zip(pick.names(ds, "position"), *row, strict=True)
         )
         for row in zip(*parts, strict=True)
     )
+
+
+def _early(ds: xr.Dataset) -> str:
+    """What the question adds up to its second name."""
+    known = _in_shorter_prompts(ds)
+    if ds["mrr_added"].sel(position=list(known)).isnull().all():
+        return "of a sentence, no shorter prompt ends at the first names: grey"
+    return f"up to {words(known[-1])}: 0 by construction"
+
+
+def _in_shorter_prompts(ds: xr.Dataset) -> tuple[str, ...]:
+    """Positions before the third name: where names are tokens, shorter prompts end there."""
+    positions = pick.names(ds, "position")
+    third = [i for i, name in enumerate(positions) if name in ("relation_2", "entity_2")]
+    return positions[: third[0]] if third else positions
 
 
 def mrr_over_training(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
@@ -153,7 +170,7 @@ def by_construction(ds: xr.Dataset) -> str:
         return f"first tokens, of at least {least} names each" if 1 < least <= found.size else ""
     if "column_example" in ds:
         return ""
-    return f"up to {words(pick.names(ds, 'position')[1])}: as in the atomic prompt"
+    return f"up to {words(_in_shorter_prompts(ds)[-1])}: as in the atomic prompt"
 
 
 def comparison_mrr(
