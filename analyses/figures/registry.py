@@ -81,11 +81,13 @@ FIGURES: dict[str, dict[str, Builder]] = {
     "logit_lens": _LENS,
     "tuned_lens": {
         "mrr": tuned_lens.mrr,
+        "mrr_added": tuned_lens.mrr_added,
         "mrr_over_training": tuned_lens.mrr_over_training,
         "divergence": tuned_lens.divergence,
     },
     "comparison_lens": {
         "mrr": logit_lens.comparison_mrr,
+        "mrr_added": logit_lens.mrr_added,
         "mrr_over_training": logit_lens.comparison_mrr_over_training,
     },
     "causal_tracing": _TRACING,

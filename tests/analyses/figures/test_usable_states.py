@@ -87,11 +87,17 @@ def test_the_number_to_look_at_is_under_the_pointer_and_has_its_own_figure() -> 
     assert to_matplotlib(own).get_axes()
 
 
+def test_every_lens_that_says_what_the_question_adds_draws_it() -> None:
+    for name in ("logit_lens", "tuned_lens", "comparison_lens"):
+        assert "mrr_added" in figures(LENS.assign_attrs(analysis=name))
+
+
 def test_where_nothing_is_added_by_construction_follows_from_the_names_of_the_roles() -> None:
     marked = LENS.isel(position=[0, 0, 1, 1, 2]).assign_coords(
         position=["attribute", "query_mark", "entity_1", "mask", "entity_2"]
     )
     assert "up to mask: 0 by construction" in figure(marked, "mrr_added").subtitle
+    assert "another entity 1" in figure(marked, "mrr_added").subtitle
     said = figure(marked, "mrr").panels[0].details[-1]
     assert ["by construction" in text for text in said] == [True] * 4 + [False]
 

@@ -51,7 +51,7 @@ def test_a_lens_that_can_only_learn_from_the_first_hops_asked_about_says_so() ->
     }
     ds = joined_splits(parts, 0, {"analysis": "tuned_lens"})
     assert ds.lens_seen.values.tolist() == [[0, 1]]
-    for name in ("mrr", "mrr_over_training", "divergence"):
+    for name in ("mrr", "mrr_added", "mrr_over_training", "divergence"):
         assert "the lens was" not in figure(ds, name, split="id_test").subtitle
         warned = figure(ds, name, split="train_inferred").subtitle
         assert warned.endswith("the lens was trained on 100% of these first hops")

@@ -50,6 +50,7 @@ def mrr_added(ds: xr.Dataset, *, step: int | None = None, split: str | None = No
     step, split = pick.chosen_step(ds, step), pick.chosen(ds, "split", split)
     now = ds.sel(step=step, split=split)
     targets = pick.names(ds, "target")
+    other = words("entity_1") if "entity_2" in pick.names(ds, "position") else "first hop"
     return Panels(
         name="mrr_added",
         title="What the question adds to what can be read",
@@ -57,7 +58,7 @@ def mrr_added(ds: xr.Dataset, *, step: int | None = None, split: str | None = No
             words(split), pick.at_step(step), pick.number_of_examples(now), pick.span_note(ds),
             pick.hatched_note(now),
             _early(now),
-            "later: beyond questions with another first hop",
+            f"later: beyond questions with another {other}",
         ),
         panels=tuple(
             cell_map(

@@ -23,6 +23,12 @@ def mrr(
     return _tuned(spec, ds, split, "What a tuned lens reads from each state")
 
 
+def mrr_added(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
+    """What the question adds to what the tuned lens reads, beyond a placebo."""
+    spec = logit_lens.mrr_added(ds, step=step, split=split)
+    return _tuned(spec, ds, split, "What the question adds to what a tuned lens reads")
+
+
 def mrr_over_training(ds: xr.Dataset, *, step: int | None = None, split: str | None = None) -> Spec:
     """MRR of each target at its own position over training, one curve per layer."""
     spec = logit_lens.mrr_over_training(ds, step=step, split=split)
