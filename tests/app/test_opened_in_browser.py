@@ -1,0 +1,42 @@
+"""A browser window opens with the dashboard, also since Streamlit leaves that to an `App`."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit import config
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+
+
+@pytest.mark.parametrize(
+    ("settings", "opened"),
+    [
+        ({"server.headless": False}, ["http://localhost:8765"]),
+        ({"server.headless": False, "server.baseUrlPath": "x"}, ["http://localhost:8765/x"]),
+        ({"server.headless": False, "server.address": "0.0.0.0"}, ["http://localhost:8765"]),
+        ({"server.headless": True}, []),
+    ],
+    ids=["window", "below a path", "every address", "headless"],
+)
+def test_starting_the_server_opens_a_window_unless_it_is_headless(
+    settings: dict[str, Any], opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"server.port": 8765, "browser.serverPort": 8765, "server.address": None, **settings}
+    real, found = config.get_option, []
+    monkeypatch.setattr(config, "get_option", lambda name: own.get(name, real(name)))
+    monkeypatch.setattr(config, "is_manually_set", lambda _: False)
+    monkeypatch.setattr("app.shell.browser.open_browser", found.append)
+    monkeypatch.setattr("streamlit.starlette.App", lambda _, **given: given)
+    given = runpy.run_path(str(MAIN))["app"]
+
+    async def serve() -> None:
+        async with given["lifespan"](None):
+            pass
+
+    asyncio.run(serve())
+    assert found == opened
