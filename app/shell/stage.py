@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -40,23 +41,48 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
     }
     steps = shown.run.steps
 
-    def stepped() -> None:
-        step = _state(page).get("step")
-        if step is not None:
-            address.write(step=address.step_near(str(step), steps))
+    def at_step(step: Any) -> None:
+        address.write(step=address.step_near(str(step), steps))
 
     def picked_something() -> None:
         value = _state(page).get("pick")
         if value is not None:
             st.session_state[f"picked_{page}"] = value
 
-    def chosen() -> None:
-        kept = _kept(_state(page).get("kept"), shown.run)
+    def with_choices(choices: Any) -> None:
+        kept = _kept(choices, shown.run)
         # what a page lets be chosen
         own = {"formation": tuple(kept), "heads": ("split", "present")}.get(page, ("present",))
         address.write(**{name: kept[name] for name in own})
 
+    def stepped() -> None:
+        _follow(page, "step", at_step)
+
+    def chosen() -> None:
+        _follow(page, "kept", with_choices)
+
+    if _is_new(page, "step") or _is_new(page, "kept"):
+        stepped()
+        chosen()
+        st.rerun()  # the page was drawn for the address before
     return mount(header, body, key=page, on_step=stepped, on_pick=picked_something, on_kept=chosen)
+
+
+def _follow(page: str, name: str, write: Callable[[Any], None]) -> None:
+    """Write a value of an instrument to the address, and note last of all that this was done.
+
+    The next request interrupts a callback at its first use of the session's state, and Streamlit
+    does not call it again.
+    """
+    value = _state(page).get(name)
+    if value is not None:
+        write(value)
+    st.session_state[f"followed_{page}_{name}"] = value
+
+
+def _is_new(page: str, name: str) -> bool:
+    value = _state(page).get(name)
+    return value is not None and value != st.session_state.get(f"followed_{page}_{name}")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
