@@ -146,10 +146,8 @@ def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | No
     if column is None:
         return chosen
     key = "run_choice"
-    if st.session_state.get(key) not in names or st.session_state.get("run_shown") != chosen:
-        st.session_state[key] = chosen
+    st.session_state[key] = chosen  # on another page the box begins with the first run
     column.selectbox("Run", names, key=key, label_visibility="collapsed", on_change=_run_changed)
-    st.session_state["run_shown"] = chosen
     return chosen
 
 

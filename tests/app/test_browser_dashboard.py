@@ -95,6 +95,17 @@ def test_the_train_page_offers_the_recipes_and_fits_a_narrow_window(
     assert misplaced(page, 900) == []
 
 
+def test_the_box_of_runs_names_the_run_that_is_shown_on_the_next_page_too(
+    page: Any, address: str
+) -> None:
+    for run in ("small", "text"):  # one of them is not the first of the list
+        go(page, address, "", f"run={run}")
+        page.get_by_role("link", name="One question").click()
+        ready(page, "question")
+        box = page.locator("[data-testid=stSelectbox]").first.locator("input").first
+        assert box.input_value() == run
+
+
 def test_keys_move_the_timeline_and_the_address_follows(page: Any, address: str) -> None:
     go(page, address, "")
     page.keyboard.press("Home")
