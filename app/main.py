@@ -6,7 +6,7 @@ This is the server; what it shows is in `dashboard.py` beside it.
 from starlette.middleware import Middleware
 from streamlit.starlette import App
 
-from app.shell.browser import shown_in_a_browser
 from app.shell.front_end import FrontEnd
+from app.shell.starting import started
 
-app = App("dashboard.py", lifespan=shown_in_a_browser, middleware=[Middleware(FrontEnd)])
+app = App("dashboard.py", lifespan=started, middleware=[Middleware(FrontEnd)])

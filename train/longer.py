@@ -4,7 +4,7 @@
    with `training.init_from`.
 2. The change is recorded in the manifest ("continued"), beside the recipe that the run was started
    with; `Run.recipe` has the new number of steps.
-3. Training goes on from the last resume state. With a constant rate and no cool-down the result
+3. Training goes on from the last resume state. If the rate was constant up to there, the result
    equals a run of that length bit for bit. Otherwise the rate rises again, which a note says.
 """
 
@@ -19,6 +19,7 @@ from circuits.runs.reading import state_steps
 from circuits.runs.run import RECIPE, RESUME, Run, open_run
 from circuits.runs.writer import RunWriter
 from train.resume import refuse_imported
+from train.trainer import learning_rate
 
 STEPS = "training.steps"
 
@@ -37,7 +38,7 @@ def lengthen(path: Path, settings: Sequence[str]) -> str | None:
     run = open_run(path)
     wanted = load_recipe(path / RECIPE, settings).training.steps
     _refuse(run, settings, wanted)
-    told = _rises_again(run.recipe, wanted)
+    told = _rises_again(run.recipe, wanted, state_steps(run.path / RESUME)[0])
     with RunWriter.reopen(run) as writer:
         if told is not None:
             writer.add_note(told)
@@ -70,11 +71,12 @@ def _refuse(run: Run, settings: Sequence[str], wanted: int) -> None:
         )
 
 
-def _rises_again(recipe: Recipe, steps: int) -> str | None:
-    training = recipe.training
-    if training.schedule == "constant" and not training.cooldown:
+def _rises_again(recipe: Recipe, wanted: int, done: int) -> str | None:
+    """A schedule of more steps has a higher rate wherever that of fewer has begun to fall."""
+    planned, longer = recipe.training, recipe.with_training(steps=wanted).training
+    if learning_rate(planned, done) == learning_rate(longer, done):
         return None
     return (
-        f"The learning rate had fallen towards step {training.steps:,} and rises again, since its "
-        f"schedule is now that of {steps:,} steps."
+        f"The learning rate had fallen towards step {planned.steps:,} and rises again, since its "
+        f"schedule is now that of {wanted:,} steps."
     )

@@ -6,6 +6,7 @@ TransformerLens), Python shows one of them half a module to avoid a deadlock.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from importlib import import_module
 from types import ModuleType
@@ -28,3 +29,15 @@ def load(name: str) -> ModuleType:
         with _LOCK:
             _LOADED[name] = import_module(name)
     return _LOADED[name]
+
+
+def load_meanwhile(name: str) -> threading.Thread:
+    """Begin to import a module in a thread; if that fails, whoever loads it is told why."""
+
+    def begin() -> None:
+        with contextlib.suppress(Exception):
+            load(name)
+
+    thread = threading.Thread(target=begin, daemon=True)
+    thread.start()
+    return thread

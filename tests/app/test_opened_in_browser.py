@@ -1,4 +1,4 @@
-"""A browser window opens with the dashboard, also since Streamlit leaves that to an `App`."""
+"""When the server starts, a browser window opens and the first page's imports begin."""
 
 from __future__ import annotations
 
@@ -40,3 +40,28 @@ def test_starting_the_server_opens_a_window_unless_it_is_headless(
 
     asyncio.run(serve())
     assert found == opened
+
+
+def test_the_first_page_is_imported_while_the_browser_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from app.shell import starting
+
+    begun: list[str] = []
+    monkeypatch.setattr(starting, "load_meanwhile", begun.append)
+    monkeypatch.setattr(config, "get_option", lambda name: name == "server.headless")
+
+    async def serve() -> None:
+        async with starting.started(None):
+            assert begun == ["app.views.formation"]
+
+    asyncio.run(serve())
+
+
+def test_a_module_that_cannot_be_imported_meanwhile_says_why_when_it_is_needed() -> None:
+    from app.shell import importing
+
+    importing.load_meanwhile("app.views.no_such_page").join()
+    assert not importing.is_loaded("app.views.no_such_page")
+    with pytest.raises(ModuleNotFoundError, match="no_such_page"):
+        importing.load("app.views.no_such_page")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from real_processes import stop_training_at
 from tiny_runs import tiny_recipe
 from typer.testing import CliRunner
 
@@ -64,6 +65,14 @@ def test_a_rate_that_had_fallen_is_told_to_rise_again(tmp_path: Path) -> None:
     assert told is not None
     assert "rises again" in told
     assert told in open_run(run.path).manifest["notes"]
+
+
+def test_a_run_stopped_before_its_cool_down_equals_one_of_that_length(tmp_path: Path) -> None:
+    cooling = {"training__cooldown": 5, "checkpoints__dtype": "fp32"}
+    whole = trained(tmp_path / "whole", training__steps=2 * STEPS, training__cooldown=5)
+    run = stop_training_at(12, tiny_recipe(training__steps=STEPS, **cooling), tmp_path / "run")
+    assert lengthen(run.path, [f"training.steps={2 * STEPS}"]) is None
+    assert_equal_weights(whole, train(None, run.path, resume=True, progress=False))
 
 
 def test_nothing_but_more_steps_is_taken_and_a_refusal_changes_nothing(tmp_path: Path) -> None:
