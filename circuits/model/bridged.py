@@ -28,6 +28,7 @@ from circuits.errors import HopscopeError
 from circuits.model.bridge_checks import checked_components
 from circuits.model.inputs import check_residual, check_tokens
 from circuits.model.protocol import resid_name
+from circuits.model.unfolded_cache import UnfoldedCache
 
 _SIZES = ("n_layers", "n_heads", "d_model", "d_vocab", "n_ctx")
 
@@ -191,11 +192,14 @@ class BridgedModel:
             return self._sorted(self.bridge(any_tokens), -1)
 
     def run_with_cache(self, tokens: Any, *, names_filter: Any = None) -> Any:
-        """Logits and TransformerLens's `ActivationCache`, by the names of this model."""
+        """Logits and TransformerLens's `ActivationCache`, by the names of this model.
+
+        Attributions take the norms' weights into account (`circuits.model.unfolded_cache`).
+        """
         ids = check_tokens(self.cfg, tokens, self.device)
         logits, cache = self.bridge.run_with_cache(self.own_ids(ids), names_filter=names_filter)
         assert isinstance(cache, ActivationCache)
-        return self._sorted(logits, -1), cache
+        return self._sorted(logits, -1), UnfoldedCache.of(cache)
 
     def logits_of(self, resid: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
         """Final norm, unembedding and whatever the architecture does to logits."""

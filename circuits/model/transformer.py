@@ -12,7 +12,6 @@ from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformer_lens.ActivationCache import ActivationCache
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.HookedRootModule import HookedRootModule
 from transformer_lens.utilities import lm_cross_entropy_loss
@@ -22,6 +21,7 @@ from circuits.model.config import ModelConfig
 from circuits.model.inputs import check_residual, check_tokens
 from circuits.model.protocol import resid_name
 from circuits.model.tool_surface import ToolSurface
+from circuits.model.unfolded_cache import UnfoldedCache
 
 __all__ = ["HookedTransformer", "ModelConfig", "resid_name"]
 
@@ -137,8 +137,10 @@ class HookedTransformer(ToolSurface, HookedRootModule):
     ) -> Any:
         """Output and TransformerLens `ActivationCache`, as in `HookedRootModule`.
 
-        No two tensors of the cache, and none of the model, share memory. If a hook that was added
-        before writes in place, the cache has the changed value at its hook point.
+        Its attributions take the norms' own weights into account, so that they add up
+        (`circuits.model.unfolded_cache`). No two tensors of the cache, and none of the model,
+        share memory. If a hook that was added before writes in place, the cache has the changed
+        value at its hook point.
 
         Args:
             model_args: As for a call.
@@ -173,7 +175,7 @@ class HookedTransformer(ToolSurface, HookedRootModule):
             if name.endswith("_grad"):  # a sum hands the same gradient to all its terms
                 cache[name] = cache[name].clone()
         view: Any = self if self.cfg.n_passes == 1 else _Unrolled(self)
-        return output, ActivationCache(cache, view, has_batch_dim=not remove_batch_dim)
+        return output, UnfoldedCache(cache, view, has_batch_dim=not remove_batch_dim)
 
     def _embedded(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
         positions = self.hook_pos_embed(self.pos_embed(tokens))

@@ -19,6 +19,7 @@ from circuits.errors import HopscopeError
 from circuits.model.config import ModelConfig
 from circuits.model.transformer import HookedTransformer
 from circuits.model.transformer_lens_4 import to_bridge
+from circuits.model.unfolded_cache import UnfoldedCache
 
 CFG = ModelConfig(n_layers=2, d_model=16, n_ctx=4, d_vocab=12, n_heads=2, init_range=0.3)
 TOKENS = torch.tensor([[0, 9, 10], [3, 10, 9], [5, 9, 9]])
@@ -60,7 +61,8 @@ def _agree(call: Callable[[Any], Any], which: str) -> None:
 
 
 def _on_cache(call: Callable[[ActivationCache], Any]) -> Callable[[Any], Any]:
-    return lambda model: call(model.run_with_cache(TOKENS)[1])
+    """Of the bridge's cache, too, with the norms' weights (`test_unfolded_cache`)."""
+    return lambda model: call(UnfoldedCache.of(model.run_with_cache(TOKENS)[1]))
 
 
 def _head_results(cache: ActivationCache) -> torch.Tensor:
