@@ -5,8 +5,8 @@
 3. The patch succeeds if B's top token becomes the target r2(b'): the answer for A's bridge and B's
    second relation.
 4. Donors are drawn so that only the bridge can bring success. A shares neither subject nor r1 with
-   B, A's own answer is not the target, and B does not lead to the target if one of its tokens or
-   its bridge is replaced by any other one of A's.
+   B; the target is neither B's answer nor A's own; and B does not lead to it if its subject, one of
+   its relations or (with more hops) another bridge is replaced by A's at the same place.
 5. Two controls count the same event, with the real donor's target. A `same_bridge` donor has the
    bridge b and should leave the answer alone (`kept`). A `random` donor has a third bridge that
    does not lead to the target.
