@@ -29,10 +29,11 @@ follow the bridge. Read it at S[i, relation_1] with 1 <= i < depth. `kept` with 
 as high as accuracy says that the answer uses nothing of this state but its bridge.
 
 What misleads: Success below 1 does not show that the model cannot compose: on real facts other
-routes may keep the old answer (`route_ablation`). Success at layer 0 is not the bridge's; the draw
-sees to it that B with one of A's tokens does not lead to the target, so it is an association of
-that token with the answer (.18 at the demo's subject). Donors are few in small graphs; n says how
-many questions have one.
+routes may keep the old answer (`route_ablation`). One question's failure says little of that
+question: with another donor it may succeed, and in the demo the donor's first hop decides more.
+Success at layer 0 is not the bridge's; the draw sees to it that B with one of A's tokens does not
+lead to the target, so it is an association of that token with the answer (.18 at the demo's
+subject). Donors are few in small graphs; n says how many questions have one.
 """
 
 from __future__ import annotations

@@ -23,15 +23,13 @@ Place = tuple[int, int]
 AFTER_ONE_BLOCK: Place = (1, 1)
 """S[1, relation 1], the only state of two blocks that has seen the first hop and can be used."""
 
-LEARNS_FROM = 1000
-"""Trained questions that a lens learns from."""
-
 
 class SlowRun:
-    """A run, and how many questions of a split are asked."""
+    """A run, how many questions of a split are asked, and from how many a lens learns."""
 
-    def __init__(self, path: Path, n: int) -> None:
+    def __init__(self, path: Path, n: int, learns_from: int = 1000) -> None:
         self.path, self.n, self.run = path, n, open_run(path)
+        self.learns_from = learns_from
         model = tomllib.loads((path / "recipe.toml").read_text())["model"]
         self.order = [*range(model["n_layers"])] * model["n_passes"]
         """The blocks in the order in which they are run."""
@@ -126,7 +124,8 @@ class SlowRun:
     def swapped(self, w: Weights, question: np.ndarray, donor: np.ndarray, *at: Place) -> int:
         """The answer when the states at these places are the donor's; S[1, relation 1] if none."""
         places = at or (AFTER_ONE_BLOCK,)
-        theirs, resid = self.states(w, donor), embedded(w, question)
+        theirs = states(w, donor, self.order[: max(layer for layer, _ in places)])
+        resid = embedded(w, question)
         for layer in range(len(self.order) + 1):
             if layer:
                 resid = block(w, self.order[layer - 1], resid)
@@ -210,14 +209,17 @@ class SlowRun:
         translation into the last state there, which is learned from other first hops."""
         w, rng = self.weights(step), np.random.default_rng(6)
         hops = sorted({(int(q[0]), int(q[1])) for q in self.questions(TRAIN, n=100_000)})
+        hops = [hops[i] for i in rng.permutation(len(hops))]
         asked, right = self.questions(split), []
+        known: dict[tuple[int, int], list[np.ndarray]] = {}
         for fold in (0, 1):  # half of the first hops are read, and the lens learns from the others
             mine = [q for q in asked if (7 * q[0] + 3 * q[1]) % 2 == fold]
             read = {(int(q[0]), int(q[1])) for q in mine}
-            others = [hops[i] for i in rng.permutation(len(hops)) if hops[i] not in read]
-            once = [[s[1] for s in self.states(w, np.array([*hop, hop[1]]))] for hop in others]
-            known = (once * LEARNS_FROM)[:LEARNS_FROM]  # as many first hops as possible
-            translate = _ridge(known, layer)
+            others = [hop for hop in hops if hop not in read][: self.learns_from]
+            for hop in (hop for hop in others if hop not in known):
+                known[hop] = [s[1] for s in self.states(w, np.array([*hop, hop[1]]))]
+            times = (others * self.learns_from)[: self.learns_from]  # each first hop in turn
+            translate = _ridge([known[hop] for hop in times], layer)
             right += [
                 top_token(w, translate(self.states(w, q)[layer][1])) == self.bridge(q) for q in mine
             ]
@@ -239,12 +241,13 @@ class SlowRun:
 
 
 def within(said: float, found: float, n: int) -> bool:
-    """Whether two shares of about n questions differ by no more than three standard errors.
+    """Whether two shares, each of about n questions with draws of its own, differ by no more than
+    three standard errors of such a difference.
 
-    >>> within(0.50, 0.55, 100), within(0.50, 0.70, 100)
+    >>> within(0.50, 0.60, 100), within(0.50, 0.75, 100)
     (True, False)
     """
-    return abs(said - found) <= 3 * np.sqrt(max(said * (1 - said), 0.01) / n) + 0.005
+    return abs(said - found) <= 3 * np.sqrt(2 * max(said * (1 - said), 0.01) / n) + 0.005
 
 
 def _seen(
