@@ -1,9 +1,9 @@
 """Whether the bridge can be read off a state, beside a placebo bridge.
 
 1. A lens is fitted per position (the ridge solution of `circuits.model.tuned_lens`): it translates
-   S[l, p] into S[depth, relation_1], which training makes predict the bridge. It learns from
-   trained questions whose first hop is not among those that it reads: the questions are read in
-   two folds by first hop, each with a lens of its own.
+   S[l, p] into S[depth, relation_1], which training makes predict the bridge. It learns from 1,000
+   trained questions, of as many first hops as possible, none of which is among those that it
+   reads: the questions are read in two folds by first hop, each with a lens of its own.
 2. The bridge counts as decoded if it is the lens's top token.
 3. The placebo is the bridge of another fact with the same r1, read at the same state; where r1
    has a single object, the bridge of another question. A lens that only tells of what kind the

@@ -11,6 +11,9 @@ is defined by positions for a model of any depth:
 - *bridge* edges lead into attention at the last position from what attention and MLPs wrote one
   position before. `excluded` cuts them, and leaves everything else.
 
+What is cut is ablated to its mean over the questions, or to its value in another question with none
+of their tokens, another bridge and another answer (`analyses.circuits.ablations`).
+
 With `circuit` given, `restricted` keeps those edges alone and `excluded` cuts them: for the circuit
 that discovery found at the last step, say.
 

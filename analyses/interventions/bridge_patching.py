@@ -5,8 +5,8 @@
 3. The patch succeeds if B's top token becomes the target r2(b'): the answer for A's bridge and B's
    second relation.
 4. Donors are drawn so that only the bridge can bring success. A shares neither subject nor r1 with
-   B, A's own answer is not the target, and B does not lead to the target if one of its tokens or
-   its bridge is replaced by any other one of A's.
+   B; the target is neither B's answer nor A's own; and B does not lead to it if its subject, one of
+   its relations or (with more hops) another bridge is replaced by A's at the same place.
 5. Two controls count the same event, with the real donor's target. A `same_bridge` donor has the
    bridge b and should leave the answer alone (`kept`). A `random` donor has a third bridge that
    does not lead to the target.
@@ -29,10 +29,11 @@ follow the bridge. Read it at S[i, relation_1] with 1 <= i < depth. `kept` with 
 as high as accuracy says that the answer uses nothing of this state but its bridge.
 
 What misleads: Success below 1 does not show that the model cannot compose: on real facts other
-routes may keep the old answer (`route_ablation`). Success at layer 0 is not the bridge's; the draw
-sees to it that B with one of A's tokens does not lead to the target, so it is an association of
-that token with the answer (.18 at the demo's subject). Donors are few in small graphs; n says how
-many questions have one.
+routes may keep the old answer (`route_ablation`). One question's failure says little of that
+question: with another donor it may succeed, and in the demo the donor's first hop decides more.
+Success at layer 0 is not the bridge's; the draw sees to it that B with one of A's tokens does not
+lead to the target, so it is an association of that token with the answer (.18 at the demo's
+subject). Donors are few in small graphs; n says how many questions have one.
 """
 
 from __future__ import annotations

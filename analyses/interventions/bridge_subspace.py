@@ -8,7 +8,7 @@ more than the bridge.
    succeed most often on trained questions.
 2. Q (d_model x rank, orthonormal) is learned on trained questions B with donors A drawn as in
    `analyses.interventions.bridge_patching`: S_B + Q Q^T (S_A - S_B) should lead to the answer for
-   A's bridge (cross-entropy, Adam).
+   A's bridge (cross-entropy, Adam, batches of 128; Q is the QR factor of a free matrix).
 3. It is judged on the questions of the split, with their own donors and placebo donors.
 4. Controls: a `random` subspace of the same rank; a `shuffled` one, learned towards the targets of
    other questions (a subspace that could be made to say anything, as in Makelov et al., arXiv

@@ -5,9 +5,11 @@ After He et al. (arXiv 2601.09049, section 5, figures 3 and 4, and their publish
 1. New facts come in pairs (a, r1) -> b and (b, r2) -> t. Vocabulary and old facts stay as they are:
    (a, r1) and (b, r2) are (subject, relation) slots that no fact uses, of entities that are
    subjects already, and objects are drawn from the objects that r1 and r2 have.
-2. A copy of the model is fine-tuned (AdamW) on batches of which a fifth are new facts, as atomic
-   prompts only; the rest are trained examples, which are kept in mind that way. (The paper: 2,000
-   new facts beside 8,000 kept examples.) No two-hop question through a new fact is trained.
+2. A copy of the model is fine-tuned (AdamW, gradients clipped at norm 1, a rate that falls to zero
+   over the last fifth) on batches of which a fifth are new facts, as atomic prompts only; the rest
+   are trained facts and questions, each as likely as any other, which are kept in mind that way.
+   (The paper: 2,000 new facts beside 8,000 kept examples.) No two-hop question through a new fact
+   is trained.
 3. On the way, accuracy is measured on two-hop questions by which hop is new, one question per pair:
    - `none`: held-out questions of two old facts;
    - `first`: (a, r1, r') with an old fact (b, r');

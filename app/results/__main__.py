@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from app.results.experiments import DEMO, EXPERIMENTS, SEEDS, Arm, Experiment
 from circuits.errors import HopscopeError, unknown_name
 from circuits.files import write_atomically
 from circuits.runs.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROUTES = "routes"
 NAMES = (*(experiment.name for experiment in EXPERIMENTS), ROUTES)
@@ -51,8 +54,9 @@ def results(
         from app.results.routes import by_relation
         from app.results.tables import routes_table
 
-        table = routes_table(by_relation(trained(DEMO, runs, seeds, jobs)))
-        text = _placed(page, text, ROUTES, table)
+        shares = by_relation(trained(DEMO, runs, seeds, jobs))
+        text = _placed(page, text, ROUTES, routes_table(shares))
+        _keep_rows(page, ROUTES, shares.rename_axis("relation").reset_index())
 
 
 def _experiment(
@@ -94,8 +98,8 @@ def trained(
     return [open_run(path) for path in table["run"]]
 
 
-def _keep_rows(page: Path, name: str, rows: list[dict[str, object]]) -> None:
-    """Every run's measures beside the page: results.md has results/<name>.csv."""
+def _keep_rows(page: Path, name: str, rows: list[dict[str, object]] | pd.DataFrame) -> None:
+    """What a table is made of, beside the page: results.md has results/<name>.csv."""
     import pandas as pd
 
     folder = page.with_suffix("")

@@ -13,7 +13,8 @@ Of compositions (h, r1, r2):
   trained: h, the object of a fact (h, r), or the only subject of a fact (x, r, h). It is what one
   hop can reach.
 
-Of comparisons: lookups as above. Real graphs have strong shortcuts: an accuracy is evidence of
+Of comparisons (attribute, entity 1, entity 2): the lookups `attribute_entity_1`, `attribute` and
+`majority`. Real graphs have strong shortcuts: an accuracy is evidence of
 composition only above the best shortcut of its split.
 """
 

@@ -9,11 +9,13 @@ import pytest
 from comparison_corpora import CORPORA
 from hand_wired import hand_wired, random_model, save_as_run
 
+from analyses.stored import stored_result
 from app.results import __main__ as command
+from app.results import routes
 from app.results.beyond import LEAST, beyond_shortcuts
 from app.results.experiments import EXPERIMENTS, Arm, Experiment, Published
 from app.results.measure import MEASURES, measured
-from app.results.routes import WAYS, by_relation
+from app.results.routes import FOLLOWS, WAYS, by_relation
 from app.results.tables import experiment_table, replaced
 from circuits.corpus.shortcuts import shortcut_answers
 from circuits.errors import HopscopeError
@@ -50,8 +52,29 @@ def test_ways_of_all_relations_add_up_and_count_every_right_answer() -> None:
     table = by_relation([run])
     assert table.loc["all", "n"] == table["n"].iloc[:-1].sum() == 978
     assert table[list(WAYS)].sum(axis=1).to_numpy() == pytest.approx(1)
-    follow = table.loc["all", WAYS[0]] + table.loc["all", WAYS[1]]
-    assert follow == pytest.approx(0.556, abs=0.02)  # of the right ones; certify asks all
+    alone = table.loc["all", WAYS[0]] + table.loc["all", WAYS[1]]
+    assert alone == pytest.approx(measured(run)["route_mean"])
+    assert table.loc["all", FOLLOWS] == pytest.approx(0.556, abs=0.02)  # of the right ones
+
+
+def test_the_way_of_an_answer_does_not_depend_on_the_donor_that_was_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = open_run(ROOT / "assets" / "demo")
+    before = by_relation([run])
+    stored = stored_result(run, "evidence")
+    assert stored is not None
+    others = stored.assign(swap_example=stored.swap_example.where(stored.swap_example < 0, 0))
+    monkeypatch.setattr(routes, "stored_result", lambda *_: others)
+    after = by_relation([run])
+    assert after.loc["all", FOLLOWS] == 0
+    assert after.loc[before.index, list(WAYS)].equals(before[list(WAYS)])
+
+
+def test_nearly_all_answers_of_textbook_come_by_the_route_only() -> None:
+    table = by_relation([open_run(ROOT / "assets" / "textbook")])
+    assert (table[WAYS[0]] > 0.7).all()
+    assert table.loc["all", WAYS[0]] > 0.9
 
 
 def test_a_table_shows_the_mean_over_seeds_and_each_verdict() -> None:

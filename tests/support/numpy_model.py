@@ -1,12 +1,12 @@
 """A second, slow reading of our checkpoints: one question at a time, in float64, with NumPy alone.
 
 Nothing of `circuits.model` or `circuits.patching` is used, so that what is computed with them can
-be held against it. Models with LayerNorm and ReLU, untied.
+be held against it. Models with LayerNorm and ReLU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,24 @@ Weights = Mapping[str, np.ndarray]
 
 
 def weights_of(run: Path, step: int) -> Weights:
-    """The tensors of a checkpoint as float64 arrays."""
+    """The tensors of a checkpoint as float64 arrays; a tied unembedding is the embedding's."""
     tensors = load_file(run / "checkpoints" / f"step_{step:08d}.safetensors")
-    return {name: tensor.to(torch.float64).numpy() for name, tensor in tensors.items()}
+    w = {name: tensor.to(torch.float64).numpy() for name, tensor in tensors.items()}
+    return {"unembed.W_U": w["embed.W_E"].T, **w}
+
+
+def states(w: Weights, tokens: np.ndarray, order: Sequence[int]) -> list[np.ndarray]:
+    """The residual stream before the first block and after each [pos, d_model].
+
+    Args:
+        w: Weights.
+        tokens: One question.
+        order: The blocks in the order in which they are run.
+    """
+    resid = [embedded(w, tokens)]
+    for i in order:
+        resid.append(block(w, i, resid[-1]))
+    return resid
 
 
 def embedded(w: Weights, tokens: np.ndarray) -> np.ndarray:
@@ -54,8 +69,12 @@ def answer(w: Weights, resid: np.ndarray) -> int:
 
 def top_token(w: Weights, state: np.ndarray) -> int:
     """The top token of a state under the final norm and the unembedding."""
-    logits = _norm(w, "ln_final", state) @ w["unembed.W_U"] + w["unembed.b_U"]
-    return int(logits.argmax())
+    return int(logits_of(w, state).argmax())
+
+
+def logits_of(w: Weights, state: np.ndarray) -> np.ndarray:
+    """What the final norm and the unembedding make of a state [d_vocab]."""
+    return np.asarray(_norm(w, "ln_final", state) @ w["unembed.W_U"] + w["unembed.b_U"])
 
 
 def _attention(w: Weights, i: int, query: np.ndarray, read: np.ndarray) -> np.ndarray:
