@@ -76,7 +76,7 @@ def _why_none(run: Run) -> str:
 def _require_circuits(shown: frame.Shown) -> None:
     """Refuse runs whose circuit was not measured, or cannot be."""
     if why := _why_none(shown.run):
-        raise HopscopeError(
+        raise frame.NothingToShow(
             "Circuits are discovered in runs of the composition task, with Hopscope's own model "
             f"and names of one token; {why}. The page Formation shows which states the answers "
             "depend on."
@@ -86,7 +86,9 @@ def _require_circuits(shown: frame.Shown) -> None:
         told = [sentence for sentence in problems if ANALYSIS in sentence]
         from app.logic.circuit_bench import missing
 
-        raise HopscopeError(told[0] if told else missing(shown.run, heads=False))
+        if told:
+            raise HopscopeError(told[0])
+        raise frame.NothingToShow(missing(shown.run, heads=False))
 
 
 def _follow_the_address(shown: frame.Shown) -> None:

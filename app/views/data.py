@@ -27,15 +27,17 @@ if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
     from analyses.figures.specs.facts import Table
 
-READING = (
-    "The facts of the run: click a name in the graph to go on from there; phi_r is the "
-    "number of two-hop facts through a relation per fact of it."
-)
+READING = "The facts of the run: click a name in the graph to go on from there"
+PHI = "phi_r is the number of two-hop facts through a relation per fact of it"
 
 
 def page() -> None:
     """Draw the page."""
-    frame.page(READING, _data)
+    frame.page(_reading, _data)
+
+
+def _reading(run: Run) -> str:
+    return f"{READING}; {PHI}." if run.corpus.task == "composition" else f"{READING}."
 
 
 def _data(shown: frame.Shown) -> list[Spec]:
@@ -66,10 +68,14 @@ def _data(shown: frame.Shown) -> list[Spec]:
 
 @st.cache_resource(max_entries=6, show_spinner=False, hash_funcs={Stamp: str})
 def _entities(at: Stamp) -> tuple[NameIndex, int]:
-    """The entities of a run, and the one with most facts."""
+    """The entities of a run, and of those with facts of their own the one with most facts."""
     graph = opened(at).graph
-    degree = np.bincount(graph.facts[:, [0, 2]].ravel(), minlength=len(graph.entities))
-    return NameIndex(range(len(graph.entities)), graph.entities), int(degree.argmax())
+    own, named = (
+        np.bincount(graph.facts[:, columns].ravel(), minlength=len(graph.entities))
+        for columns in ([0], [0, 2])
+    )
+    start = int(np.where(own > 0, named, 0).argmax())
+    return NameIndex(range(len(graph.entities)), graph.entities), start
 
 
 def _around(shown: frame.Shown) -> Spec:

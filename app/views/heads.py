@@ -53,13 +53,15 @@ def _results(at: Stamp, written: str) -> tuple[xr.Dataset, xr.Dataset | None, st
     if not written:
         found, refused = stored_results(run, [n for n in OF_HEADS if n != PATCHING or _patches(at)])
         if ATTENTION not in found:
-            raise HopscopeError(refused.get(ATTENTION) or _missing(at))
+            if ATTENTION in refused:
+                raise HopscopeError(refused[ATTENTION])
+            raise frame.NothingToShow(_missing(at))
         return found[ATTENTION], found.get(PATCHING), ""
     from analyses.slices.cutting import on_questions
 
     kept = stored_result(run, ATTENTION, keep_examples=True)
     if kept is None:
-        raise HopscopeError(
+        raise frame.NothingToShow(
             "Attention is read on a slice from the patterns of single questions, which are not "
             f"stored; run `hopscope analyze {run.path} attention --set keep_examples=true`, or "
             "take the slice away."

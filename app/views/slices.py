@@ -51,17 +51,17 @@ def _slices(shown: frame.Shown) -> list[Spec]:
     wanted = address.read().get("split")
     questions = measured[wanted if wanted in measured else _first(list(measured))]
     kinds = groupings(questions)
-    left, right = st.columns([3.4, 2], vertical_alignment="bottom")
+    choices = st.container(horizontal=True, horizontal_alignment="distribute")
     asked = address.read().get("by")
     st.session_state["slice_by"] = asked if asked in kinds else kinds[0]
-    by = left.segmented_control(
+    by = choices.segmented_control(
         "Errors by", kinds, key="slice_by", on_change=_by_changed, format_func=words,
-        label_visibility="collapsed",
+        label_visibility="collapsed", width="content",
     )  # fmt: skip
     st.session_state["slice_split"] = questions.split
-    right.segmented_control(
+    choices.segmented_control(
         "Split", list(measured), key="slice_split", on_change=_split_changed, format_func=words,
-        label_visibility="collapsed",
+        label_visibility="collapsed", width="content",
     )  # fmt: skip
     try:
         errors, curves = error_table(

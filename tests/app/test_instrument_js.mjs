@@ -101,8 +101,10 @@ test("numbers are written as they are read", () => {
     "–",
     "–",
     "0.00",
-    "0.42",
+    "0.43",
   ]);
+  assert.deepEqual([0.965, -0.0001].map(numbers.two), ["0.97", "0.00"]);
+  assert.equal(numbers.percent(0.965), "97%"); // as in the other form
   assert.deepEqual([null, 0.004, 0.5, 1].map(numbers.percent), ["–", "0%", "50%", "100%"]);
   assert.deepEqual([0.42, -0.42, 1].map(numbers.short), [".42", "-0.42", "1.00"]);
   assert.deepEqual([0.04, -0.04, -1.26, 12.3].map(numbers.nats), ["0.0", "0.0", "−1.3", "12"]);
