@@ -149,6 +149,11 @@ test("only edges that pass by another component bow out", () => {
 test("a logarithmic axis has round ticks within its ends", () => {
   assert.deepEqual(layout.valueTicks("log", -1, 0.5), [0.1, 0.2, 0.5, 1, 2]);
   assert.deepEqual(layout.valueTicks("log", -1, 2), [0.1, 1, 10, 100]);
+  const written = (low, high) =>
+    layout.valueTicks("log", Math.log10(low), Math.log10(high)).map((tick) => tick.toPrecision(2));
+  assert.deepEqual(written(3.3, 4.2), ["3.5", "4.0"]); // between 2 and 5
+  assert.deepEqual(written(0.09, 0.115), ["0.090", "0.10", "0.11"]);
+  assert.deepEqual(layout.valueTicks("log", Infinity, -Infinity), []); // nothing was measured
 });
 
 test("an axis never runs backwards, and is offered only where its curve has risen", () => {
