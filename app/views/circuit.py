@@ -146,7 +146,8 @@ def _choose_split(shown: frame.Shown, saved: SavedCircuit | None, column: Any) -
     splits = [str(name) for name in results_of(shown.at)[0][ANALYSIS]["split"].values]
     wanted = saved.split if saved else address.read().get("split") or FIRST_SPLIT
     if st.session_state.get("circuit_split") not in splits:
-        st.session_state["circuit_split"] = wanted if wanted in splits else splits[0]
+        offered = [name for name in (wanted, FIRST_SPLIT) if name in splits]
+        st.session_state["circuit_split"] = (*offered, *splits)[0]
     split: str = column.selectbox(
         "Questions", splits, format_func=lambda name: split_of(name).short, key="circuit_split"
     )

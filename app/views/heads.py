@@ -93,16 +93,18 @@ def _missing(at: Stamp) -> str:
 @st.cache_resource(max_entries=8, show_spinner="Drawing the heads ...", hash_funcs={Stamp: str})
 def _body(at: Stamp, written: str) -> bytes:
     attention, patching, _ = _results(at, written)
-    return heads_payload(timeline_of(at), attention, patching, _about(attention))
+    about = _about(attention, text=opened(at).corpus.text)
+    return heads_payload(timeline_of(at), attention, patching, about)
 
 
-def _about(attention: xr.Dataset) -> str:
+def _about(attention: xr.Dataset, *, text: bool = False) -> str:
     fewest, most = int(attention["n"].min()), int(attention["n"].max())
     asked = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
-    return (
+    words = (
         f"Averages over {asked} questions a split. Attention is not "
         "effect: a head may attend to a position and write nothing of use."
     )
+    return words + " What rows lack to 1 goes to the other tokens of the sentence." * text
 
 
 def _remember() -> None:

@@ -31,6 +31,8 @@ READING = (
     "every other page; the lines are its accuracy over training."
 )
 MOST_QUESTIONS = 60
+FEW = 10
+"""Groups below which the table is as high as its rows."""
 KINDS = {",": "localized", ".2f": "%.2f", ".1%": "percent"}
 
 
@@ -114,7 +116,7 @@ def _errors(table: Table, curves: list[list[float]], by: str, shown: frame.Shown
     }
     event: Any = st.dataframe(
         rows, hide_index=True, column_config=config, key=f"errors_{by}_{shown.chosen}",
-        height=min(330, 40 + 35 * len(rows)),
+        height="auto" if len(rows) < FEW else 330,
         on_select="rerun", selection_mode="single-row",
     )  # fmt: skip
     if event.selection.rows:
