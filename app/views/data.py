@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from analyses.figures.specs.facts import Table
 
 READING = "The facts of the run: click a name in the graph to go on from there"
+FEW = 10
+"""Rows up to which a table is as high as they are."""
 PHI = "phi_r is the number of two-hop facts through a relation per fact of it"
 
 
@@ -118,10 +120,14 @@ def _relations(run: Run, name: str) -> Table:
         "phi after augmentation": report.get("phi_after"),
         "phi that is trained": run.corpus.report.get("phi_trained"),
     }
-    for column, (label, value) in zip(st.columns(3), whole.items(), strict=True):
+    if run.corpus.task == "comparison":
+        whole = {"Trained comparisons per fact": whole["phi that is trained"]}
+    elif not len(run.corpus.queries("train_inferred")):
+        whole = {}  # what was trained on is unknown
+    for column, (label, value) in zip(st.columns(3), whole.items(), strict=False):
         column.metric(label, "–" if value is None else f"{value:.2f}")
     table = relations_table(run, name)
-    _show_table(table, height=400)
+    _show_table(table, height=400 if len(table.rows) > FEW else "auto")
     return table
 
 
@@ -129,7 +135,7 @@ def _facts(shown: frame.Shown) -> Table:
     run = shown.run
     graph = run.graph
     left, right = st.columns([2, 3], vertical_alignment="bottom")
-    words = left.text_input("Search facts", key="fact_words", placeholder="e.g. Lyon country")
+    words = left.text_input("Search facts", key="fact_words", placeholder=book_of(shown.at).example)
     origins = right.pills(
         "Provenance",
         [p for p in PROVENANCES if graph.count(p)],
@@ -181,11 +187,11 @@ def _show_table(
     }
     rows = table.frame().round(3)
     if key is None:
-        st.dataframe(rows, hide_index=True, column_config=config, height=height)
+        st.dataframe(rows, hide_index=True, column_config=config, height=height, placeholder="–")
         return None
     event: Any = st.dataframe(
         rows, hide_index=True, column_config=config, height=height, key=key,
-        on_select="rerun", selection_mode="single-row",
+        on_select="rerun", selection_mode="single-row", placeholder="–",
     )  # fmt: skip
     chosen = event.selection.rows
     return int(chosen[0]) if chosen else None

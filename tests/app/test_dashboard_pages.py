@@ -332,6 +332,10 @@ def test_a_page_opens_on_a_run_of_the_comparison_task(
         assert "v1 first value, v2 second value, t answer" in text_of(app)
     if page == "data":
         assert "phi_r" not in text_of(app)  # no two hops are taken here
+        assert [metric.label for metric in app.metric] == ["Trained comparisons per fact"]
+        tables = [list(table.value.columns) for table in app.dataframe]
+        assert tables[0] == ["relation", "facts"]
+        assert "in trained comparisons" in tables[1]
         facts = open_run(comparisons / "compared").graph.facts
         assert app.selectbox(key="entity").value in facts[:, 0]  # not a value, which has none
     if page in ("question", "lab"):
