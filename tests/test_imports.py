@@ -108,7 +108,7 @@ ROOMS: dict[str, str] = {
     "app.logic.tables": "circuits circuits.corpus circuits.runs analyses analyses.slices "
     "analyses.figures analyses.figures.specs app.instrument app.logic",
     "app.logic.lab": "circuits circuits.corpus circuits.model circuits.patching circuits.text "
-    "analyses analyses.figures analyses.figures.specs app.instrument app.logic",
+    "analyses analyses.questions analyses.figures analyses.figures.specs app.instrument app.logic",
     "app.published": "circuits circuits.recipes circuits.runs analyses analyses.figures "
     "analyses.figures.renderers.matplotlib app.instrument app.logic app.logic.lab",
     "app.shell": "circuits circuits.remote circuits.runs circuits.series analyses "

@@ -61,12 +61,13 @@ def app_command(
 
 
 def served(command: list[str]) -> int:
-    """Run the server until it ends, and end it if this process is asked to end; its exit code."""
-    with subprocess.Popen(command, env={**os.environ}) as server:
-        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-        try:
-            code = server.wait()
-        except KeyboardInterrupt:  # the server got it as well
-            server.wait()
-            code = 0
+    """Run the server until it ends, and end it if this process is asked to end; its exit code.
+
+    The server is in a group of its own: it would answer Ctrl-C in the terminal with "Aborted!".
+    """
+    with subprocess.Popen(command, env={**os.environ}, process_group=0) as server:
+        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: server.terminate())
+        code = server.wait()
     return 0 if code == -signal.SIGTERM else code

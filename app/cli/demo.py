@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import typer
+
+from analyses.stored import stored_steps
 from app.cli.terminal import say
 from circuits.runs.reading import MANIFEST
+from circuits.runs.run import Run, open_run
 
 SETTINGS = (
     "training.steps=1500",
@@ -19,24 +23,35 @@ ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
 
 
 def small_demo(runs: Path) -> Path:
-    """The folder of the small demo among these runs; it is trained and measured if missing.
+    """The folder of the small demo among these runs; what is missing is trained and measured.
 
     Args:
         runs: The folder of the runs.
 
     Raises:
         HopscopeError: if the folder cannot be written.
+        typer.Exit: if the training was stopped; the next call goes on with it.
     """
     folder = runs / "demo"
-    if (folder / MANIFEST).is_file():
-        return folder
-    from analyses.walk import analyze
+    run = open_run(folder) if (folder / MANIFEST).is_file() else None
+    if run is None or run.state == "stopped":
+        run = _trained(folder, resume=run is not None)
+    if run.state == "stopped":
+        say("Stopped; `hopscope app --demo` goes on from here.")
+        raise typer.Exit(130)
+    for name in ANALYSES if run.state == "finished" else ():
+        if not stored_steps(run, name):
+            from analyses.walk import analyze
+
+            analyze(run, name)
+    return folder
+
+
+def _trained(folder: Path, *, resume: bool) -> Run:
     from circuits.recipes.schema import load_recipe
     from train.loop import train
     from train.recipes import shipped
 
     say(f"A small demo is trained into {folder} and measured, which takes a minute or two.")
-    run = train(load_recipe(shipped()["demo"], SETTINGS), folder)
-    for name in ANALYSES:
-        analyze(run, name)
-    return folder
+    recipe = None if resume else load_recipe(shipped()["demo"], SETTINGS)
+    return train(recipe, folder, resume=resume)

@@ -105,11 +105,13 @@ def megabytes(n: int) -> str:
 
 
 def _remove(entries: list[RunEntry], names: list[str], yes: bool) -> None:
-    from circuits.runs.listing import remove_run
+    from circuits.runs.listing import removable, remove_run
 
     by_name = {entry.name: entry for entry in entries}
     if unknown := [name for name in names if name not in by_name]:
         raise unknown_name("run", unknown[0], by_name)
+    for name in names:
+        removable(by_name[name].path)  # before anything is asked or removed
     for name in dict.fromkeys(names):
         entry = by_name[name]
         asked = f"Delete {entry.path} ({entry.state}, {megabytes(entry.size)}) for good?"

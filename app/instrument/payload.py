@@ -102,6 +102,13 @@ def sliced_payload(run: Run, datasets: Datasets, accuracy: Mapping[str, Compared
     return dump({"measures": measures})
 
 
+def lens_targets(run: Run, lens: xr.Dataset | None) -> list[str]:
+    """The names that the logit lens of a run looks for: those of its result, if it has one."""
+    if lens is None:
+        return list(LENS_TARGETS[run.corpus.task])
+    return [str(name) for name in lens.coords["target"].values]
+
+
 def formation_parts(run: Run, datasets: Datasets, timeline: Payload) -> Payload:
     """What the first page is sent, beside what its timeline needs."""
     payload: Payload = {**timeline, "measures": {}}
@@ -110,12 +117,9 @@ def formation_parts(run: Run, datasets: Datasets, timeline: Payload) -> Payload:
     payload["positions"] = described_positions(positions)
     payload["layers"] = depth + 1
     payload["usable"] = usable_states(depth, len(positions)).tolist()
-    lens = datasets.get("logit_lens")
-    expected = LENS_TARGETS[run.corpus.task]
-    targets = expected if lens is None else [str(t) for t in lens.coords["target"].values]
     payload["targets"] = [
         {"name": name, "label": target_of(name).spoken, "short": target_of(name).symbol}
-        for name in targets
+        for name in lens_targets(run, datasets.get("logit_lens"))
     ]
     circuit = datasets.get("circuit_discovery")
     if circuit is not None:

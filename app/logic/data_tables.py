@@ -18,7 +18,10 @@ MOST_FACTS = 2000
 
 
 def relations_table(run: Run, name: str) -> Table:
-    """Facts and phi_r per relation, before and after augmentation, the least first."""
+    """Facts and phi_r per relation, before and after augmentation, the least first.
+
+    A comparison takes no two hops: its relations have facts alone.
+    """
     report = run.corpus.report.get("augmentation", {})
     before, after = report.get("phi_r_before", {}), report.get("phi_r_after", {})
     counts = np.bincount(run.graph.facts[:, 1], minlength=len(run.graph.relations))
@@ -27,6 +30,16 @@ def relations_table(run: Run, name: str) -> Table:
         for relation, n in zip(run.graph.relations, counts, strict=True)
     ]
     rows.sort(key=lambda row: (row[3] is None, row[3]))
+    if run.corpus.task == "comparison":
+        return Table(
+            name="data_relations",
+            title="Facts per relation",
+            subtitle=run.graph.name,
+            provenance={"run": name},
+            columns=("relation", "facts"),
+            rows=tuple(row[:2] for row in rows),
+            formats=("", ","),
+        )
     return Table(
         name="data_relations",
         title="phi per relation",
@@ -68,6 +81,7 @@ def facts_table(run: Run, name: str, keep: Bool[np.ndarray, " facts"], words: st
         for row in chosen[:MOST_FACTS].tolist()
         for s, r, o in [graph.facts[row].tolist()]
     ]
+    questions = "comparisons" if run.corpus.task == "comparison" else "compositions"
     n = f"{len(chosen):,} of {len(graph):,} facts"
     if len(chosen) > MOST_FACTS:
         n += f", the first {MOST_FACTS:,} of them"
@@ -76,21 +90,25 @@ def facts_table(run: Run, name: str, keep: Bool[np.ndarray, " facts"], words: st
         title=f"Facts with {words!r}" if words.strip() else "Facts",
         subtitle=f"{graph.name}: {n}",
         provenance={"run": name, "search": words},
-        columns=("subject", "relation", "object", "provenance", "in trained compositions"),
+        columns=("subject", "relation", "object", "provenance", f"in trained {questions}"),
         rows=tuple(rows),
         formats=("",) * 5,
     )
 
 
 def splits_table(run: Run, name: str, step: int) -> Table:
-    """Questions per split, with the accuracy at a step and that of the best shortcut."""
+    """Questions per split, with the accuracy at a step and that of the best shortcut.
+
+    Whether a split was trained on is unknown where the only questions are those of a file.
+    """
+    known = bool(len(run.corpus.queries("train_inferred")))
     rows = [row for row in run.rows() if row["step"] <= step] or run.rows()[:1]
     latest: dict[str, Any] = rows[-1] if rows else {}
     table = [
         (
             split_of(split).short,
             len(queries),
-            "yes" if split in run.corpus.trained else "no",
+            ("yes" if split in run.corpus.trained else "no") if known else "unknown",
             latest.get(f"accuracy/{split}"),
             max(run.baselines.get(split, {}).values(), default=None),
             queries[0].text if len(queries) else "",

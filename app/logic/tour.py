@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from analyses.certificate.certify import certified_steps, stored_certificate
+from analyses.certificate.certify import certified_steps, stored_certificate, why_refused
 from analyses.figures.words import split_of
+from analyses.fitting import fitting_analyses
 from analyses.stored import Reader, reader
 from app.instrument.accuracies import evaluated, with_interval
 from app.instrument.fields import Tour, TourStop
@@ -102,14 +103,15 @@ class GuidedTour(NamedTuple):
 def tour_of(
     run: Run, datasets: Mapping[str, xr.Dataset], read: Reader | None = None
 ) -> GuidedTour | None:
-    """The stops that the stored results of a run allow; None for another task than composition.
+    """The stops that the stored results of a run allow; None for all but two-hop composition.
 
     Args:
         run: An opened run.
         datasets: Stored results by analysis name.
         read: Reader of the run's results; None: a new one.
     """
-    if run.corpus.task != "composition" or len(run.steps) < 2:
+    two_hops = run.corpus.task == "composition" and run.recipe.splits.hops == 2
+    if not two_hops or len(run.steps) < 2:
         return None
     frame = run.metrics()
     if frame.empty:
@@ -122,17 +124,18 @@ def tour_of(
 
 def _missing(run: Run, made: Mapping[str, TourStop | None]) -> str:
     lacking = [name for name, stop in made.items() if stop is None]
-    commands = []
-    if analyses := " ".join(COMMANDS[name] for name in lacking if name in COMMANDS):
-        commands.append(f"`hopscope analyze {run.path} {analyses}`")
-    if "certified" in lacking:
+    fitting = fitting_analyses("composition", bridged=run.bridged, text=run.corpus.text)
+    wanted = [COMMANDS[name] for name in lacking if COMMANDS.get(name) in fitting]
+    commands = [f"`hopscope analyze {run.path} {' '.join(wanted)}`"] if wanted else []
+    if "certified" in lacking and not why_refused(run):
         commands.append(f"`hopscope certify {run.path}`")
     if not commands:
         return ""
-    n = len(made) - len(lacking)
+    n, more = len(made) - len(lacking), len(wanted) + ("certify" in commands[-1])
+    make = "makes" if len(commands) == 1 else "make"
     return (
         f"{n} of the tour's {len(made)} stops have a result in this run; "
-        f"{' and '.join(commands)} make the others. The run textbook has all of them."
+        f"{' and '.join(commands)} {make} {more} more. The run textbook has all of them."
     )
 
 

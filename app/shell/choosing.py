@@ -14,7 +14,7 @@ from app.logic.lab.example_swaps import ExampleSwap, example_swaps
 from app.logic.name_index import NameIndex
 from app.logic.question_book import QuestionBook
 from app.shell import address
-from app.shell.opened import Stamp, opened, results_of
+from app.shell.opened import Stamp, model_of, opened, results_of
 from app.shell.plain_text import as_text
 from circuits.errors import HopscopeError
 
@@ -181,12 +181,12 @@ def _keep(key: str, value: Any) -> None:
 
 def offered_swaps(at: Stamp) -> list[ExampleSwap]:
     """A line with swaps to try: one that works and one that does not, if the run has both."""
-    swaps = _example_swaps(at)
+    swaps, why = _example_swaps(at), ", and why" * (opened(at).corpus.task == "composition")
     if len(swaps) > 1:
         line = st.container(horizontal=True, vertical_alignment="center")
         line.caption("Try", width="content")
         for swap in swaps:
-            words = "a swap that works" if swap.works else "one that does not, and why"
+            words = "a swap that works" if swap.works else f"one that does not{why}"
             key = f"try_{swap.works}"
             line.button(words, key=key, type="tertiary", on_click=_go_to_swap, args=(at, swap))
     return swaps
@@ -194,7 +194,16 @@ def offered_swaps(at: Stamp) -> list[ExampleSwap]:
 
 @st.cache_resource(max_entries=6, show_spinner=False, hash_funcs={Stamp: str})
 def _example_swaps(at: Stamp) -> list[ExampleSwap]:
-    return example_swaps(book_of(at), results_of(at)[0].get("bridge_patching"))
+    run, found = opened(at), results_of(at)[0]
+    if run.corpus.task != "comparison":
+        return example_swaps(book_of(at), found.get("bridge_patching"))
+    tracing = found.get("causal_tracing")
+    if tracing is None or int(tracing["step"][-1]) not in run.steps:
+        return []
+    model = model_of(at, int(tracing["step"][-1]))
+    from app.logic.lab.comparison_swaps import comparison_swaps
+
+    return comparison_swaps(book_of(at), tracing, model)
 
 
 def _go_to_swap(at: Stamp, swap: ExampleSwap) -> None:

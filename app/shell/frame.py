@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 ALL = Slice()
 
 
+class NothingToShow(HopscopeError):
+    """A page that has nothing to show of a run, although nothing is wrong with the run."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """The run that a page shows and its first step on the timeline."""
@@ -89,6 +93,8 @@ def page(
         figures = body(Shown(name, at, run, step, chosen)) or ()
         with corner:
             export_popover(at, step, _split(run), chosen, figures)
+    except NothingToShow as told:
+        st.info(as_text(str(told)))
     except HopscopeError as error:
         st.error(as_text(str(error)), icon=":material/error:")
         st.caption("Choose another run above, or repair this one and reload the page.")

@@ -76,7 +76,7 @@ def _why_none(run: Run) -> str:
 def _require_circuits(shown: frame.Shown) -> None:
     """Refuse runs whose circuit was not measured, or cannot be."""
     if why := _why_none(shown.run):
-        raise HopscopeError(
+        raise frame.NothingToShow(
             "Circuits are discovered in runs of the composition task, with Hopscope's own model "
             f"and names of one token; {why}. The page Formation shows which states the answers "
             "depend on."
@@ -86,7 +86,9 @@ def _require_circuits(shown: frame.Shown) -> None:
         told = [sentence for sentence in problems if ANALYSIS in sentence]
         from app.logic.circuit_bench import missing
 
-        raise HopscopeError(told[0] if told else missing(shown.run, heads=False))
+        if told:
+            raise HopscopeError(told[0])
+        raise frame.NothingToShow(missing(shown.run, heads=False))
 
 
 def _follow_the_address(shown: frame.Shown) -> None:
@@ -144,7 +146,8 @@ def _choose_split(shown: frame.Shown, saved: SavedCircuit | None, column: Any) -
     splits = [str(name) for name in results_of(shown.at)[0][ANALYSIS]["split"].values]
     wanted = saved.split if saved else address.read().get("split") or FIRST_SPLIT
     if st.session_state.get("circuit_split") not in splits:
-        st.session_state["circuit_split"] = wanted if wanted in splits else splits[0]
+        offered = [name for name in (wanted, FIRST_SPLIT) if name in splits]
+        st.session_state["circuit_split"] = (*offered, *splits)[0]
     split: str = column.selectbox(
         "Questions", splits, format_func=lambda name: split_of(name).short, key="circuit_split"
     )

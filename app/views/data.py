@@ -27,15 +27,19 @@ if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
     from analyses.figures.specs.facts import Table
 
-READING = (
-    "The facts of the run: click a name in the graph to go on from there; phi_r is the "
-    "number of two-hop facts through a relation per fact of it."
-)
+READING = "The facts of the run: click a name in the graph to go on from there"
+FEW = 10
+"""Rows up to which a table is as high as they are."""
+PHI = "phi_r is the number of two-hop facts through a relation per fact of it"
 
 
 def page() -> None:
     """Draw the page."""
-    frame.page(READING, _data)
+    frame.page(_reading, _data)
+
+
+def _reading(run: Run) -> str:
+    return f"{READING}; {PHI}." if run.corpus.task == "composition" else f"{READING}."
 
 
 def _data(shown: frame.Shown) -> list[Spec]:
@@ -66,10 +70,14 @@ def _data(shown: frame.Shown) -> list[Spec]:
 
 @st.cache_resource(max_entries=6, show_spinner=False, hash_funcs={Stamp: str})
 def _entities(at: Stamp) -> tuple[NameIndex, int]:
-    """The entities of a run, and the one with most facts."""
+    """The entities of a run, and of those with facts of their own the one with most facts."""
     graph = opened(at).graph
-    degree = np.bincount(graph.facts[:, [0, 2]].ravel(), minlength=len(graph.entities))
-    return NameIndex(range(len(graph.entities)), graph.entities), int(degree.argmax())
+    own, named = (
+        np.bincount(graph.facts[:, columns].ravel(), minlength=len(graph.entities))
+        for columns in ([0], [0, 2])
+    )
+    start = int(np.where(own > 0, named, 0).argmax())
+    return NameIndex(range(len(graph.entities)), graph.entities), start
 
 
 def _around(shown: frame.Shown) -> Spec:
@@ -112,10 +120,14 @@ def _relations(run: Run, name: str) -> Table:
         "phi after augmentation": report.get("phi_after"),
         "phi that is trained": run.corpus.report.get("phi_trained"),
     }
-    for column, (label, value) in zip(st.columns(3), whole.items(), strict=True):
+    if run.corpus.task == "comparison":
+        whole = {"Trained comparisons per fact": whole["phi that is trained"]}
+    elif not len(run.corpus.queries("train_inferred")):
+        whole = {}  # what was trained on is unknown
+    for column, (label, value) in zip(st.columns(3), whole.items(), strict=False):
         column.metric(label, "–" if value is None else f"{value:.2f}")
     table = relations_table(run, name)
-    _show_table(table, height=400)
+    _show_table(table, height=400 if len(table.rows) > FEW else "auto")
     return table
 
 
@@ -123,7 +135,7 @@ def _facts(shown: frame.Shown) -> Table:
     run = shown.run
     graph = run.graph
     left, right = st.columns([2, 3], vertical_alignment="bottom")
-    words = left.text_input("Search facts", key="fact_words", placeholder="e.g. Lyon country")
+    words = left.text_input("Search facts", key="fact_words", placeholder=book_of(shown.at).example)
     origins = right.pills(
         "Provenance",
         [p for p in PROVENANCES if graph.count(p)],
@@ -175,11 +187,11 @@ def _show_table(
     }
     rows = table.frame().round(3)
     if key is None:
-        st.dataframe(rows, hide_index=True, column_config=config, height=height)
+        st.dataframe(rows, hide_index=True, column_config=config, height=height, placeholder="–")
         return None
     event: Any = st.dataframe(
         rows, hide_index=True, column_config=config, height=height, key=key,
-        on_select="rerun", selection_mode="single-row",
+        on_select="rerun", selection_mode="single-row", placeholder="–",
     )  # fmt: skip
     chosen = event.selection.rows
     return int(chosen[0]) if chosen else None

@@ -11,11 +11,11 @@ from analyses.figures.words import target_of
 from analyses.stored import Reader, reader
 from app.instrument.component import send_slice
 from app.instrument.further import further_results
-from app.instrument.payload import LENS_TARGETS, dump, formation_parts, sliced_payload
+from app.instrument.payload import dump, formation_parts, lens_targets, sliced_payload
 from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.logic.tour import GuidedTour, tour_of
 from app.shell import address, frame
-from app.shell.opened import Stamp, opened, results_of
+from app.shell.opened import Stamp, opened, results_of, stamp
 from app.shell.plain_text import as_text
 from app.shell.slicing import results_on
 from app.shell.stage import show_instrument, timeline_of
@@ -37,7 +37,8 @@ def page() -> None:
 
 
 def _reading(run: Run) -> str:
-    targets = (target_of(name) for name in LENS_TARGETS[run.corpus.task])
+    lens = results_of(stamp(run.path))[0].get("logit_lens")
+    targets = (target_of(name) for name in lens_targets(run, lens))
     return READING.format(symbols=", ".join(f"{t.symbol} {t.words}" for t in targets))
 
 

@@ -53,13 +53,15 @@ def _results(at: Stamp, written: str) -> tuple[xr.Dataset, xr.Dataset | None, st
     if not written:
         found, refused = stored_results(run, [n for n in OF_HEADS if n != PATCHING or _patches(at)])
         if ATTENTION not in found:
-            raise HopscopeError(refused.get(ATTENTION) or _missing(at))
+            if ATTENTION in refused:
+                raise HopscopeError(refused[ATTENTION])
+            raise frame.NothingToShow(_missing(at))
         return found[ATTENTION], found.get(PATCHING), ""
     from analyses.slices.cutting import on_questions
 
     kept = stored_result(run, ATTENTION, keep_examples=True)
     if kept is None:
-        raise HopscopeError(
+        raise frame.NothingToShow(
             "Attention is read on a slice from the patterns of single questions, which are not "
             f"stored; run `hopscope analyze {run.path} attention --set keep_examples=true`, or "
             "take the slice away."
@@ -91,16 +93,18 @@ def _missing(at: Stamp) -> str:
 @st.cache_resource(max_entries=8, show_spinner="Drawing the heads ...", hash_funcs={Stamp: str})
 def _body(at: Stamp, written: str) -> bytes:
     attention, patching, _ = _results(at, written)
-    return heads_payload(timeline_of(at), attention, patching, _about(attention))
+    about = _about(attention, text=opened(at).corpus.text)
+    return heads_payload(timeline_of(at), attention, patching, about)
 
 
-def _about(attention: xr.Dataset) -> str:
+def _about(attention: xr.Dataset, *, text: bool = False) -> str:
     fewest, most = int(attention["n"].min()), int(attention["n"].max())
     asked = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
-    return (
+    words = (
         f"Averages over {asked} questions a split. Attention is not "
         "effect: a head may attend to a position and write nothing of use."
     )
+    return words + " What rows lack to 1 goes to the other tokens of the sentence." * text
 
 
 def _remember() -> None:

@@ -34,6 +34,8 @@ READING = (
     "Every run of the folder: click a column's name to sort, choose rows to tag them, to see in "
     "what they differ, or to compare their curves."
 )
+FEW = 10
+"""Runs up to which a table is as high as its rows; Streamlit's own choice is never higher."""
 GROUPS = {BY_RECIPE: "seeds of one recipe", BY_STATE: "state", BY_TAG: "tag"}
 
 
@@ -118,10 +120,11 @@ def _table(heading: str, rows: Sequence[RunRow], keys: Sequence[str]) -> list[Ru
         ),
         "MB": st.column_config.NumberColumn(format="%.1f", width="small"),
         "tags": st.column_config.ListColumn(width="small"),
+        "seed": st.column_config.TextColumn(width="small"),  # else "unknown" is cut
     }  # fmt: skip
     event: Any = st.dataframe(
         columns_of(rows, keys), hide_index=True, column_config=config, key=f"runs_table_{heading}",
-        on_select="rerun", selection_mode="multi-row", height=min(560, 38 + 35 * len(rows)),
+        on_select="rerun", selection_mode="multi-row", height="auto" if len(rows) <= FEW else 560,
         placeholder="–",
     )  # fmt: skip
     return [rows[i] for i in event.selection.rows if i < len(rows)]

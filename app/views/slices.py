@@ -31,6 +31,8 @@ READING = (
     "every other page; the lines are its accuracy over training."
 )
 MOST_QUESTIONS = 60
+FEW = 10
+"""Groups below which the table is as high as its rows."""
 KINDS = {",": "localized", ".2f": "%.2f", ".1%": "percent"}
 
 
@@ -51,17 +53,17 @@ def _slices(shown: frame.Shown) -> list[Spec]:
     wanted = address.read().get("split")
     questions = measured[wanted if wanted in measured else _first(list(measured))]
     kinds = groupings(questions)
-    left, right = st.columns([3.4, 2], vertical_alignment="bottom")
+    choices = st.container(horizontal=True, horizontal_alignment="distribute")
     asked = address.read().get("by")
     st.session_state["slice_by"] = asked if asked in kinds else kinds[0]
-    by = left.segmented_control(
+    by = choices.segmented_control(
         "Errors by", kinds, key="slice_by", on_change=_by_changed, format_func=words,
-        label_visibility="collapsed",
+        label_visibility="collapsed", width="content",
     )  # fmt: skip
     st.session_state["slice_split"] = questions.split
-    right.segmented_control(
+    choices.segmented_control(
         "Split", list(measured), key="slice_split", on_change=_split_changed, format_func=words,
-        label_visibility="collapsed",
+        label_visibility="collapsed", width="content",
     )  # fmt: skip
     try:
         errors, curves = error_table(
@@ -114,7 +116,7 @@ def _errors(table: Table, curves: list[list[float]], by: str, shown: frame.Shown
     }
     event: Any = st.dataframe(
         rows, hide_index=True, column_config=config, key=f"errors_{by}_{shown.chosen}",
-        height=min(330, 40 + 35 * len(rows)),
+        height="auto" if len(rows) < FEW else 330,
         on_select="rerun", selection_mode="single-row",
     )  # fmt: skip
     if event.selection.rows:

@@ -185,6 +185,26 @@ def remove_run(path: str | Path) -> int:
         HopscopeError: if it is not a run, is being trained, or holds files that Hopscope did not
             write; nothing is deleted then.
     """
+    folder = removable(path)
+    size = sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())
+    try:
+        with filelock.FileLock(folder / LOCK, timeout=0):
+            gone = folder.rename(folder.with_name(f".{folder.name}.removing-{uuid4().hex[:8]}"))
+        shutil.rmtree(gone)
+    except filelock.Timeout:
+        raise HopscopeError(f"{folder} is being trained; stop it first (Ctrl-C there).") from None
+    except OSError as error:
+        raise CannotWrite(folder, error) from error
+    return size
+
+
+def removable(path: str | Path) -> Path:
+    """The folder of a run that may be removed, as far as can be told without touching it.
+
+    Raises:
+        HopscopeError: if it is not a run, is in a bucket (others may read it there, and nothing
+            brings it back), or holds files that Hopscope did not write.
+    """
     folder = Path(path)
     if (url := url_of(folder)) is not None:
         raise HopscopeError(
@@ -199,16 +219,7 @@ def remove_run(path: str | Path) -> int:
             f"{folder} also holds {foreign[0]!r}{_more(len(foreign) - 1)}, which Hopscope did not "
             "write; move that elsewhere first. Nothing was removed."
         )
-    size = sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())
-    try:
-        with filelock.FileLock(folder / LOCK, timeout=0):
-            gone = folder.rename(folder.with_name(f".{folder.name}.removing-{uuid4().hex[:8]}"))
-        shutil.rmtree(gone)
-    except filelock.Timeout:
-        raise HopscopeError(f"{folder} is being trained; stop it first (Ctrl-C there).") from None
-    except OSError as error:
-        raise CannotWrite(folder, error) from error
-    return size
+    return folder
 
 
 def _is_ours(path: Path) -> bool:

@@ -18,6 +18,7 @@ from app.instrument.payload import formation_payload
 from app.logic.asking import ask_every_checkpoint
 from app.logic.certificate_record import certificate_record
 from app.logic.comparison_book import book_of_corpus
+from app.logic.data_tables import splits_table
 from app.logic.drawn_results import drawn_results
 from app.logic.lab.patch_lab import Operation, outcome
 from app.logic.question_book import QuestionBook
@@ -41,6 +42,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def book(run: Run) -> QuestionBook:
     return book_of_corpus(run.corpus)
+
+
+def test_whether_a_file_s_questions_were_trained_on_is_unknown(run: Run) -> None:
+    table = splits_table(run, "asked", 0)
+    said = {row[table.columns.index("trained on")] for row in table.rows}
+    assert said == {"unknown"}
 
 
 def test_a_file_s_question_is_read_as_a_sentence_with_its_roles(book: QuestionBook) -> None:

@@ -5,8 +5,8 @@ import { test } from "node:test";
 
 import { benchLayout, benchPath } from "../../app/instrument/js/bench_layout.js";
 import { linksOf, placesOf, standingHeads } from "../../app/instrument/js/bench_places.js";
-import { BenchChoice, placeOnCurve } from "../../app/instrument/js/bench_state.js";
-import { changeInWords, edgesInWords } from "../../app/instrument/js/bench_words.js";
+import { BenchChoice, nothingFound, placeOnCurve } from "../../app/instrument/js/bench_state.js";
+import { changeInWords, edgesInWords, keptInWords } from "../../app/instrument/js/bench_words.js";
 
 const component = (name, row, position, head = null) => ({ name, row, position, head });
 const edge = (id, source, target, share) => {
@@ -36,6 +36,16 @@ const edited = (more = {}) => {
 };
 const choice = (more) => new BenchChoice(BENCH, edited(more));
 const sorted = (ids) => [...ids].sort((a, b) => a - b);
+
+test("only a circuit that was discovered without any edge is called so", () => {
+  assert.equal(nothingFound(choice()), false);
+  const none = choice({ kept: [] });
+  assert.equal(nothingFound(none), true);
+  assert.match(keptInWords(BENCH, none), /^no edge does more than its placebo/);
+  none.strongest(0);
+  assert.equal(nothingFound(none), false); // no edge is what was asked for
+  assert.equal(keptInWords(BENCH, none), "0 of 7 edges");
+});
 
 test("an edge that is removed and put back leaves the circuit as it was", () => {
   const one = choice();

@@ -176,7 +176,8 @@ def test_a_run_without_a_measured_circuit_says_what_to_run(mine: Run) -> None:
     shutil.rmtree(mine.results_dir)
     app = opened()
     assert not app.exception
-    assert "hopscope analyze" in app.error[0].value
+    assert "hopscope analyze" in app.info[0].value
+    assert not app.error  # nothing is wrong with the run, and nothing to repair
 
 
 def test_heads_that_were_not_told_apart_are_asked_for(mine: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -82,11 +83,18 @@ sys.exit(served([sys.executable, "-c", {SERVER!r}]))
 """
 
 
-def test_a_command_that_is_told_to_end_ends_its_server() -> None:
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_command_that_is_told_to_end_ends_its_server_quietly(told: signal.Signals) -> None:
+    """Ctrl-C in a terminal goes to the whole group of the command: the server is in another."""
+    pipe = subprocess.PIPE
     started = [sys.executable, "-c", COMMAND]
-    with subprocess.Popen(started, stdout=subprocess.PIPE, cwd=ROOT) as command:
+    with subprocess.Popen(
+        started, stdout=pipe, stderr=pipe, cwd=ROOT, start_new_session=True
+    ) as command:
         assert command.stdout is not None
+        assert command.stderr is not None
         assert command.stdout.readline() == b"serving\n"
-        command.send_signal(signal.SIGTERM)
+        os.killpg(command.pid, told)
         assert command.stdout.readline() == b"ended\n"
         assert command.wait(10) == 0
+        assert command.stderr.read() == b""

@@ -14,6 +14,7 @@ from dashboard_runs import analyzed_run, compared_run
 from streamlit.testing.v1 import AppTest
 
 from app.shell import folders, importing
+from circuits import open_run
 
 PAGES = ("formation", "question", "lab", "slices", "data", "runs", "compare", "training")
 MAIN = Path(__file__).parents[2] / "app" / "dashboard.py"
@@ -329,6 +330,14 @@ def test_a_page_opens_on_a_run_of_the_comparison_task(
     assert not app.warning
     if page == "formation":
         assert "v1 first value, v2 second value, t answer" in text_of(app)
+    if page == "data":
+        assert "phi_r" not in text_of(app)  # no two hops are taken here
+        assert [metric.label for metric in app.metric] == ["Trained comparisons per fact"]
+        tables = [list(table.value.columns) for table in app.dataframe]
+        assert tables[0] == ["relation", "facts"]
+        assert "in trained comparisons" in tables[1]
+        facts = open_run(comparisons / "compared").graph.facts
+        assert app.selectbox(key="entity").value in facts[:, 0]  # not a value, which has none
     if page in ("question", "lab"):
         question, donor = app.query_params["question"], app.query_params["donor"]
         assert question.split("|")[0] == donor.split("|")[0]  # of the same attribute

@@ -5,12 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import xarray as xr
+from comparison_corpora import small_corpus
 
 from analyses import stored_result
+from analyses.questions.comparison_corruptions import corruptions
+from analyses.questions.examples import draw_examples
+from app.logic.comparison_book import book_of_corpus
 from app.logic.lab import patch_lab
-from app.logic.lab.example_swaps import example_swaps
+from app.logic.lab.comparison_swaps import comparison_swaps
+from app.logic.lab.example_swaps import ExampleSwap, example_swaps
 from app.logic.question_book import QuestionBook
 from circuits import open_run
+from circuits.corpus.queries import Queries
 from circuits.runs.run import Run
 
 
@@ -83,3 +90,36 @@ def test_a_row_of_the_facts_leads_to_a_question_that_uses_its_fact() -> None:
     assert question is not None
     assert question[:2] == (subject, relation + book.vocab.first_relation)
     assert book.question_with(subject, 10**6) is None
+
+
+def test_a_comparison_begins_with_a_value_swap_that_works_and_has_one_that_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of five right answers the second flips into another one, the third into the swapped one."""
+    book = book_of_corpus(small_corpus("order"))
+    examples = draw_examples(book.corpus, "id_test", 5)
+    donors, _ = corruptions(examples, 1, 0)
+    flips = np.zeros((1, 1, 8, 4, 3), np.float32)  # three places of eight are empty
+    flips[..., [1, 2], 2, 1] = 1
+    asked, lent = examples.queries.asked_ids[2], tuple(donors[1, 0, 2].tolist())
+    swapped = book.swapped_answer(book.asked(tuple(asked.tolist())), book.asked(lent))
+
+    def outcome(model: None, pair: Queries, operation: patch_lab.Operation) -> patch_lab.Outcome:
+        assert operation.cells == ((2, 1),)
+        after = torch.zeros(len(book.vocab))
+        after[swapped if (pair.tokens[0].numpy() == asked).all() else 0] = 1
+        return patch_lab.Outcome(after, after)
+
+    monkeypatch.setattr("app.logic.lab.comparison_swaps.outcome", outcome)
+    dims = ("step", "split", "example", "layer", "position")
+    result = xr.Dataset(
+        {"flip_example": (dims, flips)},
+        {"split": ["id_test"]},
+        {"options": '{"examples": 5, "seed": 0, "n_corruptions": 1}'},
+    )
+    works, fails = comparison_swaps(book, result, None)  # type: ignore[arg-type]
+    assert works == ExampleSwap(tuple(asked.tolist()), lent, 2, True, 1)
+    assert fails.question == tuple(examples.queries.asked_ids[0].tolist())
+    assert not fails.works
+    result["flip_example"][..., -1, :] = 1  # no question is answered rightly
+    assert comparison_swaps(book, result, None) == []  # type: ignore[arg-type]

@@ -52,6 +52,8 @@ def test_one_of_39000_names_is_found_and_a_mistyped_one_refused_at_once() -> Non
         ("$x^2$", r"\$x\^2\$"),
         ("a -> b", "a \\-\N{WORD JOINER}\\> b"),
         ("two\nlines", "two lines"),
+        ("do `hopscope x a_b` *now*", r"do `hopscope x a_b` \*now\*"),
+        ("``hopscope *x*`", r"\`\`hopscope \*x\*\`"),
     ],
 )
 def test_a_name_in_a_message_is_no_markdown(name: str, shown: str) -> None:

@@ -49,9 +49,8 @@ test("without a lens the sentence on swaps begins as a sentence and names the br
 });
 
 // Two blocks: the bridge is .40 after the first, and 1.00 after the last, where nothing reads it.
-function memorizer(after1) {
+function memorizer(after1, lens = [0, 20, 0, 0, after1, 30, 0, 1000, 100]) {
   const named = (name) => ({ name, label: name.replace("relation_1", "first relation") });
-  const lens = [0, 20, 0, 0, after1, 30, 0, 1000, 100];
   return runData({
     positions: ["subject", "relation_1", "relation_2"].map(named),
     targets: [named("bridge")],
@@ -69,6 +68,11 @@ test("a bridge that only the last state holds is not called readable", () => {
   const words = formationInWords(memorizer(400), "id_test", 0, 0);
   assert.match(words, /can hardly be read at the first relation in time/);
   assert.match(words, /\(MRR 0\.40 after 1 block; 1\.00 after the last, as in any model that/);
+});
+
+test("nothing is said of how well a bridge is read on a slice without questions", () => {
+  const data = memorizer(0, Array(9).fill(null));
+  assert.equal(formationInWords(data, "id_test", 0, 0).includes("MRR"), false);
 });
 
 test("a bridge that a later block can read is called readable there", () => {

@@ -161,8 +161,8 @@ def test_a_run_without_attention_says_which_command_measures_it(
     for left in (tmp_path / "bare" / "results").glob("attention*"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     monkeypatch.setenv(folders.ENVIRONMENT, str(tmp_path))
-    assert "attention component" in opened().error[0].value
-    on_slice = opened(slice="right=yes").error[0].value
+    assert "attention component" in opened().info[0].value
+    on_slice = opened(slice="right=yes").info[0].value
     assert "keep" in on_slice
 
 

@@ -101,8 +101,10 @@ test("numbers are written as they are read", () => {
     "–",
     "–",
     "0.00",
-    "0.42",
+    "0.43",
   ]);
+  assert.deepEqual([0.965, -0.0001].map(numbers.two), ["0.97", "0.00"]);
+  assert.equal(numbers.percent(0.965), "97%"); // as in the other form
   assert.deepEqual([null, 0.004, 0.5, 1].map(numbers.percent), ["–", "0%", "50%", "100%"]);
   assert.deepEqual([0.42, -0.42, 1].map(numbers.short), [".42", "-0.42", "1.00"]);
   assert.deepEqual([0.04, -0.04, -1.26, 12.3].map(numbers.nats), ["0.0", "0.0", "−1.3", "12"]);
@@ -147,6 +149,11 @@ test("only edges that pass by another component bow out", () => {
 test("a logarithmic axis has round ticks within its ends", () => {
   assert.deepEqual(layout.valueTicks("log", -1, 0.5), [0.1, 0.2, 0.5, 1, 2]);
   assert.deepEqual(layout.valueTicks("log", -1, 2), [0.1, 1, 10, 100]);
+  const written = (low, high) =>
+    layout.valueTicks("log", Math.log10(low), Math.log10(high)).map((tick) => tick.toPrecision(2));
+  assert.deepEqual(written(3.3, 4.2), ["3.5", "4.0"]); // between 2 and 5
+  assert.deepEqual(written(0.09, 0.115), ["0.090", "0.10", "0.11"]);
+  assert.deepEqual(layout.valueTicks("log", Infinity, -Infinity), []); // nothing was measured
 });
 
 test("an axis never runs backwards, and is offered only where its curve has risen", () => {

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import xarray as xr
 from hand_wired import hand_wired
 
 from analyses.figures import export
 from analyses.figures.specs.charts import Bars, HeatMap, Lines
 from analyses.figures.words import SPLITS, TARGETS
 from app.instrument.palette import COLOURS
-from app.instrument.payload import DRAWN_SPLITS, LENS_TARGETS
+from app.instrument.payload import DRAWN_SPLITS, LENS_TARGETS, lens_targets
 from app.logic.asked import Asked
 from app.logic.lab.patch_lab import Operation, Outcome
 from app.logic.lab.record import LabRecord
@@ -150,6 +152,14 @@ def test_colours_on_the_page_are_those_of_the_figures() -> None:
         assert COLOURS[split] == CATEGORIES[split_of(split).colour]
     for target in {name for names in LENS_TARGETS.values() for name in names}:
         assert COLOURS[target] == CATEGORIES[target_of(target).colour]
+
+
+def test_letters_in_discs_are_explained_for_every_name_that_the_lens_looks_for() -> None:
+    run = SimpleNamespace(corpus=SimpleNamespace(task="composition"))
+    three = ["bridge", "bridge_2", "relation_2", "relation_3", "answer"]
+    lens = xr.Dataset(coords={"target": three})
+    assert lens_targets(run, lens) == three  # type: ignore[arg-type]
+    assert lens_targets(run, None) == ["bridge", "relation_2", "answer"]  # type: ignore[arg-type]
 
 
 def test_an_answer_has_the_same_colour_on_screen_and_on_paper() -> None:

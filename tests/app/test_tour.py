@@ -13,7 +13,7 @@ from dashboard_browser import ROOT
 
 from analyses.stored import stored_results
 from app.instrument.payload import formation_payload
-from app.logic.tour import LEAST_STOPS, STOPS, tour_of
+from app.logic.tour import LEAST_STOPS, STOPS, _missing, tour_of
 from circuits.runs.run import Run, open_run
 
 NEEDED = ("logit_lens", "bridge_patching", "circuit_discovery")
@@ -82,8 +82,23 @@ def test_a_tour_without_results_is_a_sentence_with_the_command_that_makes_them(
     assert f"`hopscope analyze {run.path} {' '.join(NEEDED)}`" in tour.missing
     assert len(tour.sent["stops"]) == LEAST_STOPS
     assert tour.missing.startswith("4 of the tour's 7 stops")
+    assert " makes 3 more. " in tour.missing  # the certificate is stored
 
 
-def test_a_comparison_run_has_no_tour() -> None:
-    run: Any = SimpleNamespace(corpus=SimpleNamespace(task="comparison"), steps=[0, 10])
+@pytest.mark.parametrize(("task", "hops"), [("comparison", 2), ("composition", 3)])
+def test_only_a_run_of_two_hops_has_a_tour(task: str, hops: int) -> None:
+    recipe = SimpleNamespace(splits=SimpleNamespace(hops=hops))
+    run: Any = SimpleNamespace(corpus=SimpleNamespace(task=task), steps=[0, 10], recipe=recipe)
     assert tour_of(run, {}) is None
+
+
+def test_the_tour_names_no_command_that_refuses_the_run(textbook: Any) -> None:
+    run, _ = textbook
+    bridged: Any = SimpleNamespace(
+        **{name: getattr(run, name) for name in ("corpus", "steps", "recipe", "metrics", "path")},
+        bridged=True,
+    )
+    missing = _missing(bridged, dict.fromkeys(["decoded", "swapped", "alone"]))
+    assert "bridge_patching" in missing
+    assert "circuit_discovery" not in missing  # only of Hopscope's own model
+    assert " makes 2 more. " in missing

@@ -46,7 +46,7 @@ export class BenchView {
       this.changed();
     };
     this.table = html("div", { class: "judged", "aria-live": "polite" }, this.numbers.body);
-    this.slider = new SizeSlider(side, context, bench.curve, highOn(120), {
+    this.slider = new SizeSlider(side, context, bench.curve, highOn(132), {
       moved: (size) => {
         this.choice.strongest(size);
         this.draw();

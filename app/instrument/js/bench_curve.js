@@ -9,7 +9,7 @@ import { clamp, grouped, percent, two } from "./numbers.js";
 /** @import { Context } from "./context.js" */
 /** @import { BenchCurve } from "./payload.js" */
 
-const SLIDER_MARGIN = { left: 34, right: 14, top: 8, bottom: 20 };
+const SLIDER_MARGIN = { left: 34, right: 14, top: 8, bottom: 32 };
 
 export class SizeSlider {
   /**
@@ -86,11 +86,16 @@ export class SizeSlider {
       curve.size.map((_, i) => this.x(i)),
       34,
     )) {
-      const name = { x: at, y: height - 4, "text-anchor": "middle", class: "tick" };
+      const name = { x: at, y: height - 16, "text-anchor": "middle", class: "tick" };
       svg("text", { ...name, fill: palette.grey(0.7), text: grouped(curve.size[i]) }, this.canvas);
     }
+    const title = { class: "tick axis-title", fill: palette.grey(0.6) },
+      middle = { x: SLIDER_MARGIN.left + wide / 2, y: height - 4, "text-anchor": "middle" };
+    svg("text", { ...title, ...middle, text: "edges kept" }, this.canvas);
     this.line("edge", curve.faithfulness, curve.faithfulness_low, curve.faithfulness_high, y);
     this.line("id_test", curve.accuracy, curve.accuracy_low, curve.accuracy_high, y);
+    const corner = { x: SLIDER_MARGIN.left + 4, y: SLIDER_MARGIN.top + 6 };
+    svg("text", { ...title, ...corner, text: "share" }, this.canvas);
     const ends = { y1: SLIDER_MARGIN.top, y2: height - SLIDER_MARGIN.bottom };
     this.cursor = svg("line", { ...ends, stroke: palette.of("cursor") }, this.canvas);
   }

@@ -5,7 +5,7 @@ import { PLACE_HIGH, benchLayout, benchPath } from "./bench_layout.js";
 import { linksOf, placesOf, standingHeads } from "./bench_places.js";
 import { componentName } from "./bench_state.js";
 import { drawLink, drawPlace, pressable } from "./bench_marks.js";
-import { edgesInWords, placeInWords } from "./bench_words.js";
+import { edgesInWords, keptInWords, placeInWords } from "./bench_words.js";
 import { html, panel, setAttributes, svg } from "./elements.js";
 import { shortened, widthOf } from "./names.js";
 
@@ -197,9 +197,7 @@ export class BenchDiagram {
     for (const drawn of this.places) {
       drawPlace(this, drawn, used, this.selection.has(drawn.place.key));
     }
-    const all = bench.ranked.length <= bench.edges.length,
-      drawable = all ? "" : `; the strongest ${bench.edges.length} can be drawn`;
-    const text = `${this.base}: ${kept.size} of ${bench.candidates} edges${drawable}`;
+    const text = `${this.base}: ${keptInWords(bench, this.choice)}`;
     setAttributes(this.parts.note, { text, title: text });
   }
 

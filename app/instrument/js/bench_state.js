@@ -106,6 +106,14 @@ export class BenchChoice {
 }
 
 /**
+ * Whether a circuit without any edge was discovered, and nothing was made of it yet.
+ * @param {BenchChoice} choice
+ */
+export function nothingFound({ base, state }) {
+  return base.size === 0 && state.size === null && state.toggled.length === 0;
+}
+
+/**
  * The name of a component, e.g. "head 0.3 at relation 1".
  * @param {Bench} bench
  * @param {number} i

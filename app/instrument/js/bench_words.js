@@ -1,7 +1,7 @@
 // @ts-check
 // Edges, components and numbers of a circuit that is worked with, in words.
 
-import { componentName, partOf } from "./bench_state.js";
+import { componentName, nothingFound, partOf } from "./bench_state.js";
 import { percent, two } from "./numbers.js";
 
 /** @import { Place } from "./bench_places.js" */
@@ -67,6 +67,20 @@ export function placeInWords(bench, choice, { members, group }, kept) {
     ...notes.map((text) => `Note: ${text}`),
     "Click for its edges and notes; shift-click to choose several.",
   ].join(" ");
+}
+
+/**
+ * How many edges are kept.
+ * @param {Bench} bench
+ * @param {BenchChoice} choice
+ */
+export function keptInWords(bench, choice) {
+  if (nothingFound(choice)) {
+    return "no edge does more than its placebo; pull the slider to keep the strongest ones";
+  }
+  const all = bench.ranked.length <= bench.edges.length,
+    drawable = all ? "" : `; the strongest ${bench.edges.length} can be drawn`;
+  return `${choice.kept().size} of ${bench.candidates} edges${drawable}`;
 }
 
 /**

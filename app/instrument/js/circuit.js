@@ -26,6 +26,7 @@ import { gridNames } from "./ticks.js";
 const MARGIN = { left: 92, right: 66, top: 62, bottom: 40 };
 const STATES_APART = 3.4; // radii between columns, at least
 export const LAYER_HIGH = 34; // pixels between layers
+const HINTS = ["click for examples; hatched: cannot reach the answer", "click for examples"];
 
 export class Circuit {
   /**
@@ -42,8 +43,7 @@ export class Circuit {
     this.edges = [];
     /** @type {DrawnState[]} */
     this.nodes = [];
-    const hint = "click for examples; hatched: cannot reach the answer";
-    this.parts = panel(parent, "circuit", "Circuit", hint);
+    this.parts = panel(parent, "circuit", "Circuit", HINTS[0]);
     this.canvas = svg("svg", { height }, this.parts.body);
     this.answerEdge = svg("line");
     this.hatch = "none";
@@ -63,6 +63,9 @@ export class Circuit {
     const width = roomFor(panelWidth, MARGIN, positions.length, STATES_APART * this.radius);
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
+    const { note } = this.parts;
+    note.textContent = HINTS[0];
+    if (note.scrollWidth > note.clientWidth + 1) note.textContent = HINTS[1]; // not cut
     const last = positions.length - 1;
     const places = gridPlaces({
       width,

@@ -23,6 +23,11 @@ export function valueAxis(canvas, palette, axis) {
     const text = scale === "log" ? String(Number(tick.toPrecision(2))) : inUnit(tick, unit);
     svg("text", { ...named, y: at + 3.5, text }, canvas);
   }
+  if (!series.length) {
+    const middle = { x: (left + right) / 2, y: (top + bottom) / 2, "text-anchor": "middle" };
+    const said = { class: "strong", fill: palette.grey(0.9), text: "not measured" };
+    svg("text", { ...middle, ...said }, canvas);
+  }
   // losses begin high: the corner below their beginning is free
   const at = scale === "log" ? bottom - 5 : top + 9;
   const place = { x: left + 4, y: at, class: "tick axis-title" };

@@ -151,7 +151,7 @@ export class HeatMap {
     const { palette } = this.context,
       { colour, read, outlined, hatched } = this.options;
     const empty = this.cells.every(({ r, c }) => read(index, r, c) === null);
-    setAttributes(this.nothing, { text: empty ? "nothing measured here" : "" });
+    setAttributes(this.nothing, { text: empty ? "not measured" : "" });
     for (const { cell, box, text, r, c } of this.cells) {
       const value = read(index, r, c);
       const share = (hatched?.(r, c) ? 0.45 : 1) * (0.06 + 0.94 * clamp(value ?? 0, 0, 1));

@@ -102,11 +102,13 @@ export class LabView {
   build(width) {
     const gap = 10,
       pad = LAB_PAD;
-    const narrow = width < 1100 && !this.context.present; // two rows of two
-    const stacked = isStacked(width); // one below the other
+    const { present } = this.context; // it is enlarged: what counts is the window
+    const narrow = (present ? window.innerWidth : width) < 1100; // two rows of two
+    const stacked = isStacked(width) && !present; // one below the other
     const even = (/** @type {number} */ share) => [share, share, share, share];
     const shares = stacked ? even(1) : narrow ? even(0.5) : [0.25, 0.31, 0.22, 0.22];
     const room = width - (stacked ? 0 : narrow ? 1 : 3) * gap;
+    this.row.style.flexWrap = narrow ? "wrap" : "nowrap";
     this.nameWidth = (room * shares[0]) / this.lab.positions.length - 24;
     [this.donor, this.grid, this.before, this.after].forEach((part, i) => {
       const each = Math.floor(room * shares[i]);

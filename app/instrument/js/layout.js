@@ -147,5 +147,23 @@ export function valueTicks(scale, low, high) {
   for (let power = Math.floor(low); power <= high; power++) {
     ticks.push(...units.map((unit) => unit * 10 ** power));
   }
-  return ticks.filter((tick) => Math.log10(tick) >= low && Math.log10(tick) <= high);
+  const inside = ticks.filter((tick) => Math.log10(tick) >= low && Math.log10(tick) <= high);
+  return inside.length > 1 ? inside : roundNumbers(10 ** low, 10 ** high);
+}
+
+/**
+ * The multiples of the largest round number that has two of them between the ends.
+ * @param {number} from
+ * @param {number} to
+ */
+function roundNumbers(from, to) {
+  for (let power = Math.floor(Math.log10(to)); power > -9; power--) {
+    for (const unit of [5, 2, 1]) {
+      const apart = unit * 10 ** power,
+        first = Math.ceil(from / apart),
+        n = Math.floor(to / apart) - first + 1;
+      if (n > 1) return Array.from({ length: n }, (_, i) => (first + i) * apart);
+    }
+  }
+  return [];
 }

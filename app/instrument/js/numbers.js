@@ -1,9 +1,11 @@
 // @ts-check
-// Numbers in the form in which they are read; a dash where there is none.
+// Numbers in the form in which they are read; a dash where there is none. Halves are rounded up in
+// both forms: 0.965 is ".97" beside "97%" (its toFixed(2) would be "0.96").
 
 /** @param {number | null | undefined} value */
 export function two(value) {
-  return value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(2);
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  return (Math.round(100 * value) / 100).toFixed(2);
 }
 
 // Without the zero before the point, for cells: ".42".

@@ -99,26 +99,29 @@ export function isComparison(data) {
  */
 function lookUpsInWords(data, lens, index) {
   if (!lens) return "";
-  const words = ["first", "second"].map((nth, i) => {
+  const words = ["first", "second"].flatMap((nth, i) => {
     const found = firstReadable(data, lens, index, i, i + 1);
     return readingInWords(`the ${nth} value`, `the ${nth} entity`, found);
   });
-  return `${capital(words.join("; "))}.`;
+  return words.length ? `${capital(words.join("; "))}.` : "";
 }
 
 /**
+ * A clause, or none where no question was measured, as on a slice that has none.
  * @param {string} what
  * @param {string} where
  * @param {ReturnType<typeof firstReadable>} found
+ * @returns {string[]}
  */
 function readingInWords(what, where, { layer, value, readable, late }) {
+  if (value < 0) return [];
   if (readable) {
     const found = `${what} can be read at ${where} ${blocks(layer)} (MRR ${two(value)})`;
-    return `${found}, as in the fact alone`;
+    return [`${found}, as in the fact alone`];
   }
   const best = `${what} can hardly be read at ${where} in time (MRR ${two(value)} ${blocks(layer)}`;
   const known = `; ${two(late)} after the last, as in any model that knows the fact`;
-  return `${best}${late >= READABLE ? known : ""})`;
+  return [`${best}${late >= READABLE ? known : ""})`];
 }
 
 /** @param {string} text */
@@ -138,7 +141,8 @@ function mechanismInWords(data, split, index) {
   const words = [];
   if (lens) {
     const found = firstReadable(data, lens, index, 0, middle);
-    words.push(readingInWords("the bridge entity", `the ${data.positions[middle].label}`, found));
+    const where = `the ${data.positions[middle].label}`;
+    words.push(...readingInWords("the bridge entity", where, found));
   }
   let best = { layer: 0, value: -1 };
   for (let layer = 1; bridge && layer < data.layers; layer++) {

@@ -10,7 +10,8 @@ import xarray as xr
 from analyses.outcomes import KEPT, NO_DONOR, SUCCESS
 from app.logic.question_book import QuestionBook
 
-SPLIT = "id_test"
+SPLITS = ("id_test", "asked")
+"""Where examples come from, the first that was measured."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ def example_swaps(book: QuestionBook, bridge: xr.Dataset | None) -> list[Example
         book: The questions of the run.
         bridge: Its result of bridge patching, if it has one.
     """
-    if bridge is None or SPLIT not in bridge["split"].values:
+    split = measured_split(bridge)
+    if bridge is None or split is None:
         return []
-    now = bridge.sel(split=SPLIT, control="bridge").isel(step=-1)
+    now = bridge.sel(split=split, control="bridge").isel(step=-1)
     outcome = now["outcome_example"].transpose("example", "layer", "position").values
     places = [1] if book.text_tokens is None else range(outcome.shape[2] - 1)
     middle = outcome[:, :-1, places]
@@ -53,11 +55,18 @@ def example_swaps(book: QuestionBook, bridge: xr.Dataset | None) -> list[Example
         fits = succeeds[:, layer, which] if works else ~succeeds.any((1, 2))
         for example in np.flatnonzero(there & fits).tolist():
             rows = (int(now[name].values[example]) for name in ("example_row", "donor_row"))
-            question, donor = (book.tokens_at(SPLIT, row) for row in rows)
+            question, donor = (book.tokens_at(split, row) for row in rows)
             if _tells(book, question, donor):
                 found.append(ExampleSwap(question, donor, layer, works, places[which]))
                 break
     return found
+
+
+def measured_split(result: xr.Dataset | None) -> str | None:
+    """The split of a result from which examples come; None if it has none of them."""
+    if result is None:
+        return None
+    return next((name for name in SPLITS if name in result["split"].values), None)
 
 
 def _tells(book: QuestionBook, question: tuple[int, ...], donor: tuple[int, ...]) -> bool:

@@ -54,6 +54,9 @@ def test_analyze_export_and_the_list_of_runs_work_on_a_url_as_on_a_folder(
     code, told = say("runs", RUNS)
     assert code == 0, told
     assert [line.split()[0] for line in told.splitlines()[1:3]] == ["a", "b"]
+    code, told = say("runs", RUNS, "--remove", "a")  # nothing is asked: there is no answer here
+    assert (code, told.count("Delete")) == (2, 0)
+    assert f"{RUNS}/a is in a bucket" in told
     machine("second")
     code, told = say("export", f"{RUNS}/a", "logit_lens", "--format", "svg", "--out", f"{RUNS}/svg")
     assert code == 0, told

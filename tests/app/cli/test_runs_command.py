@@ -74,6 +74,16 @@ def test_a_run_that_is_not_there_is_named_before_any_is_removed(runs: Path) -> N
     assert open_run(runs / "demo").steps
 
 
+def test_a_run_that_cannot_be_removed_is_named_before_any_is_asked_for(runs: Path) -> None:
+    shutil.copytree(runs / "demo", runs / "theirs")
+    (runs / "theirs" / "thesis.tex").write_text("mine")
+    arguments = ["runs", str(runs), "--remove", "demo", "--remove", "theirs"]
+    done = CliRunner().invoke(cli, arguments, input="y\ny\n")
+    assert "thesis.tex" in str(done.exception)
+    assert done.output == ""
+    assert open_run(runs / "demo").steps
+
+
 def test_the_version_is_printed_alone() -> None:
     assert said("--version") == f"hopscope {__version__}\n"
 

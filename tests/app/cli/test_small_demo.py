@@ -11,6 +11,7 @@ from analyses.stored import stored_steps
 from app.cli import demo
 from app.cli.main import cli
 from circuits.runs.run import open_run
+from train.interrupts import StopRequest
 
 SHORT = ("training.steps=3", "training.cooldown=1", "training.warmup=1")
 SHORT += ("splits.id_test_items=20", "evaluation.items=20", "checkpoints.dense_every=3")
@@ -36,6 +37,25 @@ def test_the_demo_is_trained_and_measured_once_then_shown(
     again = CliRunner().invoke(cli, ["app", str(runs), "--demo"])
     assert again.output == "Opening the dashboard at http://localhost:8501; Ctrl-C ends it.\n"
     assert [command[-1] for command in served] == [str(runs)] * 2
+
+
+def test_a_stopped_demo_opens_nothing_and_goes_on_when_it_is_asked_for_again(
+    tmp_path: Path, served: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "SETTINGS", SHORT)
+    monkeypatch.setattr(demo, "ANALYSES", ("logit_lens",))
+    runs = tmp_path / "runs"
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "received", True)  # Ctrl-C at once
+        first = CliRunner().invoke(cli, ["app", str(runs), "--demo"])
+    assert (first.exit_code, served) == (130, [])
+    assert "goes on from here" in first.output
+    assert open_run(runs / "demo").state == "stopped"
+    again = CliRunner().invoke(cli, ["app", str(runs), "--demo"])
+    assert again.exit_code == 0
+    run = open_run(runs / "demo")
+    assert (run.state, stored_steps(run, "logit_lens")) == ("finished", [0, 3])
+    assert len(served) == 1
 
 
 def test_the_small_demo_is_a_whole_recipe() -> None:
