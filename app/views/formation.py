@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -19,6 +19,7 @@ from app.shell.opened import Stamp, opened, results_of, stamp
 from app.shell.plain_text import as_text
 from app.shell.slicing import results_on
 from app.shell.stage import show_instrument, timeline_of
+from app.shell.text_table import markdown_table
 from circuits.runs.run import Run
 
 if TYPE_CHECKING:
@@ -43,11 +44,14 @@ def _reading(run: Run) -> str:
 
 
 def _formation(shown: frame.Shown) -> None:
-    _, problems = results_of(shown.at)
-    for problem in problems:
-        st.warning(as_text(problem), icon=":material/query_stats:")
-    _certificate(shown)
-    _say_what_the_tour_lacks(shown.at)
+    # each has its place: what comes and goes would else leave what stood there before for a moment
+    with st.container():
+        for problem in results_of(shown.at)[1]:
+            st.warning(as_text(problem), icon=":material/query_stats:")
+    with st.container():
+        _certificate(shown)
+    with st.container():
+        _say_what_the_tour_lacks(shown.at)
     chosen = str(shown.chosen)
     show_instrument(shown, "formation", _payload(shown.at))
     send_slice("formation", f"{shown.at.id}:{chosen}" if chosen else "", _on(shown.at, chosen))
@@ -110,15 +114,13 @@ def _certificate(shown: frame.Shown) -> None:
         return
     with st.expander(as_text(record.heading), icon=":material/verified:"):
         st.markdown(as_text(record.sentence))
-        st.markdown(_as_markdown(record.table))
+        heads = list(record.table[0])
+        rows = [
+            [f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row.values()]
+            for row in record.table
+        ]
+        st.markdown(markdown_table(heads, rows, [head in ("share", "n") for head in heads]))
         st.caption(as_text(record.note))
-
-
-def _as_markdown(rows: list[dict[str, Any]]) -> str:
-    """A small table as text: Streamlit's own loads a grid of half a megabyte to show it."""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(map(str, row.values()) for row in rows)]
-    cells = ([text if text == "---" else as_text(text) for text in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Stamp: str})
