@@ -241,6 +241,8 @@ def test_an_edge_that_is_removed_changes_what_the_circuit_does(page: Any, addres
 
     go(page, address, "circuit", "run=demo&step=6000")
     alone = page.locator("[data-number='circuit alone']")
+    stops = page.locator(".bench-circuit svg [tabindex='0']")
+    expect(stops).to_have_count(1)  # one stop of the Tab key, arrows move inside
     expect(alone).to_have_text("92%")
     edge = page.locator(".link[data-edge='attn.1[relation_2]>mlp.1[relation_2]']")
     assert edge.get_attribute("aria-pressed") == "true"
