@@ -15,11 +15,11 @@ from app.instrument.payload import dump, formation_parts, lens_targets, sliced_p
 from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.logic.tour import GuidedTour, tour_of
 from app.shell import address, frame
+from app.shell.markdown_table import markdown_table
 from app.shell.opened import Stamp, opened, results_of, stamp
 from app.shell.plain_text import as_text
 from app.shell.slicing import results_on
 from app.shell.stage import show_instrument, timeline_of
-from app.shell.text_table import markdown_table
 from circuits.runs.run import Run
 
 if TYPE_CHECKING:
@@ -44,14 +44,11 @@ def _reading(run: Run) -> str:
 
 
 def _formation(shown: frame.Shown) -> None:
-    # each has its place: what comes and goes would else leave what stood there before for a moment
-    with st.container():
-        for problem in results_of(shown.at)[1]:
-            st.warning(as_text(problem), icon=":material/query_stats:")
-    with st.container():
-        _certificate(shown)
-    with st.container():
-        _say_what_the_tour_lacks(shown.at)
+    _, problems = results_of(shown.at)
+    for problem in problems:
+        st.warning(as_text(problem), icon=":material/query_stats:")
+    _certificate(shown)
+    _say_what_the_tour_lacks(shown.at)
     chosen = str(shown.chosen)
     show_instrument(shown, "formation", _payload(shown.at))
     send_slice("formation", f"{shown.at.id}:{chosen}" if chosen else "", _on(shown.at, chosen))
@@ -94,25 +91,27 @@ def _reader(at: Stamp) -> Reader:
 
 def _say_what_the_tour_lacks(at: Stamp) -> None:
     """A run that was asked for a tour which it cannot give, or not all of it."""
+    place = st.container()  # always there, as that of the certificate: what follows stays
     if "tour" not in address.read():
         return
     tour = _tour(at)
     if tour is None:
         words = "The guided tour follows two-hop composition over training, which this run is not."
-        st.info(f"{words} The run textbook has it.", icon=":material/signpost:")
+        place.info(f"{words} The run textbook has it.", icon=":material/signpost:")
     elif tour.missing:
-        st.info(as_text(tour.missing), icon=":material/signpost:")
+        place.info(as_text(tour.missing), icon=":material/signpost:")
 
 
 def _certificate(shown: frame.Shown) -> None:
     """The verdict on what the accuracy curve means, folded away beside it."""
+    place = st.container()
     if shown.run.corpus.task != "composition":
         return
     record = _record(shown.at, shown.step)
     if record.sentence is None:
-        st.caption(as_text(record.missing))
+        place.caption(as_text(record.missing))
         return
-    with st.expander(as_text(record.heading), icon=":material/verified:"):
+    with place.expander(as_text(record.heading), icon=":material/verified:"):
         st.markdown(as_text(record.sentence))
         heads = list(record.table[0])
         rows = [

@@ -14,11 +14,11 @@ from app.instrument.payload import dump
 from app.logic.tables.sliced_results import error_table, readings_table
 from app.shell import address, frame
 from app.shell.choosing import book_of
+from app.shell.markdown_table import markdown_table
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
 from app.shell.slicing import hits_in, measured_splits
 from app.shell.stage import show_instrument, timeline_of
-from app.shell.text_table import markdown_table
 from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
