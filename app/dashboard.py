@@ -109,6 +109,8 @@ button[data-selected=true] :is(div, span, p) { color: inherit !important; }
     min-width: min-content;
   }
 }
+[data-testid=stMarkdownContainer] :is(td, th) { font-size: 0.85rem; padding: 0.25rem 0.55rem; }
+[data-testid=stMarkdownContainer] :is(td, th)[style*=right] { white-space: nowrap; }
 [data-testid=stColumn] button p { white-space: nowrap; overflow: visible; }
 .st-key-train .st-key-train_form [data-testid=stColumn],
 .st-key-train [data-testid=stColumn]:has(.st-key-watched_run) { min-width: 0; }

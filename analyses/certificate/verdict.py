@@ -22,7 +22,7 @@ from analyses.certificate.judging import Criterion, Status
 Verdict = Literal[
     "composes through the bridge (certified)",
     "composes through the bridge in part",
-    "generalizes, but the bridge is not shown to be used",
+    "beats every shortcut, but the bridge is not shown to be used",
     "takes a shortcut",
     "memorizes",
     "has not learned its questions",
@@ -56,7 +56,7 @@ def _of_generalizing(found: dict[str, Criterion]) -> Verdict:
     if found["used"].numbers.get("beats_placebo") == "pass":
         return "composes through the bridge in part"
     if used(found) == "fail":
-        return "generalizes, but the bridge is not shown to be used"
+        return "beats every shortcut, but the bridge is not shown to be used"
     return "cannot be told"
 
 

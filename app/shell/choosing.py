@@ -215,6 +215,20 @@ def _go_to_swap(at: Stamp, swap: ExampleSwap) -> None:
     st.session_state["question_composing"] = False
 
 
+def can_lend(
+    book: QuestionBook,
+    donor: tuple[int, ...],
+    tokens: tuple[int, ...],
+    donors: Sequence[tuple[int, ...]],
+) -> bool:
+    """Whether the donor in the address, which may be that of another question, is kept."""
+    if len(donor) != len(tokens) or donor == tokens:
+        return False
+    asked = book.asked(tokens)
+    expected = book.swapped_answer(asked, book.asked(donor))
+    return not donors or expected not in (None, asked.answer)
+
+
 def choose_donor(
     book: QuestionBook, tokens: tuple[int, ...], swaps: Sequence[ExampleSwap] = ()
 ) -> tuple[int, ...] | None:
@@ -226,7 +240,7 @@ def choose_donor(
     first = [swap.donor for swap in swaps if swap.question == tokens]
     donors = [*first, *(donor for donor in book.donors(asked) if donor not in first)]
     wanted = _from_address(book, "donor")
-    if wanted is not None and len(wanted) == len(tokens) and wanted != tokens:
+    if wanted is not None and can_lend(book, wanted, tokens, donors):
         donors = [wanted, *(d for d in donors if d != wanted)]
     if not donors:
         apart = "" if book.text_tokens is None else " and change the answer's first token"
@@ -244,7 +258,7 @@ def choose_donor(
         return f"{then} ⇐ {book.text(donor)}"
 
     donor = st.selectbox(
-        f"Donor of states, after the answer that {book.lent.replace('the ', 'its ', 1)} would give",
+        "Donor, with the answer to expect",
         donors,
         format_func=described,
         key=key,

@@ -55,7 +55,10 @@ def _given() -> str | None:
 
 
 def find_runs() -> RunFolders:
-    """All run folders, newest first, the demos last; if the folder is itself a run, no other."""
+    """All run folders, newest first, the demos last; if the folder is itself a run, no other.
+
+    A demo whose name a run of the folder has, as `hopscope train demo` may give it, is "(shipped)".
+    """
     root = runs_folder()
     problems: list[str] = []
     try:
@@ -72,7 +75,8 @@ def find_runs() -> RunFolders:
     found.sort(key=lambda item: _modified(item[1]), reverse=True)
     for demo in DEMOS:
         if (demo / MANIFEST).is_file() and all(path.resolve() != demo for _, path in found):
-            found.append((demo.name, demo))
+            taken = any(name == demo.name for name, _ in found)
+            found.append((f"{demo.name} (shipped)" if taken else demo.name, demo))
     return RunFolders(dict(found), problems)
 
 

@@ -36,7 +36,8 @@ def lab_history(shown: Shown, record: LabRecord) -> None:
         st.caption("Choose one try to go back to it, or several to compare them side by side.")
         event: Any = st.dataframe(
             tries_table(tries), hide_index=True, key="lab_tries_rows", on_select="rerun",
-            selection_mode="multi-row", height=min(300, 38 + 35 * len(tries)),
+            column_config={"step": st.column_config.NumberColumn(format="localized")},
+            selection_mode="multi-row", height="auto" if len(tries) <= 10 else 360,
         )  # fmt: skip
         numbers = sorted(len(tries) - int(row) for row in event.selection.rows)
         chosen = [tries[number - 1] for number in numbers if 0 < number <= len(tries)]

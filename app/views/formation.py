@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -15,6 +15,7 @@ from app.instrument.payload import dump, formation_parts, lens_targets, sliced_p
 from app.logic.certificate_record import CertificateRecord, certificate_record
 from app.logic.tour import GuidedTour, tour_of
 from app.shell import address, frame
+from app.shell.markdown_table import markdown_table
 from app.shell.opened import Stamp, opened, results_of, stamp
 from app.shell.plain_text import as_text
 from app.shell.slicing import results_on
@@ -90,35 +91,35 @@ def _reader(at: Stamp) -> Reader:
 
 def _say_what_the_tour_lacks(at: Stamp) -> None:
     """A run that was asked for a tour which it cannot give, or not all of it."""
+    place = st.container()  # always there, as that of the certificate: what follows stays
     if "tour" not in address.read():
         return
     tour = _tour(at)
     if tour is None:
         words = "The guided tour follows two-hop composition over training, which this run is not."
-        st.info(f"{words} The run textbook has it.", icon=":material/signpost:")
+        place.info(f"{words} The run textbook has it.", icon=":material/signpost:")
     elif tour.missing:
-        st.info(as_text(tour.missing), icon=":material/signpost:")
+        place.info(as_text(tour.missing), icon=":material/signpost:")
 
 
 def _certificate(shown: frame.Shown) -> None:
     """The verdict on what the accuracy curve means, folded away beside it."""
+    place = st.container()
     if shown.run.corpus.task != "composition":
         return
     record = _record(shown.at, shown.step)
     if record.sentence is None:
-        st.caption(as_text(record.missing))
+        place.caption(as_text(record.missing))
         return
-    with st.expander(as_text(record.heading), icon=":material/verified:"):
+    with place.expander(as_text(record.heading), icon=":material/verified:"):
         st.markdown(as_text(record.sentence))
-        st.markdown(_as_markdown(record.table))
+        heads = list(record.table[0])
+        rows = [
+            [f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row.values()]
+            for row in record.table
+        ]
+        st.markdown(markdown_table(heads, rows, [head in ("share", "n") for head in heads]))
         st.caption(as_text(record.note))
-
-
-def _as_markdown(rows: list[dict[str, Any]]) -> str:
-    """A small table as text: Streamlit's own loads a grid of half a megabyte to show it."""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(map(str, row.values()) for row in rows)]
-    cells = ([text if text == "---" else as_text(text) for text in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Stamp: str})

@@ -40,7 +40,7 @@ def _lab(shown: frame.Shown) -> list[Spec]:
     from app.shell.lab_history import lab_history
 
     book = book_of(shown.at)
-    *places, lender = st.columns([1.4, 4.3, 1.45, 4.3], vertical_alignment="bottom")
+    *places, lender = st.columns([2.1, 4, 1.45, 4], vertical_alignment="bottom")
     swaps = offered_swaps(shown.at)
     first = swaps[0].question if swaps else None
     receiver = choose_question(
@@ -61,11 +61,8 @@ def _lab(shown: frame.Shown) -> list[Spec]:
     record = _patched(shown, book, receiver, donor, operation, metric)
     body = record.payload(timeline_of(shown.at))
     show_instrument(shown, "lab", body, hashlib.sha256(body).hexdigest()[:12])
-    left, right = st.columns(2)
-    with left:
-        _batch(shown, book, operation)
-    with right:
-        _script(shown, record)
+    _batch(shown, book, operation)
+    _script(shown, record)
     lab_history(shown, record)
     return record.figures(shown.step)
 
@@ -80,7 +77,7 @@ def _choose_operation(
     from circuits.patching import COMPONENTS, HEAD_COMPONENTS
 
     _follow_the_address()
-    left, middle, map_, right = st.columns([2, 2, 2, 3], vertical_alignment="bottom")
+    left, middle, map_, right = st.columns([2, 2, 2.8, 2.2], vertical_alignment="bottom")
     _from_address("lab_component", "activation", COMPONENTS)
     component = left.selectbox("Activation", COMPONENTS, key="lab_component")
     _from_address("lab_source", "written", SOURCES)
@@ -210,7 +207,7 @@ def _batch(shown: frame.Shown, book: QuestionBook, operation: Operation) -> None
     from app.logic.lab import patch_lab
 
     splits = [s for s in SEARCHED[:4] if len(book.corpus.splits.get(s, ()))]
-    choice, button = st.columns([2, 2], vertical_alignment="bottom")
+    choice, button, _ = st.columns([2, 2, 4], vertical_alignment="bottom")
     split = choice.selectbox(
         "The same on a split",
         splits,

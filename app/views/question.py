@@ -31,7 +31,7 @@ def page() -> None:
 
 def _question(shown: frame.Shown) -> list[Spec]:
     book = book_of(shown.at)
-    *places, lender = st.columns([1.4, 4.3, 1.45, 4.3], vertical_alignment="bottom")
+    *places, lender = st.columns([2.1, 4, 1.45, 4], vertical_alignment="bottom")
     swaps = offered_swaps(shown.at)
     first = swaps[0].question if swaps else None
     tokens = choose_question(

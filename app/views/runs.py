@@ -36,6 +36,7 @@ READING = (
 )
 FEW = 10
 """Runs up to which a table is as high as its rows; Streamlit's own choice is never higher."""
+LONGEST_SETTING = 190  # pixels
 GROUPS = {BY_RECIPE: "seeds of one recipe", BY_STATE: "state", BY_TAG: "tag"}
 
 
@@ -87,14 +88,12 @@ def _runs() -> None:
 def _filtered(rows: Sequence[RunRow]) -> tuple[list[RunRow], list[str]]:
     keys = differing_settings(rows)
     text, tags, group, shown = st.columns([2, 1.6, 1.8, 2.6], vertical_alignment="bottom")
-    words = text.text_input(
-        "Filter", key="runs_words", placeholder="name, tag, or a setting such as phi=9"
-    )
+    words = text.text_input("Filter", key="runs_words", placeholder="name, tag or phi=9")
     known = sorted({tag for row in rows for tag in row.notes.tags})
     wanted = tags.multiselect("Tags", known, key="runs_tags", disabled=not known)
     group.selectbox(
-        "Group", [None, *GROUPS, *keys], key="runs_group",
-        format_func=lambda key: "none" if key is None else GROUPS.get(key, key),
+        "Group", ["", *GROUPS, *keys], key="runs_group",
+        format_func=lambda key: GROUPS.get(key, key) or "none",
     )  # fmt: skip
     columns = shown.multiselect(
         "Settings", keys, default=keys[:MOST_SETTINGS], key="runs_settings",
@@ -105,7 +104,7 @@ def _filtered(rows: Sequence[RunRow]) -> tuple[list[RunRow], list[str]]:
 
 def _grouping(keys: Sequence[str]) -> str | None:
     by = st.session_state.get("runs_group")
-    return by if isinstance(by, str) else None
+    return by if isinstance(by, str) and by else None
 
 
 def _table(heading: str, rows: Sequence[RunRow], keys: Sequence[str]) -> list[RunRow]:
@@ -142,7 +141,8 @@ def _about_chosen(chosen: Sequence[RunRow]) -> None:
         if len(chosen) > 1:
             diff = recipe_diff(chosen)
             st.caption(as_text(f"{diff.title}: {diff.subtitle}."))
-            st.dataframe(diff.frame(), hide_index=True, width="stretch")
+            wide = {"setting": st.column_config.TextColumn(width=LONGEST_SETTING)}
+            st.dataframe(diff.frame(), hide_index=True, width="stretch", column_config=wide)
 
 
 def _go(chosen: Sequence[RunRow]) -> None:

@@ -14,6 +14,7 @@ from app.instrument.payload import dump
 from app.logic.tables.sliced_results import error_table, readings_table
 from app.shell import address, frame
 from app.shell.choosing import book_of
+from app.shell.markdown_table import markdown_table
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
 from app.shell.slicing import hits_in, measured_splits
@@ -75,15 +76,15 @@ def _slices(shown: frame.Shown) -> list[Spec]:
     if shown.run.corpus.text:
         st.caption("Right: the first token of the answer is the most probable one.")
     _errors(errors, curves, by or kinds[0], shown)
+    _questions(shown)
     readings, silence = readings_table(
         _results(shown.at), questions, shown.chosen, shown.step, shown.name
     )
     st.markdown("**Every analysis on these questions**")
     st.caption(as_text(f"{readings.subtitle}."))
-    _show(readings, "slice_readings")
+    _show(readings)
     if silence:
         st.caption(as_text(silence))
-    _questions(shown)
     return [errors, readings]
 
 
@@ -143,10 +144,20 @@ def _config(table: Table) -> dict[str, Any]:
     }
 
 
-def _show(table: Table, key: str) -> None:
-    st.dataframe(
-        table.frame(), hide_index=True, column_config=_config(table), key=key, height="auto"
-    )
+def _show(table: Table) -> None:
+    """The readings as text, whose cells wrap: on a narrow page the grid hid the numbers."""
+    rows = [
+        [_formatted(value, kind) for value, kind in zip(row, table.formats, strict=True)]
+        for row in table.rows
+    ]
+    st.markdown(markdown_table(table.columns, rows, [bool(kind) for kind in table.formats]))
+
+
+def _formatted(value: str | float | None, kind: str) -> str:
+    """A cell; a dash where nothing was measured."""
+    if value is None or value != value:  # nan
+        return "–"
+    return f"{value:{kind}}" if kind else str(value)
 
 
 def _questions(shown: frame.Shown) -> None:

@@ -241,6 +241,8 @@ def test_an_edge_that_is_removed_changes_what_the_circuit_does(page: Any, addres
 
     go(page, address, "circuit", "run=demo&step=6000")
     alone = page.locator("[data-number='circuit alone']")
+    stops = page.locator(".bench-circuit svg [tabindex='0']")
+    expect(stops).to_have_count(1)  # one stop of the Tab key, arrows move inside
     expect(alone).to_have_text("92%")
     edge = page.locator(".link[data-edge='attn.1[relation_2]>mlp.1[relation_2]']")
     assert edge.get_attribute("aria-pressed") == "true"
@@ -258,6 +260,9 @@ def test_an_edge_that_is_removed_changes_what_the_circuit_does(page: Any, addres
     slider = page.locator(".size-slider")
     slider.focus()
     page.keyboard.press("Home")  # its own numbers follow without the server
+    expect(page.locator(".bench-circuit .link.kept")).to_have_count(0)
+    expect(stops).to_have_count(1)
+    expect(stops).to_be_visible()  # although most edges are hidden now
     expect(page.locator(".bench-size .legend")).to_contain_text("0.00")
     page.wait_for_url("**size=0**")
 

@@ -31,6 +31,18 @@ def test_runs_are_found_one_folder_down_and_never_through_links(
     assert sorted(folders.find_runs().paths) == ["one", "sweep/two"]
 
 
+def test_a_run_with_the_name_of_a_demo_is_shown_beside_it(tmp_path: Path, monkeypatch) -> None:
+    for folder in ("runs/demo", "assets/demo"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "manifest.json").write_text("{}")
+    monkeypatch.setattr(folders, "DEMOS", (tmp_path / "assets" / "demo",))
+    monkeypatch.setenv(folders.ENVIRONMENT, str(tmp_path / "runs"))
+    found = folders.find_runs().paths
+    assert found == {
+        "demo": tmp_path / "runs" / "demo", "demo (shipped)": tmp_path / "assets" / "demo",
+    }  # fmt: skip
+
+
 def test_a_process_number_that_was_reused_is_not_taken_for_the_training(tmp_path: Path) -> None:
     out = tmp_path / "run"
     job = {"pid": os.getpid(), "started": "Thu Jan  1 00:00:00 1970"}

@@ -16,6 +16,7 @@ from app.logic.lab import patch_lab
 from app.logic.lab.comparison_swaps import comparison_swaps
 from app.logic.lab.example_swaps import ExampleSwap, example_swaps
 from app.logic.question_book import QuestionBook
+from app.shell.choosing import can_lend
 from circuits import open_run
 from circuits.corpus.queries import Queries
 from circuits.runs.run import Run
@@ -39,6 +40,19 @@ def test_the_first_swap_works_and_the_second_does_not(run: Run) -> None:
         found = patch_lab.outcome(model, book.prompts(swap.question, swap.donor), operation)
         assert int(found.before.argmax()) == asked.answer
         assert (int(found.after.argmax()) == target) is swap.works
+
+
+def test_the_donor_of_another_question_stays_only_if_itcan_lend(run: Run) -> None:
+    book = QuestionBook(run.corpus)
+    swap = example_swaps(book, stored_result(run, "bridge_patching"))[0]
+    donors = book.donors(book.asked(swap.question))
+    assert can_lend(book, swap.donor, swap.question, donors)
+    assert not can_lend(book, swap.question, swap.question, donors)
+    asked = [book.asked(book.tokens_of(hit)) for hit in book.search("")]
+    none = [a for a in asked if book.swapped_answer(book.asked(swap.question), a) is None]
+    for other in none[:3]:
+        assert not can_lend(book, other.tokens, swap.question, donors)
+        assert can_lend(book, other.tokens, swap.question, [])  # there is no better one
 
 
 def test_without_results_there_is_no_example(run: Run) -> None:

@@ -48,6 +48,19 @@ test("without a lens the sentence on swaps begins as a sentence and names the br
   );
 });
 
+test("a swap that changes half of the answers is said to explain them in part", () => {
+  const named = (name) => ({ name, label: name, short: name });
+  const packed = { shape: [1, 1, 2, 3], values: [0, 0, 0, 0, 520, 0] };
+  const data = runData({
+    positions: ["subject", "relation_1", "relation_2"].map(named),
+    targets: [named("bridge")],
+    layers: 2,
+    measures: { id_test: { bridge: { value: packed } } },
+  });
+  const words = formationInWords(data, "id_test", 0, 20);
+  assert.match(words, /in part computed from the bridge entity: .* changes 52% of answers/);
+});
+
 // Two blocks: the bridge is .40 after the first, and 1.00 after the last, where nothing reads it.
 function memorizer(after1, lens = [0, 20, 0, 0, after1, 30, 0, 1000, 100]) {
   const named = (name) => ({ name, label: name.replace("relation_1", "first relation") });

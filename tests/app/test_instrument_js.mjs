@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Axis } from "../../app/instrument/js/axis.js";
-import { axisName } from "../../app/instrument/js/curve_axes.js";
+import { axisName, freeCorner } from "../../app/instrument/js/curve_axes.js";
 import { shareOrEnd } from "../../app/instrument/js/curve_words.js";
 import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
 import { html, setAttributes } from "../../app/instrument/js/elements.js";
@@ -344,6 +344,20 @@ test("an axis says what it counts, and a mean reciprocal rank is no share", () =
   assert.equal(axisName("share", "share", [{}]), "share");
   assert.equal(axisName("share", "MRR", [{ unit: "MRR" }]), "MRR");
   assert.equal(axisName("share", "MRR", [{ unit: "MRR" }, { unit: "share" }]), "share or MRR");
+});
+
+test("an axis is named in a corner that no line runs through", () => {
+  const area = { left: 30, right: 230, top: 0, bottom: 100 };
+  const corner = (...lines) => {
+    const { x, y } = freeCorner(lines, area, [30, 10]);
+    return [x < 100 ? "left" : "right", y < 50 ? "top" : "bottom"];
+  };
+  const late = [[30, 99], [200, 99], [230, 2]]; // prettier-ignore
+  const early = [[30, 99], [33, 90], [40, 2], [230, 2]]; // prettier-ignore
+  assert.deepEqual(corner(late), ["left", "top"]);
+  assert.deepEqual(corner(early), ["right", "bottom"]);
+  assert.deepEqual(corner(early, late), ["left", "top"]); // no corner is free
+  assert.deepEqual(corner([[30, 5]]), ["left", "top"]); // a point left of the name
 });
 
 test("a cell is told with its n, also where n is the same at every step", () => {

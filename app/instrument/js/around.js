@@ -4,7 +4,7 @@
 
 import { Palette } from "./colours.js";
 import { backgroundOf, highOn, hostOf, html, setAttributes, svg } from "./elements.js";
-import { measureLike, shortened, widthOf } from "./names.js";
+import { measureLike, onNewFonts, shortened, widthOf } from "./names.js";
 import { clamp } from "./numbers.js";
 import { Tooltip } from "./tooltip.js";
 
@@ -33,6 +33,7 @@ export class Around {
       if (this.root.clientWidth > 100 && this.root.clientWidth !== this.width) this.build();
     });
     this.observer.observe(this.root);
+    this.leaveFonts = onNewFonts(() => this.build());
   }
 
   build() {
@@ -174,6 +175,7 @@ export class Around {
   remove() {
     this.tooltip.reach.stop();
     this.observer.disconnect();
+    this.leaveFonts();
     this.root.remove();
   }
 }

@@ -10,7 +10,8 @@ import { Grid } from "./packed.js";
 /** @import { Context } from "./context.js" */
 /** @import { Question } from "./payload.js" */
 
-const LEAST_CELL = 7; // pixels; of many heads the panel scrolls
+const LEAST_CELL = 4; // pixels; of many heads the panel scrolls
+const HEADS_APART = 4; // pixels between heads
 
 export class Attention {
   /**
@@ -48,11 +49,11 @@ export class Attention {
     const fit = headsInARow({ width: width - left, height: this.height, heads, layers, top });
     const size = Math.max(fit.size, LEAST_CELL * n),
       { across, lines } = fit,
-      line = size + (lines > 1 ? top : 5);
+      line = size + (lines > 1 ? top : HEADS_APART);
     const high = top + layers * lines * line,
-      wide = left + across * (size + 5);
+      wide = left + across * (size + HEADS_APART);
     /** @param {number} h */
-    const xOf = (h) => left + (h % across) * (size + 5);
+    const xOf = (h) => left + (h % across) * (size + HEADS_APART);
     /**
      * @param {number} l
      * @param {number} h

@@ -124,6 +124,7 @@ export class BenchView {
       exactly = state.size !== null && state.toggled.length === 0;
     this.diagram.draw(state.size === null ? this.edited.base : "the strongest ones");
     this.slider.draw(this.choice.kept().size, exactly);
+    this.context.tooltip.reach.later(); // the edge that Tab led to may be hidden now
     this.reset.disabled = state.size === null && state.toggled.length === 0;
     this.drawNumbers();
   }

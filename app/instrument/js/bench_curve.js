@@ -145,8 +145,8 @@ export class SizeSlider {
     for (const [colour, value, name] of rows) {
       const item = html("span", { class: "legend-item" }, this.legend);
       html("span", { class: "swatch", style: `background:${palette.of(colour)}` }, item);
-      html("b", { text: value }, item);
       item.append(`${name}${exactly ? "" : ` (${grouped(curve.size[at])} strongest)`}`);
+      html("b", { text: value }, item);
     }
   }
 }

@@ -152,7 +152,7 @@ export class BenchDetails {
         this.on.changed();
       });
       html("span", { class: "share", text: shareInWords(edge) }, label);
-      label.append(benchEdgeName(bench, edge));
+      html("span", { text: benchEdgeName(bench, edge) }, label);
       label.title = edge.name;
     }
   }

@@ -34,10 +34,7 @@ export function drawLink(
   const removed = own.some(({ id }) => choice.base.has(id));
   group.style.display = here.length || removed || chosen ? "" : "none";
   group.classList.toggle("kept", here.length > 0);
-  setAttributes(group, {
-    tabindex: group.style.display ? -1 : 0,
-    "aria-pressed": String(here.length > 0),
-  });
+  setAttributes(group, { "aria-pressed": String(here.length > 0) });
   for (const { source, target } of here) used.add(source).add(target);
   const strongest = (here.length ? here : own).reduce((a, b) =>
     Math.abs(b.share ?? 0) > Math.abs(a.share ?? 0) ? b : a,

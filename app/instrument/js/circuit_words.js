@@ -164,6 +164,6 @@ export function circuitInWords(found, measured, index, step) {
   return (
     `${elsewhere}${count} of ${found.candidates} edges: ` +
     `alone ${percent(alone.at(index))} right, whole model ${percent(whole.at(index))}` +
-    (less ? " (not the whole circuit)" : "")
+    (less ? " (not all of it)" : "")
   );
 }

@@ -5,6 +5,8 @@ import { clamp } from "./numbers.js";
 
 /** @typedef {number[]} RGB Three numbers of 0 to 255. */
 
+const LIGHT = 0.6; // from which dark letters are easier to read than white ones
+
 /** @type {CanvasRenderingContext2D | null} */
 let probe = null; // made when it is first needed: Node has no document
 
@@ -85,7 +87,7 @@ export class Palette {
    */
   inkOn(name, share) {
     const fill = between(this.background, this.rgb(name), share);
-    return luminance(fill) > 0.55 ? "#14181d" : "#ffffff";
+    return luminance(fill) > LIGHT ? "#14181d" : "#ffffff";
   }
 
   /** @param {number} share */

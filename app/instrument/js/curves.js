@@ -128,10 +128,10 @@ export class Curves {
 
   /** @param {Palette} palette */
   axes(palette) {
-    const { ends, scale, unit, series } = this,
-      { bottom } = this.area;
-    valueAxis(this.canvas, palette, { ...this.area, y: this.at, ends, scale, unit, series });
-    timeTicks(this.canvas, this.context.axis, palette, (step) => this.x(step), bottom + 13, 50);
+    const { area, at: y, ends, scale, unit, series, references } = this,
+      x = (/** @type {number} */ step) => this.x(step);
+    valueAxis(this.canvas, palette, { ...area, ends, scale, unit, series, references, x, y });
+    timeTicks(this.canvas, this.context.axis, palette, x, area.bottom + 13, 50);
   }
 
   /** @param {Reference} reference */

@@ -8,6 +8,7 @@ import { carriedFrom, circuitInWords } from "./circuit_words.js";
 import { componentEdgeInWords, componentInWords } from "./circuit_words.js";
 import { html, setAttributes, setText, svg } from "./elements.js";
 import { edgePath, gridPlaces, roomFor } from "./layout.js";
+import { namesThatFit } from "./names.js";
 import { gridNames } from "./ticks.js";
 
 /** @import { Circuit } from "./circuit.js" */
@@ -86,8 +87,8 @@ export class Discovered {
     const last = positions.length - 1;
     const size = { width, height, columns: positions.length, rows: rows.length };
     const { x, y } = gridPlaces({ ...size, margin: FRAME });
-    const most = (4 / 3) * Math.max(12, Math.min(x(1) - x(0) - 76, FRAME.right - 16));
-    const columns = positions.map(({ label }, p) => `${label} (${symbols[p]})`);
+    const most = (4 / 3) * Math.max(12, Math.min(x(1) - x(0) - 40, FRAME.right - 16));
+    const columns = namesThatFit(positions, x(1) - x(0), symbols);
     gridNames(this.canvas, { x, y }, { rows, columns, height, palette });
     const layer = svg("g", {}, this.canvas);
     const drawn = /** @type {Map<string, number>} */ (new Map());

@@ -15,6 +15,7 @@ import { formationInWords } from "./words.js";
 
 const LEAST_COLUMN = 26; // of a position in a map
 const LEAST_MAP = 146; // of a whole map
+const NOTE_HIGH = 17; // of the line below the heading of the circuit
 
 /** @import { Chosen } from "./formation_series.js" */
 /** @import { SplitData } from "./dataset.js" */
@@ -39,9 +40,9 @@ export class Formation {
     const found = data.discovered;
     const needed = [LAYER_HIGH * data.layers, ROW_HIGH * (found?.rows.length ?? 0)];
     const usual = highOn(118) + highOn(116) + 112;
-    const high = Math.max(usual, ...needed.map((rows) => rows + 106));
+    const high = Math.max(usual, ...needed.map((rows) => rows + 106 + NOTE_HIGH));
     main.classList.toggle("deep", high > usual);
-    this.circuit = new Circuit(main, context, high);
+    this.circuit = new Circuit(main, context, high - NOTE_HIGH);
     this.discovered = found ? new Discovered(this.circuit, context, found) : null;
     const side = html("div", { class: "formation-side" }, main),
       small = { className: "small", height: highOn(116) };
@@ -161,7 +162,10 @@ export class Formation {
     const n = abreast(this.heatMaps.length, { width, least, gap });
     this.maps.style.setProperty("--abreast", String(n));
     for (const map of this.heatMaps) map.build(shared(n));
-    for (const panel of this.further) panel.build(shared(stacked ? 1 : 3));
+    const third = Math.floor((width - 2 * gap) / 3),
+      across = abreast(this.further.length || 1, { width, least: stacked ? width : third, gap });
+    this.furtherRow.style.setProperty("--abreast", String(across));
+    for (const panel of this.further) panel.build(shared(across));
     this.draw(this.context.playhead.index);
   }
 

@@ -9,7 +9,7 @@ import { Formation } from "./formation.js";
 import { movesTimeline } from "./keys.js";
 import { isStacked } from "./layout.js";
 import { Modes } from "./modes.js";
-import { measureLike } from "./names.js";
+import { measureLike, onNewFonts } from "./names.js";
 import { PAGES } from "./pages.js";
 import { Playhead } from "./playhead.js";
 import { splitButtons } from "./split_buttons.js";
@@ -45,6 +45,7 @@ export class Instrument {
       { class: `instrument page-${header.page}`, "data-page": header.page },
       parent,
     );
+    this.tooltip = new Tooltip(this.root);
     const data = new RunData(raw);
     const playhead = new Playhead(data.steps, 0, (step) => this.settled(step));
     playhead.index = playhead.nearest(
@@ -77,7 +78,7 @@ export class Instrument {
       chosen: { kind: "none", l: 0, p: 0 },
       select: () => {},
       edgeName: () => "",
-      tooltip: new Tooltip(this.root),
+      tooltip: this.tooltip,
       palette: new Palette(hostOf(parent), data.colours),
       rebuild: () => this.build(),
       goTo: (place) => this.goTo(place),
@@ -95,6 +96,7 @@ export class Instrument {
     });
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.root);
+    this.leaveFonts = onNewFonts(() => this.build());
     /** @type {(event: KeyboardEvent) => void} */
     this.onKey = (event) => {
       if (!this.modes.key(event) && movesTimeline(event)) playhead.key(event);
@@ -104,10 +106,6 @@ export class Instrument {
     if (before) this.page.goOnFrom?.(before.page);
     this.modes.follow(header);
     if (kept?.playhead.playing) playhead.play();
-  }
-
-  get tooltip() {
-    return this.context.tooltip;
   }
 
   // A run that is being trained has grown: whoever stands at its newest step goes on with it.
@@ -186,6 +184,7 @@ export class Instrument {
     }
     if (header.jump !== this.header.jump) {
       this.goTo(header);
+      this.settled(this.context.playhead.step); // else the way back from here would not be told
       this.modes.follow(header);
     }
     this.header = header;
@@ -204,6 +203,7 @@ export class Instrument {
     this.context.tooltip.reach.stop();
     this.observer.disconnect();
     document.removeEventListener("keydown", this.onKey);
+    this.leaveFonts();
     this.leaveSlices();
     this.root.remove();
   }

@@ -26,6 +26,21 @@ export function measureLike(element) {
   family = now;
 }
 
+// Widths measured before a font of the page was there are those of another font.
+/**
+ * @param {() => void} draw
+ * @returns {() => void} Ends it.
+ */
+export function onNewFonts(draw) {
+  const renew = () => {
+    fitted.clear();
+    widths.clear();
+    draw();
+  };
+  document.fonts.addEventListener("loadingdone", renew);
+  return () => document.fonts.removeEventListener("loadingdone", renew);
+}
+
 /**
  * @param {string} text
  * @param {string} font Weight and size, e.g. "600 11.5px".
@@ -108,9 +123,14 @@ const COLUMN_NAME = "600 12.5px"; // as .axis-name has it
  * Names of positions under columns: whole, short, or as symbols, whichever all fit first.
  * @param {{ label: string, short: string, symbol: string }[]} positions
  * @param {number} apart Pixels between columns.
+ * @param {string[]} [symbols] Said in brackets, too.
  */
-export function namesThatFit(positions, apart) {
-  const forms = [positions.map((p) => p.label), positions.map((p) => p.short)];
+export function namesThatFit(positions, apart, symbols) {
+  const also = (/** @type {number} */ i) => (symbols ? ` (${symbols[i]})` : "");
+  const forms = [
+    positions.map((p, i) => p.label + also(i)),
+    positions.map((p, i) => p.short + also(i)),
+  ];
   const fits = (/** @type {string[]} */ names) =>
     names.every((name) => widthOf(name, COLUMN_NAME) <= apart - 8);
   return forms.find(fits) ?? positions.map((p) => p.symbol);

@@ -7,7 +7,7 @@ import { percent, two } from "./numbers.js";
 /** @import { Measure } from "./packed.js" */
 
 const READABLE = 0.5; // mean reciprocal rank from which a name counts as readable
-const CAUSAL = 0.5; // share of questions from which a swap counts as effective
+const CAUSAL = 0.8; // share of answers that follow the bridge, as the certificate wants it
 const PARTLY = 0.15; // and from which it counts as having some effect
 
 /** @param {number} count */

@@ -139,7 +139,7 @@ def grid(
         operation: Component and heads; its cells do not matter.
         target: (First) token of the answer that the swapped bridge gives.
         own: That of the question's own answer; None: what the model answers without a patch.
-        metric: One of `lab_metrics.METRICS`.
+        metric: One of `app.logic.lab.metrics.METRICS`.
     """
     with torch.no_grad():
         before = answer_logits(model, pair[:1])[0]
