@@ -10,7 +10,8 @@ import { choose, sliceStore } from "./slice_store.js";
 
 /** @typedef {HTMLSelectElement | HTMLInputElement} Box */
 
-const ANY = "any";
+const ANY = "any",
+  TYPED = "any; type a name";
 
 class Panel {
   /** @param {Element | ShadowRoot} parent */
@@ -43,9 +44,9 @@ class Panel {
     for (const { name, label, typed } of conditions) {
       const line = html("label", {}, this.root);
       html("span", { text: label }, line);
-      const frame = html("span", { class: typed ? "typed" : "listed" }, line),
+      const frame = html("span", {}, line),
         box = typed
-          ? html("input", { type: "search", placeholder: ANY, list: `names-${name}` }, frame)
+          ? html("input", { type: "search", placeholder: TYPED, list: `names-${name}` }, frame)
           : html("select", {}, frame);
       if (typed) html("datalist", { id: `names-${name}` }, frame);
       box.onchange = () => this.changed(name, box.value.trim());

@@ -99,11 +99,11 @@ export function isComparison(data) {
  */
 function lookUpsInWords(data, lens, index) {
   if (!lens) return "";
-  const words = ["first", "second"].map((nth, i) => {
+  const words = ["first", "second"].flatMap((nth, i) => {
     const found = firstReadable(data, lens, index, i, i + 1);
-    return readingInWords(`the ${nth} value`, `the ${nth} entity`, found);
+    return found.value < 0 ? [] : readingInWords(`the ${nth} value`, `the ${nth} entity`, found);
   });
-  return `${capital(words.join("; "))}.`;
+  return words.length ? `${capital(words.join("; "))}.` : "";
 }
 
 /**
@@ -138,7 +138,8 @@ function mechanismInWords(data, split, index) {
   const words = [];
   if (lens) {
     const found = firstReadable(data, lens, index, 0, middle);
-    words.push(readingInWords("the bridge entity", `the ${data.positions[middle].label}`, found));
+    const where = `the ${data.positions[middle].label}`; // of a slice without questions: nowhere
+    if (found.value >= 0) words.push(readingInWords("the bridge entity", where, found));
   }
   let best = { layer: 0, value: -1 };
   for (let layer = 1; bridge && layer < data.layers; layer++) {
@@ -146,7 +147,7 @@ function mechanismInWords(data, split, index) {
     if (value !== null && value > best.value && data.canReach(layer, middle))
       best = { layer, value };
   }
-  if (best.value >= 0) words.push(dependenceInWords(best.value, blocks(best.layer), !lens));
+  if (best.value >= 0) words.push(dependenceInWords(best.value, blocks(best.layer), !words.length));
   return words.length ? `${capital(words.join("; "))}.` : "";
 }
 
