@@ -12,7 +12,7 @@ from analyses.slices.slice import Slice
 from analyses.stored import stored_results
 from app.instrument.payload import dump
 from app.logic.tables.sliced_results import error_table, readings_table
-from app.shell import address, frame
+from app.shell import address, boxes, frame
 from app.shell.choosing import book_of
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
@@ -36,6 +36,7 @@ KINDS = {",": "localized", ".2f": "%.2f", ".1%": "percent"}
 
 def page() -> None:
     """Draw the page."""
+    _take_over()
     frame.page(READING, _slices)
 
 
@@ -53,16 +54,14 @@ def _slices(shown: frame.Shown) -> list[Spec]:
     kinds = groupings(questions)
     left, right = st.columns([3.4, 2], vertical_alignment="bottom")
     asked = address.read().get("by")
-    st.session_state["slice_by"] = asked if asked in kinds else kinds[0]
+    boxes.show("slice_by", asked if asked in kinds else kinds[0])
     by = left.segmented_control(
-        "Errors by", kinds, key="slice_by", on_change=_by_changed, format_func=words,
-        label_visibility="collapsed",
-    )  # fmt: skip
-    st.session_state["slice_split"] = questions.split
+        "Errors by", kinds, key="slice_by", format_func=words, label_visibility="collapsed"
+    )
+    boxes.show("slice_split", questions.split)
     right.segmented_control(
-        "Split", list(measured), key="slice_split", on_change=_split_changed, format_func=words,
-        label_visibility="collapsed",
-    )  # fmt: skip
+        "Split", list(measured), key="slice_split", format_func=words, label_visibility="collapsed"
+    )
     try:
         errors, curves = error_table(
             questions, by or kinds[0], shown.chosen, shown.step, shown.name
@@ -89,15 +88,13 @@ def _first(splits: list[str]) -> str:
     return "id_test" if "id_test" in splits else splits[0]
 
 
-def _by_changed() -> None:
+def _take_over() -> None:
+    """Write what was chosen in the boxes into the address."""
     address.read()
-    address.write(by=st.session_state["slice_by"])
-
-
-def _split_changed() -> None:
-    address.read()
-    split = st.session_state["slice_split"]
-    address.write(split=None if split == "id_test" else split)
+    if (by := boxes.picked("slice_by")) is not None:
+        address.write(by=by)
+    if (split := boxes.picked("slice_split")) is not None:
+        address.write(split=None if split == "id_test" else split)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})

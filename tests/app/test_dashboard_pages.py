@@ -375,6 +375,21 @@ def test_a_condition_that_is_chosen_is_in_the_address_and_searched(runs: Path) -
     assert "right=maybe is neither yes nor no" in text_of(app)
 
 
+def test_what_was_chosen_in_a_box_holds_though_its_callback_was_interrupted(runs: Path) -> None:
+    """The next request interrupts a callback, and Streamlit does not call it again."""
+    shutil.copytree(runs / "small", runs / "other")
+    app = opened("slices", run="small")
+    app.session_state["run_choice"] = "other"  # and nobody is told
+    app.session_state["slice_by"] = "shortcut"
+    app.session_state["slice_split"] = "train_inferred"
+    assert errors(app.run()) == []
+    shown = {name: app.query_params[name] for name in ("run", "by", "split")}
+    assert shown == {"run": "other", "by": "shortcut", "split": "train_inferred"}
+    app.query_params["run"] = "small"  # the address is changed by hand
+    assert app.run().query_params["run"] == "small"
+    assert app.selectbox(key="run_choice").value == "small"
+
+
 def chosen_in_panel(app: Any, told: int, **conditions: str) -> None:
     """As the panel's script says it."""
     app.session_state["slice_panel"] = {"chosen": {"conditions": conditions, "told": told}}
