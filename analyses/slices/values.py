@@ -44,10 +44,10 @@ def _among(terms: xr.DataArray, where: xr.DataArray, words: str) -> xr.DataArray
 
 
 def _ranks(ds: xr.Dataset) -> Values:
-    if "rank_example" in ds:
-        rank = ds["rank_example"]
-        about = ds["mrr"].attrs["long_name"] if "mrr" in ds else "mean reciprocal rank"
-        yield "mrr", _among(1 / (rank + np.float32(1)), rank >= 0, about).assign_attrs(units="1")
+    for stored, mean in (("rank", "mrr"), ("rank_among_names", "mrr_among_names")):
+        if (rank := ds.get(stored + SUFFIX)) is not None:
+            about = ds[mean].attrs["long_name"] if mean in ds else "mean reciprocal rank"
+            yield mean, _among(1 / (rank + np.float32(1)), rank >= 0, about).assign_attrs(units="1")
 
 
 def _flips(ds: xr.Dataset) -> Values:

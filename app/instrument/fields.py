@@ -153,7 +153,6 @@ class SplitMeasures(TypedDict, total=False):
     tracing: PackedMeasure
     moved: PackedMeasure
     bridge: PackedMeasure
-    n_valid: list[int]
     flips: PackedBytes
     drawn: PackedBytes
     right: PackedBytes

@@ -26,6 +26,7 @@ Datasets = Mapping[str, xr.Dataset]
 DRAWN = ("logit_lens", "causal_tracing", "bridge_patching")
 STATE_AXES = ("step", "layer", "position")
 LENS_AXES = ("step", "target", "layer", "position")
+BRIDGE_AXES = ("step", "control", "layer", "position")
 
 
 def split_measures(
@@ -41,8 +42,7 @@ def split_measures(
     """
     packed: SplitMeasures = {}
     drawn = {name: ds for name, ds in datasets.items() if name in DRAWN}
-    known: list[list[str]] = [ds["position"].values.tolist() for ds in drawn.values()]
-    positions = roles or max(known, key=len, default=[])
+    positions = roles or measured_positions(drawn)
     selected = {
         name: _aligned(ds.sel(split=split), steps, positions)
         for name, ds in drawn.items()
@@ -54,14 +54,18 @@ def split_measures(
         if "mrr_added" in lens:  # older results lack it
             packed["added"] = pack_measure(lens, "mrr_added", LENS_AXES)
     if (bridge := selected.get("bridge_patching")) is not None:
-        axes = ("step", "control", "layer", "position")
-        packed["bridge"] = pack_measure(bridge, "success", axes, "n_valid")
+        packed["bridge"] = pack_measure(bridge, "success", BRIDGE_AXES, "n_valid")
     if tracing is not None:
-        packed["n_valid"] = [int(n) for n in _valid(tracing).values]
         packed["tracing"] = pack_measure(tracing, "changed", STATE_AXES, "n_valid")
         packed["moved"] = _moved(tracing)
         packed |= _examples(tracing, lens)
     return packed
+
+
+def measured_positions(drawn: Datasets) -> list[str]:
+    """The positions of the drawn result that has most."""
+    known: list[list[str]] = [ds["position"].values.tolist() for ds in drawn.values()]
+    return max(known, key=len, default=[])
 
 
 def _aligned(ds: xr.Dataset, steps: Sequence[int], positions: Sequence[str]) -> xr.Dataset:
@@ -80,13 +84,6 @@ def example_rows(result: xr.Dataset | None, split: str) -> list[int]:
         return []
     rows = result["example_row"].sel(split=split).values
     return [int(row) for row in rows if row >= 0]
-
-
-def _valid(tracing: xr.Dataset) -> xr.DataArray:
-    """Questions with a swap, by position (in a comparison run's result: of every number)."""
-    if "n_valid" in tracing:
-        return tracing["n_valid"]
-    return tracing["changed_n"].max(("step", "layer"))
 
 
 def _moved(tracing: xr.Dataset) -> PackedMeasure:

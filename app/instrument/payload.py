@@ -93,9 +93,11 @@ def sliced_payload(run: Run, datasets: Datasets, accuracy: Mapping[str, Compared
     """
     measures: dict[str, SplitMeasures] = {}
     for split in (name for name in DRAWN_SPLITS if len(run.corpus.splits.get(name, ()))):
-        found = split_measures(datasets, split, run.steps, _roles(run))
+        found = split_measures(datasets, split, run.steps, roles_of(run))
         found["examples"] = _texts(run, datasets.get("causal_tracing"), split)
-        found["about"] = _asked_in_words(run, datasets, split, sliced=True)
+        asked = len(example_rows(datasets.get("logit_lens"), split))
+        words = SLICED_ABOUT.format(n=f"{asked:,}")
+        found["about"] = words if asked else asked_in_words(run, 0, split)
         if split in accuracy:
             found["sliced"] = accuracy[split]
         measures[split] = found
@@ -112,7 +114,7 @@ def lens_targets(run: Run, lens: xr.Dataset | None) -> list[str]:
 def formation_parts(run: Run, datasets: Datasets, timeline: Payload) -> Payload:
     """What the first page is sent, beside what its timeline needs."""
     payload: Payload = {**timeline, "measures": {}}
-    positions = _roles(run) or list(run.queries("train_inferred").positions)
+    positions = roles_of(run) or list(run.queries("train_inferred").positions)
     depth = _depth(run, datasets)
     payload["positions"] = described_positions(positions)
     payload["layers"] = depth + 1
@@ -126,13 +128,14 @@ def formation_parts(run: Run, datasets: Datasets, timeline: Payload) -> Payload:
         payload["discovered"] = discovered(circuit)
     derived = further_results(datasets)
     for split in payload["splits"]:
-        measures = split_measures(datasets, split["name"], run.steps, _roles(run))
+        measures = split_measures(datasets, split["name"], run.steps, roles_of(run))
         if circuit is not None and split["name"] in circuit.coords["split"].values:
             measures["discovered"] = discovered_measures(circuit, split["name"], run.steps)
             measures["discovered"]["examples"] = _texts(run, circuit, split["name"])
         measures["examples"] = _texts(run, datasets.get("causal_tracing"), split["name"])
         measures["further"] = further_panels(derived, split["name"])
-        measures["about"] = _asked_in_words(run, datasets, split["name"], sliced=False)
+        asked = len(example_rows(datasets.get("logit_lens"), split["name"]))
+        measures["about"] = asked_in_words(run, asked, split["name"])
         payload["measures"][split["name"]] = measures
     return payload
 
@@ -148,28 +151,31 @@ def check_marks(run: Run) -> list[CheckMark]:
     return [{"step": step, "text": "; ".join(texts)} for step, texts in said.items() if texts]
 
 
-def _asked_in_words(run: Run, datasets: Datasets, split: str, sliced: bool) -> str:
-    """How many questions are behind the curves, and why fewer are behind the maps."""
+SLICED_ABOUT = (
+    "Maps, states and the slice's curve: its {n} measured questions; causal tracing counts those "
+    "answered rightly at the step. Other curves and the discovered edges: all questions."
+)
+
+
+def asked_in_words(run: Run, asked: int, split: str) -> str:
+    """How many questions are behind the curves, and why fewer are behind the maps.
+
+    Args:
+        run: An opened run.
+        asked: The questions of the split that are behind the maps.
+        split: The split.
+    """
     every, trained = len(run.corpus.splits.get(split, ())), evaluated(run, split)
     when = "at import" if "imported" in run.manifest else "while training"
     words = f"Accuracy and loss: n = {trained:,} of {every:,} questions, asked {when}."
     if run.corpus.text:
         words = f"Accuracy: whole answers; maps: first tokens of names. {words}"
-    asked = len(example_rows(datasets.get("logit_lens"), split))
     if not asked:
         return words
-    if sliced:
-        return (
-            f"Maps, states and the slice's curve: its {asked:,} measured questions; causal tracing "
-            "counts those answered rightly at the step. Other curves and the discovered edges: all "
-            "questions."
-        )
+    words = f"{words} Maps and circuit: n = {asked:,}, the same ones at every checkpoint"
     if asked >= trained:
-        return f"{words} Maps and circuit: n = {asked:,}, the same ones at every checkpoint."
-    return (
-        f"{words} Maps and circuit: n = {asked:,}, the same ones at every checkpoint; fewer, since "
-        "each is run again for every cell of a map."
-    )
+        return f"{words}."
+    return f"{words}; fewer, since each is run again for every cell of a map."
 
 
 def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:
@@ -178,7 +184,7 @@ def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:
     return [queries[row].text for row in example_rows(result, split)]
 
 
-def _roles(run: Run) -> list[str] | None:
+def roles_of(run: Run) -> list[str] | None:
     """Roles of sentences in the order in which most of them are read; None: roles are columns.
 
     What a model knows goes from a role to later ones only: "The currency of the country of Lyon is"

@@ -16,6 +16,8 @@ ENTRY = "main.js"
 """The only file of a joined module that keeps its export, which Streamlit calls."""
 SLICE_ENTRY = "slice_sender.js"
 """The entry of the small module that hands slices to the instrument."""
+PANEL_ENTRY = "slice_panel.js"
+"""The entry of the module of the panel in which a slice is chosen."""
 _IMPORT = re.compile(r'^import \{[\w\s,]+\} from "\./(\w+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=class|const|function)", re.MULTILINE)
 

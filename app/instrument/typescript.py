@@ -14,6 +14,7 @@ from app.instrument import (
     heads_fields,
     packed_fields,
     question_fields,
+    value_fields,
 )
 
 PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", types.NoneType: "null"}
@@ -26,6 +27,7 @@ RECORDS = [
         question_fields,
         fields,
         around_fields,
+        value_fields,
     )
     for kind in vars(module).values()
     if hasattr(kind, "__required_keys__") and kind.__module__ == module.__name__

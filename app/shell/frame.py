@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from analyses.figures.words import FIRST_SPLIT
 from analyses.slices.slice import Slice
 from app.logic.run_words import facts_in_words
-from app.shell import address, live
+from app.shell import address, boxes, live
 from app.shell.exporting import export_popover
 from app.shell.folders import RunFolders, find_runs, runs_folder
 from app.shell.opened import Stamp, opened, stamp
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 ALL = Slice()
+BOX = "run_choice"
 
 
 class NothingToShow(HopscopeError):
@@ -63,6 +64,8 @@ def page(
         sliced: Whether it looks at the questions of the chosen slice.
     """
     parameters = address.read()
+    if choosing:
+        _go_to_picked()
     folders = find_runs()
     *first, right, slicer, corner = st.columns(
         [2, 5.8, 1.6, 1.6] if choosing else [10, 0.01, 1.2], vertical_alignment="center"
@@ -151,18 +154,18 @@ def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | No
     chosen = wanted if wanted in names else names[0]
     if column is None:
         return chosen
-    key = "run_choice"
-    st.session_state[key] = chosen  # on another page the box begins with the first run
-    column.selectbox("Run", names, key=key, label_visibility="collapsed", on_change=_run_changed)
+    boxes.show(BOX, chosen)  # on another page the box begins with the first run
+    column.selectbox("Run", names, key=BOX, label_visibility="collapsed")
     return chosen
 
 
-def _run_changed() -> None:
-    address.read()
-    chosen = st.session_state["run_choice"]
-    address.write(
-        run=chosen, step=None, question=None, donor=None, saved=None, size=None, toggled=None
-    )
+def _go_to_picked() -> None:
+    """Show the run that was chosen in the box, from its last step on."""
+    name = boxes.picked(BOX)
+    if name is not None:
+        address.write(
+            run=name, step=None, question=None, donor=None, saved=None, size=None, toggled=None
+        )
 
 
 def say_no_runs() -> None:

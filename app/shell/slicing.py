@@ -12,8 +12,17 @@ from streamlit.delta_generator import DeltaGenerator
 from analyses.slices.errors import learned_ranges
 from analyses.slices.properties import SplitQuestions
 from analyses.slices.slice import NEVER, WORDS, Slice
+from app.instrument.component import choose_slice
+from app.instrument.value_fields import SliceCondition
 from app.logic.question_book import SEARCHED
-from app.logic.tables.sliced_results import OnSlice, measured_in, on_slice, rows_of
+from app.logic.tables.sliced_results import (
+    OnSlice,
+    conditions_of,
+    measured_in,
+    on_slice,
+    rows_of,
+    slice_of,
+)
 from app.shell import address
 from app.shell.opened import Stamp, opened, results_of
 from app.shell.plain_text import as_text
@@ -22,9 +31,12 @@ from circuits.errors import HopscopeError
 if TYPE_CHECKING:
     import xarray as xr
 
-MOST_LISTED = 1000
-"""The most names that are sent to the browser; of more, one is typed."""
-ANY = ""
+MOST_LISTED = 60
+"""The most names in a list to choose from; of more, one is typed, with suggestions."""
+MOST_SUGGESTED = 1000
+"""The most names that are sent to the browser."""
+PANEL = "slice_panel"
+TOLD = "slice_told"
 
 
 def chosen_slice() -> Slice:
@@ -87,6 +99,7 @@ def in_words(at: Stamp, split: str, chosen: Slice) -> str:
 
 def slice_popover(at: Stamp, split: str, step: int, place: DeltaGenerator) -> Slice:
     """The button with the conditions of the slice; the address follows them."""
+    _take_over()
     chosen = chosen_slice()
     # always one label: with another one the popover would close while it is used
     box = place.popover("Slice", icon=":material/filter_alt:", width="stretch")
@@ -96,44 +109,71 @@ def slice_popover(at: Stamp, split: str, step: int, place: DeltaGenerator) -> Sl
                 "Conditions on questions: relation, bridge, shortcut, right or wrong, when learned."
             )
             return chosen
-        questions = questions_of(at, split)
-        _conditions(questions, chosen, step)
-        if chosen:
-            st.button("All questions", on_click=_clear, icon=":material/filter_alt_off:")
+        conditions, note = _conditions(questions_of(at, split), chosen, step)
+        said: Any = {"conditions": conditions, "chosen": conditions_of(chosen), "note": note}
+        choose_slice(said | {"told": told()}, key=PANEL)
     return chosen
 
 
-def _clear() -> None:
-    address.read()
-    address.write(slice=None)
+def told() -> int:
+    """How many choices in the panel the address follows."""
+    return int(st.session_state.get(TOLD, 0))
 
 
-def _conditions(questions: SplitQuestions, chosen: Slice, step: int) -> None:
-    names = [name for name in questions.named if name != "answer" or chosen.answer]
-    for name in names:
-        options = _options(questions, name)
-        now = getattr(chosen, name) or ANY
-        key = f"slice_{name}"
-        st.session_state[key] = now
-        if len(options) > MOST_LISTED:
-            st.text_input(WORDS[name].capitalize(), key=key, on_change=_changed, args=(name,))
-            continue
-        listed = [ANY, *options] if now in (ANY, *options) else [ANY, now, *options]
-        st.selectbox(
-            WORDS[name].capitalize(), listed, key=key, on_change=_changed, args=(name,),
-            format_func=lambda value: value or "any",
-        )  # fmt: skip
-    _choose("shortcut", "A shortcut gives the answer", {"yes": "yes", "no": "no"}, chosen)
+def choosing() -> bool:
+    """Whether the session has come to look at slices."""
+    return bool(st.session_state.get("slice_open")) or "slice" in address.read()
+
+
+def _take_over() -> None:
+    """Write what was chosen in the panel into the address, and note last of all that this was done.
+
+    In a callback the next choice could interrupt it, and Streamlit does not call one again.
+    """
+    said = (st.session_state.get(PANEL) or {}).get("chosen") or {}
+    if said.get("told", 0) <= told():
+        return
+    try:
+        address.write(slice=str(slice_of(said["conditions"])) or None)
+    except HopscopeError as error:
+        st.warning(as_text(str(error)))
+    st.session_state[TOLD] = said["told"]
+
+
+def _conditions(
+    questions: SplitQuestions, chosen: Slice, step: int
+) -> tuple[list[SliceCondition], str]:
+    """What can be chosen, and why not more."""
+    now = conditions_of(chosen)
+    found = [
+        _condition(name, WORDS[name].capitalize(), {n: n for n in _names(questions, name)}, now)
+        for name in questions.named
+        if name != "answer" or chosen.answer
+    ]
+    yes_or_no = {"yes": "yes", "no": "no"}
+    found.append(_condition("shortcut", "A shortcut gives the answer", yes_or_no, now))
     try:
         ranges = learned_ranges(questions)
     except HopscopeError as error:
-        st.caption(as_text(str(error)))
-        return
+        return found, str(error)
     at = sorted({step, *([] if chosen.step is None else [chosen.step])})
     right = {f"{a}@{s}": f"{w} at step {s:,}" for s in at for a, w in RIGHT.items()}
-    _choose("right", "Answered", right, chosen)
+    found.append(_condition("right", "Answered", right, now))
     learned = {name: _learned_words(name) for name in ranges}
-    _choose("learned", "Right for good", learned, chosen)
+    found.append(_condition("learned", "Right for good", learned, now))
+    return found, ""
+
+
+def _condition(
+    name: str, label: str, options: dict[str, str], now: Mapping[str, str]
+) -> SliceCondition:
+    typed = len(options) > MOST_LISTED
+    if name in now and now[name] not in options:
+        options = {now[name]: now[name], **options}
+    pairs = [[value, words] for value, words in options.items()]
+    if len(pairs) > MOST_SUGGESTED:
+        pairs = []
+    return {"name": name, "label": label, "options": pairs, "typed": typed}
 
 
 RIGHT = {"yes": "right", "no": "wrong"}
@@ -146,34 +186,5 @@ def _learned_words(name: str) -> str:
     return f"from step {int(first):,} to {int(last):,} on"
 
 
-def _options(questions: SplitQuestions, name: str) -> list[str]:
+def _names(questions: SplitQuestions, name: str) -> list[str]:
     return sorted({str(value) for value in questions.names(name)})
-
-
-def _choose(name: str, label: str, options: dict[str, str], chosen: Slice) -> None:
-    value = getattr(chosen, name)
-    now = ANY
-    if value is not None:
-        now = ("yes" if value else "no") if isinstance(value, bool) else value
-        if name == "right" and chosen.step is not None:
-            now = f"{now}@{chosen.step}"
-    if now not in options and now != ANY:
-        options = {now: now, **options}
-    st.session_state[f"slice_{name}"] = now
-    st.selectbox(
-        label, [ANY, *options], key=f"slice_{name}", on_change=_changed, args=(name,),
-        format_func=lambda value: options.get(value, "any"),
-    )  # fmt: skip
-
-
-def _changed(name: str) -> None:
-    """Write the changed condition into the address, beside the others."""
-    address.read()
-    given = str(st.session_state[f"slice_{name}"]).strip()
-    conditions: dict[str, Any] = {name: given or None}
-    if name in ("shortcut", "right"):
-        answer, _, step = given.partition("@")
-        conditions = {name: {"yes": True, "no": False}.get(answer)}
-        if name == "right":
-            conditions["step"] = int(step) if step else None
-    address.write(slice=str(chosen_slice().having(**conditions)) or None)

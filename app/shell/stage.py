@@ -34,7 +34,7 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
     """
     header = {
         "page": page,
-        "id": f"{shown.at.id}:{content}",
+        "id": content_id(shown, content),
         **({"live": shown.name} if shown.run.state == "training" else {}),
         **header,
         **_start(page, shown, content),
@@ -66,6 +66,11 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
         chosen()
         st.rerun()  # the page was drawn for the address before
     return mount(header, body, key=page, on_step=stepped, on_pick=picked_something, on_kept=chosen)
+
+
+def content_id(shown: Shown, content: str = "") -> str:
+    """Names the payload of an instrument: of which run, and which of its contents."""
+    return f"{shown.at.id}:{content}"
 
 
 def _follow(page: str, name: str, write: Callable[[Any], None]) -> None:

@@ -9,17 +9,19 @@ import streamlit as st
 
 from analyses.figures.words import target_of
 from analyses.stored import Reader, reader
-from app.instrument.component import send_slice
+from app.instrument.component import send_slice, send_values
 from app.instrument.further import further_results
 from app.instrument.payload import dump, formation_parts, lens_targets, sliced_payload
 from app.logic.certificate_record import CertificateRecord, certificate_record
+from app.logic.tables.question_values import MOST_BYTES, question_values, size_of
+from app.logic.tables.sliced_results import conditions_of
 from app.logic.tour import GuidedTour, tour_of
 from app.shell import address, frame
 from app.shell.markdown_table import markdown_table
 from app.shell.opened import Stamp, opened, results_of, stamp
 from app.shell.plain_text import as_text
-from app.shell.slicing import results_on
-from app.shell.stage import show_instrument, timeline_of
+from app.shell.slicing import choosing, measured_splits, results_on, told
+from app.shell.stage import content_id, show_instrument, timeline_of
 from circuits.runs.run import Run
 
 if TYPE_CHECKING:
@@ -49,13 +51,43 @@ def _formation(shown: frame.Shown) -> None:
         st.warning(as_text(problem), icon=":material/query_stats:")
     _certificate(shown)
     _say_what_the_tour_lacks(shown.at)
-    chosen = str(shown.chosen)
     show_instrument(shown, "formation", _payload(shown.at))
-    send_slice("formation", f"{shown.at.id}:{chosen}" if chosen else "", _on(shown.at, chosen))
+    _slice(shown)
     pages = st.session_state.get("pages") or {}
     if "circuit" in pages and "circuit_discovery" in results_of(shown.at)[0]:
         words = "Work with the circuit: remove edges, set a threshold, note and save"
         st.page_link(pages["circuit"], label=words, icon=":material/schema:")
+
+
+def _slice(shown: frame.Shown) -> None:
+    """The slice, and for whoever comes to choose one what the browser takes means of others from.
+
+    Those values are sent once, and after the picture.
+    """
+    at = shown.at
+    there = st.session_state.get("slice_values") == at.id
+    chosen = "" if there else str(shown.chosen)
+    name = f"{at.id}:{chosen}" if chosen else ""
+    send_slice("formation", name, conditions_of(shown.chosen), told(), _on(at, chosen))
+    if there or (choosing() and _fits(shown)):
+        send_values("formation", content_id(shown), _values(at))
+        st.session_state["slice_values"] = at.id
+    else:
+        send_values("formation", "", b"")
+
+
+def _fits(shown: frame.Shown) -> bool:
+    """Whether a browser can be given the values of single questions.
+
+    Those of a run in training would be sent again with every checkpoint.
+    """
+    measured = shown.run.state != "training" and measured_splits(shown.at)
+    return bool(measured) and size_of(results_of(shown.at)[0]) <= MOST_BYTES
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Stamp: str})
+def _values(at: Stamp) -> bytes:
+    return question_values(opened(at), results_of(at)[0], measured_splits(at))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Drawing the run ...", hash_funcs={Stamp: str})

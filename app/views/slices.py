@@ -12,7 +12,7 @@ from analyses.slices.slice import Slice
 from analyses.stored import stored_results
 from app.instrument.payload import dump
 from app.logic.tables.sliced_results import error_table, readings_table
-from app.shell import address, frame
+from app.shell import address, boxes, frame
 from app.shell.choosing import book_of
 from app.shell.markdown_table import markdown_table
 from app.shell.opened import Stamp, opened
@@ -39,6 +39,7 @@ KINDS = {",": "localized", ".2f": "%.2f", ".1%": "percent"}
 
 def page() -> None:
     """Draw the page."""
+    _take_over()
     frame.page(READING, _slices)
 
 
@@ -56,14 +57,14 @@ def _slices(shown: frame.Shown) -> list[Spec]:
     kinds = groupings(questions)
     choices = st.container(horizontal=True, horizontal_alignment="distribute")
     asked = address.read().get("by")
-    st.session_state["slice_by"] = asked if asked in kinds else kinds[0]
+    boxes.show("slice_by", asked if asked in kinds else kinds[0])
     by = choices.segmented_control(
-        "Errors by", kinds, key="slice_by", on_change=_by_changed, format_func=words,
+        "Errors by", kinds, key="slice_by", format_func=words,
         label_visibility="collapsed", width="content",
     )  # fmt: skip
-    st.session_state["slice_split"] = questions.split
+    boxes.show("slice_split", questions.split)
     choices.segmented_control(
-        "Split", list(measured), key="slice_split", on_change=_split_changed, format_func=words,
+        "Split", list(measured), key="slice_split", format_func=words,
         label_visibility="collapsed", width="content",
     )  # fmt: skip
     try:
@@ -92,15 +93,13 @@ def _first(splits: list[str]) -> str:
     return "id_test" if "id_test" in splits else splits[0]
 
 
-def _by_changed() -> None:
+def _take_over() -> None:
+    """Write what was chosen in the boxes into the address."""
     address.read()
-    address.write(by=st.session_state["slice_by"])
-
-
-def _split_changed() -> None:
-    address.read()
-    split = st.session_state["slice_split"]
-    address.write(split=None if split == "id_test" else split)
+    if (by := boxes.picked("slice_by")) is not None:
+        address.write(by=by)
+    if (split := boxes.picked("slice_split")) is not None:
+        address.write(split=None if split == "id_test" else split)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the results ...", hash_funcs={Stamp: str})

@@ -445,6 +445,46 @@ def test_a_dark_page_is_drawn_dark(page: Any, address: str) -> None:
     dark.context.close()
 
 
+CHOOSE = """async () => {
+    await hopscopeSlices.values.get('formation').unpacked;
+    const every = [...document.querySelectorAll('*')];
+    const find = (what) => every.flatMap(e => e.shadowRoot ?? [])
+        .map(root => root.querySelector(what)).find(Boolean);
+    const box = find('.slice-panel select');
+    box.selectedIndex = 1;
+    box.dispatchEvent(new Event('change'));
+    return find('.page-formation').dataset.slice;
+}"""
+CHOSEN = "globalThis.hopscopeSlices?.values.get('formation')?.unpacked"
+
+
+def test_a_slice_is_drawn_at_once_with_the_numbers_that_the_server_gives(
+    page: Any, address: str
+) -> None:
+    """Chosen and drawn in one task of the browser, into which no answer of the server can fall."""
+    go(page, address, "")
+    page.get_by_role("button", name="Slice").click()
+    page.get_by_text("Choose questions").click()
+    box = page.get_by_role("combobox", name="First relation")
+    box.wait_for()
+    page.wait_for_function(CHOSEN)
+    assert page.evaluate(CHOOSE) == "relation_1=r_0"
+    numbers = page.locator(".page-formation .cell").all_inner_texts()
+    page.wait_for_url("**slice=relation_1**")
+    page.get_by_text("Slice: first relation r_0").first.wait_for()
+    assert box.input_value() == "r_0"
+    page.goto("about:blank")
+    go(page, address, "", "run=small&slice=relation_1%3Dr_0")
+    page.locator(".page-formation[data-slice$='relation_1=r_0']").wait_for()
+    server = page.evaluate("hopscopeSlices.slices.get('formation')")
+    assert server["measures"]["id_test"]["lens"]
+    assert page.locator(".page-formation .cell").all_inner_texts() == numbers
+    page.get_by_role("button", name="Slice").click()
+    page.get_by_role("button", name="All questions").click()
+    page.locator(".page-formation[data-slice='']").wait_for()
+    page.wait_for_url(lambda url: "slice" not in url.partition("?")[2])
+
+
 def test_the_run_table_and_a_slice_work_together(page: Any, address: str) -> None:
     """A tag is written in the table; a slice chosen by a row holds on another page."""
     page.goto(f"{address}/runs")

@@ -150,7 +150,7 @@ def test_a_question_without_a_swap_is_not_said_to_keep_its_answer() -> None:
         {"step": [0], "split": ["id_test"]},
     )
     packed = split_measures({"causal_tracing": tracing}, "id_test", [0])
-    assert packed["n_valid"] == [3, 2]
+    assert packed["tracing"]["n"] == {"shape": [1, 1, 2], "values": [3000, 2000]}
     assert packed["drawn"] == pack_bits(np.array([[True, True, True], [False, True, True]]))
     assert packed["right"] == pack_bits(np.array([[True, True, False]]))
 

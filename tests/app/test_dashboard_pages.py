@@ -92,12 +92,16 @@ def test_the_page_keeps_its_place_without_the_notice_and_with_a_slice(
 
 
 def places(block: Any, path: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:
-    """Where the first block or element of every kind that redrawing would be seen of is."""
+    """Where the first block or element of every kind that redrawing would be seen of is.
+
+    What is in a popover moves with it.
+    """
     found: dict[str, tuple[int, ...]] = {}
     for i, child in getattr(block, "children", {}).items():
         if child.type in ("bidi_component", "popover"):
             found.setdefault(child.type, (*path, i))
-        found = places(child, (*path, i)) | found
+        if child.type != "popover":
+            found = places(child, (*path, i)) | found
     return found
 
 
@@ -367,14 +371,38 @@ def test_a_slice_without_questions_or_that_cannot_be_read_is_a_sentence(runs: Pa
 def test_a_condition_that_is_chosen_is_in_the_address_and_searched(runs: Path) -> None:
     app = opened("question")
     app.toggle(key="slice_open").set_value(True).run()
-    app.selectbox(key="slice_relation_1").set_value("r_1").run()
+    chosen_in_panel(app, 1, relation_1="r_1")
     assert errors(app) == []
     assert app.query_params["slice"] == "relation_1=r_1"
     assert all(" -r_1-> " in option for option in app.selectbox(key="question_hit").options[1:])
-    app.selectbox(key="slice_right").set_value("no@40").run()
+    chosen_in_panel(app, 2, relation_1="r_1", right="no@40")
     assert app.query_params["slice"] == "relation_1=r_1,right=no,step=40"
-    app.selectbox(key="slice_relation_1").set_value("").run()
-    assert app.query_params["slice"] == "right=no,step=40"
+    chosen_in_panel(app, 2, bridge="e_1")  # an earlier choice that comes late
+    assert app.query_params["slice"] == "relation_1=r_1,right=no,step=40"
+    chosen_in_panel(app, 3, right="maybe")
+    assert errors(app) == []
+    assert "right=maybe is neither yes nor no" in text_of(app)
+
+
+def test_what_was_chosen_in_a_box_holds_though_its_callback_was_interrupted(runs: Path) -> None:
+    """The next request interrupts a callback, and Streamlit does not call it again."""
+    shutil.copytree(runs / "small", runs / "other")
+    app = opened("slices", run="small")
+    app.session_state["run_choice"] = "other"  # and nobody is told
+    app.session_state["slice_by"] = "shortcut"
+    app.session_state["slice_split"] = "train_inferred"
+    assert errors(app.run()) == []
+    shown = {name: app.query_params[name] for name in ("run", "by", "split")}
+    assert shown == {"run": "other", "by": "shortcut", "split": "train_inferred"}
+    app.query_params["run"] = "small"  # the address is changed by hand
+    assert app.run().query_params["run"] == "small"
+    assert app.selectbox(key="run_choice").value == "small"
+
+
+def chosen_in_panel(app: Any, told: int, **conditions: str) -> None:
+    """As the panel's script says it."""
+    app.session_state["slice_panel"] = {"chosen": {"conditions": conditions, "told": told}}
+    app.run()
 
 
 def test_the_slices_page_without_results_says_how_to_get_them(runs: Path) -> None:

@@ -93,6 +93,12 @@ test("a bridge that a later block can read is called readable there", () => {
   assert.match(words, /can be read at the first relation after 1 block \(MRR 0\.55\)/);
 });
 
+test("of a slice without questions nothing is said of the bridge", () => {
+  const data = memorizer(400);
+  data.bySplit.id_test.lens.value.values.fill(null);
+  assert.doesNotMatch(formationInWords(data, "id_test", 0, 0), /bridge|MRR/);
+});
+
 test("a run whose training is unknown is not said to answer questions it is trained on", () => {
   const data = runData({ metrics: { step: [0], accuracy: { asked: [0.48] }, loss: {} } });
   assert.equal(formationInWords(data, "asked", 0, 0), "asked: 48% are right. ");

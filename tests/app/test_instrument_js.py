@@ -16,7 +16,14 @@ from analyses.figures.specs.facts import Neighbour, Neighbourhood
 from app.instrument.around_fields import AroundPayload
 from app.instrument.fields import Payload
 from app.instrument.payload import dump, formation_payload
-from app.instrument.scripts import ENTRY, SCRIPTS, SLICE_ENTRY, in_order, joined
+from app.instrument.scripts import (
+    ENTRY,
+    PANEL_ENTRY,
+    SCRIPTS,
+    SLICE_ENTRY,
+    in_order,
+    joined,
+)
 from app.instrument.typescript import RECORDS, typescript
 from app.logic.neighbourhood import around_payload
 from circuits.runs.run import open_run
@@ -40,14 +47,19 @@ def test_lines_and_files_are_short(path: Path) -> None:
 
 
 def test_every_file_is_joined_and_asks_to_be_checked() -> None:
-    assert {*in_order(), *in_order(SLICE_ENTRY)} == {path.name for path in FILES}
+    joined_files = {*in_order(), *in_order(SLICE_ENTRY), *in_order(PANEL_ENTRY)}
+    assert joined_files == {path.name for path in FILES}
     for path in FILES:
         assert path.read_text(encoding="utf-8").startswith("// @ts-check\n"), path.name
 
 
 @pytest.mark.parametrize(
     ("entry", "called"),
-    [(ENTRY, "mount(component)"), (SLICE_ENTRY, "send({ data })")],
+    [
+        (ENTRY, "mount(component)"),
+        (SLICE_ENTRY, "send({ data })"),
+        (PANEL_ENTRY, "showPanel({ data, parentElement, setStateValue })"),
+    ],
 )
 def test_a_joined_module_has_one_export_and_no_name_twice(entry: str, called: str) -> None:
     script = joined(entry)
@@ -83,7 +95,7 @@ def test_files_that_import_each_other_are_refused(tmp_path: Path) -> None:
 
 def test_names_are_never_read_as_markup() -> None:
     ways = "innerHTML|outerHTML|insertAdjacentHTML|document.write|DOMParser|eval\\("
-    assert re.findall(ways, joined()) == []
+    assert re.findall(ways, joined() + joined(PANEL_ENTRY)) == []
 
 
 def test_the_typescript_of_the_payload_is_up_to_date() -> None:
@@ -93,7 +105,8 @@ def test_the_typescript_of_the_payload_is_up_to_date() -> None:
 
 
 def test_no_field_is_sent_that_no_script_reads() -> None:
-    code = re.sub(r"^\s*(//|/?\*).*$", "", joined(), flags=re.MULTILINE)
+    text = joined() + joined(PANEL_ENTRY)
+    code = re.sub(r"^\s*(//|/?\*).*$", "", text, flags=re.MULTILINE)
     read = {*re.findall(r"\.(\w+)", code)}
     for names in re.findall(r"\{([^{}]*)\}(?= = | of |[^\n;]*\) (?:\{|=>))", code):
         read |= set(re.findall(r"\w+", names))

@@ -35,7 +35,7 @@ export function edgeInWords(data, split, edge, index) {
   if (edge.kind === "through") {
     return (
       `Swapping the state at ${name} ${blocks(edge.l + 1)} for that of another question ` +
-      `changes the answer in a share of ${share} of ${split.nValid[edge.p]} questions.`
+      `changes the answer in a share of ${share} of the questions.`
     );
   }
   const verb = (measure.at(...at) ?? 0) < 0 ? "gains" : "loses";

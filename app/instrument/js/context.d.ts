@@ -28,9 +28,11 @@ export interface Header {
   present?: string | null;
 }
 
-/** Some of the questions: their measures, by split; of all questions both are empty. */
+/** Some of the questions: their measures, by split; of all questions both are empty. `told`: how
+ * many choices the server knew of. */
 export interface Slice {
   id: string;
+  told: number;
   measures: Record<string, SplitMeasures>;
 }
 

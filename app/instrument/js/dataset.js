@@ -4,6 +4,8 @@
 import { Bits, Grid, Measure, SingleEffects } from "./packed.js";
 
 /** @import { DiscoveredMeasures, Payload, SplitMeasures } from "./payload.js" */
+/** @import { QuestionValues } from "./question_values.js" */
+/** @import { Conditions } from "./slice_store.js" */
 
 export class RunData {
   /** @param {Payload} raw */
@@ -45,6 +47,16 @@ export class RunData {
       const { discovered, further } = this.whole[name];
       this.bySplit[name] = { ...splitOf(packed), discovered, further };
     }
+  }
+
+  /**
+   * Go over to the questions that meet these conditions; without any, to all.
+   * @param {QuestionValues} values
+   * @param {Conditions} conditions
+   */
+  onQuestions(values, conditions) {
+    const all = !Object.keys(conditions).length;
+    this.bySplit = all ? this.whole : values.on(conditions, this.whole);
   }
 
   /**
@@ -105,7 +117,6 @@ export function lastUpTo(steps, values, step) {
 function splitOf(packed) {
   const { lens, added, tracing, moved, bridge, flips, drawn, right, discovered } = packed;
   return {
-    nValid: packed.n_valid ?? [],
     examples: packed.examples ?? null,
     lens: lens ? new Measure(lens) : null,
     added: added ? new Measure(added) : null,

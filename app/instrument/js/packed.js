@@ -79,10 +79,20 @@ export class Bits {
   constructor(packed) {
     this.shape = packed.shape;
     this.bytes = bytesOf(packed);
+    /** @type {Uint32Array | null} */
+    this.examples = null; // those on the last axis; null: all
+  }
+
+  // The same bits of some of the examples.
+  /** @param {Uint32Array} examples */
+  only(examples) {
+    return Object.assign(Object.create(Bits.prototype), this, { examples });
   }
 
   /** @param {number[]} index */
   at(...index) {
+    const last = index.length - 1;
+    if (this.examples) index[last] = this.examples[index[last]];
     const bit = offsetOf(this.shape, index);
     return (this.bytes[bit >> 3] >> (7 - (bit & 7))) & 1;
   }

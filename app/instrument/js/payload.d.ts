@@ -403,7 +403,6 @@ export interface SplitMeasures {
   tracing?: PackedMeasure;
   moved?: PackedMeasure;
   bridge?: PackedMeasure;
-  n_valid?: number[];
   flips?: PackedBytes;
   drawn?: PackedBytes;
   right?: PackedBytes;
@@ -503,4 +502,76 @@ export interface AroundPayload {
   entity: string;
   sides: Record<string, Side>;
   colours: Record<string, string>;
+}
+
+/** Whole numbers in the bytes after the JSON: unsigned, of `size` bytes each, from `first`. */
+export interface Stored {
+  size: number;
+  shape: number[];
+  first: number;
+}
+
+/** What a mean is taken of: each distinct value once, and a number of it for every question.
+
+    `codes` has the axes of the measure and then its questions; `asked` says which of the split's
+    questions those are. A null in the table: the question has no value.
+     */
+export interface Terms {
+  table: (number | null)[];
+  codes: Stored;
+  asked: Stored;
+}
+
+/** The names at one place of the questions, each once, and which of them each question has. */
+export interface NamesAsked {
+  names: string[];
+  codes: Stored;
+}
+
+/** The measured questions of a split: what slices are made of, and what is drawn of them.
+
+    `right` by step and question: 0, 1, or 2 where that is not known. `learned`: the step, -1 for
+    never, null where that is not known. `accuracy` has no values yet. `unasked`: what is said of a
+    slice without questions.
+     */
+export interface SplitQuestions {
+  n: number;
+  named: Record<string, NamesAsked>;
+  shortcut?: Stored;
+  right: Stored;
+  learned: (number | null)[];
+  accuracy: ComparedSeries;
+  unasked: string;
+  lens?: Terms;
+  tracing?: Terms;
+  bridge?: Terms;
+}
+
+/** The values of single questions by split.
+
+    `quantiles`: Student's, of the 95% interval of a mean of so many values; `least`: the fewest of
+    which one is given; `z`: the normal one. `about` says what is drawn, with {n} for the number.
+     */
+export interface QuestionValues {
+  bySplit: Record<string, SplitQuestions>;
+  quantiles: number[];
+  z: number;
+  least: number;
+  about: string;
+}
+
+/** A condition of a slice: pairs of value and words to choose from; `typed`: or to type. */
+export interface SliceCondition {
+  name: string;
+  label: string;
+  options: string[][];
+  typed: boolean;
+}
+
+/** What a slice is chosen by, and the one that the server knows after so many choices. */
+export interface SlicePanel {
+  conditions: SliceCondition[];
+  chosen: Record<string, string>;
+  told: number;
+  note: string;
 }

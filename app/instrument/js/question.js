@@ -4,7 +4,7 @@
 import { Answers } from "./answers.js";
 import { Attention } from "./attention.js";
 import { Curves } from "./curves.js";
-import { highOn, html } from "./elements.js";
+import { highOn, html, setText } from "./elements.js";
 import { HeatMap } from "./heatmap.js";
 import { isStacked } from "./layout.js";
 import { shortened } from "./names.js";

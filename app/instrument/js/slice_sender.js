@@ -1,22 +1,28 @@
 // @ts-check
-// Entry point beside the instrument's: hands a slice to the instrument that shows it. Streamlit
-// sends a component's script with each of its messages, and the instrument's is longer than any
-// slice.
+// Entry point beside the instrument's: hands over the slice that the address names with its means,
+// or the values of single questions. Streamlit sends a component's script with each of its
+// messages, and the instrument's is longer than any slice.
 
-import { SLICE_TOLD, slicesByPage } from "./slice_store.js";
+import { choose, sliceStore, tellSlice } from "./slice_store.js";
 
 /** @import { Component } from "./context.js" */
 
 /** @param {Component} component */
 export default function send({ data }) {
-  const text = new TextDecoder().decode(data),
-    end = text.indexOf("\n"),
-    { id, of } = JSON.parse(text.slice(0, end)),
-    slices = slicesByPage();
-  if (slices.get(of)?.id !== id) slices.set(of, { id, ...JSON.parse(text.slice(end + 1)) });
-  document.dispatchEvent(new CustomEvent(SLICE_TOLD, { detail: of }));
+  const end = data.indexOf(10),
+    text = (/** @type {Uint8Array} */ bytes) => new TextDecoder().decode(bytes),
+    { of, id, chosen, told } = JSON.parse(text(data.subarray(0, end))),
+    body = data.slice(end + 1),
+    { slices, values } = sliceStore();
+  if (chosen) {
+    slices.set(of, { id, told, ...JSON.parse(text(body)) });
+    choose(chosen, told);
+  } else if (id && values.get(of)?.id !== id) {
+    values.set(of, { id, bytes: body });
+    tellSlice();
+  }
   return () => {
-    slices.delete(of);
-    document.dispatchEvent(new CustomEvent(SLICE_TOLD, { detail: of }));
+    (chosen ? slices : values).delete(of);
+    tellSlice();
   };
 }

@@ -101,7 +101,7 @@ function lookUpsInWords(data, lens, index) {
   if (!lens) return "";
   const words = ["first", "second"].flatMap((nth, i) => {
     const found = firstReadable(data, lens, index, i, i + 1);
-    return readingInWords(`the ${nth} value`, `the ${nth} entity`, found);
+    return found.value < 0 ? [] : readingInWords(`the ${nth} value`, `the ${nth} entity`, found);
   });
   return words.length ? `${capital(words.join("; "))}.` : "";
 }
@@ -141,8 +141,8 @@ function mechanismInWords(data, split, index) {
   const words = [];
   if (lens) {
     const found = firstReadable(data, lens, index, 0, middle);
-    const where = `the ${data.positions[middle].label}`;
-    words.push(...readingInWords("the bridge entity", where, found));
+        const where = `the ${data.positions[middle].label}`;
+        words.push(...readingInWords("the bridge entity", where, found));
   }
   let best = { layer: 0, value: -1 };
   for (let layer = 1; bridge && layer < data.layers; layer++) {
@@ -150,7 +150,7 @@ function mechanismInWords(data, split, index) {
     if (value !== null && value > best.value && data.canReach(layer, middle))
       best = { layer, value };
   }
-  if (best.value >= 0) words.push(dependenceInWords(best.value, blocks(best.layer), !lens));
+  if (best.value >= 0) words.push(dependenceInWords(best.value, blocks(best.layer), !words.length));
   return words.length ? `${capital(words.join("; "))}.` : "";
 }
 

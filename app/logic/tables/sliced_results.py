@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import xarray as xr
@@ -28,6 +29,34 @@ DRAWN = {
     "bridge_patching": ("success",),
 }
 """Means that the instrument draws, by role: the name on a slice, and the one drawn if another."""
+
+
+def conditions_of(chosen: Slice) -> dict[str, str]:
+    """The conditions of a slice as the panel has them: texts by name, the step with the answer.
+
+    >>> conditions_of(Slice(bridge="Paris", right=False, step=100))
+    {'bridge': 'Paris', 'right': 'no@100'}
+    """
+    given = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
+    step = given.pop("step")
+    words = {True: "yes", False: "no"}
+    found = {name: words.get(value, value) for name, value in given.items() if value is not None}
+    return found if step is None else {**found, "right": f"{found['right']}@{step}"}
+
+
+def slice_of(conditions: Mapping[str, object]) -> Slice:
+    """The slice with these conditions, as `conditions_of` gives them; blank ones do not count.
+
+    Raises:
+        HopscopeError: if a condition or its value is unknown.
+
+    >>> slice_of({"shortcut": "yes", "right": "no@100"})
+    Slice(shortcut=True, right=False, step=100)
+    """
+    parts = {str(name): str(value) for name, value in conditions.items() if value}
+    parts["right"], _, parts["step"] = parts.get("right", "").partition("@")
+    written = (f"{name}={quote(value)}" for name, value in parts.items() if value)
+    return Slice.parse(",".join(written))
 
 
 @dataclass(frozen=True)
@@ -58,7 +87,7 @@ def on_slice(
     for name, (mean, *drawn) in DRAWN.items():
         if name in datasets:
             found[name] = _cut(datasets[name], rows, mean, drawn[0] if drawn else mean)
-    accuracy = {split: _accuracy(one, rows[split]) for split, one in questions.items()}
+    accuracy = {split: accuracy_series(one, rows[split]) for split, one in questions.items()}
     return OnSlice(found, accuracy, measured_in(questions, chosen))
 
 
@@ -103,7 +132,8 @@ DROPPED = (
 """Means over all questions, which a slice has not, and what is not drawn of single ones."""
 
 
-def _accuracy(questions: SplitQuestions, rows: Int[np.ndarray, " k"]) -> ComparedSeries:
+def accuracy_series(questions: SplitQuestions, rows: Int[np.ndarray, " k"]) -> ComparedSeries:
+    """The accuracy of the measured questions in these rows, with its interval."""
     keep = np.isin(questions.known_rows, rows)
     n = int(keep.sum())
     hits = questions.right[:, keep].sum(1)

@@ -190,6 +190,16 @@ def test_shares_near_one_have_an_interval_with_width() -> None:
     assert (empty[3] == 0).all()
 
 
+def test_the_rank_among_names_is_read_on_a_slice() -> None:
+    """Of relations, which are no entities, there is none."""
+    rank = np.array([[[0, -1], [3, -1], [1, -1], [9, -1], [1, -1]]])
+    ds = stored(rank_among_names_example=(("split", "example", "target"), rank))
+    got = sliced(ds, {SPLIT: np.array([3, 5, 8])}).isel(split=0)
+    assert got.mrr_among_names[0].item() == pytest.approx((1 + 1 / 4 + 1 / 2) / 3)
+    assert got.mrr_among_names_n.values.tolist() == [3, 0]
+    assert np.isnan(got.mrr_among_names[1])
+
+
 def test_analyses_without_single_values_and_empty_slices_say_so() -> None:
     with pytest.raises(HopscopeError, match="stores no values of single questions"):
         read_slice(demo(), "attribution", Slice())
