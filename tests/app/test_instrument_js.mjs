@@ -18,6 +18,7 @@ import * as numbers from "../../app/instrument/js/numbers.js";
 import { Bits, Grid, Measure, SingleEffects } from "../../app/instrument/js/packed.js";
 import { lensInWords, questionInWords } from "../../app/instrument/js/question_words.js";
 import { smoothed } from "../../app/instrument/js/smoothing.js";
+import { tickNames } from "../../app/instrument/js/ticks.js";
 
 const base64 = (bytes) => Buffer.from(bytes).toString("base64");
 const METRICS = { step: [0, 10, 20], accuracy: { id_test: [0.1, null, 0.5] }, loss: {} };
@@ -154,6 +155,14 @@ test("a logarithmic axis has round ticks within its ends", () => {
   assert.deepEqual(written(3.3, 4.2), ["3.5", "4.0"]); // between 2 and 5
   assert.deepEqual(written(0.09, 0.115), ["0.090", "0.10", "0.11"]);
   assert.deepEqual(layout.valueTicks("log", Infinity, -Infinity), []); // nothing was measured
+});
+
+test("a long unit before the first number leaves out the numbers that it covers", () => {
+  const wide = (text) => 5 * text.length;
+  const named = (unit) => tickNames([0, 20, 40, 60], [34, 84, 134, 184], unit, 50, wide);
+  const texts = (unit) => named(unit).map(({ text }) => text);
+  assert.deepEqual(texts("step"), ["step 0", "20", "40", "60"]);
+  assert.deepEqual(texts("ID accuracy %"), ["ID accuracy % 0", "40", "60"]);
 });
 
 test("an axis never runs backwards, and is offered only where its curve has risen", () => {

@@ -3,9 +3,11 @@
 
 import { svg } from "./elements.js";
 import { spaced } from "./layout.js";
+import { widthOf } from "./names.js";
 import { grouped } from "./numbers.js";
 
 const APART = 46; // pixels from one step to the next
+const LEAST_GAP = 6; // and between their names
 
 /** @import { Axis } from "./axis.js" */
 /** @import { Palette } from "./colours.js" */
@@ -21,12 +23,32 @@ const APART = 46; // pixels from one step to the next
  */
 export function timeTicks(canvas, axis, palette, x, y, edge = 0) {
   const ticks = axis.ticks(),
-    fill = palette.grey(0.7);
-  for (const [nth, { at, i }] of spaced(ticks.map(x), APART).entries()) {
-    const anchor = at < edge ? "start" : "middle";
-    const text = `${nth ? "" : `${axis.unit} `}${grouped(ticks[i])}`;
+    fill = palette.grey(0.7),
+    wide = (/** @type {string} */ text) => widthOf(text, "11px");
+  for (const { text, at, anchor } of tickNames(ticks, ticks.map(x), axis.unit, edge, wide)) {
     svg("text", { x: at, y, "text-anchor": anchor, class: "tick", fill, text }, canvas);
   }
+}
+
+/**
+ * The numbers that there is room for: none begins before the one before it has ended.
+ * @param {number[]} ticks
+ * @param {number[]} places
+ * @param {string} unit Written before the first.
+ * @param {number} edge
+ * @param {(text: string) => number} widthOf
+ */
+export function tickNames(ticks, places, unit, edge, widthOf) {
+  let end = -Infinity;
+  return spaced(places, APART).flatMap(({ at, i }, nth) => {
+    const anchor = at < edge ? "start" : "middle",
+      text = `${nth ? "" : `${unit} `}${grouped(ticks[i])}`,
+      width = widthOf(text),
+      begin = at - (anchor === "start" ? 0 : width / 2);
+    if (begin < end + LEAST_GAP) return [];
+    end = begin + width;
+    return [{ text, at, anchor }];
+  });
 }
 
 /**
