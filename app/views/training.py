@@ -198,8 +198,12 @@ def measured_steps(datasets: Datasets) -> list[int]:
 
 def _progress(run: Run, rows: list[dict[str, Any]], running: bool) -> None:
     step, last = run.last_step, run.recipe.training.steps
+    checkpoints = f"{len(run.steps)} checkpoints"
+    if run.imported is not None:  # how long it was meant to be is unknown
+        st.markdown(f"imported up to step {step:,}, {checkpoints}")
+        return
     state = "training" if running else run.state
-    words = f"{state}, step {step:,} of {last:,}, {len(run.steps)} checkpoints"
+    words = f"{state}, step {step:,} of {last:,}, {checkpoints}"
     if rows and rows[-1].get("steps_per_s"):
         words += f", {rows[-1]['steps_per_s']:.0f} steps a second"
     st.progress(min(1.0, step / last), words)

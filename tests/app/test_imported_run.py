@@ -102,3 +102,13 @@ def test_what_is_unknown_is_said_to_be(imported: Run) -> None:
     assert imported.seed is None
     with pytest.raises(HopscopeError, match="was imported: its optimizer is unknown"):
         train(None, imported.path, resume=True)
+
+
+def test_the_train_page_does_not_say_of_how_many_steps_an_imported_run_is(imported: Run) -> None:
+    lines = (
+        "from app.views.training import _progress",
+        "from circuits import open_run",
+        f"_progress(open_run({str(imported.path)!r}), [], False)",
+    )
+    app = AppTest.from_string("\n".join(lines), default_timeout=60).run()
+    assert app.markdown[0].value == "imported up to step 40, 3 checkpoints"
