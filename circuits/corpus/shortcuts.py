@@ -8,7 +8,8 @@ Of compositions (h, r1, r2):
 - `inverse_r1` answers h if, among the trained questions with (r1, r2), h was right more often than
   any other answer (capital, capital of), and otherwise what `r1_r2` answers;
 - `same_fact` gives the answer to a trained question that differs by duplicate relations only
-  (birthplace, born in), and the most frequent answer of all where there is none;
+  (birthplace, born in), to the last one if there are several, and the most frequent answer of all
+  where there is none;
 - `one_fact` knows the atomic facts and gives, per (r1, r2), what was right most often among the
   trained: h, the object of a fact (h, r), or the only subject of a fact (x, r, h). It is what one
   hop can reach.

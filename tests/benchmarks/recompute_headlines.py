@@ -26,6 +26,7 @@ from slow_transfer import PAIRS, accuracies
 from analyses import certify
 from analyses.stored import stored_result
 from circuits.corpus.names import OOD_TEST, TRAIN
+from circuits.runs.run import open_run
 
 ASSETS = Path(__file__).parents[2] / "assets"
 ROUNDED = 0.0051
@@ -61,17 +62,17 @@ def certificate(name: str, questions: int) -> Iterator[Row]:
 
 def subspace(name: str) -> Iterator[Row]:
     """Both sides of each kind of swap within a subspace."""
-    stored = stored_result(ASSETS / name, "bridge_subspace")
+    stored = stored_result(open_run(ASSETS / name), "bridge_subspace")
     assert stored is not None
     said = stored.success.squeeze().sel(control="bridge")
-    asked = int(stored.n)
+    asked = int(stored.n.max())
     for kind, found in successes(SlowRun(ASSETS / name, asked), asked).items():
         yield name, f"swap of {kind}", float(said.sel(kind=kind)), found, asked
 
 
 def transfer(name: str) -> Iterator[Row]:
     """Both sides of the accuracies at the end of the fine-tune on new facts."""
-    stored = stored_result(ASSETS / name, "transfer")
+    stored = stored_result(open_run(ASSETS / name), "transfer")
     assert stored is not None
     end = stored.isel(step=-1, split=0, point=-1).accuracy
     steps = int(stored.fine_step.max())

@@ -101,7 +101,7 @@ def _inverse(trained: Asked) -> Answerer:
 
 
 def _same_fact(trained: Asked, facts: dict[tuple[int, int], int]) -> Answerer:
-    """The answer to another trained question that is the same up to duplicate relations."""
+    """The answer to the last other trained question that is the same up to duplicate relations."""
     named = _names(facts)
     usual = lookup(trained, lambda q: ())
 
@@ -114,7 +114,7 @@ def _same_fact(trained: Asked, facts: dict[tuple[int, int], int]) -> Answerer:
 
     def answers(q: tuple[int, ...]) -> int:
         others = [right for other, right in known.get(meant(q), {}).items() if other != q]
-        return others[0] if others else usual(q)
+        return others[-1] if others else usual(q)
 
     return answers
 

@@ -38,14 +38,17 @@ def history(run: SlowRun) -> Iterator[Number]:
     last = evaluations(run.path)[-1]
     for name, split in (("io", IO_TEST), ("oi", OI_TEST)):
         yield name, last[f"accuracy/{split}"], EXACT
-    yield "ood_n", len(asked_of(run.run, OOD_TEST)), EXACT
+    n_ood = len(asked_of(run.run, OOD_TEST))
+    yield "ood_n", n_ood, EXACT
     if run.run.corpus.task == "composition":
         yield "bridges", effective_bridges(run.run), EXACT
         yield "id", run.accuracy(run.last, n=10_000), EXACT
-        yield "ood", run.accuracy(run.last, OOD_TEST, n=10_000), EXACT
         yield from _beyond(run)
+        if n_ood:
+            yield "ood", run.accuracy(run.last, OOD_TEST, n=10_000), EXACT
     yield "id_shortcut", best_accuracy(run.run)[1], EXACT
-    yield "ood_shortcut", best_accuracy(run.run, OOD_TEST)[1], EXACT
+    if n_ood:
+        yield "ood_shortcut", best_accuracy(run.run, OOD_TEST)[1], EXACT
 
 
 def _beyond(run: SlowRun) -> Iterator[Number]:
