@@ -1,6 +1,6 @@
 """How quick the dashboard is, measured in chromium on a finished run.
 
-    python tests/benchmarks/bench_dashboard.py [RUN] [--against CHECKOUT] [--rounds 3]
+    python tests/benchmarks/bench_dashboard.py [RUN] [--against CHECKOUT] [--rounds 3] [--large RUN]
 
 RUN is assets/demo if not given. Three copies of it are served. Figures: seconds from opening the
 address to the first picture (first session, then a second one), seconds per page change, updates
@@ -8,6 +8,9 @@ per second while the timeline is dragged (also with the table of questions open 
 milliseconds from the choice of another slice to its picture and from a click in the patching lab to
 the new answers, seconds until ten sessions opened at once have their picture, the server's
 processor time for them, and its memory.
+
+With --large, the slice change is measured on a run of 1,000 questions a split and 61 checkpoints,
+too, and the processor time of the page's main thread for one; `large_run.py` makes the run.
 
 With --against, another checkout is measured in turn with this one, and the medians stand side by
 side; what it does not have is null.
@@ -44,6 +47,8 @@ PAGES = {
 IMPORTS = "first_picture_with_imports_s"
 SESSIONS = 10
 SLICES = 8
+SETTLE_MS = 4000
+"""Until the values of single questions are there."""
 NO_PICTURE_MS = 20_000
 """After which a page has none: the run lacks its analysis."""
 
@@ -54,22 +59,25 @@ def main() -> None:
     parser.add_argument("run", nargs="?", type=Path, default=ROOT / "assets" / "demo")
     parser.add_argument("--against", type=Path)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--large", type=Path)
     asked = parser.parse_args()
     sides = {"this": ROOT} | ({"against": asked.against.resolve()} if asked.against else {})
     rounds: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
     for _ in range(asked.rounds):
         for side, root in sides.items():
-            rounds[side].append(measured(root, asked.run))
+            rounds[side].append(measured(root, asked.run, asked.large))
             print(side, json.dumps(rounds[side][-1]), file=sys.stderr, flush=True)
     print(json.dumps({side: medians(found) for side, found in rounds.items()}, indent=1))
 
 
-def measured(root: Path, run: Path) -> dict[str, Any]:
+def measured(root: Path, run: Path, large: Path | None = None) -> dict[str, Any]:
     """All figures of a checkout, once."""
     found: dict[str, Any] = {"cores": os.cpu_count(), "load_before": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("one", "two", "three"):
             shutil.copytree(run, Path(folder) / name)
+        if large:
+            shutil.copytree(large, Path(folder) / "large")
         with browser_page() as (page, problems), started(Path(folder), root) as (url, server, took):
             found[IMPORTS] = opening(page, f"{url}/?run=one")
             found["server_and_first_picture_s"] = round(took + found[IMPORTS], 2)
@@ -81,7 +89,10 @@ def measured(root: Path, run: Path) -> dict[str, Any]:
             found["updates_with_table_and_slice_per_s"] = dragging(page)
             found["page_change_first_s"] = page_changes(page)
             found["page_change_s"] = page_changes(page)
-            found["slice_change_ms"] = slicing(page, url)
+            found["slice_change_ms"], found["slice_change_page_cpu_ms"] = slicing(page, url, "one")
+            if large:
+                took = slicing(page, url, "large")
+                found["slice_change_large_ms"], found["slice_change_large_page_cpu_ms"] = took
             found["lab_click_ms"] = statistics.median(patching(page, url))
             before = processor_time(server.pid)
             found["ten_sessions_s"] = ten_sessions(page, url)[-1]
@@ -170,26 +181,46 @@ def patching(page: Any, url: str, clicks: int = 6) -> list[int]:
     return sorted(took)
 
 
-def slicing(page: Any, url: str) -> float | None:
-    """Milliseconds from the choice of another first relation to the picture of its questions."""
-    opening(page, f"{url}/?run=one&slice=shortcut%3Dno")
+def slicing(page: Any, url: str, run: str) -> tuple[float | None, float | None]:
+    """Milliseconds from the choice of another first relation to the picture of its questions.
+
+    And of them, those for which the main thread of the page computed. The first choice, before
+    which nobody has waited for the values of single questions, is not counted.
+    """
+    opening(page, f"{url}/?run={run}&slice=shortcut%3Dno")
     button = page.get_by_role("button", name="Slice")
     if not button.count():
-        return None
+        return None, None
     button.click()
     box = page.get_by_role("combobox", name="First relation")
-    took = []
-    for i in range(SLICES):
+    box.wait_for()
+    own = box.evaluate("box => box.tagName") == "SELECT"
+    clock = page.context.new_cdp_session(page)
+    clock.send("Performance.enable", {"timeDomain": "threadTicks"})
+    took, computed = [], []
+    for i in range(1 + SLICES):
         ready(page, "formation")
-        box.click()
-        option = page.get_by_role("option").nth(1 + i)
-        option.wait_for()
+        page.wait_for_timeout(SETTLE_MS if i < 2 else 500)
+        if not own:
+            box.click()
+            option = page.get_by_role("option").nth(1 + i)
+            option.wait_for()
         shown = page.locator(".page-formation").get_attribute("data-slice")
-        start = time.perf_counter()
-        option.click()
+        before, start = _main_thread(clock), time.perf_counter()
+        if own:
+            box.select_option(index=1 + i)
+        else:
+            option.click()
         page.locator(f".page-formation:not([data-slice='{shown}'])").wait_for()
         took.append(round(1000 * (time.perf_counter() - start)))
-    return statistics.median(took)
+        computed.append(round(_main_thread(clock) - before, 1))
+    return statistics.median(took[1:]), statistics.median(computed[1:])
+
+
+def _main_thread(clock: Any) -> float:
+    """Milliseconds for which the page's main thread has computed."""
+    metrics = clock.send("Performance.getMetrics")["metrics"]
+    return 1000 * float(next(m["value"] for m in metrics if m["name"] == "TaskDuration"))
 
 
 def ten_sessions(page: Any, url: str) -> list[float]:
