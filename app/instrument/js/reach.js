@@ -74,7 +74,7 @@ export class Reach {
         this.parts.delete(element);
         continue;
       }
-      if (!element.checkVisibility()) continue;
+      if (!isShown(element)) continue;
       setAttributes(element, { "aria-label": words() });
       const canvas = canvasOf(element);
       if (!canvas) continue;
@@ -128,7 +128,7 @@ export class Reach {
    */
   move(from, direction) {
     const others = [...this.parts.keys()].filter(
-      (part) => part !== from && canvasOf(part) === canvasOf(from) && part.checkVisibility(),
+      (part) => part !== from && canvasOf(part) === canvasOf(from) && isShown(part),
     );
     const next = nextTowards(direction, middleOf(from), others.map(middleOf));
     if (next < 0) return;
@@ -158,6 +158,12 @@ export class Reach {
 /** @param {Element} element */
 function canvasOf(element) {
   return element instanceof SVGElement ? element.ownerSVGElement : null;
+}
+
+// Whether it takes up a place; checkVisibility() holds of parts of a drawing that are taken out.
+/** @param {Element} element */
+function isShown(element) {
+  return element.getClientRects().length > 0 && element.checkVisibility();
 }
 
 /** @param {Element} element */
