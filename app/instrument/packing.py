@@ -13,10 +13,20 @@ from app.instrument.packed_fields import Packed, PackedBytes, PackedMeasure
 
 
 def pack(values: Float[np.ndarray, "*axes"]) -> Packed:
-    """Values in thousandths, row-major, null where there is none."""
+    """Values in thousandths, row-major, null where there is none.
+
+    A value that is shown with two digits is rounded again, so that only an exact half may end in 5:
+    .8648 is sent as 864 and .8652 as 866, and they are shown as .86 and .87.
+
+    >>> pack(np.array([0.5, 0.8648, 0.865, 0.8652, np.nan]))["values"]
+    [500, 864, 865, 866, None]
+    """
     flat = np.asarray(values, dtype=float).ravel()
     known = np.isfinite(flat)
-    thousandths = np.round(np.where(known, flat, 0) * 1000).astype(int).tolist()
+    exact = np.where(known, flat, 0) * 1000
+    nearest = np.round(exact)
+    missed = np.where(nearest % 10 == 5, np.sign(exact - nearest), 0)
+    thousandths = (nearest + missed).astype(int).tolist()
     if not known.all():
         thousandths = [v if k else None for v, k in zip(thousandths, known, strict=True)]
     return {"shape": list(np.shape(values)), "values": thousandths}

@@ -39,6 +39,7 @@ SHORTCUT_WORDS: dict[str, str] = {
     "same_fact": "the same fact under another relation",
     "one_fact": "one fact of the subject",
     "attribute_entity_1": "(attribute, entity 1)",
+    "attribute_entity_2": "(attribute, entity 2)",
     "attribute": "(attribute)",
 }
 """What each shortcut relies on, in words."""

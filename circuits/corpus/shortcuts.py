@@ -14,9 +14,11 @@ Of compositions (h, r1, r2):
   trained: h, the object of a fact (h, r), or the only subject of a fact (x, r, h). It is what one
   hop can reach.
 
-Of comparisons (attribute, entity 1, entity 2): the lookups `attribute_entity_1`, `attribute` and
-`majority`. Real graphs have strong shortcuts: an accuracy is evidence of
-composition only above the best shortcut of its split.
+Of comparisons (attribute, entity 1, entity 2): the lookups `attribute_entity_1`,
+`attribute_entity_2`, `attribute` and `majority`.
+
+Real graphs have strong shortcuts: an accuracy is evidence of composition only above the best
+shortcut of its split.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ COMPOSITION_SHORTCUTS: dict[str, tuple[int, ...]] = {
 
 COMPARISON_SHORTCUTS: dict[str, tuple[int, ...]] = {
     "attribute_entity_1": (0, 1),
+    "attribute_entity_2": (0, 2),
     "attribute": (0,),
     "majority": (),
 }

@@ -36,6 +36,7 @@ def answerers(run: Run) -> dict[str, Answerer]:
     if run.corpus.task == "comparison":  # (attribute, entity 1, entity 2)
         return {
             "attribute_entity_1": lookup(trained, lambda q: q[:2]),
+            "attribute_entity_2": lookup(trained, lambda q: (q[0], q[2])),
             "attribute": lookup(trained, lambda q: q[0]),
             "majority": majority,
         }

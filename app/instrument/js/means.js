@@ -101,14 +101,17 @@ export function lossesOf({ mean, low, high }, [steps, layers, positions]) {
 }
 
 /**
- * Thousandths, of a half the even one; null for NaN.
+ * Thousandths as app/instrument/packing.py sends them: of a half the even one, and only an exact
+ * half of hundredths ends in 5; null for NaN.
  * @param {Float64Array} values
  */
 export function thousandths(values) {
   return Array.from(values, (value) => {
     if (value !== value) return null;
     const exact = value * 1000,
-      up = Math.round(exact);
-    return Math.abs(exact % 1) === 0.5 && up % 2 ? up - 1 : up;
+      up = Math.round(exact),
+      nearest = Math.abs(exact % 1) === 0.5 && up % 2 ? up - 1 : up;
+    const five = ((nearest % 10) + 10) % 10 === 5;
+    return five ? nearest + Math.sign(exact - nearest) : nearest;
   });
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from random_graphs import random_graph, recipe
 
@@ -110,3 +112,26 @@ def test_the_verdict_compares_with_the_best_shortcut_of_the_split(accuracy, says
     rates = {"h_r2": 0.1, "copy_subject": 0.4}
     said = verdict(accuracy, 1000, rates)
     assert said == f"{says} the best shortcut, copying the subject (.400)"
+
+
+def test_a_comparison_is_held_against_what_either_entity_tells_alone() -> None:
+    # Every second entity is worth nothing, so that which one stands first or second tells a lot.
+    values = {f"e{i:02}": "0" if i % 2 else str(10 + i) for i in range(30)}
+    graph = KnowledgeGraph.from_triples("g", [(e, "height", v) for e, v in values.items()])
+    settings = {"task": "comparison", "comparison_form": "order", "ood_share": 0.2}
+    corpus = build_corpus(recipe(splits=settings), graph)
+    trained, asked = corpus.queries("train_inferred"), corpus.queries("id_test")
+    right = 0
+    for question in asked:
+        answers = [q.answer for q in trained if q.tokens[2] == question.tokens[2]]
+        right += max(sorted(set(answers)), key=answers.count) == question.answer
+    rates = baselines(corpus)["id_test"]
+    assert rates["attribute_entity_2"] == pytest.approx(right / len(asked))
+    assert rates["attribute_entity_2"] > rates["attribute"]
+
+
+def test_an_older_run_of_comparisons_is_held_against_the_second_entity_too() -> None:
+    run = open_run("assets/demo")
+    older = {"id_test": {"attribute_entity_1": 0.6, "attribute": 0.5, "majority": 0.1}}
+    old = dataclasses.replace(run, manifest=run.manifest | {"baselines": older})
+    assert old.baselines["id_test"].keys() != older["id_test"].keys()
