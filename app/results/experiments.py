@@ -141,6 +141,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "task",
         (
             Arm("composition, an eighth", "small-grokked-composition"),
+            Arm("composition, a quarter", "quarter-grokked-composition"),
             Arm("comparison, a quarter", "small-grokked-comparison"),
         ),
         ("bridges", *DATES, *TESTED, *CIRCUIT, "ood_decoded", "ood_mixed"),

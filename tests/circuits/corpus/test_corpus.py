@@ -262,6 +262,9 @@ def test_the_small_grokked_recipes_are_of_the_size_that_they_name() -> None:
     composition = build_corpus(load_recipe(RECIPES / "small-grokked-composition.toml"))
     assert (len(composition.graph), composition.in_distribution.sum()) == (5000, 4750)
     assert len(composition.queries("train_inferred")) == 18 * 4750
+    quarter = build_corpus(load_recipe(RECIPES / "quarter-grokked-composition.toml"))
+    assert (len(quarter.graph), quarter.in_distribution.sum()) == (10_000, 9500)
+    assert len(quarter.queries("train_inferred")) == 18 * 9500
     comparison = build_corpus(load_recipe(RECIPES / "small-grokked-comparison.toml"))
     assert (len(comparison.graph), comparison.in_distribution.sum()) == (5000, 4500)
     assert len(comparison.queries("train_inferred")) == 7.2 * 4500
