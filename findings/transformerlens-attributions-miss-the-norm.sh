@@ -12,7 +12,8 @@
 # Why it surprises: direct logit attribution is read as a sum ("this head adds 1.2 to the logit"). In
 # TransformerLens 3 models came folded unless one asked for `no_processing`, so the sum held; a bridge
 # comes unfolded, the call and the labels are the same, and nothing warns. Two methods of one cache take
-# "apply the norm" to mean two things.
+# "apply the norm" to mean two things. The tool around it, `tools.analysis.direct_logit_attribution`, knows:
+# it refuses a bridge that is not folded.
 #
 # Seen on 2026-11-29 (2-layer models with random weights), logit of one token at the last position:
 #           logit   attributions   last row of the lens   folded: logit   attributions and b_U

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,6 +11,9 @@ from analyses.stored import stored_steps
 from app.cli.terminal import say
 from circuits.runs.reading import MANIFEST
 from circuits.runs.run import Run, open_run
+
+if TYPE_CHECKING:
+    from circuits.recipes.schema import Recipe
 
 SETTINGS = (
     "training.steps=1500",
@@ -25,6 +29,8 @@ ANALYSES = ("logit_lens", "causal_tracing", "bridge_patching")
 def small_demo(runs: Path) -> Path:
     """The folder of the small demo among these runs; what is missing is trained and measured.
 
+    Another run that has its name is left as it is.
+
     Args:
         runs: The folder of the runs.
 
@@ -34,6 +40,8 @@ def small_demo(runs: Path) -> Path:
     """
     folder = runs / "demo"
     run = open_run(folder) if (folder / MANIFEST).is_file() else None
+    if run is not None and run.recipe != _recipe():
+        return folder  # a run of somebody's own has the name
     if run is None or run.state == "stopped":
         run = _trained(folder, resume=run is not None)
     if run.state == "stopped":
@@ -48,10 +56,14 @@ def small_demo(runs: Path) -> Path:
 
 
 def _trained(folder: Path, *, resume: bool) -> Run:
-    from circuits.recipes.schema import load_recipe
     from train.loop import train
-    from train.recipes import shipped
 
     say(f"A small demo is trained into {folder} and measured, which takes a minute or two.")
-    recipe = None if resume else load_recipe(shipped()["demo"], SETTINGS)
-    return train(recipe, folder, resume=resume)
+    return train(None if resume else _recipe(), folder, resume=resume)
+
+
+def _recipe() -> Recipe:
+    from circuits.recipes.schema import load_recipe
+    from train.recipes import shipped
+
+    return load_recipe(shipped()["demo"], SETTINGS)

@@ -28,7 +28,7 @@ from circuits.errors import HopscopeError
 from circuits.model.bridge_checks import checked_components
 from circuits.model.inputs import check_residual, check_tokens
 from circuits.model.protocol import resid_name
-from circuits.model.unfolded_cache import UnfoldedCache
+from circuits.model.unfolded_cache import ModelView, UnfoldedCache
 
 _SIZES = ("n_layers", "n_heads", "d_model", "d_vocab", "n_ctx")
 
@@ -194,11 +194,14 @@ class BridgedModel:
     def run_with_cache(self, tokens: Any, *, names_filter: Any = None) -> Any:
         """Logits and TransformerLens's `ActivationCache`, by the names of this model.
 
-        Attributions take the norms' weights into account (`circuits.model.unfolded_cache`).
+        Attributions take the norms' weights into account (`circuits.model.unfolded_cache`), and
+        their token ids are the run's, like those of the logits.
         """
         ids = check_tokens(self.cfg, tokens, self.device)
         logits, cache = self.bridge.run_with_cache(self.own_ids(ids), names_filter=names_filter)
         assert isinstance(cache, ActivationCache)
+        if self._order is not None:
+            cache.model = _RunsVocabulary(self.bridge, bridged=self)
         return self._sorted(logits, -1), UnfoldedCache.of(cache)
 
     def logits_of(self, resid: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
@@ -224,6 +227,27 @@ class BridgedModel:
 
     def _sorted(self, x: Tensor, dim: int) -> Tensor:
         return x if self._order is None else x.index_select(dim, self._order.to(x.device))
+
+
+class _RunsVocabulary(ModelView):
+    """A bridge whose tokens have the run's ids, for the tools of its caches."""
+
+    @property
+    def W_E(self) -> Tensor:
+        return self.bridged.W_E
+
+    @property
+    def W_U(self) -> Tensor:
+        return self.bridged.W_U
+
+    @property
+    def b_U(self) -> Tensor:
+        return self.bridged.b_U
+
+    def tokens_to_residual_directions(self, tokens: Any) -> Tensor:
+        if not isinstance(tokens, str):
+            tokens = self.bridged.own_ids(torch.as_tensor(tokens))
+        return self.model.tokens_to_residual_directions(tokens)
 
 
 def wrapped(model: Any, tokens: Sequence[int] | None = None) -> Any:

@@ -21,7 +21,7 @@ from circuits.model.config import ModelConfig
 from circuits.model.inputs import check_residual, check_tokens
 from circuits.model.protocol import resid_name
 from circuits.model.tool_surface import ToolSurface
-from circuits.model.unfolded_cache import UnfoldedCache
+from circuits.model.unfolded_cache import ModelView, UnfoldedCache
 
 __all__ = ["HookedTransformer", "ModelConfig", "resid_name"]
 
@@ -174,23 +174,14 @@ class HookedTransformer(ToolSurface, HookedRootModule):
         for name in cache:
             if name.endswith("_grad"):  # a sum hands the same gradient to all its terms
                 cache[name] = cache[name].clone()
-        view: Any = self if self.cfg.n_passes == 1 else _Unrolled(self)
+        view: Any = self
+        if self.cfg.n_passes > 1:  # cache tools need one layer per block run
+            view = ModelView(self, cfg=self.cfg.unrolled())
         return output, UnfoldedCache(cache, view, has_batch_dim=not remove_batch_dim)
 
     def _embedded(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
         positions = self.hook_pos_embed(self.pos_embed(tokens))
         return self.embed_dropout(self.hook_embed(self.embed(tokens)) + positions)
-
-
-class _Unrolled:
-    """The model as the cache tools need it if there are several passes: one layer per block run."""
-
-    def __init__(self, model: HookedTransformer) -> None:
-        self.model = model
-        self.cfg = model.cfg.unrolled()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.model, name)
 
 
 def _all_but_result(name: str) -> bool:

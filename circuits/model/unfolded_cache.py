@@ -6,7 +6,7 @@ and in a bridge as it is loaded, they are not, and attributions that leave them 
 the logit. This cache multiplies by them as well.
 
 The norm's bias belongs to no component: all attributions together are the logit less `ln_final.b @
-W_U` (and less a bias of the unembedding).
+W_U` (and less a bias of the unembedding), before what an architecture does to its logits at last.
 """
 
 from __future__ import annotations
@@ -16,6 +16,24 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.ActivationCache import ActivationCache
+
+
+class ModelView:
+    """A model of which a cache sees some attributes otherwise: those given, and a subclass's own.
+
+    >>> from types import SimpleNamespace
+    >>> view = ModelView(SimpleNamespace(cfg=1, W_E=2), cfg=3)
+    >>> view.cfg, view.W_E
+    (3, 2)
+    """
+
+    def __init__(self, model: Any, **instead: Any) -> None:
+        self.__dict__.update(instead, model=model)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # copies are asked for these before they have a model
+            raise AttributeError(name)
+        return getattr(self.model, name)
 
 
 class UnfoldedCache(ActivationCache):
@@ -39,6 +57,10 @@ class UnfoldedCache(ActivationCache):
         """The same activations."""
         return cls(cache.cache_dict, cache.model, has_batch_dim=cache.has_batch_dim)
 
+    def apply_slice_to_batch_dim(self, batch_slice: Any) -> UnfoldedCache:
+        """A cache of some of the prompts."""
+        return type(self).of(super().apply_slice_to_batch_dim(batch_slice))
+
     def apply_ln_to_stack(
         self,
         residual_stack: Float[Tensor, ...],
@@ -59,7 +81,7 @@ class UnfoldedCache(ActivationCache):
         if recompute_ln and self._is_last(layer):
             return stack
         weight = self._norm_weight(layer, mlp_input)
-        return stack if weight is None else stack * weight
+        return stack if weight is None else stack * weight.to(stack.device)
 
     def _stack_neuron_results_apply_ln_projected(
         self,
@@ -71,7 +93,7 @@ class UnfoldedCache(ActivationCache):
     ) -> Tensor:
         weight = self._norm_weight(layer, mlp_input)
         if weight is not None:
-            project_2d = weight[:, None] * project_2d
+            project_2d = weight.to(project_2d.device)[:, None] * project_2d
         found: Tensor = super()._stack_neuron_results_apply_ln_projected(
             layer, pos_slice, neuron_slice, project_2d, mlp_input
         )
@@ -90,5 +112,6 @@ class UnfoldedCache(ActivationCache):
         weight: Tensor | None = getattr(norm, "w", None)
         if weight is None:
             return None
+        weight = weight.detach()  # as the cached activations and scales are
         offset = getattr(self.model.cfg, "rmsnorm_uses_offset", False)  # Gemma's weights are 1 + w
         return 1 + weight if offset else weight

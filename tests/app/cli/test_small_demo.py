@@ -10,8 +10,11 @@ from typer.testing import CliRunner
 from analyses.stored import stored_steps
 from app.cli import demo
 from app.cli.main import cli
+from circuits.recipes.schema import load_recipe
 from circuits.runs.run import open_run
 from train.interrupts import StopRequest
+from train.loop import train
+from train.recipes import shipped
 
 SHORT = ("training.steps=3", "training.cooldown=1", "training.warmup=1")
 SHORT += ("splits.id_test_items=20", "evaluation.items=20", "checkpoints.dense_every=3")
@@ -58,8 +61,18 @@ def test_a_stopped_demo_opens_nothing_and_goes_on_when_it_is_asked_for_again(
     assert len(served) == 1
 
 
-def test_the_small_demo_is_a_whole_recipe() -> None:
-    from circuits.recipes.schema import load_recipe
-    from train.recipes import shipped
+def test_a_stopped_run_of_ones_own_that_is_called_demo_is_shown_and_not_trained_on(
+    tmp_path: Path, served: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "runs/demo"
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "received", True)
+        train(load_recipe(shipped()["demo"], SHORT), own)
+    shown = CliRunner().invoke(cli, ["app", str(own.parent), "--demo"])
+    assert (shown.exit_code, len(served)) == (0, 1), shown.output
+    run = open_run(own)
+    assert (run.state, stored_steps(run, "logit_lens")) == ("stopped", [])
 
+
+def test_the_small_demo_is_a_whole_recipe() -> None:
     assert load_recipe(shipped()["demo"], demo.SETTINGS).training.steps == 1500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -99,6 +100,44 @@ def test_attributions_equal_those_of_transformerlens_with_folded_weights(kind: s
         found.append(activations.logit_attrs(parts, 5, incorrect_tokens=7, pos_slice=-1))
     # folding moves biases between components, but what one writes because of its input stays
     close(*(x - x.mean(-1, keepdim=True) for x in found))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_a_slice_and_a_copy_of_a_cache_add_up_too(kind: str) -> None:
+    model = ours(kind)
+    logits, whole = model.run_with_cache(TOKENS)
+    copied = pickle.loads(pickle.dumps(whole))
+    for part, rows in ((whole.apply_slice_to_batch_dim([0, 2]), [0, 2]), (copied, [0, 1, 2])):
+        parts = part.decompose_resid(pos_slice=-1)
+        attributed = part.logit_attrs(parts, 5, pos_slice=-1).sum(0)
+        close(attributed + bias_of(model, 5), logits[rows, -1, 5])
+    one = whole.apply_slice_to_batch_dim(1)
+    parts = one.decompose_resid(pos_slice=-1)
+    attributed = one.logit_attrs(parts, 5, pos_slice=-1, has_batch_dim=False).sum(0)
+    close(attributed + bias_of(model, 5), logits[1, -1, 5])
+
+
+def test_parts_of_an_input_stay_where_the_cache_is_and_need_no_gradient() -> None:
+    activations = ours("LN").run_with_cache(TOKENS)[1]
+    assert not activations.decompose_resid(layer=1, apply_ln=True).requires_grad
+    moved = activations.to("meta")  # another device than the model's
+    assert moved.decompose_resid(layer=1, apply_ln=True).is_meta
+
+
+@torch.no_grad()
+def test_attributions_of_a_bridge_are_to_the_tokens_of_the_run() -> None:
+    own = [4, 7, 2, 9, 10, 3, 0]  # the bridge's ids of the run's tokens 0 to 6
+    model = ours("LN")
+    logits, activations = wrapped(to_bridge(model), own).run_with_cache([[0, 1, 2], [3, 4, 5]])
+    parts = activations.decompose_resid(pos_slice=-1)
+    of_5 = activations.logit_attrs(parts, 5, pos_slice=-1).sum(0)
+    close(of_5 + bias_of(model, own[5]), logits[:, -1, 5])
+    answers = torch.tensor([6, 1])
+    apart = activations.logit_attrs(parts, answers, torch.tensor([5, 5]), pos_slice=-1).sum(0)
+    bias = torch.stack([bias_of(model, own[i]) - bias_of(model, own[5]) for i in (6, 1)])
+    close(apart + bias, logits[[0, 1], -1, answers] - logits[:, -1, 5])
+    close(activations.logit_lens().values[-1], logits[:, -1])
 
 
 @pytest.mark.parametrize("name", ["GPT2", "Llama", "Gemma"])
