@@ -13,7 +13,7 @@ import xarray as xr
 from jaxtyping import Int
 
 from analyses.slices.properties import SplitQuestions
-from analyses.slices.reading import sliced, without_values
+from analyses.slices.reading import rows_by_split, sliced, without_values
 from analyses.slices.slice import Slice
 from analyses.slices.values import SUFFIX
 from analyses.stored import Reader
@@ -118,16 +118,8 @@ def on_questions(
     ds: xr.Dataset, questions: Mapping[str, SplitQuestions], chosen: Slice
 ) -> xr.Dataset:
     """A result on a slice, with the questions of its splits; errors as for `reader_on`."""
-    rows: dict[str, Int[np.ndarray, " k"]] = {}
-    refused: list[HopscopeError] = []
-    for split in map(str, ds["split"].values):
-        try:
-            rows[split] = questions[split].rows(chosen)
-        except HopscopeError as error:  # a name that this split does not have
-            refused.append(error)
-    if not rows:
-        raise refused[0]
-    cut = cut_to(ds, rows, chosen)
+    asked = {split: questions[split] for split in map(str, ds["split"].values)}
+    cut = cut_to(ds, rows_by_split(asked, chosen), chosen)
     if not int(cut["n"].sum()):
         raise HopscopeError(
             f"No question of {ds.attrs.get('analysis')} is in the slice ({chosen.words}): it asks "

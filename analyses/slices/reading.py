@@ -38,8 +38,8 @@ def read_slice(run: Run, name: str, chosen: Slice) -> xr.Dataset:
         `changed_of_right`, over the questions answered rightly: for others it is not stored.
 
     Raises:
-        HopscopeError: if there is no result, it has no values of single questions, or no question
-            of it is in the slice.
+        HopscopeError: if there is no result, it has no values of single questions, a name of the
+            slice occurs in none of its splits, or no question of it is in the slice.
 
     >>> from circuits import open_run
     >>> run = open_run("assets/demo")
@@ -54,8 +54,8 @@ def read_slice(run: Run, name: str, chosen: Slice) -> xr.Dataset:
             f"{run.path} has no result of {name}; run `hopscope analyze {run.path} {name}`."
         )
     splits = [str(split) for split in result["split"].values]
-    rows = {split: SplitQuestions(run, split).rows(chosen) for split in splits}
-    found = sliced(result, rows)
+    questions = {split: SplitQuestions(run, split) for split in splits}
+    found = sliced(result, rows_by_split(questions, chosen))
     if not found.data_vars:
         raise HopscopeError(without_values(name))
     if not int(found["n"].sum()):
@@ -64,6 +64,26 @@ def read_slice(run: Run, name: str, chosen: Slice) -> xr.Dataset:
             f"{result.sizes['example']} questions a split; leave out a condition."
         )
     return found.assign_attrs(result.attrs | {"slice": str(chosen)})
+
+
+def rows_by_split(
+    questions: Mapping[str, SplitQuestions], chosen: Slice
+) -> dict[str, Int[np.ndarray, " k"]]:
+    """Rows of a slice in each split; a split without a name of the slice has none.
+
+    Raises:
+        HopscopeError: if no split has what the slice asks for.
+    """
+    rows: dict[str, Int[np.ndarray, " k"]] = {}
+    refused: list[HopscopeError] = []
+    for split, one in questions.items():
+        try:
+            rows[split] = one.rows(chosen)
+        except HopscopeError as error:
+            refused.append(error)
+    if not rows:
+        raise refused[0]
+    return rows
 
 
 def without_values(name: str) -> str:

@@ -99,6 +99,18 @@ test("of a slice without questions nothing is said of the bridge", () => {
   assert.doesNotMatch(formationInWords(data, "id_test", 0, 0), /bridge|MRR/);
 });
 
+test("what is said of a slice rests on its own questions and says so", () => {
+  const data = memorizer(550),
+    { id_test: whole } = data.bySplit,
+    values = [0.2, 0.9];
+  data.bySplit = { id_test: { ...whole, sliced: { steps: [0, 20], values } } };
+  const words = formationInWords(data, "id_test", 0, 10);
+  assert.match(words, /^ID test: 10% are right\. On the slice 20% are right: the bridge/);
+  assert.equal(data.shownAccuracyAt("id_test", 20), 0.9); // how wide the answer's edge is
+  data.bySplit.id_test.sliced.values = [null, null]; // it has no questions
+  assert.doesNotMatch(formationInWords(data, "id_test", 0, 10), /slice|bridge/);
+});
+
 test("a run whose training is unknown is not said to answer questions it is trained on", () => {
   const data = runData({ metrics: { step: [0], accuracy: { asked: [0.48] }, loss: {} } });
   assert.equal(formationInWords(data, "asked", 0, 0), "asked: 48% are right. ");

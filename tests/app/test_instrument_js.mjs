@@ -8,7 +8,7 @@ import { axisName, freeCorner } from "../../app/instrument/js/curve_axes.js";
 import { shareOrEnd } from "../../app/instrument/js/curve_words.js";
 import { RunData, lastUpTo } from "../../app/instrument/js/dataset.js";
 import { html, setAttributes } from "../../app/instrument/js/elements.js";
-import { verdicts } from "../../app/instrument/js/examples.js";
+import { Examples, verdicts } from "../../app/instrument/js/examples.js";
 import { samePage } from "../../app/instrument/js/history.js";
 import * as layout from "../../app/instrument/js/layout.js";
 import { landed } from "../../app/instrument/js/lab_drag.js";
@@ -286,6 +286,22 @@ test("an example that was wrong before a swap is not counted as changed", () => 
     ["b changes", "c stays", "d no swap found", "a wrong anyway"],
   );
   assert.equal(verdicts(undefined, { kind: "state", l: 0, p: 0 }, 0), null);
+});
+
+test("questions of a slice are listed at a step at which none of them is right", () => {
+  const bits = (shape, byte) => new Bits({ shape, base64: base64([byte]) }),
+    at = { kind: "state", l: 0, p: 0 };
+  const none = bits([1, 1, 1, 2], 0);
+  const slice = { flips: none, drawn: none, right: none, examples: ["a", "b"] };
+  const measured = (value) => ({ ...slice, tracing: { at: () => value } });
+  const listed = verdicts(measured(null), at, 0, measured(0.5));
+  assert.deepEqual(
+    listed.map(({ text, verdict }) => `${text} ${verdict}`),
+    ["a wrong anyway", "b wrong anyway"],
+  );
+  assert.equal(verdicts(measured(null), at, 0, measured(null)), null);
+  const heading = (rows) => Examples.prototype.heading(at, rows);
+  assert.equal(heading([]), "No measured question of this split is in the slice.");
 });
 
 test("a mount's header and payload are one line of JSON each", () => {

@@ -144,7 +144,7 @@ export class Circuit {
     if (!split) return;
     for (const edge of this.edges) this.drawEdge(edge, index, split);
     for (const node of this.nodes) this.drawNode(node, index, split);
-    const accuracy = this.data.accuracyAt(this.context.split, this.context.playhead.step);
+    const accuracy = this.data.shownAccuracyAt(this.context.split, this.context.playhead.step);
     setAttributes(this.answerEdge, { "stroke-width": 1 + 9 * (accuracy ?? 0) });
   }
 

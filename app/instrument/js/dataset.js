@@ -68,6 +68,16 @@ export class RunData {
     return lastUpTo(this.metrics.step, this.metrics.accuracy[split] ?? [], step);
   }
 
+  /**
+   * What is right of the questions that are looked at: of the slice, where one is chosen.
+   * @param {string} split
+   * @param {number} step
+   */
+  shownAccuracyAt(split, step) {
+    const sliced = this.bySplit[split]?.sliced;
+    return sliced ? lastUpTo(sliced.steps, sliced.values, step) : this.accuracyAt(split, step);
+  }
+
   // Where a first hop is complete: at the later of subject and relation 1, as the model reads them.
   get bridgePlace() {
     const names = this.positions.map(({ name }) => name);

@@ -65,9 +65,9 @@ export class Examples {
   refresh() {
     if (!this.chosen || this.ofEdge.show(this.chosen)) return;
     const { data, split, playhead } = this.context;
-    const listed = verdicts(data.bySplit[split], this.chosen, playhead.index);
-    const none = "No examples kept here: run `hopscope analyze` for this run.";
-    setText(this.title, listed ? this.heading(this.chosen, listed) : none);
+    const { bySplit, whole } = data;
+    const listed = verdicts(bySplit[split], this.chosen, playhead.index, whole[split]);
+    setText(this.title, this.heading(this.chosen, listed));
     const rows = (listed ?? []).slice(0, MOST);
     while (this.rows.length > rows.length) this.rows.pop()?.item.remove();
     rows.forEach(({ text, verdict }, i) => {
@@ -90,9 +90,11 @@ export class Examples {
 
   /**
    * @param {Chosen} chosen
-   * @param {{ verdict: string }[]} listed
+   * @param {{ verdict: string }[] | null} listed
    */
   heading({ kind, l, p }, listed) {
+    if (!listed) return "No examples kept here: run `hopscope analyze` for this run.";
+    if (!listed.length) return "No measured question of this split is in the slice.";
     const name = this.context.data.positions[p].label;
     const changed = listed.filter(({ verdict }) => verdict === "changes").length;
     const right = changed + listed.filter(({ verdict }) => verdict === "stays").length;
@@ -110,11 +112,13 @@ export class Examples {
  * @param {SplitData | undefined} split
  * @param {Chosen} chosen
  * @param {number} index
+ * @param {SplitData} [whole] The split's whole, if `split` is a slice of it, of which none may be
+ *   right at this step.
  */
-export function verdicts(split, { kind, l, p }, index) {
-  const { flips, drawn, right, examples, tracing } = split ?? {};
-  if (!flips || !drawn || !right || !examples || !tracing) return null;
-  if (tracing.at(index, l, p) === null) return null;
+export function verdicts(split, { kind, l, p }, index, whole = split) {
+  const { flips, drawn, right, examples } = split ?? {};
+  if (!flips || !drawn || !right || !examples) return null;
+  if ((whole?.tracing?.at(index, l, p) ?? null) === null) return null;
   /** @param {number} i */
   const changes = (i) => {
     if (kind === "moved") return flips.at(index, l, p, i) && !flips.at(index, l + 1, p, i);

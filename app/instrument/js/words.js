@@ -74,6 +74,20 @@ function behaviourInWords(data, split, step) {
 }
 
 /**
+ * @param {RunData} data
+ * @param {string} split
+ * @param {number} index
+ * @param {number} step
+ */
+function sliceInWords(data, split, index, step) {
+  const right = data.shownAccuracyAt(split, step),
+    mechanism = mechanismInWords(data, data.bySplit[split], index);
+  if (right === null) return "";
+  const found = mechanism && `: ${mechanism.charAt(0).toLowerCase()}${mechanism.slice(1)}`;
+  return `On the slice ${percent(right)} are right${found || "."}`;
+}
+
+/**
  * @param {number} share
  * @param {string} where
  * @param {boolean} named Whether no words before say what "it" is.
@@ -141,8 +155,8 @@ function mechanismInWords(data, split, index) {
   const words = [];
   if (lens) {
     const found = firstReadable(data, lens, index, 0, middle);
-        const where = `the ${data.positions[middle].label}`;
-        words.push(...readingInWords("the bridge entity", where, found));
+    const where = `the ${data.positions[middle].label}`;
+    words.push(...readingInWords("the bridge entity", where, found));
   }
   let best = { layer: 0, value: -1 };
   for (let layer = 1; bridge && layer < data.layers; layer++) {
@@ -161,5 +175,9 @@ function mechanismInWords(data, split, index) {
  * @param {number} step
  */
 export function formationInWords(data, split, index, step) {
-  return behaviourInWords(data, split, step) + mechanismInWords(data, data.bySplit[split], index);
+  const shown = data.bySplit[split],
+    mechanism = shown?.sliced
+      ? sliceInWords(data, split, index, step)
+      : mechanismInWords(data, shown, index);
+  return behaviourInWords(data, split, step) + mechanism;
 }

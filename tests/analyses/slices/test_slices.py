@@ -208,6 +208,18 @@ def test_analyses_without_single_values_and_empty_slices_say_so() -> None:
         read_slice(demo(), "logit_lens", Slice(right=True, learned="never"))
 
 
+def test_a_name_that_one_split_lacks_is_read_where_it_occurs() -> None:
+    here, there = (SplitQuestions(demo(), split) for split in (SPLIT, "ood_test"))
+    names = here.names("bridge")
+    name = sorted({*names[here.known_rows]} - {*there.names("bridge")})[0]
+    at = {"layer": 1, "position": "relation_1", "target": "bridge", "step": 6000}
+    n = read_slice(demo(), "logit_lens", Slice(bridge=name))["mrr_n"].sel(at)
+    assert n.sel(split="ood_test") == 0
+    assert n.sel(split=SPLIT) == (names[here.known_rows] == name).sum() > 0
+    with pytest.raises(HopscopeError, match="unknown bridge 'Nowhere'"):
+        read_slice(demo(), "logit_lens", Slice(bridge="Nowhere"))
+
+
 def test_without_stored_answers_right_or_wrong_is_refused_with_the_command() -> None:
     with pytest.raises(HopscopeError, match="hopscope analyze assets/demo logit_lens"):
         SplitQuestions(demo(), SPLIT, lambda name: None).rows(Slice(right=True))
