@@ -81,7 +81,9 @@ def page(
         run = opened(at)
         if not run.steps:
             raise HopscopeError("this run has no checkpoint yet; wait a moment and reload.")
-        step = address.step_near(parameters.get("step"), run.steps)
+        asked = address.step_near(parameters.get("step"), run.steps)
+        step = live.gone_on(st.session_state.get("newest"), name, asked, run.steps)
+        st.session_state["newest"] = (name, run.steps[-1])
         address.write(run=name, step=step)
         words = reading if isinstance(reading, str) else reading(run)
         right.caption(f"{as_text(facts_in_words(run))} {words}" if choosing else words)

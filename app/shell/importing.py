@@ -31,12 +31,13 @@ def load(name: str) -> ModuleType:
     return _LOADED[name]
 
 
-def load_meanwhile(name: str) -> threading.Thread:
-    """Begin to import a module in a thread; if that fails, whoever loads it is told why."""
+def load_meanwhile(*names: str) -> threading.Thread:
+    """Begin to import modules in a thread; if that fails, whoever loads one is told why."""
 
     def begin() -> None:
         with contextlib.suppress(Exception):
-            load(name)
+            for name in names:
+                load(name)
 
     thread = threading.Thread(target=begin, daemon=True)
     thread.start()

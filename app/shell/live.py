@@ -43,6 +43,21 @@ def follow(folders: Sequence[Path]) -> bool:
     return bool(training)
 
 
+def gone_on(stood: tuple[str, int] | None, name: str, step: int, steps: Sequence[int]) -> int:
+    """The step to show of a run: whoever stood at its newest one goes on with it.
+
+    Args:
+        stood: The run that was drawn before, and its newest step then.
+        name: The run that is drawn now.
+        step: The step of the address.
+        steps: What the run has now.
+
+    >>> gone_on(("mine", 6), "mine", 6, [0, 6, 9]), gone_on(None, "mine", 6, [0, 6, 9])
+    (9, 6)
+    """
+    return steps[-1] if stood == (name, step) else step
+
+
 def _look(folders: Sequence[Path], seen: tuple[int, ...]) -> None:
     for folder in folders:
         refresh(folder, at_most_every_s=LOOK_AGAIN_S)

@@ -133,9 +133,10 @@ def _start(page: str, shown: Shown, content: str) -> dict[str, Any]:
     """Header fields `step`, `split`, `circuit` and `jump`.
 
     They do not change while the user moves the timeline, so that the payload is not sent again.
-    They change when the address changes, another run or content is chosen, or the page is entered.
+    They change when the address changes, another run or content is chosen, the run's training ends,
+    or the page is entered.
     """
-    cause = (shown.name, address.moved(), content)
+    cause = (shown.name, address.moved(), content, shown.run.state)
     known = st.session_state.get(f"start_{page}")
     if st.session_state.get("instrument_shown") != page:
         known, st.session_state["instrument_shown"] = None, page
@@ -146,4 +147,6 @@ def _start(page: str, shown: Shown, content: str) -> dict[str, Any]:
         begin |= {"tour": int(asked["tour"] or 0), "present": asked["present"]}
         known = (cause, begin)
         st.session_state[f"start_{page}"] = known
+    if shown.run.state == "training" and shown.step == shown.run.steps[-1]:
+        known[1]["step"] = shown.step  # a timeline that stands there goes on with the run
     return dict(known[1])

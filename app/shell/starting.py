@@ -13,12 +13,13 @@ from typing import Any
 from app.shell.browser import shown_in_a_browser
 from app.shell.importing import load_meanwhile
 
-FIRST_PAGE = "app.views.formation"
+FIRST_PAGE = ("app.views.formation", "zarr")
+"""The page, and what reads its results."""
 
 
 @asynccontextmanager
 async def started(app: Any) -> AsyncIterator[None]:
     """The lifespan of the server."""
-    load_meanwhile(FIRST_PAGE)
+    load_meanwhile(*FIRST_PAGE)
     async with shown_in_a_browser(app):
         yield

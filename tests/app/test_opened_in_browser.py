@@ -48,12 +48,12 @@ def test_the_first_page_is_imported_while_the_browser_starts(
     from app.shell import starting
 
     begun: list[str] = []
-    monkeypatch.setattr(starting, "load_meanwhile", begun.append)
+    monkeypatch.setattr(starting, "load_meanwhile", lambda *names: begun.extend(names))
     monkeypatch.setattr(config, "get_option", lambda name: name == "server.headless")
 
     async def serve() -> None:
         async with starting.started(None):
-            assert begun == ["app.views.formation"]
+            assert begun == ["app.views.formation", "zarr"]
 
     asyncio.run(serve())
 
