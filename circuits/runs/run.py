@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import operator
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -158,7 +157,9 @@ class Run:
         Computed from the corpus for runs that are older than the present shortcuts.
         """
         stored = dict(self.manifest.get("baselines", {}))
-        if "diversity" in self.manifest and not any(map(_lacks_entity_2, stored.values())):
+        lookups = {"attribute_entity_1", "attribute_entity_2"}  # older runs have one of the two
+        older = any(len(lookups & rates.keys()) == 1 for rates in stored.values())
+        if "diversity" in self.manifest and not older:
             return stored
         from circuits.corpus.shortcuts import baselines
 
@@ -313,11 +314,6 @@ class Run:
         """The run as it is now, on disk or in its bucket."""
         refresh(self.path)
         return open_run(self.path)
-
-
-def _lacks_entity_2(rates: Mapping[str, float]) -> bool:
-    """Of comparisons, before (attribute, entity 2) was among the shortcuts."""
-    return "attribute_entity_1" in rates and "attribute_entity_2" not in rates
 
 
 def open_run(path: str | Path, *, check: bool = False) -> Run:
