@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Num, Shaped
-from scipy.special import ndtri, stdtrit  # scipy.stats has the same, and imports for a second
+from numpy.typing import ArrayLike
 
 from circuits.errors import HopscopeError
 
@@ -109,7 +110,7 @@ def wilson(
 ) -> tuple[Float[np.ndarray, "*_"], Float[np.ndarray, "*_"]]:
     """Wilson's score interval (1927) of a share of successes; NaN where n is 0."""
     successes, n = np.asarray(successes, float), np.asarray(n, float)
-    z = ndtri((1 + confidence) / 2)
+    z = normal_quantile(confidence)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = successes / n
         centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -117,6 +118,26 @@ def wilson(
     low = np.where(successes == 0, 0.0, centre - half)  # rounding would leave 1e-19 there
     high = np.where(successes == n, 1.0, centre + half)
     return np.asarray(np.clip(low, 0, 1)), np.asarray(np.clip(high, 0, 1))
+
+
+def normal_quantile(confidence: float = 0.95) -> float:
+    """How many standard errors a two-sided interval reaches to either side.
+
+    >>> round(normal_quantile(), 2)
+    1.96
+    """
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def student_quantile(freedom: ArrayLike, confidence: float = 0.95) -> Float[np.ndarray, "*_"]:
+    """The same where the error was estimated with so many degrees of freedom, at least one.
+
+    >>> student_quantile([2, 1000]).round(2).tolist()
+    [4.3, 1.96]
+    """
+    from scipy.special import stdtrit  # an eighth of a second; scipy.stats: a whole one
+
+    return np.asarray(stdtrit(np.maximum(freedom, 1), (1 + confidence) / 2))
 
 
 def paired_difference(
@@ -164,7 +185,7 @@ def over_runs(values: Float[np.ndarray, "run ..."], confidence: float = 0.95) ->
         mean = np.where(here, values, 0.0).sum(0) / n
         squares = np.where(here, (values - mean) ** 2, 0.0).sum(0)
         error = np.sqrt(squares / (n - 1) / n)
-    half = stdtrit(np.maximum(n - 1, 1), (1 + confidence) / 2) * error
+    half = student_quantile(n - 1, confidence) * error
     half = np.where(n < LEAST_RUNS, np.nan, half)
     return Interval(np.asarray(mean), np.asarray(mean - half), np.asarray(mean + half), n)
 

@@ -168,9 +168,10 @@ def test_importing_page_logic_loads_no_streamlit() -> None:
     assert out.stdout.strip() == "False"
 
 
-def test_the_first_page_is_imported_without_torch() -> None:
+def test_the_first_page_is_imported_without_what_it_does_not_need() -> None:
     """It draws what is stored; a session that asks no model need not wait for the libraries."""
-    code = "import app.views.formation, sys; print({'torch', 'tokenizers'} & set(sys.modules))"
+    heavy = {"torch", "tokenizers", "scipy", "matplotlib", "sklearn"}
+    code = f"import app.views.formation, zarr, sys; print({heavy} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
 

@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import Float
-from scipy.special import stdtrit  # scipy.stats has the same, and imports for a second
 
 from circuits.circuit.edge_choice import jaccard
 from circuits.errors import HopscopeError
-from circuits.statistics import LEAST_RUNS
+from circuits.statistics import LEAST_RUNS, student_quantile
 
 MEASURES = ("jaccard", "rank_correlation")
 LIMITS = {"jaccard": (0.0, 1.0), "rank_correlation": (-1.0, 1.0)}
@@ -104,7 +103,7 @@ def _mean_over_pairs(
         [_mean(np.delete(np.delete(pair, i, axis=1), i, axis=2)) for i in range(n)], 1
     )
     squares = ((without - without.mean(1, keepdims=True)) ** 2).sum(1)
-    half = stdtrit(n - 1, 0.975) * np.sqrt((n - 1) / n * squares)
+    half = student_quantile(n - 1) * np.sqrt((n - 1) / n * squares)
     ends = np.array([LIMITS[measure] for measure in MEASURES])
     return mean, np.maximum(mean - half, ends[:, 0]), np.minimum(mean + half, ends[:, 1])
 

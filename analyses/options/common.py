@@ -10,7 +10,7 @@ from circuits.corpus.role_names import Span
 class AnalysisOptions(BaseModel):
     """Options that every analysis has; an unknown option is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     examples: int = Field(default=300, ge=5)
     """Examples per split; they are drawn once and are the same at every checkpoint."""

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
-from scipy.special import stdtrit
 
 from analyses.catalog import CATALOG
 from analyses.slices.properties import SplitQuestions
@@ -21,7 +20,7 @@ from analyses.slices.values import example_values
 from analyses.stored import stored_result
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
-from circuits.statistics import LEAST_EXAMPLES, wilson
+from circuits.statistics import LEAST_EXAMPLES, student_quantile, wilson
 
 
 def read_slice(run: Run, name: str, chosen: Slice) -> xr.Dataset:
@@ -161,7 +160,7 @@ def mean_with_interval(
         mean = total / n
         squares = np.square(filled, dtype=np.float64).sum(0)
         spread = np.sqrt(np.maximum(squares - n * mean**2, 0) / (n - 1) / n)
-    half = stdtrit(np.maximum(n - 1, 1), 0.975) * spread
+    half = student_quantile(n - 1) * spread
     enough = n >= LEAST_EXAMPLES
     low, high = np.where(enough, mean - half, np.nan), np.where(enough, mean + half, np.nan)
     unit = bool(filled.size == 0 or (filled.min() >= 0 and filled.max() <= 1))

@@ -200,6 +200,7 @@ def _checked(
 
 def _explain(names: list[str]) -> None:
     from analyses.catalog import CATALOG
+    from circuits.settings import sentences
 
     for name in names:
         if name not in CATALOG:
@@ -212,8 +213,9 @@ def _explain(names: list[str]) -> None:
             options = ", ".join(f"{key}={field.default!r}" for key, field in known.items())
             say(f"    options: {options}\n")
             continue
+        below = sentences(entry.options_type)
         for key, field in known.items():
-            about = " ".join((field.description or "").split())
+            about = " ".join(below.get(key, "").split())
             say(f"    --set {key}={field.default!r}: {about}".removesuffix(": "))
     if not names:
         say("hopscope analyze --list NAME explains the options of an analysis.")

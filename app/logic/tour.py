@@ -7,13 +7,15 @@ there is no plateau, or that swaps do little. A stop whose result is not stored 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from jaxtyping import Float
 
 from analyses.certificate.certify import certified_steps, stored_certificate, why_refused
 from analyses.figures.words import split_of
@@ -73,24 +75,27 @@ class Measured:
 
     def accuracy(self, split: str, step: int) -> Share | None:
         """The last accuracy measured up to a step."""
-        known = self.frame.get(f"accuracy/{split}")
-        if known is None:
+        known, n = self.last_accuracies(split, [step]), evaluated(self.run, split)
+        if not n or not np.isfinite(known).all():
             return None
-        known = known[(self.frame["step"] <= step) & known.notna()]
-        n = evaluated(self.run, split)
-        if known.empty or not n:
-            return None
-        found = with_interval(known.to_numpy(float)[-1:], n)
+        found = with_interval(known, n)
         return Share(float(found.share[0]), float(found.low[0]), float(found.high[0]), n)
 
-    @property
+    def last_accuracies(self, split: str, steps: Sequence[int]) -> Float[np.ndarray, " step"]:
+        """The last accuracy measured up to each of these steps; NaN before the first."""
+        if f"accuracy/{split}" not in self.frame:
+            return np.full(len(steps), np.nan)
+        values = self.frame[f"accuracy/{split}"].to_numpy(float)
+        known = np.isfinite(values)
+        measured = self.frame["step"].to_numpy()[known]
+        until = np.searchsorted(measured, steps, side="right")
+        return np.concatenate([[np.nan], values[known]])[until]
+
+    @cached_property
     def memorized(self) -> int | None:
         """The first checkpoint at which the trained questions are memorized."""
-        return next((s for s in self.steps if self._knows(s)), None)
-
-    def _knows(self, step: int) -> bool:
-        trained = self.accuracy(TRAIN, step)
-        return trained is not None and trained.value >= MEMORIZED
+        known = self.last_accuracies(TRAIN, self.steps) >= MEMORIZED
+        return self.steps[int(known.argmax())] if known.any() else None
 
 
 class GuidedTour(NamedTuple):
@@ -160,10 +165,11 @@ def _plateau(seen: Measured) -> TourStop | None:
     start = seen.memorized
     if start is None:
         return None
-    later = {s: seen.accuracy(ID_TEST, s) for s in seen.steps if s >= start}
-    low = [s for s, found in later.items() if found and found.value < PLATEAU]
+    later = [s for s in seen.steps if s >= start]
+    known = seen.last_accuracies(ID_TEST, later)
+    low = [s for s, value in zip(later, known, strict=True) if value < PLATEAU]
     at = low[-1] if low else start
-    unseen = later[at]
+    unseen = seen.accuracy(ID_TEST, at)
     if unseen is None:
         return None
     if at == start:

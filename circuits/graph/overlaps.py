@@ -11,12 +11,14 @@ Pairs (s, o) are numbered and both are counted by one sparse product.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import scipy.sparse as sp
 
 from circuits.graph.knowledge_graph import KnowledgeGraph
+
+if TYPE_CHECKING:  # a tenth of a second, and the dashboard needs none of it to start
+    import scipy.sparse as sp
 
 LEAST_SHARE = 0.5
 """Two relations are reported if they share at least this part of the smaller one's facts."""
@@ -45,6 +47,8 @@ def shared_facts(graph: KnowledgeGraph) -> tuple[sp.csr_array, sp.csr_array]:
 
     Both int64 [n_relations, n_relations]; the first has the facts of each relation as its diagonal.
     """
+    import scipy.sparse as sp
+
     subject, relation, obj = graph.facts.T
     n = len(graph.entities)
     pairs, pair = np.unique(subject.astype(np.int64) * n + obj, return_inverse=True)
@@ -68,6 +72,8 @@ def relation_overlaps(graph: KnowledgeGraph) -> tuple[RelationOverlap, ...]:
     >>> found.kind, found.relation, found.other, found.facts, found.share
     ('inverse', 'capital', 'capital of', 9, 1.0)
     """
+    import scipy.sparse as sp
+
     duplicates, inverses = shared_facts(graph)
     size = duplicates.diagonal()
     found = [

@@ -196,9 +196,11 @@ class Run:
     @cached_property
     def text(self) -> TextCorpus | None:
         """How questions are put into words and tokens; None where a name is a token."""
+        if self.recipe.text is None:
+            return None
         from circuits.text.corpus import load_text
 
-        return None if self.recipe.text is None else load_text(self.path, self._by_name)
+        return load_text(self.path, self._by_name)
 
     @cached_property
     def asked_text(self) -> AskedText | None:

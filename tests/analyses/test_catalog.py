@@ -11,6 +11,7 @@ from hand_wired import hand_wired, save_as_run
 
 from analyses import analyze, catalog
 from analyses.catalog import CATALOG, Analysis
+from circuits.settings import sentences
 
 OUTSIDE = '''
 import xarray as xr
@@ -32,6 +33,13 @@ def run(model, examples, options):
 def test_the_options_of_an_entry_are_those_of_its_module(entry: Analysis) -> None:
     assert entry.own_options is not None, "without it, `analyze --list` imports PyTorch"
     assert entry.options_type is import_module(entry.module).Options
+
+
+@pytest.mark.parametrize("entry", CATALOG.values(), ids=CATALOG)
+def test_every_option_of_an_analysis_has_a_sentence(entry: Analysis) -> None:
+    below = sentences(entry.options_type)
+    assert below.keys() == entry.options_type.model_fields.keys()
+    assert not [name for name, words in below.items() if not words.endswith(".")]
 
 
 def test_an_analysis_in_one_file_of_its_own_runs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import runpy
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,20 @@ def test_the_first_page_is_imported_while_the_browser_starts(
             assert begun == ["app.views.formation", "zarr"]
 
     asyncio.run(serve())
+
+
+def test_the_collector_rests_while_a_page_is_imported_and_works_again_after(monkeypatch) -> None:
+    from app.shell import importing
+
+    seen = {}  # a thread of another test may import at the same time
+    monkeypatch.setattr(importing, "_LOADED", {})
+    monkeypatch.setattr(
+        importing, "import_module", lambda name: seen.update({name: gc.isenabled()})
+    )
+    importing.load("some.page")
+    assert seen["some.page"] is False
+    with importing._LOCK:
+        assert gc.isenabled()
 
 
 def test_a_module_that_cannot_be_imported_meanwhile_says_why_when_it_is_needed() -> None:

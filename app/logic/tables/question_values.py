@@ -15,7 +15,6 @@ from contextlib import suppress
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int, Shaped
-from scipy.special import ndtri, stdtrit
 
 from analyses.slices.properties import SplitQuestions
 from analyses.slices.values import example_values
@@ -25,7 +24,7 @@ from app.instrument.payload import DRAWN_SPLITS, SLICED_ABOUT, asked_in_words, r
 from app.logic.tables.sliced_results import DRAWN, NEEDED, accuracy_series
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
-from circuits.statistics import LEAST_EXAMPLES
+from circuits.statistics import LEAST_EXAMPLES, normal_quantile, student_quantile
 
 MOST_BYTES = 32_000_000
 """The most that a browser keeps of a run; of more, the server takes the means."""
@@ -70,8 +69,8 @@ def question_values(
     most = np.arange(1 + max((one["n"] for one in splits.values()), default=0))
     head: fields.QuestionValues = {
         "bySplit": splits,
-        "quantiles": stdtrit(np.maximum(most - 1, 1), 0.975).tolist(),
-        "z": float(ndtri(0.975)),
+        "quantiles": student_quantile(most - 1).tolist(),
+        "z": normal_quantile(),
         "least": LEAST_EXAMPLES,
         "about": SLICED_ABOUT,
     }

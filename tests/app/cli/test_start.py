@@ -29,7 +29,7 @@ CASES: dict[str, tuple[list[str], set[str]]] = {
     "version": (["--version"], set()),
     "help of a command": (["analyze", "--help"], {"pydantic"}),
     "a run without its folder": (["analyze"], {"pydantic"}),
-    "the analyses": (["analyze", "--list"], {"numpy", "pydantic", "scipy"}),
+    "the analyses": (["analyze", "--list"], {"numpy", "pydantic"}),
     "one figure as a table": (
         ["export", DEMO, "accuracy", "circuit", "--format", "csv", "--out", "OUT"],
         DATA,
