@@ -96,7 +96,7 @@ function dependenceInWords(share, where, named) {
   const it = named ? "the bridge entity" : "it";
   const effect = `swapping it ${where} changes ${percent(share)} of answers as it should`;
   if (share >= CAUSAL) return `the answer is computed from ${it}: ${effect}`;
-  if (share >= PARTLY) return `the answer is in part computed from ${it}: ${effect}`;
+  if (share >= PARTLY) return `some answers are computed from ${it}: ${effect}`;
   return `the answer is not yet computed from ${it}: ${effect}`;
 }
 
