@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from circuits.corpus.names import SHORTCUT_WORDS
 
-BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BROWN = range(7)
+BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BROWN, SLATE, VIOLET, GREY = range(10)
 
 
 @dataclass(frozen=True)

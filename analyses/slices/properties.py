@@ -120,8 +120,8 @@ class SplitQuestions:
                 return rank[:, rows >= 0], rows[rows >= 0].astype(np.int64)
         which = ANSWER_LENSES[self.run.corpus.task == "comparison"]
         raise HopscopeError(
-            f"Which questions of {self.split} are answered rightly is read from the {which}, which "
-            f"has no result for them; run `hopscope analyze {self.run.path} {which}`."
+            f"Which questions of {self.split} are answered correctly is read from the {which}, "
+            f"which has no result for them; run `hopscope analyze {self.run.path} {which}`."
         )
 
     def _stored(self, name: str) -> xr.Dataset | None:

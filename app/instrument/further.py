@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from analyses.figures.words import words
+from analyses.figures.words import SLATE, VIOLET, words
 from analyses.over_training.first_usable import first_usable
 from app.instrument.fields import ComparedPanel, ComparedSeries
 from app.instrument.packing import curve
@@ -76,7 +76,7 @@ def _cut(ds: xr.Dataset) -> Made:
             read, reads = reads, read  # sentences may name the later role first
         edge = every.sel({"from": read, "to": reads})
         name = f"{words(reads)} cannot read {words(read)}"
-        series.append(_series(name, f"run_{i}", edge, "accuracy", dashed=True))
+        series.append(_series(name, f"run_{SLATE + i}", edge, "accuracy", dashed=True))
     return "Attention cut", "accuracy", series
 
 
@@ -84,12 +84,18 @@ def _composed(ds: xr.Dataset) -> Made:
     """Whether both hops are known, and whether their composition follows."""
     series = [
         _series("hop 1 known", "bridge", ds.sel(prompt="hop_1"), "right"),
-        _series("hop 2 known", "run_1", ds.sel(prompt="hop_2"), "right"),
+        _series("hop 2 known", "relation_2", ds.sel(prompt="hop_2"), "right"),
         _series("composed", "answer", ds.sel(prompt="composed"), "right"),
         _series("composed, if both known", "swap", ds, "composable"),
-        _series("without subject", "run_2", ds.sel(prompt="no_subject"), "right", dashed=True),
         _series(
-            "without relation 1", "run_3", ds.sel(prompt="no_relation_1"), "right", dashed=True
+            "without subject", f"run_{SLATE}", ds.sel(prompt="no_subject"), "right", dashed=True
+        ),
+        _series(
+            "without relation 1",
+            f"run_{VIOLET}",
+            ds.sel(prompt="no_relation_1"),
+            "right",
+            dashed=True,
         ),
     ]
     return "Latent composability", "whole answers, share right", series
@@ -107,7 +113,7 @@ def _read(ds: xr.Dataset) -> Made:
         for name in ("bridge", "answer")
     ]
     first = ds.sel(order="bridge_first")
-    series.append(_series("bridge first", "swap", first, "order_share", dashed=True))
+    series.append(_series("bridge first", "bridge", first, "order_share", dashed=True))
     return "Readable while usable", "logit lens, share of questions", series
 
 
@@ -130,7 +136,7 @@ def _covered(ds: xr.Dataset) -> Made:
             steps = [int(s) for s in ds["step"].values]
             series.append(
                 {
-                    "name": name, "colour": f"run_{i}", "dash": None, "steps": steps,
+                    "name": name, "colour": f"run_{SLATE + i}", "dash": None, "steps": steps,
                     "values": curve(hits / n), "low": curve(low), "high": curve(high),
                 }
             )  # fmt: skip

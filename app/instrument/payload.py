@@ -153,7 +153,7 @@ def check_marks(run: Run) -> list[CheckMark]:
 
 SLICED_ABOUT = (
     "Maps, states and the slice's curve: its {n} measured questions; causal tracing counts those "
-    "answered rightly at the step. Other curves and the discovered edges: all questions."
+    "answered correctly at the step. Other curves and the discovered edges: all questions."
 )
 
 
@@ -167,7 +167,8 @@ def asked_in_words(run: Run, asked: int, split: str) -> str:
     """
     every, trained = len(run.corpus.splits.get(split, ())), evaluated(run, split)
     when = "at import" if "imported" in run.manifest else "while training"
-    words = f"Accuracy and loss: n = {trained:,} of {every:,} questions, asked {when}."
+    name = split_of(split).short
+    words = f"Accuracy and loss on {name}: n = {trained:,} of {every:,} questions, asked {when}."
     if run.corpus.text:
         words = f"Accuracy: whole answers; maps: first tokens of names. {words}"
     if not asked:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
-from analyses.figures.words import BLUE, BROWN, GREEN, ORANGE, PINK, SKY, VERMILION
+from analyses.figures.words import BROWN, GREEN, GREY, ORANGE, PINK, SLATE, VIOLET
 from analyses.usable import CANNOT_REACH, usable_states
 from app.instrument import question_fields as fields
 from app.instrument.fields import Payload
@@ -27,7 +27,7 @@ from app.logic.question_trace import QuestionTrace, Watched, role_order
 from app.logic.sentences import columns_of, sentence_of
 from circuits.corpus.queries import Queries
 
-SPARE = (BLUE, VERMILION, SKY, PINK, BROWN, ORANGE)
+SPARE = (SLATE, VIOLET, GREY, PINK, BROWN, ORANGE)
 """Colours of answers that mean nothing special, unless one that does has them here."""
 
 

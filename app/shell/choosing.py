@@ -90,9 +90,7 @@ def _pick(
         column.info("No question of the slice fits; choose another slice or other words.")
         return wanted
     if not hits:
-        column.info(
-            as_text(f"No question contains all of {words!r}; try fewer words, or compose one.")
-        )
+        column.info(as_text(f"No question contains {words!r}; try fewer words, or compose one."))
         return wanted
     options = {book.tokens_of(hit): f"{split_of(hit.split).short}: {hit.text}" for hit in hits}
     first = first or book.tokens_of(book.first)

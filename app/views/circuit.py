@@ -70,7 +70,7 @@ def _why_none(run: Run) -> str:
         return "this run compares values"
     if run.bridged:
         return "the models of this run are others"
-    return "names of this run are several tokens" if run.corpus.text else ""
+    return "names in this run have several tokens" if run.corpus.text else ""
 
 
 def _require_circuits(shown: frame.Shown) -> None:

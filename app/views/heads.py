@@ -101,7 +101,7 @@ def _about(attention: xr.Dataset, *, text: bool = False) -> str:
     fewest, most = int(attention["n"].min()), int(attention["n"].max())
     asked = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
     words = (
-        f"Averages over {asked} questions a split. Attention is not "
+        f"Averages over {asked} questions per split. Attention is not "
         "effect: a head may attend to a position and write nothing of use."
     )
     return words + " What rows lack to 1 goes to the other tokens of the sentence." * text

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 READING = (
     "Choose a question; every state shows the name it would answer with, green the right answer, "
-    "orange what has to be looked up on the way."
+    "amber what has to be looked up on the way."
 )
 
 

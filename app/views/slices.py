@@ -48,8 +48,9 @@ def _slices(shown: frame.Shown) -> list[Spec]:
     measured = measured_splits(shown.at)
     if not measured:
         st.info(
-            "Which questions are answered rightly is read from the logit lens, which has not been "
-            f"run: press Measure on the page Train, or run `hopscope analyze {shown.run.path}`."
+            "Which questions are answered correctly is read from the logit lens, which has not "
+            "been run: press Measure on the page Train, or run "
+            f"`hopscope analyze {shown.run.path}`."
         )
         return []
     wanted = address.read().get("split")

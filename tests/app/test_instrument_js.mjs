@@ -150,6 +150,7 @@ test("only edges that pass by another component bow out", () => {
 test("a logarithmic axis has round ticks within its ends", () => {
   assert.deepEqual(layout.valueTicks("log", -1, 0.5), [0.1, 0.2, 0.5, 1, 2]);
   assert.deepEqual(layout.valueTicks("log", -1, 2), [0.1, 1, 10, 100]);
+  assert.deepEqual(layout.valueTicks("log", 0, 2.2), [1, 3, 10, 30, 100]);
   const written = (low, high) =>
     layout.valueTicks("log", Math.log10(low), Math.log10(high)).map((tick) => tick.toPrecision(2));
   assert.deepEqual(written(3.3, 4.2), ["3.5", "4.0"]); // between 2 and 5
@@ -255,14 +256,17 @@ test("a question says its answer, what can be read, and the names as they are", 
     lens: { token: [[[0, 2]]], share: share([1, 1, 2, 2], [900, 50, 600, 100]) },
     second: [[[1, 0]]],
     watched: [
-      { token: 2, position: 1, what: "the bridge", where: "the relation", rank: [[[4, 0]]] },
+      {
+        ...{ token: 2, position: 1, what: "the bridge", where: "the relation" },
+        rank: [[[4, 0], [4, 0]]],
+      },
     ],
     curves: [],
   };
   assert.equal(
     questionInWords(asked, 0, () => true),
     "The model answers France (75%), which is right. " +
-      "France, the bridge, can be read at the relation in the embedding.",
+      "France, the bridge, can be read at the relation after 1 block.", // before: no look-up
   );
   assert.equal(
     lensInWords(asked, 0, 0, 1, true),

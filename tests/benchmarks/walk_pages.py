@@ -56,9 +56,9 @@ def point(selector: str, nth: int = 0) -> Action:
 
 def press(role: Any, name: str) -> Action:
     """Click what has this role and a name that begins so."""
-    return lambda page: page.get_by_role(role, name=re.compile(f"^{name}")).first.click(
-        timeout=ACTION_MS
-    )
+    return lambda page: page.get_by_role(
+        role, name=re.compile(f"^{name}", re.IGNORECASE)
+    ).first.click(timeout=ACTION_MS)
 
 
 def focus(presses: int) -> Action:

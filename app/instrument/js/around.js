@@ -77,7 +77,7 @@ export class Around {
         cx: middle,
         cy: centre,
         r: 9,
-        fill: palette.of("negative"),
+        fill: palette.grey(0.85),
         stroke: palette.grey(0),
         "stroke-width": 2,
       },
@@ -119,7 +119,7 @@ export class Around {
       },
       group,
     );
-    svg("circle", { cx: x, cy: y, r: 4.5, fill: palette.of("id_test") }, group);
+    svg("circle", { cx: x, cy: y, r: 4.5, fill: palette.grey(0.55) }, group);
     const text = svg(
       "text",
       {

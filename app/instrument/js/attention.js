@@ -31,7 +31,7 @@ export class Attention {
       parent,
       "attention",
       "Attention",
-      "rows: layer; columns: head; click for names",
+      "rows: block; columns: head; click for names",
     );
     this.canvas = svg("svg", { height }, this.parts.body);
     this.large = new LargePattern(context.root, this);

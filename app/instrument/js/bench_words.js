@@ -90,9 +90,9 @@ export function keptInWords(bench, choice) {
  */
 export function accuraciesIn({ alone, without, whole }) {
   return [
-    ["circuit alone", "Share of questions that the circuit alone answers rightly.", alone],
-    ["model without it", "Share answered rightly when exactly the circuit is ablated.", without],
-    ["whole model", "Share that the whole model answers rightly.", whole],
+    ["circuit alone", "Share of questions that the circuit alone answers correctly.", alone],
+    ["model without it", "Share answered correctly when exactly the circuit is ablated.", without],
+    ["whole model", "Share that the whole model answers correctly.", whole],
   ];
 }
 

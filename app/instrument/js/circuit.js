@@ -86,7 +86,8 @@ export class Circuit {
         const [x1, y1, y2] = [places.x(p), places.y(l), places.y(l + 1)];
         if (l < layers - 1) this.addEdge(under, "through", l, p, { x1, y1, x2: x1, y2 });
         if (l < layers - 1 && p < last) {
-          this.addEdge(under, "moved", l, p, { x1, y1, x2: places.x(p + 1), y2 });
+          const taken = l === layers - 2 ? last : p + 1; // after the last block only one is read
+          this.addEdge(under, "moved", l, p, { x1, y1, x2: places.x(taken), y2 });
         }
         this.addNode(l, p, x1, y1);
       }

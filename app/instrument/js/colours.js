@@ -5,7 +5,7 @@ import { clamp } from "./numbers.js";
 
 /** @typedef {number[]} RGB Three numbers of 0 to 255. */
 
-const LIGHT = 0.6; // from which dark letters are easier to read than white ones
+const LIGHT = 0.22; // luminance from which letters are dark, as in exported figures
 
 /** @type {CanvasRenderingContext2D | null} */
 let probe = null; // made when it is first needed: Node has no document
@@ -35,9 +35,14 @@ function between(from, to, share) {
   return from.map((channel, i) => Math.round(channel + (to[i] - channel) * t));
 }
 
+// Relative luminance (WCAG 2.2).
 /** @param {RGB} rgb */
 export function luminance(rgb) {
-  return (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]) / 255;
+  const [r, g, b] = rgb.map((channel) => {
+    const share = channel / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
 // Colours of the page's theme plus the colour-blind safe ones of the figures (sent by Python).
@@ -50,7 +55,7 @@ export class Palette {
     const style = getComputedStyle(element);
     this.background = parseColour(style.getPropertyValue("--st-background-color") || "#ffffff");
     this.text = parseColour(style.getPropertyValue("--st-text-color") || "#222222");
-    this.dark = luminance(this.background) < 0.5;
+    this.dark = luminance(this.background) < LIGHT;
     this.colours = colours;
     /** @type {Map<string, RGB>} */
     this.known = new Map(); // a step of the timeline asks for hundreds

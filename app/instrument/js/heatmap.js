@@ -114,7 +114,7 @@ export class HeatMap {
             x: x + cellWidth / 2,
             y: y + cellHeight / 2 + 4,
             "text-anchor": "middle",
-            class: "number",
+            class: hatched?.(r, c) ? "number over-hatching" : "number",
           },
           cell,
         );
@@ -158,7 +158,9 @@ export class HeatMap {
       const name = typeof colour === "function" ? colour(index, r, c) : colour;
       const fill = value === null ? palette.grey(0.06) : palette.shade(name, share);
       setAttributes(box, { fill });
-      setAttributes(text, { fill: palette.inkOn(name, share), text: this.label(index, r, c) });
+      const halo = hatched?.(r, c) ? { stroke: fill } : {};
+      setAttributes(text, { fill: palette.inkOn(name, share), ...halo });
+      setAttributes(text, { text: this.label(index, r, c) });
       if (outlined) {
         const stroke = outlined(r, c) ? palette.grey(1) : "none";
         setAttributes(box, { stroke, "stroke-width": 3 });

@@ -142,7 +142,8 @@ export function edgePath([x1, y1], [x2, y2], rise, nth, most = Infinity) {
  */
 export function valueTicks(scale, low, high) {
   if (scale === "share") return [0, 0.25, 0.5, 0.75, 1];
-  const units = high - low > 2 ? [1] : [1, 2, 5],
+  const decades = high - low,
+    units = decades > 2.5 ? [1] : decades > 2 ? [1, 3] : [1, 2, 5],
     ticks = [];
   for (let power = Math.floor(low); power <= high; power++) {
     ticks.push(...units.map((unit) => unit * 10 ** power));

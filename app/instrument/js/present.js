@@ -91,7 +91,9 @@ export class Presentation {
     const at = Object.keys(this.panels).indexOf(this.context.present ?? "");
     this.name.textContent = `${at + 1} of ${Object.keys(this.panels).length}; ↑ ↓ panel, ← → step`;
     const wide = window.innerWidth - 2 * AROUND;
-    const high = window.innerHeight - box.getBoundingClientRect().top - AROUND;
+    const below = this.context.root.querySelector(".about")?.clientHeight ?? 0,
+      under = Math.max(AROUND, below + 16); // there is said of how many questions
+    const high = window.innerHeight - box.getBoundingClientRect().top - under;
     // its legend may take fewer lines when it is wide, so it is measured at the width it gets
     for (let turn = 0, size = 1; turn < 2; turn++) {
       setAttributes(box, { style: `width: ${Math.floor(wide / size)}px` });

@@ -78,7 +78,8 @@ export function swapInWords(asked, index, l, p) {
 export function questionInWords(asked, index, canReach) {
   const sentences = [`${answerInWords(asked, index)}.`];
   for (const { token, what, where, position, rank } of asked.watched) {
-    const layer = rank[index].findIndex((row) => row[position] === 0);
+    // without a block a state knows only its own token: what it says there was not looked up
+    const layer = rank[index].findIndex((row, l) => l > 0 && row[position] === 0);
     const inTime = layer >= 0 && canReach(layer, position);
     const read = inTime
       ? `can be read at ${where} ${blocks(layer)}`
@@ -131,7 +132,8 @@ function turnedInWords(asked, index) {
   if (!swap?.target || !donor || donor.swapped === null) return "";
   const targets = new Grid(swap.target),
     name = nameOf(asked, donor.swapped),
-    target = asked.written ? `${nameOf(asked, donor.begins)}, the beginning of ${name}` : name,
+    begun = nameOf(asked, donor.begins).replace("␣", ""),
+    target = asked.written && begun !== name ? `${begun}, the beginning of ${name}` : name,
     place = asked.watched[0]?.position ?? 1;
   const lent = `the donor's ${donor.what.replace("the ", "")}, ${nameOf(asked, donor.value)},`;
   /** @param {number} l */

@@ -132,7 +132,8 @@ export class Timeline {
       if (!values) continue;
       const ys = values.map((value) => (value === null ? null : 32 - 28 * value));
       const points = pointsOf(metrics.step.map(x), ys).join(" ");
-      const line = { points, fill: "none", opacity: 0.55, stroke: palette.of(split) };
+      const opacity = palette.dark ? 0.85 : 0.55;
+      const line = { points, fill: "none", opacity, stroke: palette.of(split) };
       svg("polyline", { ...line, "stroke-width": 1.5 }, this.canvas);
     }
   }

@@ -40,7 +40,7 @@ export class TimelineBar {
     const phases = html("div", { class: "phases" }, bar);
     for (const { step, text, name, dated } of context.phases) {
       if (!dated) {
-        const said = { class: "undated", role: "note", text: `${name}: no date` };
+        const said = { class: "undated", role: "note", text: `${name}: not seen` };
         const note = html("span", said, phases);
         context.tooltip.on(note, () => `${name}: ${text}.`);
         continue;

@@ -8,6 +8,7 @@ import { percent, two } from "./numbers.js";
 
 const READABLE = 0.5; // mean reciprocal rank from which a name counts as readable
 const CAUSAL = 0.8; // share of answers that follow the bridge, as the certificate wants it
+const KNOWN = 0.99; // of the trained questions, as the certificate wants it
 const PARTLY = 0.15; // and from which it counts as having some effect
 
 /** @param {number} count */
@@ -47,17 +48,15 @@ function behaviourInWords(data, split, step) {
   const shortcut = data.bestBaseline(split);
   if (trained === null && shown === null) return "";
   if (trained === null) return `${data.splitLabel(split)}: ${percent(shown)} are right. `;
-  let words;
-  if (trained < 0.9)
-    words = `The model answers ${percent(trained)} of the questions it is trained on`;
-  else if ((tested ?? 0) < 0.95 && split === "id_test")
-    words = `The model knows what it is trained on (${percent(trained)})`;
-  else if ((tested ?? 0) < 0.95)
-    words =
-      `The model knows what it is trained on (${percent(trained)}), ` +
-      `but answers only ${percent(tested)} of unseen ID ones`;
-  else if (split === "id_test") words = "The model generalizes";
-  else words = `The model generalizes: ${percent(tested)} of unseen ID questions are right`;
+  let words =
+    trained < KNOWN
+      ? `The model answers ${percent(trained)} of the questions it is trained on`
+      : `The model knows what it is trained on (${percent(trained)})`;
+  const there = split === "id_test"; // where its number follows
+  const right = there ? "" : `: ${percent(tested)} of unseen ID questions are right`;
+  if (trained >= 0.9 && (tested ?? 0) >= 0.95) words = `The model generalizes${right}`;
+  else if (trained >= 0.9 && !there)
+    words += `, ${(tested ?? 0) < 0.5 ? "but only" : "and"} ${percent(tested)} of unseen ID ones`;
   if (shown === null) return `${words}. `;
   // The split that is looked at is named with its own number: the words before may be on others.
   words += `. ${data.splitLabel(split)}: ${percent(shown)}`;
