@@ -112,6 +112,7 @@ button[data-selected=true] :is(div, span, p) { color: inherit !important; }
 [data-testid=stMarkdownContainer] :is(td, th) { font-size: 0.85rem; padding: 0.25rem 0.55rem; }
 [data-testid=stMarkdownContainer] :is(td, th)[style*=right] { white-space: nowrap; }
 [data-testid=stColumn] button p { white-space: nowrap; overflow: visible; }
+[data-testid=stBaseButton-tertiary] p { text-decoration: underline; text-underline-offset: 3px; }
 .st-key-train .st-key-train_form [data-testid=stColumn],
 .st-key-train [data-testid=stColumn]:has(.st-key-watched_run) { min-width: 0; }
 .st-key-train [data-testid=stColumn]:has(.st-key-train_form) { min-width: 300px; }

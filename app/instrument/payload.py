@@ -174,9 +174,8 @@ def asked_in_words(run: Run, asked: int, split: str) -> str:
     if not asked:
         return words
     words = f"{words} Maps and circuit: n = {asked:,}, the same ones at every checkpoint"
-    if asked >= trained:
-        return f"{words}."
-    return f"{words}; fewer, since each is run again for every cell of a map."
+    fewer = "; fewer, since each is run again for every cell of a map" if asked < trained else ""
+    return f"{words}{fewer}. Lens maps are mean reciprocal ranks, the others shares of answers."
 
 
 def _texts(run: Run, result: xr.Dataset | None, split: str) -> list[str]:

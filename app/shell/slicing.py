@@ -160,7 +160,7 @@ def _conditions(
     right = {f"{a}@{s}": f"{w} at step {s:,}" for s in at for a, w in RIGHT.items()}
     found.append(_condition("right", "Answered", right, now))
     learned = {name: _learned_words(name) for name in ranges}
-    found.append(_condition("learned", "Right for good", learned, now))
+    found.append(_condition("learned", "Right from then on", learned, now))
     return found, ""
 
 

@@ -87,7 +87,7 @@ def _form() -> None:
         st.error("No recipe was found in train/recipes.")
         return
     names = sorted(available, key=lambda name: name != "demo")
-    chosen = st.selectbox("Recipe", names, key="recipe")
+    chosen = st.selectbox("A new run of the recipe", names, key="recipe")
     recipe = load_recipe(available[chosen])
     # Proposed once: a text field loses what was typed into it when its default changes.
     now = datetime.datetime.now().strftime("%m%d-%H%M")
@@ -205,7 +205,7 @@ def _progress(run: Run, rows: list[dict[str, Any]], running: bool) -> None:
     state = "training" if running else run.state
     words = f"{state}, step {step:,} of {last:,}, {checkpoints}"
     if rows and rows[-1].get("steps_per_s"):
-        words += f", {rows[-1]['steps_per_s']:.0f} steps a second"
+        words += f", {rows[-1]['steps_per_s']:.3g} steps per second"
     st.progress(min(1.0, step / last), words)
 
 
