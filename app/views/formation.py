@@ -128,7 +128,7 @@ def _say_what_the_tour_lacks(at: Stamp) -> None:
         return
     tour = _tour(at)
     if tour is None:
-        words = "The guided tour follows two-hop composition over training, and this run learns something else."
+        words = "The guided tour follows two-hop composition; this run learns something else."
         place.info(f"{words} The run textbook has it.", icon=":material/signpost:")
     elif tour.missing:
         place.info(as_text(tour.missing), icon=":material/signpost:")
