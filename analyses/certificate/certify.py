@@ -202,18 +202,18 @@ def why_refused(run: Run) -> str:
     """
     if run.corpus.task != "composition":
         return (
-            f"a certificate is about composition, but the task of {run.path} is "
+            f"a certificate is about composition, but the task of {run.path.name} is "
             f'{run.corpus.task}; choose a run with splits.task = "composition".'
         )
     if (hops := run.recipe.splits.hops) != 2:
         return (
-            f"a certificate is about two hops, but the questions of {run.path} have {hops}; "
+            f"a certificate is about two hops, but the questions of {run.path.name} have {hops}; "
             "choose a run with splits.hops = 2."
         )
     if not usable_splits(run, [TRAIN]):
         return (
             "a certificate sets unseen questions beside trained ones, of which "
-            f"{run.path} has fewer than {LEAST_EXAMPLES}."
+            f"{run.path.name} has fewer than {LEAST_EXAMPLES}."
         )
     return ""
 

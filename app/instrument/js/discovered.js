@@ -20,8 +20,9 @@ import { gridNames } from "./ticks.js";
  *   line: SVGPathElement }} DrawnPath */
 /** @typedef {{ row: number, p: number, box: SVGRectElement, text: SVGTextElement }} Component */
 
-const FRAME = { left: 112, right: 76, top: 62, bottom: 44 };
-const COLUMNS_APART = 84; // pixels between columns, at least
+const FRAME = { left: 104, right: 66, top: 62, bottom: 44 };
+const COLUMNS_APART = 60; // pixels between columns, at least
+const HALF = 36; // of a component's width, where columns are far enough apart
 export const ROW_HIGH = 25; // and between rows
 
 export class Discovered {
@@ -37,6 +38,7 @@ export class Discovered {
     this.height = circuit.height;
     this.data = context.data;
     this.shown = false;
+    this.half = HALF;
     /** @type {DrawnPath[]} */
     this.lines = [];
     /** @type {Component[]} */
@@ -101,6 +103,7 @@ export class Discovered {
         to = [x(p), target ? y(row) : 22];
       return this.line(layer, i, edgePath(from, to, row - source[0], nth, most));
     });
+    this.half = Math.min(HALF, (x(1) - x(0)) / 2 - 4);
     this.nodes = rows.flatMap((_, row) => positions.map((_, p) => this.node(row, p, x(p), y(row))));
     const middle = { x: width / 2, y: height / 2, "text-anchor": "middle" };
     this.empty = svg("text", { ...middle, fill: palette.grey(0.8) }, this.canvas);
@@ -115,7 +118,7 @@ export class Discovered {
    */
   node(row, p, x, y) {
     const node = svg("g", { class: "node", transform: `translate(${x},${y})` }, this.canvas);
-    const box = svg("rect", { x: -36, y: -10, width: 72, height: 20, rx: 10 }, node);
+    const box = svg("rect", { x: -this.half, y: -10, width: 2 * this.half, height: 20, rx: 10 }, node);
     const text = svg("text", { y: 4, "text-anchor": "middle", class: "number" }, node);
     this.context.tooltip.on(node, () => {
       const { index } = this.context.playhead;
