@@ -1,6 +1,5 @@
 // @ts-check
 // The discovered circuit in the place of the states: components that pass the answer's tokens on.
-//
 // An edge is as wide as the share of a token's whole effect that runs along it, and dashed where
 // patching it speaks for the answer; edges that are not in the circuit of this step are not drawn.
 
@@ -16,13 +15,13 @@ import { gridNames } from "./ticks.js";
 /** @import { Context } from "./context.js" */
 /** @import { Discovered as Found } from "./payload.js" */
 
-/** @typedef {{ group: SVGGElement, halo: SVGPathElement, spread: SVGPathElement,
- *   line: SVGPathElement }} DrawnPath */
+/** @typedef {Record<"halo" | "spread" | "line", SVGPathElement>} Paths */
+/** @typedef {Paths & { group: SVGGElement }} DrawnPath */
 /** @typedef {{ row: number, p: number, box: SVGRectElement, text: SVGTextElement }} Component */
 
 const FRAME = { left: 104, right: 66, top: 62, bottom: 44 };
 const COLUMNS_APART = 60; // pixels between columns, at least
-const HALF = 36; // of a component's width, where columns are far enough apart
+const HALF = 36; // of a component's width, where there is room
 export const ROW_HIGH = 25; // and between rows
 
 export class Discovered {
@@ -38,7 +37,6 @@ export class Discovered {
     this.height = circuit.height;
     this.data = context.data;
     this.shown = false;
-    this.half = HALF;
     /** @type {DrawnPath[]} */
     this.lines = [];
     /** @type {Component[]} */
@@ -87,24 +85,25 @@ export class Discovered {
     this.canvas.replaceChildren();
     setAttributes(this.canvas, { width });
     const last = positions.length - 1;
-    const size = { width, height, columns: positions.length, rows: rows.length };
-    const { x, y } = gridPlaces({ ...size, margin: FRAME });
+    const size = { width, height, columns: positions.length, rows: rows.length },
+      { x, y } = gridPlaces({ ...size, margin: FRAME });
     const most = (4 / 3) * Math.max(12, Math.min(x(1) - x(0) - 40, FRAME.right - 16));
     const columns = namesThatFit(positions, x(1) - x(0), symbols);
     gridNames(this.canvas, { x, y }, { rows, columns, height, palette });
-    const layer = svg("g", {}, this.canvas);
-    const drawn = /** @type {Map<string, number>} */ (new Map());
+    const layer = svg("g", {}, this.canvas),
+      drawn = /** @type {Map<string, number>} */ (new Map());
     this.lines = edges.map(({ source, target }, i) => {
-      const [row, p] = target ?? [rows.length, last];
-      const ends = String([source, row, p]),
+      const [row, p] = target ?? [rows.length, last],
+        ends = String([source, row, p]),
         nth = drawn.get(ends) ?? 0;
       drawn.set(ends, nth + 1);
       const from = [x(source[1]), y(source[0])],
         to = [x(p), target ? y(row) : 22];
       return this.line(layer, i, edgePath(from, to, row - source[0], nth, most));
     });
-    this.half = Math.min(HALF, (x(1) - x(0)) / 2 - 4);
-    this.nodes = rows.flatMap((_, row) => positions.map((_, p) => this.node(row, p, x(p), y(row))));
+    const half = Math.min(HALF, (x(1) - x(0)) / 2 - 4),
+      all = rows.flatMap((_, row) => positions.map((_, p) => [row, p]));
+    this.nodes = all.map(([row, p]) => this.node(row, p, { x: x(p), y: y(row), half }));
     const middle = { x: width / 2, y: height / 2, "text-anchor": "middle" };
     this.empty = svg("text", { ...middle, fill: palette.grey(0.8) }, this.canvas);
     this.draw(this.context.playhead.index);
@@ -113,17 +112,16 @@ export class Discovered {
   /**
    * @param {number} row
    * @param {number} p
-   * @param {number} x
-   * @param {number} y
+   * @param {{ x: number, y: number, half: number }} at
    */
-  node(row, p, x, y) {
+  node(row, p, { x, y, half }) {
     const node = svg("g", { class: "node", transform: `translate(${x},${y})` }, this.canvas);
-    const box = svg("rect", { x: -this.half, y: -10, width: 2 * this.half, height: 20, rx: 10 }, node);
+    const box = svg("rect", { x: -half, y: -10, width: 2 * half, height: 20, rx: 10 }, node);
     const text = svg("text", { y: 4, "text-anchor": "middle", class: "number" }, node);
-    this.context.tooltip.on(node, () => {
-      const { index } = this.context.playhead;
-      return componentInWords(this.data, this.found, this.measured, row, p, index);
-    });
+    const { playhead, tooltip } = this.context;
+    tooltip.on(node, () =>
+      componentInWords(this.data, this.found, this.measured, row, p, playhead.index),
+    );
     return { row, p, box, text };
   }
 

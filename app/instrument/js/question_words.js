@@ -171,5 +171,5 @@ function whyNot(asked, donor, index) {
   const known = `, although the model knows ${donor.needed}`;
   return asked.written
     ? `${known}: this state alone does not carry the bridge`
-    : `${known}: the answer does not run through this bridge`;
+    : `${known}: here the answer does not follow the bridge`;
 }
