@@ -15,8 +15,7 @@ import { gridNames } from "./ticks.js";
 /** @import { Context } from "./context.js" */
 /** @import { Discovered as Found } from "./payload.js" */
 
-/** @typedef {Record<"halo" | "spread" | "line", SVGPathElement>} Paths */
-/** @typedef {Paths & { group: SVGGElement }} DrawnPath */
+/** @typedef {{ group: SVGGElement } & Record<"halo" | "spread" | "line", SVGPathElement>} Drawn */
 /** @typedef {{ row: number, p: number, box: SVGRectElement, text: SVGTextElement }} Component */
 
 const FRAME = { left: 104, right: 66, top: 62, bottom: 44 };
@@ -37,7 +36,7 @@ export class Discovered {
     this.height = circuit.height;
     this.data = context.data;
     this.shown = false;
-    /** @type {DrawnPath[]} */
+    /** @type {Drawn[]} */
     this.lines = [];
     /** @type {Component[]} */
     this.nodes = [];
@@ -168,7 +167,7 @@ export class Discovered {
   }
 
   /**
-   * @param {DrawnPath} drawn
+   * @param {Drawn} drawn
    * @param {number} i
    * @param {number} index
    * @param {DiscoveredData} measured
