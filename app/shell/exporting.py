@@ -70,7 +70,7 @@ def export_popover(
         if name not in together:
             st.caption(as_text(available[name].about))
         wanted_names = together.get(name, [name])
-        content = tuple(f"{spec.name}: {spec.subtitle}" for spec in shown)
+        content = tuple(map(repr, shown))  # with the values
         wanted = (at.id, step, split, str(chosen), (*wanted_names,), file_format, width, content)
         if st.button("Make", key="export_make", type="primary"):
             with st.spinner("Drawing ..."):
@@ -86,6 +86,11 @@ def export_popover(
             _download(kept[1], name in together)
             for sentence in kept[2]:
                 st.caption(as_text(capital(sentence)))
+
+
+def shows_figures() -> bool:
+    """Whether figures of the page can be chosen or saved, so that they must be the newest."""
+    return bool(st.session_state.get("export_open"))
 
 
 def _download(files: dict[str, bytes], many: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ def page(
     if name is None:
         say_no_runs()
         return
-    try:
+    with errors_in_words(folders.paths[name]):
         at = stamp(folders.paths[name])
         run = opened(at)
         if not run.steps:
@@ -98,13 +99,20 @@ def page(
         figures = body(Shown(name, at, run, step, chosen)) or ()
         with corner:
             export_popover(at, step, _split(run), chosen, figures)
+
+
+@contextmanager
+def errors_in_words(run: Path) -> Iterator[None]:
+    """Say in a sentence what a user can meet of errors; a fragment of a page needs its own."""
+    try:
+        yield
     except NothingToShow as told:
         st.info(as_text(str(told)))
     except HopscopeError as error:
         st.error(as_text(str(error)), icon=":material/error:")
         st.caption("Choose another run above, or repair this one and reload the page.")
     except OSError as error:
-        _unreadable(error, folders.paths[name])
+        _unreadable(error, run)
 
 
 def _split(run: Run) -> str:

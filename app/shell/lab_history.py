@@ -21,6 +21,7 @@ from app.shell.choosing import book_of
 from app.shell.frame import Shown
 
 KEY = "lab_tries"
+BOX = "lab_history"
 
 
 def lab_history(shown: Shown, record: LabRecord) -> None:
@@ -29,7 +30,12 @@ def lab_history(shown: Shown, record: LabRecord) -> None:
     if record.operation.cells:
         tries = remembered(tries, try_of(record, str(shown.run.path.resolve()), shown.step))
         st.session_state[KEY] = tries
-    with st.expander(f"Tries of this session ({len(tries)})", icon=":material/history:"):
+    label = f"Tries of this session ({len(tries)})"
+    st.session_state[BOX] = bool(st.session_state.get(BOX))  # as it was under another label
+    box = st.expander(label, icon=":material/history:", key=BOX, on_change="rerun")
+    if not box.open:
+        return
+    with box:
         if not tries:
             st.caption("Write a state first; each try is listed here, to be compared or kept.")
             return
@@ -86,3 +92,4 @@ def _go_back(shown: Shown, one: LabTry) -> None:
     address.jump()
     st.session_state["question_hit"], st.session_state["donor_choice"] = one.receiver, one.lender
     st.session_state["question_words"], st.session_state["question_composing"] = "", False
+    st.rerun()  # the whole page, which the button is a part of

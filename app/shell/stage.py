@@ -12,13 +12,15 @@ from analyses.figures.words import FIRST_SPLIT
 from app.instrument.component import mount
 from app.instrument.fields import Payload
 from app.instrument.payload import timeline_payload
-from app.shell import address
+from app.shell import address, exporting
 from app.shell.frame import Shown
 from app.shell.opened import Stamp, opened, results_of
 from circuits.runs.run import Run
 
 
-def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **header: Any) -> Any:
+def show_instrument(
+    shown: Shown, page: str, body: bytes, content: str = "", *, part: bool = False, **header: Any
+) -> Any:
     """Mount the instrument of a page; the address follows its timeline once that has settled.
 
     Args:
@@ -27,6 +29,7 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
         body: Its payload.
         content: Names the payload: a new name rebuilds the instrument at the timeline's current
             step.
+        part: Whether this is called in a fragment, which is all that a pick draws anew.
         header: More small values for the instrument.
 
     Returns:
@@ -48,6 +51,8 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
         value = _state(page).get("pick")
         if value is not None:
             st.session_state[f"picked_{page}"] = value
+        if part and exporting.shows_figures():
+            st.rerun()
 
     def with_choices(choices: Any) -> None:
         kept = _kept(choices, shown.run)
@@ -57,13 +62,15 @@ def show_instrument(shown: Shown, page: str, body: bytes, content: str = "", **h
 
     def stepped() -> None:
         _follow(page, "step", at_step)
+        if part:
+            st.rerun()
 
     def chosen() -> None:
         _follow(page, "kept", with_choices)
 
     if _is_new(page, "step") or _is_new(page, "kept"):
-        stepped()
-        chosen()
+        _follow(page, "step", at_step)
+        _follow(page, "kept", with_choices)
         st.rerun()  # the page was drawn for the address before
     return mount(header, body, key=page, on_step=stepped, on_pick=picked_something, on_kept=chosen)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ from app.shell.stage import picked, show_instrument, timeline_of
 
 if TYPE_CHECKING:
     from analyses.figures.specs.charts import Spec
-    from app.logic.lab.patch_lab import DonorLens, Operation
+    from app.logic.lab.patch_lab import Cell, DonorLens, Operation
     from app.logic.lab.record import LabRecord
 
 READING = (
@@ -37,8 +38,6 @@ def page() -> None:
 
 
 def _lab(shown: frame.Shown) -> list[Spec]:
-    from app.shell.lab_history import lab_history
-
     book = book_of(shown.at)
     *places, lender = st.columns([2.1, 4, 1.45, 4], vertical_alignment="bottom")
     swaps = offered_swaps(shown.at)
@@ -57,20 +56,39 @@ def _lab(shown: frame.Shown) -> list[Spec]:
     columns = book.prompts(receiver).role_columns[0].tolist()
     looked_up = book.asked(receiver).places(columns)[0]
     cell = next(((s.layer, s.position) for s in swaps if s.question == receiver), (2, looked_up))
-    operation, metric = _choose_operation(model.cfg.n_heads, model.depth, len(columns), cell)
-    record = _patched(shown, book, receiver, donor, operation, metric)
-    body = record.payload(timeline_of(shown.at))
-    show_instrument(shown, "lab", body, hashlib.sha256(body).hexdigest()[:12])
-    _batch(shown, book, operation)
-    _script(shown, record)
-    lab_history(shown, record)
-    return record.figures(shown.step)
+    operation, metric = _choose_operation(model.cfg.n_heads, cell)
+    return _at_cells(shown, book, receiver, donor, operation, metric) or []
 
 
-def _choose_operation(
-    n_heads: int, depth: int, n_positions: int, start: tuple[int, int]
-) -> tuple[Operation, str]:
-    """What is written where, and what the map shows; the address keeps all of it."""
+@st.fragment
+def _at_cells(
+    shown: frame.Shown,
+    book: QuestionBook,
+    receiver: tuple[int, ...],
+    donor: tuple[int, ...],
+    operation: Operation,
+    metric: str,
+) -> list[Spec] | None:
+    """All that depends on the chosen cells: a click on one draws this anew and nothing else."""
+    from app.shell.lab_history import lab_history
+
+    with frame.errors_in_words(shown.run.path):
+        depth, prompts = model_of(shown.at, shown.step).depth, book.prompts(receiver)
+        cells = _chosen_cells(operation.cells, depth, len(prompts.role_columns[0]))
+        operation = replace(operation, cells=cells)
+        record = _patched(shown, book, receiver, donor, operation, metric)
+        body = record.payload(timeline_of(shown.at))
+        content = hashlib.sha256(body).hexdigest()[:12]
+        show_instrument(shown, "lab", body, content, part=True)
+        _batch(shown, book, operation)
+        _script(shown, record)
+        lab_history(shown, record)
+        return record.figures(shown.step)
+    return None
+
+
+def _choose_operation(n_heads: int, cell: tuple[int, int]) -> tuple[Operation, str]:
+    """What is written, at first into this cell, and what the map shows; the address keeps both."""
     from app.logic.lab.metrics import METRICS
     from app.logic.lab.patch_lab import Operation
     from app.logic.lab.record import SOURCES
@@ -100,20 +118,25 @@ def _choose_operation(
             key="lab_heads",
         )
         heads = tuple(sorted(chosen)) or None
-    cells = picked("lab")
-    if cells is None:
-        cells = cells_in(address.read().get("cells"))
-    if cells is None:
-        cells = [[min(start[0], depth - 1), min(start[1], n_positions - 1)]]
-    inside = sorted({(int(at), int(p)) for at, p in cells if at < depth and p < n_positions})
     address.write(
-        cells=";".join(f"{at},{p}" for at, p in inside) or "none",
         activation=component if component != COMPONENTS[0] else None,
         written=source if source != next(iter(SOURCES)) else None,
         metric=metric if metric != next(iter(METRICS)) else None,
         heads=",".join(map(str, heads)) if heads else None,
     )
-    return Operation(component, tuple(inside), heads, source), metric
+    return Operation(component, (cell,), heads, source), metric
+
+
+def _chosen_cells(first: Sequence[Cell], depth: int, n_positions: int) -> tuple[Cell, ...]:
+    """Where it is written, as clicked or in the address, which keeps it."""
+    cells = picked("lab")
+    if cells is None:
+        cells = cells_in(address.read().get("cells"))
+    if cells is None:
+        cells = [(min(at, depth - 1), min(p, n_positions - 1)) for at, p in first]
+    inside = sorted({(int(at), int(p)) for at, p in cells if at < depth and p < n_positions})
+    address.write(cells=";".join(f"{at},{p}" for at, p in inside) or "none")
+    return tuple(inside)
 
 
 def cells_in(text: str | None) -> list[tuple[int, int]] | None:
@@ -239,7 +262,10 @@ def _script(shown: frame.Shown, record: LabRecord) -> None:
     from app.logic.lab import patch_lab
 
     book = record.book
-    with st.expander("Copy as script", icon=":material/code:"):
+    box = st.expander("Copy as script", icon=":material/code:", key="lab_script", on_change="rerun")
+    if not box.open:
+        return
+    with box:
         if not record.operation.cells:
             st.caption("Choose a cell first; then the script that reproduces the number is here.")
             return

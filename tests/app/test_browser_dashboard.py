@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +342,33 @@ def test_choosing_a_cell_patches_it_and_changes_the_answers(page: Any, address: 
     expect(after).not_to_have_text(unpatched.replace("Before", "After"), use_inner_text=True)
     page.get_by_text("Copy as script").click()
     page.get_by_text("run_patched(model").wait_for()
+
+
+def test_a_cell_of_the_lab_draws_only_what_depends_on_it_and_a_step_the_whole_page(
+    page: Any, address: str
+) -> None:
+    received: list[bytes] = []
+
+    def follow(socket: Any) -> None:
+        socket.on("framereceived", lambda frame: received.append(frame))
+
+    page.once("websocket", follow)
+    go(page, address, "lab", "run=small&cells=none")
+    page.get_by_text("Tries of this session (0)").click()
+    page.get_by_text("each try is listed here").wait_for()
+
+    def sent(act: Callable[[], None], tries: int) -> bytes:
+        ready(page, "lab")
+        received.clear()
+        act()
+        page.get_by_text(f"Tries of this session ({tries})").wait_for()
+        page.locator("[data-testid=stDataFrame]").wait_for()  # it stays open
+        return b"".join(received)
+
+    cell = page.locator(".page-lab .heatmap").nth(1).locator(".cell").first
+    assert b"Search question" not in sent(cell.click, 1)
+    assert b"Search question" in sent(lambda: page.keyboard.press("Home"), 2)
+    page.wait_for_url(lambda url: "step=0" in url and "cells=0%2C0" in url)
 
 
 def test_the_address_keeps_page_run_step_and_question_over_a_reload(

@@ -13,8 +13,10 @@ import streamlit as st
 from dashboard_runs import analyzed_run, compared_run
 from streamlit.testing.v1 import AppTest
 
+from app.logic.lab import patch_lab
 from app.shell import folders, importing
 from circuits import open_run
+from circuits.errors import HopscopeError
 
 PAGES = ("formation", "question", "lab", "slices", "data", "runs", "compare", "training")
 MAIN = Path(__file__).parents[2] / "app" / "dashboard.py"
@@ -234,6 +236,32 @@ def test_a_batch_of_patches_gives_a_share_with_its_interval(runs: Path) -> None:
     button.click().run()
     assert errors(app) == []
     assert "95% interval" in text_of(app)
+
+
+def test_a_file_of_the_answers_before_another_cell_was_chosen_is_not_offered(runs: Path) -> None:
+    app = opened("lab", cells="0,2")
+    app.toggle(key="export_open").set_value(True).run()
+    app.selectbox(key="export_figure").set_value("lab_answers")
+    app.selectbox(key="export_format").set_value("csv").run()
+    app.button(key="export_make").click().run()
+    assert "Save lab_answers.csv" in saves(app)
+    app.session_state["picked_lab"] = [[1, 2]]
+    app.run()
+    assert "Save lab_answers.csv" not in saves(app)
+
+
+def saves(app: AppTest) -> list[str]:
+    return [read(element.proto.label) for element in app.get("download_button")]
+
+
+def test_an_error_in_what_depends_on_the_cells_is_a_sentence(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise HopscopeError("this state cannot be written.")
+
+    monkeypatch.setattr(patch_lab, "outcome", refused)
+    assert errors(opened("lab")) == ["this state cannot be written."]
 
 
 def test_a_name_that_leads_out_of_the_runs_folder_is_refused(runs: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.shell import address, stage
+from app.shell import address, exporting, stage
 
 
 class Parameters(dict[str, str]):
@@ -31,17 +31,17 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Any:
         raise Again
 
     shown = SimpleNamespace(session_state={}, query_params=Parameters(), rerun=rerun)
-    for module in (address, stage):
+    for module in (address, exporting, stage):
         monkeypatch.setattr(module, "st", shown)
     monkeypatch.setattr(stage, "mount", lambda *_, **callbacks: callbacks)
     return shown
 
 
-def show() -> Any:
+def show(**how: Any) -> Any:
     run = SimpleNamespace(state="done", steps=[0, 100], corpus=SimpleNamespace(splits={}))
     at = SimpleNamespace(id="run")
     return stage.show_instrument(
-        SimpleNamespace(run=run, at=at, name="run", step=100), "formation", b""
+        SimpleNamespace(run=run, at=at, name="run", step=100), "formation", b"", **how
     )  # type: ignore[arg-type]
 
 
@@ -77,3 +77,22 @@ def test_an_address_that_is_changed_by_hand_stays_though_the_instrument_said_oth
     address.read()
     show()
     assert session.query_params == {"run": "run"}
+
+
+def test_of_what_happens_in_a_part_of_a_page_a_step_draws_the_whole_page(session: Any) -> None:
+    address.write(run="run")
+    callbacks = show(part=True)
+    session.session_state["formation"] = {"step": 0, "pick": [[0, 1]]}
+    callbacks["on_pick"]()  # the part, since the whole is not asked for
+    assert stage.picked("formation") == [[0, 1]]
+    with pytest.raises(Again):
+        callbacks["on_step"]()
+    assert session.query_params["step"] == "0"
+
+
+def test_a_pick_draws_the_whole_page_while_its_figures_can_be_exported(session: Any) -> None:
+    callbacks = show(part=True)
+    session.session_state |= {"export_open": True, "formation": {"pick": [[0, 1]]}}
+    with pytest.raises(Again):
+        callbacks["on_pick"]()
+    assert stage.picked("formation") == [[0, 1]]
