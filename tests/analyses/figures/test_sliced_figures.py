@@ -14,6 +14,7 @@ from analyses.figures.nothing import replace_by_sentence
 from analyses.figures.sliced_figures import WHOLE, figures_on
 from analyses.figures.specs.charts import HeatMap, Lines, Panels
 from analyses.figures.verify import verify
+from analyses.over_training.first_usable import first_usable
 from analyses.slices.cutting import cut_to
 from analyses.slices.properties import SplitQuestions
 from app.cli.main import cli
@@ -21,6 +22,7 @@ from app.shell.exporting import _files, _of_page
 from circuits import open_run
 from circuits.errors import HopscopeError
 from circuits.runs.run import Run
+from circuits.statistics import LEAST_EXAMPLES
 
 SOME = Slice(relation_1="farthest city")
 
@@ -179,3 +181,21 @@ def test_a_figure_of_the_page_that_shows_nothing_is_not_exported() -> None:
     files, left_out = _files([_of_page(heat), _of_page(nothing)], 6000, "id_test", "csv", "column")
     assert sorted(files) == ["mrr.csv", "mrr.json"]
     assert left_out == ["left out mrr: No question could be measured."]
+
+
+def test_the_order_of_a_few_questions_is_a_share_without_an_interval() -> None:
+    """Two of OOD test are in the slice, and none of ID test."""
+    lens = stored_result(demo(), "logit_lens")
+    figures = figures_on(demo(), ELSEWHERE)
+    found = figures["first_usable_order"].result
+    assert found is not None
+    cut = found().sel(split="ood_test")
+    rows = SplitQuestions(demo(), "ood_test").rows(ELSEWHERE)
+    mine = np.isin(lens["example_row"].sel(split="ood_test").values, rows)
+    assert 0 < mine.sum() < LEAST_EXAMPLES
+    one = first_usable(lens).sel(split="ood_test").first_layer_example
+    expected = (one.transpose("step", "name", "example").values[..., mine] >= 0).mean(-1)
+    assert np.allclose(cut.decoded.transpose("step", "name"), expected)
+    assert np.isnan(cut.decoded_low).all()
+    assert int(cut.decoded_n.max()) == mine.sum()
+    assert "n = 2" in figures["first_usable_order"].make(6000, "ood_test").subtitle
