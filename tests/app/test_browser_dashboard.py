@@ -499,6 +499,9 @@ def test_the_panel_names_the_nearest_where_no_question_has_a_name(page: Any, add
     page.get_by_text("Slice: first relation r_1: ").first.wait_for()
     assert note.inner_text() == ""
     assert box.get_attribute("aria-invalid") is None
+    go(page, address, "", "run=small&slice=relation_1%3Dr_11")
+    page.locator(".page-formation[data-slice$='relation_1=r_11']").wait_for()
+    page.get_by_text("no question", exact=True).nth(3).wait_for()
 
 
 def test_the_run_table_and_a_slice_work_together(page: Any, address: str) -> None:
