@@ -35,7 +35,8 @@ def read_slice(run: Run, name: str, chosen: Slice) -> xr.Dataset:
     Returns:
         Every mean that can be recomputed, with `_low`, `_high` (95% interval) and `_n` (questions
         with a value), over the result's axes. Where causal tracing has `changed`, a slice has
-        `changed_of_right`, over the questions answered rightly: for others it is not stored.
+        `changed_of_right`, over the questions answered rightly: for others it is not stored. Of a
+        lens there is no `mrr_added`, since the rank of its placebo question is not stored.
 
     Raises:
         HopscopeError: if there is no result, it has no values of single questions, a name of the
