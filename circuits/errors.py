@@ -57,10 +57,32 @@ MOST_COMPARED = 500
 
 
 def _alike_at_first(name: str, given: str) -> int:
-    """Number of letters of that common beginning."""
-    return sum(
-        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name, given, strict=False))
-    )
+    """Number of letters of that common beginning, large or small."""
+    pairs = zip(name.casefold(), given.casefold(), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def nearest(given: str, allowed: Iterable[str]) -> str:
+    """The allowed name that a mistyped one stands for most likely; "" if none is near.
+
+    >>> nearest("Pariss", ["Lyon", "Paris"]), nearest("x", ["Lyon", "Paris"])
+    ('Paris', '')
+    """
+    likely = sorted(allowed)
+    if len(likely) > MOST_COMPARED:  # difflib takes seconds for tens of thousands of names
+        likely = nlargest(MOST_COMPARED, likely, key=lambda name: _alike_at_first(name, given))
+    return next(iter(difflib.get_close_matches(given, likely, n=1, cutoff=0.5)), "")
+
+
+def listed(allowed: Iterable[str]) -> str:
+    """All names, or the first 40 of more.
+
+    >>> listed(["Paris", "Lyon"])
+    'Lyon, Paris'
+    """
+    names = sorted(allowed)
+    more = f", ... ({len(names)} in all)" if len(names) > 40 else ""
+    return ", ".join(names[:40]) + more or "(none)"
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> HopscopeError:
@@ -71,11 +93,7 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> HopscopeError
         given: The name as the user wrote it.
         allowed: All names that would have been accepted.
     """
-    names = sorted(allowed)
-    likely = names
-    if len(names) > MOST_COMPARED:  # difflib takes seconds for tens of thousands of names
-        likely = nlargest(MOST_COMPARED, names, key=lambda name: _alike_at_first(name, given))
-    near = difflib.get_close_matches(given, likely, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    shown = ", ".join(names[:40]) + (f", ... ({len(names)} in all)" if len(names) > 40 else "")
-    return HopscopeError(f"unknown {kind} {given!r}.{hint} Allowed: {shown or '(none)'}.")
+    names = list(allowed)
+    near = nearest(given, names)
+    hint = f" Did you mean {near!r}?" if near else ""
+    return HopscopeError(f"unknown {kind} {given!r}.{hint} Allowed: {listed(names)}.")

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from analyses.figures.run_figures import RunFigure
 from analyses.slices.cutting import NotOnSlice
+from analyses.slices.slice import NoneInSlice
 from circuits.errors import HopscopeError
 
 T = TypeVar("T")
@@ -18,6 +19,10 @@ class LeftOut:
     def __init__(self) -> None:
         self.whole: list[str] = []
         """Figures that are of all questions, and a slice was asked for."""
+        self.unasked: list[str] = []
+        """Figures that show no question of the slice."""
+        self.none = ""
+        """Of the first of those, that its split has none, and what to do."""
         self.why: dict[str, list[str]] = {}
         """The other figures, by what is wrong and what to do."""
 
@@ -25,12 +30,17 @@ class LeftOut:
         """Note a figure that could not be made."""
         if isinstance(error, NotOnSlice):
             self.whole.append(name)
+        elif isinstance(error, NoneInSlice):
+            self.unasked.append(name)
+            self.none = self.none or str(error)
         else:
             self.why.setdefault(str(error), []).append(name)
 
     def take(self, others: LeftOut) -> None:
         """Note what another process has left out."""
         self.whole += others.whole
+        self.unasked += others.unasked
+        self.none = self.none or others.none
         for why, names in others.why.items():
             self.why.setdefault(why, []).extend(names)
 
@@ -44,6 +54,8 @@ class LeftOut:
         ['left out mrr_added: analyze the run again.']
         """
         found = [f"left out {', '.join(names)}: {why}" for why, names in self.why.items()]
+        if self.unasked:
+            found.append(f"no question of the slice, so left out: {', '.join(self.unasked)}")
         if self.whole:
             found.append(f"cannot be read on a slice, so left out: {', '.join(self.whole)}")
         return found
@@ -78,4 +90,4 @@ def each_made(
             made += 1
             yield found.name, spec
     if figures and not made:
-        raise HopscopeError(" ".join(left_out.why) or left_out.sentences[0])
+        raise HopscopeError(left_out.none or " ".join(left_out.why) or left_out.sentences[0])

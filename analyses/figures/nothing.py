@@ -20,6 +20,9 @@ from analyses.figures.specs.charts import (
 from analyses.figures.specs.facts import Table
 from analyses.figures.words import words
 
+NOTHING = ("nothing to show",)
+"""The columns of the table that stands in the place of a figure."""
+
 
 def said_if_empty(spec: Spec, ds: xr.Dataset, split: str | None) -> Spec:
     """The figure; without those of its panels that hold no number, or a sentence if none does.
@@ -51,10 +54,17 @@ def replace_by_sentence(spec: Spec, sentence: str) -> Table:
         title=spec.title,
         subtitle=spec.subtitle,
         provenance=spec.provenance,
-        columns=("nothing to show",),
+        columns=NOTHING,
         rows=((sentence,),),
         formats=("",),
     )
+
+
+def said_instead(spec: Spec) -> str:
+    """The sentence that stands in the place of a figure; "" of a figure with content."""
+    if isinstance(spec, Table) and spec.columns == NOTHING:
+        return str(spec.rows[0][0])
+    return ""
 
 
 def is_empty(spec: Spec) -> bool:

@@ -7,6 +7,7 @@ that the same thing has the same name and colour wherever it is shown. Colours a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -82,6 +83,17 @@ SPLITS = {
 
 FIRST_SPLIT = "id_test"
 """The split that a figure of one split is about if none is chosen, as on the dashboard's pages."""
+
+
+def first_split(splits: Mapping[str, Sized]) -> str:
+    """ID test if a run has it, or else its first split with questions.
+
+    >>> first_split({"train_inferred": [], "asked": [3]})
+    'asked'
+    """
+    there = [name for name, rows in splits.items() if len(rows)]
+    return FIRST_SPLIT if FIRST_SPLIT in there or not there else there[0]
+
 
 POSITIONS = {
     "subject": Position("subject", "subject", "h"),

@@ -30,6 +30,7 @@ from jaxtyping import Bool, Int
 from analyses.estimates import Variables, estimated
 from analyses.usable import usable_states
 from circuits.errors import HopscopeError
+from circuits.statistics import LEAST_EXAMPLES
 
 ORDERS = ("bridge_first", "same_layer", "answer_first", "bridge_only", "answer_only", "neither")
 COMPLETED_AT = {"bridge": "relation_1", "bridge_2": "relation_2"}
@@ -177,10 +178,15 @@ def _counted(first: Int[np.ndarray, "n step name"], wanted: list[str], layers: i
     }  # fmt: skip
     found: Variables = {}
     for name, (dims, values, text) in members.items():
-        found |= estimated(
-            name, values.astype(float), ("step", *dims), text, shares=True, keep=False
-        )
+        found |= _share(name, values.astype(float), ("step", *dims), text)
     return found
+
+
+def _share(name: str, values: np.ndarray, dims: tuple[str, ...], text: str) -> Variables:
+    """A share of questions; of a slice with too few for an interval, the share alone."""
+    lacking = np.full((max(0, LEAST_EXAMPLES - len(values)), *values.shape[1:]), np.nan)
+    rows = np.concatenate([values, lacking])
+    return estimated(name, rows, dims, text, shares=True, keep=False)
 
 
 def _orders(first: Int[np.ndarray, "n step name"], wanted: list[str]) -> np.ndarray:

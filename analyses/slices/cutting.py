@@ -14,7 +14,7 @@ from jaxtyping import Int
 
 from analyses.slices.properties import SplitQuestions
 from analyses.slices.reading import rows_by_split, sliced, without_values
-from analyses.slices.slice import Slice
+from analyses.slices.slice import NoneInSlice, Slice
 from analyses.slices.values import SUFFIX
 from analyses.stored import Reader
 from circuits.errors import HopscopeError
@@ -98,8 +98,8 @@ def reader_on(run: Run, chosen: Slice, read: Reader) -> Reader:
     """A reader of the run's results that gives each on the slice.
 
     Raises:
-        HopscopeError: if a name of the slice occurs in no split of a result, none of its questions
-            is in the slice, or it has no values of single questions; when the result is read.
+        HopscopeError: when the result is read, if none of its questions is in the slice, or it
+            has no values of single questions.
     """
     known: dict[str, SplitQuestions] = {}
 
@@ -121,7 +121,7 @@ def on_questions(
     asked = {split: questions[split] for split in map(str, ds["split"].values)}
     cut = cut_to(ds, rows_by_split(asked, chosen), chosen)
     if not int(cut["n"].sum()):
-        raise HopscopeError(
+        raise NoneInSlice(
             f"No question of {ds.attrs.get('analysis')} is in the slice ({chosen.words}): it asks "
             f"{ds.sizes['example']} questions a split; leave out a condition."
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from analyses.slices.absent import check_names
 from analyses.slices.properties import SplitQuestions
-from analyses.slices.slice import NAMES, NEVER, Slice
-from circuits.errors import HopscopeError, unknown_name
+from analyses.slices.slice import NAMES, NEVER, NoneInSlice, Slice
+from circuits.errors import unknown_name
 from circuits.runs.run import Run
 from circuits.statistics import wilson
 
@@ -41,15 +42,17 @@ def slice_errors(
     >>> table.accuracy.sel(step=6000).round(2).to_series().to_dict(), table.n.values.tolist()
     ({'no shortcut': 0.99, 'a shortcut is right': 0.97}, [180, 120])
     """
-    return errors_by(SplitQuestions(run, split), by, chosen)
+    questions = SplitQuestions(run, split)
+    check_names(run, chosen or Slice())
+    return errors_by(questions, by, chosen)
 
 
 def errors_by(questions: SplitQuestions, by: str, chosen: Slice | None = None) -> xr.Dataset:
     """`slice_errors` of questions that have been opened."""
     rows = questions.known_rows
-    keep = np.isin(rows, questions.rows(chosen or Slice()))
+    keep = questions.measured(chosen or Slice())
     if not keep.any():
-        raise HopscopeError(
+        raise NoneInSlice(
             f"None of the {len(rows)} measured questions of {questions.split} is in the slice "
             f"({(chosen or Slice()).words}); leave out a condition."
         )

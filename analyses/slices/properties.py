@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 
-from analyses.slices.slice import NAMES, Slice
+from analyses.slices.slice import NAMES, WORDS, NoneInSlice, Slice, no_question_has
 from analyses.stored import Reader, reader
 from circuits.corpus.names import TRAIN
 from circuits.corpus.queries import Queries
 from circuits.corpus.shortcuts import shortcut_answers
-from circuits.errors import HopscopeError, unknown_name
+from circuits.errors import HopscopeError, listed, unknown_name
 from circuits.runs.run import Run
 
 ANSWER_LENSES = ("logit_lens", "comparison_lens")
@@ -62,10 +62,13 @@ class SplitQuestions:
         """Token ids of a name in every question.
 
         Raises:
-            HopscopeError: if these questions have none of this kind.
+            NoneInSlice: if these questions have none of this kind.
         """
         if name not in self.named:
-            raise unknown_name(f"property of the questions of {self.split}", name, self.named)
+            there = ", ".join(self.named)
+            raise NoneInSlice(
+                f"Questions of {self.split} have no {WORDS[name]}; they have: {there}."
+            )
         queries = self.queries
         if name == "answer":
             return queries.answer_ids
@@ -79,13 +82,23 @@ class SplitQuestions:
         known = np.array([*vocab.entities, *vocab.relations, *vocab.specials], object)
         return known[self.ids(name)]
 
+    def asked(self, name: str) -> list[str]:
+        """The distinct names there, sorted."""
+        return sorted({self.run.vocab.name(token) for token in np.unique(self.ids(name)).tolist()})
+
     def is_called(self, name: str, value: str) -> Bool[np.ndarray, " n"]:
-        """Whether each question has this name there."""
+        """Whether each question has this name there.
+
+        Raises:
+            NoneInSlice: if none has it.
+        """
         ids = self.ids(name)
         vocab = self.run.vocab
         mine = [token for token in np.unique(ids).tolist() if vocab.name(token) == value]
         if not mine:
-            raise unknown_name(name, value[:60], [vocab.name(t) for t in np.unique(ids).tolist()])
+            known = self.asked(name)
+            why = no_question_has(name, value, known, self.split)
+            raise NoneInSlice(f"{why} Allowed: {listed(known)}.")
         return np.isin(ids, mine)
 
     @cached_property
@@ -156,12 +169,12 @@ class SplitQuestions:
         """Rows of the questions in a slice, rising; possibly none.
 
         Raises:
-            HopscopeError: if a name does not occur, or what the slice asks is not stored.
+            NoneInSlice: if a name does not occur in this split.
+            HopscopeError: if what the slice asks is not stored.
         """
         keep = np.ones(len(self.queries), bool)
-        for name in NAMES:
-            if (value := getattr(chosen, name)) is not None:
-                keep &= self.is_called(name, value)
+        for name, value in chosen.named.items():
+            keep &= self.is_called(name, value)
         if chosen.shortcut is not None:
             keep &= self.shortcut == chosen.shortcut
         if chosen.right is not None:
@@ -170,6 +183,18 @@ class SplitQuestions:
             low, high = between
             keep &= self._known(lambda: (self.learned >= low) & (self.learned <= high))
         return np.flatnonzero(keep)
+
+    def measured(self, chosen: Slice) -> Bool[np.ndarray, " known"]:
+        """Which of the questions whose answers are stored are in a slice.
+
+        Raises:
+            HopscopeError: if no answers are stored, or not what the slice asks.
+        """
+        known = self.known_rows
+        try:
+            return np.isin(known, self.rows(chosen))
+        except NoneInSlice:
+            return np.zeros(len(known), bool)
 
     def _known(self, says: Callable[[], Bool[np.ndarray, " known"]]) -> Bool[np.ndarray, " n"]:
         known = np.zeros(len(self.queries), bool)

@@ -14,8 +14,9 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from analyses.catalog import CATALOG
+from analyses.slices.absent import check_names
 from analyses.slices.properties import SplitQuestions
-from analyses.slices.slice import Slice
+from analyses.slices.slice import NoneInSlice, Slice
 from analyses.slices.values import example_values
 from analyses.stored import stored_result
 from circuits.errors import HopscopeError
@@ -34,11 +35,12 @@ def read_slice(run: Run, name: str, chosen: Slice) -> xr.Dataset:
     Returns:
         Every mean that can be recomputed, with `_low`, `_high` (95% interval) and `_n` (questions
         with a value), over the result's axes. Where causal tracing has `changed`, a slice has
-        `changed_of_right`, over the questions answered rightly: for others it is not stored.
+        `changed_of_right`, over the questions answered rightly: for others it is not stored. Of a
+        lens there is no `mrr_added`, since the rank of its placebo question is not stored.
 
     Raises:
         HopscopeError: if there is no result, it has no values of single questions, a name of the
-            slice occurs in none of its splits, or no question of it is in the slice.
+            slice occurs in no question of the run, or no question of it is in the slice.
 
     >>> from circuits import open_run
     >>> run = open_run("assets/demo")
@@ -53,12 +55,13 @@ def read_slice(run: Run, name: str, chosen: Slice) -> xr.Dataset:
             f"{run.path} has no result of {name}; run `hopscope analyze {run.path} {name}`."
         )
     splits = [str(split) for split in result["split"].values]
+    check_names(run, chosen)
     questions = {split: SplitQuestions(run, split) for split in splits}
     found = sliced(result, rows_by_split(questions, chosen))
     if not found.data_vars:
         raise HopscopeError(without_values(name))
     if not int(found["n"].sum()):
-        raise HopscopeError(
+        raise NoneInSlice(
             f"No question of {name} is in the slice ({chosen.words}): it has "
             f"{result.sizes['example']} questions a split; leave out a condition."
         )
@@ -68,16 +71,18 @@ def read_slice(run: Run, name: str, chosen: Slice) -> xr.Dataset:
 def rows_by_split(
     questions: Mapping[str, SplitQuestions], chosen: Slice
 ) -> dict[str, Int[np.ndarray, " k"]]:
-    """Rows of a slice in each split; a split without a name of the slice has none.
+    """Rows of a slice in each split; none where a name of the slice does not occur.
 
     Raises:
-        HopscopeError: if no split has what the slice asks for.
+        HopscopeError: if of no split it is stored which questions are in the slice.
     """
     rows: dict[str, Int[np.ndarray, " k"]] = {}
     refused: list[HopscopeError] = []
     for split, one in questions.items():
         try:
             rows[split] = one.rows(chosen)
+        except NoneInSlice:
+            rows[split] = np.zeros(0, np.int64)
         except HopscopeError as error:
             refused.append(error)
     if not rows:

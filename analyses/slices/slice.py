@@ -7,11 +7,12 @@ as in a web address.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from circuits.errors import HopscopeError, unknown_name
+from circuits.errors import HopscopeError, nearest, unknown_name
 
 NAMES = ("relation_1", "relation_2", "relation_3", "attribute", "bridge", "answer")
 """Conditions on a name in the question, or on its way to the answer."""
@@ -78,6 +79,15 @@ class Slice:
             )
         return int(first), int(last)
 
+    @property
+    def named(self) -> dict[str, str]:
+        """The conditions on names.
+
+        >>> Slice(bridge="Paris", right=True).named
+        {'bridge': 'Paris'}
+        """
+        return {name: value for name in NAMES if (value := getattr(self, name)) is not None}
+
     def __str__(self) -> str:
         found = ((f.name, getattr(self, f.name)) for f in fields(self))
         return ",".join(f"{name}={_written(value)}" for name, value in found if value is not None)
@@ -121,7 +131,7 @@ class Slice:
     @property
     def words(self) -> str:
         """The conditions for people."""
-        parts = [f"{WORDS[name]} {value}" for name in NAMES if (value := getattr(self, name))]
+        parts = [f"{WORDS[name]} {value}" for name, value in self.named.items()]
         if self.shortcut is not None:
             parts.append(f"{'' if self.shortcut else 'not '}answerable by a shortcut")
         if self.right is not None:
@@ -142,6 +152,27 @@ WORDS = {
     "bridge": "bridge",
     "answer": "answer",
 }
+
+
+class NoneInSlice(HopscopeError):
+    """None of the questions that were looked at is in the slice, although others may be."""
+
+
+def no_question_has(name: str, value: str, known: Iterable[str], of: str = "") -> str:
+    """That no question (of a split) has a name that a slice asks for, with the nearest one.
+
+    >>> no_question_has("bridge", "Pariss", ["Lyon", "Paris"])
+    "No question has the bridge 'Pariss'; did you mean 'Paris'?"
+    >>> no_question_has("attribute", "colour", [])
+    'No question has an attribute; leave it out of the slice.'
+    """
+    names, question = list(known), f"No question of {of}" if of else "No question"
+    if not names:
+        article = "an" if WORDS[name][0] == "a" else "a"
+        return f"{question} has {article} {WORDS[name]}; leave it out of the slice."
+    near = nearest(value, names)
+    hint = f"; did you mean {near!r}?" if near else "."
+    return f"{question} has the {WORDS[name]} {value[:60]!r}{hint}"
 
 
 def _written(value: str | int | bool) -> str:

@@ -67,12 +67,16 @@ class QuestionValues(TypedDict):
 
 
 class SliceCondition(TypedDict):
-    """A condition of a slice: pairs of value and words to choose from; `typed`: or to type."""
+    """A condition of a slice: pairs of value and words to choose from; `typed`: or to type.
+
+    `note`: that no question has the name, or "".
+    """
 
     name: str
     label: str
     options: list[list[str]]
     typed: bool
+    note: str
 
 
 class SlicePanel(TypedDict):

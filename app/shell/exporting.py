@@ -19,6 +19,7 @@ from analyses.slices.slice import Slice
 from app.shell.importing import load
 from app.shell.opened import Stamp, opened
 from app.shell.plain_text import as_text
+from app.shell.slicing import names_without_questions
 from circuits.errors import HopscopeError
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ def export_popover(
             st.caption("Figures as PDF, SVG, PNG, HTML or CSV in the size of a paper's column.")
             return
         own = {spec.name: _of_page(spec) for spec in shown}
+        if wrong := names_without_questions(at, str(chosen)):
+            st.info(as_text(" ".join(wrong.values())))
+            return
         of_run = _figures(at, str(chosen))
         available = {**own, **of_run}
         together = {THIS_PAGE: list(own)} if own else {}
@@ -116,9 +120,15 @@ def _figures(at: Stamp, written: str) -> dict[str, RunFigure]:
 
 
 def _of_page(spec: Spec) -> RunFigure:
+    from analyses.figures.nothing import said_instead
     from analyses.figures.run_figures import RunFigure
 
-    return RunFigure(spec.name, "page", f"{spec.title}: {spec.subtitle}", lambda step, split: spec)
+    def make(step: int, split: str) -> Spec:
+        if sentence := said_instead(spec):
+            raise HopscopeError(sentence)
+        return spec
+
+    return RunFigure(spec.name, "page", f"{spec.title}: {spec.subtitle}", make)
 
 
 def _files(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from analyses.figures.words import FIRST_SPLIT
-from analyses.slices.slice import Slice
+from analyses.figures.words import first_split
+from analyses.slices.slice import NoneInSlice, Slice
 from app.logic.run_words import facts_in_words
 from app.shell import address, boxes, live
 from app.shell.exporting import export_popover
@@ -106,7 +106,7 @@ def errors_in_words(run: Path) -> Iterator[None]:
     """Say in a sentence what a user can meet of errors; a fragment of a page needs its own."""
     try:
         yield
-    except NothingToShow as told:
+    except (NothingToShow, NoneInSlice) as told:
         st.info(as_text(str(told)))
     except HopscopeError as error:
         st.error(as_text(str(error)), icon=":material/error:")
@@ -118,7 +118,8 @@ def errors_in_words(run: Path) -> Iterator[None]:
 def _split(run: Run) -> str:
     """The split in the address, which the first page shows."""
     wanted = address.read().get("split")
-    return wanted if wanted in run.corpus.splits else FIRST_SPLIT
+    splits = run.corpus.splits
+    return wanted if wanted is not None and wanted in splits else first_split(splits)
 
 
 def _unreadable(error: OSError, run: Path) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from analyses.figures.words import split_of
+from analyses.slices.absent import none_in, unknown_names
 from analyses.slices.errors import learned_ranges
 from analyses.slices.properties import SplitQuestions
-from analyses.slices.slice import NEVER, WORDS, Slice
+from analyses.slices.slice import NEVER, WORDS, NoneInSlice, Slice
 from app.instrument.component import choose_slice
 from app.instrument.value_fields import SliceCondition
 from app.logic.question_book import SEARCHED
@@ -35,6 +37,7 @@ MOST_LISTED = 60
 """The most names in a list to choose from; of more, one is typed, with suggestions."""
 MOST_SUGGESTED = 1000
 """The most names that are sent to the browser."""
+NO_ROWS = np.zeros(0, np.int64)
 PANEL = "slice_panel"
 TOLD = "slice_told"
 
@@ -85,16 +88,31 @@ def hits_in(at: Stamp, written: str) -> frozenset[int] | None:
 
 def in_words(at: Stamp, split: str, chosen: Slice) -> str:
     """How many questions of a split are in the slice; that there are none, and what to do."""
+    if wrong := names_without_questions(at, str(chosen)):
+        return " ".join(wrong.values())
+    questions = questions_of(at, split)
+    try:
+        rows = questions.rows(chosen)
+    except NoneInSlice:
+        rows = NO_ROWS
+    except HopscopeError as error:  # what it asks is not stored
+        return str(error)
     counts = measured_in(measured_splits(at), chosen)
-    rows = rows_of(questions_of(at, split), chosen)
-    every = len(opened(at).corpus.queries(split))
     if not len(rows):
-        return f"No question of this split is in the slice ({chosen.words}); leave out a condition."
+        there = (split_of(name).words for name, (known, _) in counts.items() if known)
+        return str(none_in(chosen, split_of(split).words, there))
+    every = len(questions.queries)
     words = f"Slice: {chosen.words}: {len(rows):,} of {every:,} questions of this split"
     if split not in counts:
         return f"{words}; none of its analyses has been run for it."
     known, measured = counts[split]
     return f"{words}, {known:,} of the {measured:,} that the analyses ask."
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Stamp: str})
+def names_without_questions(at: Stamp, written: str) -> dict[str, str]:
+    """A sentence on each condition of a slice whose name no question of the run has."""
+    return unknown_names(opened(at), Slice.parse(written))
 
 
 def slice_popover(at: Stamp, split: str, step: int, place: DeltaGenerator) -> Slice:
@@ -109,7 +127,8 @@ def slice_popover(at: Stamp, split: str, step: int, place: DeltaGenerator) -> Sl
                 "Conditions on questions: relation, bridge, shortcut, right or wrong, when learned."
             )
             return chosen
-        conditions, note = _conditions(questions_of(at, split), chosen, step)
+        wrong = names_without_questions(at, str(chosen))
+        conditions, note = _conditions(questions_of(at, split), chosen, step, wrong)
         said: Any = {"conditions": conditions, "chosen": conditions_of(chosen), "note": note}
         choose_slice(said | {"told": told()}, key=PANEL)
     return chosen
@@ -141,31 +160,45 @@ def _take_over() -> None:
 
 
 def _conditions(
-    questions: SplitQuestions, chosen: Slice, step: int
+    questions: SplitQuestions, chosen: Slice, step: int, wrong: Mapping[str, str]
 ) -> tuple[list[SliceCondition], str]:
-    """What can be chosen, and why not more."""
+    """What can be chosen, with what is wrong with what was, and why not more."""
     now = conditions_of(chosen)
     found = [
-        _condition(name, WORDS[name].capitalize(), {n: n for n in _names(questions, name)}, now)
+        _condition(
+            name,
+            WORDS[name].capitalize(),
+            {n: n for n in questions.asked(name)},
+            now,
+            wrong.get(name) or _elsewhere(questions, name, now),
+        )
         for name in questions.named
         if name != "answer" or chosen.answer
     ]
+    without_box = " ".join(why for name, why in wrong.items() if name not in questions.named)
     yes_or_no = {"yes": "yes", "no": "no"}
     found.append(_condition("shortcut", "A shortcut gives the answer", yes_or_no, now))
     try:
         ranges = learned_ranges(questions)
     except HopscopeError as error:
-        return found, str(error)
+        return found, f"{without_box} {error}".strip()
     at = sorted({step, *([] if chosen.step is None else [chosen.step])})
     right = {f"{a}@{s}": f"{w} at step {s:,}" for s in at for a, w in RIGHT.items()}
     found.append(_condition("right", "Answered", right, now))
     learned = {name: _learned_words(name) for name in ranges}
     found.append(_condition("learned", "Right from then on", learned, now))
-    return found, ""
+    return found, without_box
+
+
+def _elsewhere(questions: SplitQuestions, name: str, now: Mapping[str, str]) -> str:
+    """That questions of other splits alone have the chosen name; "" if that is not so."""
+    if now.get(name) in (None, *questions.asked(name)):
+        return ""
+    return f"No question of {split_of(questions.split).words} has it; those of another split do."
 
 
 def _condition(
-    name: str, label: str, options: dict[str, str], now: Mapping[str, str]
+    name: str, label: str, options: dict[str, str], now: Mapping[str, str], note: str = ""
 ) -> SliceCondition:
     typed = len(options) > MOST_LISTED
     if name in now and now[name] not in options:
@@ -173,7 +206,7 @@ def _condition(
     pairs = [[value, words] for value, words in options.items()]
     if len(pairs) > MOST_SUGGESTED:
         pairs = []
-    return {"name": name, "label": label, "options": pairs, "typed": typed}
+    return {"name": name, "label": label, "options": pairs, "typed": typed, "note": note}
 
 
 RIGHT = {"yes": "right", "no": "wrong"}
@@ -184,7 +217,3 @@ def _learned_words(name: str) -> str:
         return "never"
     first, _, last = name.partition("-")
     return f"from step {int(first):,} to {int(last):,} on"
-
-
-def _names(questions: SplitQuestions, name: str) -> list[str]:
-    return sorted({str(value) for value in questions.names(name)})

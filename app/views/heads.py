@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from analyses.figures.words import FIRST_SPLIT
 from analyses.slices.slice import Slice
 from analyses.stored import stored_result, stored_results
 from app.instrument.heads import heads_payload
@@ -163,7 +164,8 @@ def _figures(shown: frame.Shown, attention: xr.Dataset, patching: xr.Dataset | N
     wanted = address.read().get("split")
     there = [str(name) for name in attention["split"].values]
     split = wanted if wanted in there else None
-    if step not in attention["step"].values:
+    shown_split = split or (FIRST_SPLIT if FIRST_SPLIT in there else there[0])
+    if step not in attention["step"].values or not attention["n"].sel(split=shown_split).any():
         return []
     layer, head = found.get("head", (None, None))
     places = [str(name) for name in attention["query"].values]

@@ -12,8 +12,10 @@ import torch
 from asked_series import write_questions, write_series
 from torch import Tensor
 
-from analyses import analyze
+from analyses import Slice, analyze
+from analyses.figures.sliced_figures import figures_on
 from analyses.figures.specs.charts import HeatMap
+from analyses.slices.properties import SplitQuestions
 from app.instrument.payload import formation_payload
 from app.logic.asking import ask_every_checkpoint
 from app.logic.certificate_record import certificate_record
@@ -23,6 +25,7 @@ from app.logic.drawn_results import drawn_results
 from app.logic.lab.patch_lab import Operation, outcome
 from app.logic.question_book import QuestionBook
 from app.logic.sentences import columns_of, sentence_of
+from app.shell import frame
 from circuits import Run, open_run
 from circuits.pretrained.importing import import_pretrained
 
@@ -122,6 +125,16 @@ def test_a_run_without_trained_questions_is_not_offered_a_certificate(run: Run) 
     missing = certificate_record(run, "run", 0).missing
     assert missing.startswith("Not certified: a certificate sets unseen questions beside trained")
     assert "hopscope certify" not in missing
+
+
+def test_a_run_without_id_test_is_sliced_in_the_split_that_it_has(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame.address, "read", dict)
+    assert frame._split(run) == "asked"
+    country = Slice(relation_1="country")
+    assert SplitQuestions(run, frame._split(run)).rows(country).tolist()
+    assert figures_on(run, country)
 
 
 def test_a_run_of_names_waits_for_no_panel_that_needs_sentences() -> None:

@@ -512,6 +512,25 @@ def test_a_slice_is_drawn_at_once_with_the_numbers_that_the_server_gives(
     page.wait_for_url(lambda url: "slice" not in url.partition("?")[2])
 
 
+def test_the_panel_names_the_nearest_where_no_question_has_a_name(page: Any, address: str) -> None:
+    go(page, address, "slices", "run=small&slice=relation_1%3Dr_11")
+    page.get_by_role("button", name="Slice").click()
+    box = page.get_by_role("combobox", name="First relation")
+    box.wait_for()
+    note = page.locator(".slice-panel label + .note").first
+    told = "No question has the first relation 'r_11'; did you mean 'r_1'?"
+    assert note.inner_text() == told
+    assert box.get_attribute("aria-invalid") == "true"
+    assert box.get_attribute("aria-describedby") == note.get_attribute("id")
+    box.select_option("r_1")
+    page.get_by_text("Slice: first relation r_1: ").first.wait_for()
+    assert note.inner_text() == ""
+    assert box.get_attribute("aria-invalid") is None
+    go(page, address, "", "run=small&slice=relation_1%3Dr_11")
+    page.locator(".page-formation[data-slice$='relation_1=r_11']").wait_for()
+    page.get_by_text("no question", exact=True).nth(3).wait_for()
+
+
 def test_the_run_table_and_a_slice_work_together(page: Any, address: str) -> None:
     """A tag is written in the table; a slice chosen by a row holds on another page."""
     page.goto(f"{address}/runs")

@@ -13,8 +13,9 @@ import streamlit as st
 from dashboard_runs import analyzed_run, compared_run
 from streamlit.testing.v1 import AppTest
 
+from analyses.slices.properties import SplitQuestions
 from app.logic.lab import patch_lab
-from app.shell import folders, importing
+from app.shell import folders, importing, slicing
 from circuits import open_run
 from circuits.errors import HopscopeError
 
@@ -389,11 +390,42 @@ def test_a_slice_in_the_address_is_said_on_every_page_of_a_run(runs: Path) -> No
 def test_a_slice_without_questions_or_that_cannot_be_read_is_a_sentence(runs: Path) -> None:
     app = opened("slices", slice="relation_1=nothing")
     assert errors(app) == []
-    assert "No question of this split is in the slice" in text_of(app)
+    assert "No question has the first relation 'nothing'" in text_of(app)
     broken = opened("formation", slice="colour=blue")
     assert errors(broken) == []
     assert "The slice in the address cannot be read: unknown condition 'colour'" in text_of(broken)
     assert "slice" not in broken.query_params
+
+
+def test_a_name_that_no_question_has_is_told_with_the_nearest_on_page_and_panel(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(slicing, "choose_slice", lambda said, key: sent.append(said))
+    app = opened("formation", slice="relation_1=r_11")
+    assert errors(app) == []
+    told = "No question has the first relation 'r_11'; did you mean 'r_1'?"
+    assert told in text_of(app)
+    notes = {condition["name"]: condition["note"] for condition in sent[-1]["conditions"]}
+    assert notes["relation_1"] == told
+    assert set(notes.values()) == {told, ""}
+    app.toggle(key="export_open").set_value(True).run()
+    assert errors(app) == []
+    assert [info.value for info in app.info if "r_11" in read(info.value)]
+    assert not [box for box in app.selectbox if box.key == "export_figure"]
+    opened("formation", slice="attribute=colour")
+    assert sent[-1]["note"].startswith("No question has an attribute; leave it out of the slice.")
+
+
+def test_a_slice_that_another_split_alone_has_says_which(runs: Path) -> None:
+    run = open_run(runs / "small")
+    trained = SplitQuestions(run, "train_inferred")
+    measured = set(trained.names("bridge")[trained.known_rows])
+    name = min(measured - {*SplitQuestions(run, "id_test").asked("bridge")})
+    app = opened("formation", slice=f"bridge={name}")
+    assert errors(app) == []
+    assert f"No measured question of ID test is in the slice (bridge {name})" in text_of(app)
+    assert "choose trained questions" in text_of(app)
 
 
 def test_a_condition_that_is_chosen_is_in_the_address_and_searched(runs: Path) -> None:

@@ -42,6 +42,7 @@ export function formationMaps(page, parent) {
           ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${value}.${reach}`
           : "This analysis has not been run for this split.";
       },
+      nothing: () => (page.split?.sliced?.n === 0 ? "no question" : ""),
       hatched: (l, p) => !data.canReach(l, p),
       pick: (l, p) => page.select({ kind: "state", l, p }),
     });

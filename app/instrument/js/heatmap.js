@@ -31,6 +31,7 @@ const MOST_NAME = 130; // pixels of a row's name
  * @property {(row: number, column: number) => void} [pick]
  * @property {(row: number, column: number) => boolean} [outlined]
  * @property {(row: number, column: number) => boolean} [hatched]
+ * @property {() => string} [nothing] Why no cell has a value, if not for want of a measurement.
  * @property {(row: number, column: number) => boolean} [absent] A place that is no cell.
  */
 
@@ -151,7 +152,8 @@ export class HeatMap {
     const { palette } = this.context,
       { colour, read, outlined, hatched } = this.options;
     const empty = this.cells.every(({ r, c }) => read(index, r, c) === null);
-    setAttributes(this.nothing, { text: empty ? "not measured" : "" });
+    const why = this.options.nothing?.() || "not measured";
+    setAttributes(this.nothing, { text: empty ? why : "" });
     for (const { cell, box, text, r, c } of this.cells) {
       const value = read(index, r, c);
       const share = (hatched?.(r, c) ? 0.45 : 1) * (0.06 + 0.94 * clamp(value ?? 0, 0, 1));

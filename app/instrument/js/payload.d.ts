@@ -560,12 +560,16 @@ export interface QuestionValues {
   about: string;
 }
 
-/** A condition of a slice: pairs of value and words to choose from; `typed`: or to type. */
+/** A condition of a slice: pairs of value and words to choose from; `typed`: or to type.
+
+    `note`: that no question has the name, or "".
+     */
 export interface SliceCondition {
   name: string;
   label: string;
   options: string[][];
   typed: boolean;
+  note: string;
 }
 
 /** What a slice is chosen by, and the one that the server knows after so many choices. */

@@ -11,7 +11,8 @@ import { choose, sliceStore } from "./slice_store.js";
 /** @typedef {HTMLSelectElement | HTMLInputElement} Box */
 
 const ANY = "any",
-  TYPED = "any; type a name";
+  TYPED = "any; type a name",
+  NO_NOTE = { "aria-invalid": null, "aria-describedby": null };
 
 class Panel {
   /** @param {Element | ShadowRoot} parent */
@@ -19,11 +20,16 @@ class Panel {
     this.root = html("div", { class: "slice-panel" }, /** @type {Element} */ (parent));
     /** @type {Map<string, Box>} */
     this.boxes = new Map();
+    /** @type {Map<string, HTMLElement>} What is wrong with what was chosen in each box. */
+    this.notes = new Map();
     this.kinds = "";
     this.tell = (/** @type {Record<string, string>} */ _) => {};
     this.note = html("p", { class: "note" });
     this.all = html("button", { type: "button", text: "All questions" });
-    this.all.onclick = () => this.tell({});
+    this.all.onclick = () => {
+      for (const name of this.notes.keys()) this.say(name, "");
+      this.tell({});
+    };
   }
 
   /** @param {SlicePanel} said */
@@ -40,6 +46,7 @@ class Panel {
   /** @param {SliceCondition[]} conditions */
   build(conditions) {
     this.boxes.clear();
+    this.notes.clear();
     this.root.replaceChildren();
     for (const { name, label, typed } of conditions) {
       const line = html("label", {}, this.root);
@@ -51,15 +58,18 @@ class Panel {
       if (typed) html("datalist", { id: `names-${name}` }, frame);
       box.onchange = () => this.changed(name, box.value.trim());
       this.boxes.set(name, box);
+      const note = { class: "note", id: `about-${name}`, role: "status" };
+      this.notes.set(name, html("p", note, this.root));
     }
     this.root.append(this.note, this.all);
   }
 
   // The values to choose from, where they are other ones than before.
   /** @param {SliceCondition} condition */
-  list({ name, options, typed }) {
+  list({ name, options, typed, note }) {
     const box = this.boxes.get(name),
       said = JSON.stringify(options);
+    this.say(name, note);
     if (!box || box.dataset.listed === said) return;
     const list = typed ? (box.nextElementSibling ?? box) : box;
     list.replaceChildren();
@@ -70,10 +80,22 @@ class Panel {
 
   /**
    * @param {string} name
+   * @param {string} note
+   */
+  say(name, note) {
+    const place = this.notes.get(name),
+      about = note ? { "aria-invalid": "true", "aria-describedby": `about-${name}` } : NO_NOTE;
+    if (place) setText(place, note);
+    if (place) setAttributes(/** @type {Box} */ (this.boxes.get(name)), about);
+  }
+
+  /**
+   * @param {string} name
    * @param {string} value "" takes the condition away.
    */
   changed(name, value) {
     const { [name]: _, ...others } = sliceStore().chosen;
+    this.say(name, "");
     this.tell(value ? { ...others, [name]: value } : others);
   }
 

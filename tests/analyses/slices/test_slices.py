@@ -216,7 +216,7 @@ def test_a_name_that_one_split_lacks_is_read_where_it_occurs() -> None:
     n = read_slice(demo(), "logit_lens", Slice(bridge=name))["mrr_n"].sel(at)
     assert n.sel(split="ood_test") == 0
     assert n.sel(split=SPLIT) == (names[here.known_rows] == name).sum() > 0
-    with pytest.raises(HopscopeError, match="unknown bridge 'Nowhere'"):
+    with pytest.raises(HopscopeError, match="No question has the bridge 'Nowhere'"):
         read_slice(demo(), "logit_lens", Slice(bridge="Nowhere"))
 
 
