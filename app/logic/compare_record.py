@@ -121,14 +121,14 @@ class CompareRecord:
 
     def _bands(self, kind: str) -> str:
         counts = {sum(kind in self.placed[n] for n in names) for names in self.grouped.values()}
-        seeds = sorted(counts - {0})
+        seeds = sorted(counts - {0, 1})
         asked = sorted({found[kind] for found in self.n_questions.values() if kind in found})
         n = " to ".join(f"{n:,}" for n in dict.fromkeys((*asked[:1], *asked[-1:])))
         questions = f"n = {n} questions" if n else ""
-        if max(map(len, self.grouped.values())) == 1:
+        if not seeds:
             return f"95% interval, {questions}" if n else ""
         means = f"mean and range, n = {' or '.join(map(str, seeds))} seeds"
-        alone = "single runs: 95% interval" if n and min(counts) == 1 else ""
+        alone = "single runs: 95% interval" if n and 1 in counts else ""
         return "; ".join(filter(None, (means, questions and f"{questions} each", alone)))
 
     def _lines(self, kind: str) -> Iterator[ComparedLine]:

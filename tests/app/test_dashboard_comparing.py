@@ -60,7 +60,7 @@ def test_each_panel_says_how_many_runs_its_means_are_over() -> None:
     }
     accuracy, swap = compared({"same recipe": ["a", "b"]}, placed).panels
     assert accuracy.hint.startswith("mean and range, n = 2 seeds")
-    assert swap.hint.startswith("mean and range, n = 1 seeds")
+    assert swap.hint == "not measured in b"  # and of a single run no mean
     (line,) = accuracy.lines
     assert line.name == "same recipe (n = 2)"
     assert line.values.tolist() == [0.1, 0.9]
@@ -164,6 +164,9 @@ def test_runs_that_differ_in_anything_but_the_seed_are_no_seeds_of_one_another()
     assert len(table) == 2 + 4
     said = grouping.grouping_in_words(found, 4)
     assert said == "4 runs in 3 groups (2 seeds): recipes that differ in 4 settings"
+    alike = {"a": ["1", "2"], "b": ["3", "4"], "c": ["5", "6"], "d": ["7", "8", "9"], "e": ["0"]}
+    said = grouping.grouping_in_words(alike, 1)
+    assert said.startswith("10 runs in 5 groups (3 times 2 seeds, 3 seeds): recipes")
 
 
 def test_a_nested_option_of_the_source_keeps_runs_apart() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -500,6 +501,23 @@ def test_tags_and_a_note_are_written_into_the_folder_of_the_run(runs: Path) -> N
     app.button(key="notes_save_small").click().run()
     assert errors(app) == []
     assert json.loads(notes.read_text())["tags"] == ["paper", "first"]
+
+
+def test_the_longest_name_of_the_runs_is_read_whole_wherever_it_stands(runs: Path) -> None:
+    """The browser's own choice of widths looks at the first ten rows, and this is the twelfth."""
+    for i in range(11):
+        shutil.copytree(runs / "small", runs / f"{i}")
+    long = runs / "phi=3.5_weight_decay=0.1_learning_rate=0.001_seed=0"
+    (runs / "small").rename(long)
+    for folder in runs.iterdir():
+        os.utime(folder / "manifest.json", (9e8, 9e8 if folder == long else 1e9))
+    app = opened("runs")
+    assert errors(app) == []
+    table = app.dataframe[0]
+    assert list(table.value["run"])[-1] == long.name
+    columns = json.loads(table.proto.columns)
+    assert 6 * len(long.name) <= columns["run"]["width"] <= 400
+    assert columns["created"]["width"] >= 6 * len("2026-11-28 23:12")
 
 
 def test_notes_that_are_not_ours_are_told_and_kept(runs: Path) -> None:
