@@ -37,7 +37,7 @@ READING = (
 )
 FEW = 15
 """Runs up to which a table is as high as its rows."""
-LONGEST, LONGEST_NAME = 300, 400
+LONGEST, LONGEST_NAME = 300, 470
 """Pixels of the widest column of text, and of the column of names, which stays in view."""
 TAG_GAP = " " * 5
 """As wide as what stands between two tags."""

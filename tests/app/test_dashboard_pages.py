@@ -516,7 +516,7 @@ def test_the_longest_name_of_the_runs_is_read_whole_wherever_it_stands(runs: Pat
     table = app.dataframe[0]
     assert list(table.value["run"])[-1] == long.name
     columns = json.loads(table.proto.columns)
-    assert 6 * len(long.name) <= columns["run"]["width"] <= 400
+    assert 6 * len(long.name) <= columns["run"]["width"] <= 470
     assert columns["created"]["width"] >= 6 * len("2026-11-28 23:12")
 
 
