@@ -16,7 +16,6 @@ import { unpack } from "../../app/instrument/js/main.js";
 import { fit, namesOrSymbols } from "../../app/instrument/js/names.js";
 import * as numbers from "../../app/instrument/js/numbers.js";
 import { Bits, Grid, Measure, SingleEffects } from "../../app/instrument/js/packed.js";
-import { Playhead } from "../../app/instrument/js/playhead.js";
 import { lensInWords, questionInWords } from "../../app/instrument/js/question_words.js";
 import { smoothed } from "../../app/instrument/js/smoothing.js";
 import { tickNames } from "../../app/instrument/js/ticks.js";
@@ -395,11 +394,4 @@ test("a cell is told with its n, also where n is the same at every step", () => 
   const n = { shape: [1, 1], values: [300000] };
   const measure = new Measure({ value: one, low: one, high: one, n });
   assert.equal(measure.inWords(1, 0), "0.25 (95% interval 0.25 to 0.25, n = 300)");
-});
-
-test("a mark of the timeline leads to a checkpoint at which it has happened", () => {
-  const playhead = new Playhead([0, 5400, 5700], 0, () => {});
-  assert.equal(playhead.nearest(5500), 1); // where the model is not general yet
-  assert.equal(playhead.since(5500), 2);
-  assert.deepEqual([playhead.since(5400), playhead.since(9000)], [1, 2]);
 });
