@@ -129,7 +129,7 @@ def normal_quantile(confidence: float = 0.95) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
-def student_quantile(freedom: ArrayLike, confidence: float = 0.95) -> Float[np.ndarray, "*_"]:
+def student_quantile(freedom: ArrayLike | int, confidence: float = 0.95) -> Float[np.ndarray, "*_"]:
     """The same where the error was estimated with so many degrees of freedom, at least one.
 
     >>> student_quantile([2, 1000]).round(2).tolist()

@@ -83,7 +83,7 @@ ROOMS: dict[str, str] = {
     "analyses.figures.specs analyses.figures.builders.interventions",
     "analyses.figures.builders.over_training": "circuits analyses.figures analyses.figures.specs "
     "analyses.figures.builders",
-    "analyses.figures.builders.interventions": "analyses.figures analyses.figures.specs "
+    "analyses.figures.builders.interventions": "analyses analyses.figures analyses.figures.specs "
     "analyses.figures.builders",
     "analyses.figures.builders.readouts": "analyses analyses.figures analyses.figures.specs "
     "analyses.figures.builders",

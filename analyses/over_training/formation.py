@@ -11,7 +11,7 @@ which sees one checkpoint at a time, but a function of the run: `formation(run)`
      divided as at the end, not when it is large. It may be done before the model answers anything;
    - `route`: accuracy through the two-hop route alone;
    - `without_bridge`: accuracy with the bridge cut;
-   - `swap`: success of bridge patching at the state where it is highest at the end;
+   - `swap`: success of bridge swaps at their state (`analyses.bridge_swaps`);
    - `norm`: weight norm over its maximum (exact, so without an interval).
 2. Time the change of each curve from its first to its last value. It starts at 10% of the way, is
    halfway at 50% and done at 90%; each is the first step at which the running extreme gets there. A
@@ -42,6 +42,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
+from analyses.bridge_swaps import first_hop_role, swap_state
 from analyses.estimates import resampled_means
 from analyses.outcomes import SUCCESS
 from analyses.over_training.dating import (
@@ -129,7 +130,7 @@ def formation(
     curves = {
         **_accuracies(found, split, weights),
         "circuit": _circuit(circuit, n),
-        **_stored_curves(read, split, circuit["step"].values, weights),
+        **_stored_curves(run, read, split, circuit["step"].values, weights),
         **_norm(run, circuit["step"].values, resamples),
     }
     ds = _dataset(circuit, {name: curves[name] for name in CURVES if name in curves}, run)
@@ -265,7 +266,7 @@ def _norm(run: Run, steps: np.ndarray, resamples: int) -> dict[str, Curve]:
 
 
 def _stored_curves(
-    read: Reader, split: str, steps: Int[np.ndarray, " step"], weights: np.ndarray
+    run: Run, read: Reader, split: str, steps: Int[np.ndarray, " step"], weights: np.ndarray
 ) -> dict[str, Curve]:
     """Curves from the stored results of other analyses, at these steps."""
     found = {}
@@ -285,10 +286,9 @@ def _stored_curves(
     bridge = read("bridge_patching")
     if bridge is not None and split in bridge["split"].values:
         one = bridge.sel(split=split, control="bridge")
-        last = one["success"].reindex(step=steps).isel(step=-1)
-        best = last.fillna(-1).argmax(("layer", "position"))
-        cell = {dim: int(place) for dim, place in best.items()}
-        outcome = one["outcome_example"].isel(cell)
-        swapped = (outcome == SUCCESS).astype(float).where(outcome >= 0)
-        found["swap"] = curve(swapped, int(one["n"]))
+        state = swap_state(one.reindex(step=steps), first_hop_role(run, split))
+        if state is not None:
+            outcome = one["outcome_example"].sel(position=state.position).isel(layer=state.layer)
+            swapped = (outcome == SUCCESS).astype(float).where(outcome >= 0)
+            found["swap"] = curve(swapped, int(one["n"]))
     return found

@@ -25,6 +25,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 
+from analyses.bridge_swaps import FIRST_HOP, swap_state
 from analyses.estimates import resampled_means
 from analyses.outcomes import SUCCESS
 from analyses.over_training.dating import (
@@ -134,29 +135,29 @@ def phase_dates(
     return found.assign(phase_why=("phase", np.array(why, object), about))
 
 
-def swap_rise(bridge: xr.Dataset) -> tuple[Date, Date] | None:
-    """When bridge swaps come to succeed: 10% and 90% of the way, at the last step's best state.
+def swap_rise(bridge: xr.Dataset, first_hop: str = FIRST_HOP) -> tuple[Date, Date] | None:
+    """When bridge swaps come to succeed: 10% and 90% of the way, at their state (`swap_state`).
 
     It stands for circuit formation in a run without circuits. None: success does not rise, or is
     below `LEAST_SUCCESS` at the end.
 
     Args:
         bridge: Result of bridge patching, of one split and the control "bridge".
+        first_hop: The role that completes the first hop.
     """
-    ordered = bridge.transpose("step", "layer", "position", ...)
-    success = ordered["success"].values.astype(float)
-    measured = np.isfinite(success).any((1, 2))
-    if not measured.any():
+    state = swap_state(bridge, first_hop)
+    if state is None:
         return None
-    steps, success = ordered["step"].values[measured], success[measured]
-    final = np.nan_to_num(success[-1])
-    cell = np.unravel_index(final.argmax(), final.shape)
-    rise = timing(steps, success[:, *cell])
-    if final.max() < LEAST_SUCCESS or not np.isfinite(rise.start):
+    cell = bridge.sel(position=state.position).isel(layer=state.layer)
+    success = cell["success"].values.astype(float)
+    measured = np.isfinite(success)
+    steps, success = cell["step"].values[measured], success[measured]
+    rise = timing(steps, success)
+    if success[-1] < LEAST_SUCCESS or not np.isfinite(rise.start):
         return None
     again = np.empty((0, 3))
-    if "outcome_example" in ordered:
-        outcome = ordered["outcome_example"].values[measured][:, *cell].T
+    if "outcome_example" in cell:
+        outcome = cell["outcome_example"].transpose("example", "step").values[:, measured]
         swapped = np.where(outcome >= 0, outcome == SUCCESS, np.nan)
         curves = resampled_means(swapped, resample_weights(len(swapped), RESAMPLES, 0))
         again = np.array([timing(steps, curve).steps for curve in curves])

@@ -16,11 +16,14 @@ is missing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
+from analyses.bridge_swaps import SwapState, first_hop_role, states_in_words, swap_state
 from analyses.circuits.agreement import circuit_agreement
 from analyses.over_training.formation import halfway
 from analyses.stored import Reader, reader
@@ -35,7 +38,7 @@ MEASURES = {
     "alone": ("accuracy of the circuit alone, mean-ablated", "share"),
     "alone_interchange": ("accuracy of the circuit alone, interchange-ablated", "share"),
     "without": ("accuracy without the circuit, mean-ablated", "share"),
-    "swap": ("bridge swaps that succeed, at their best state", "share"),
+    "swap": ("bridge swaps that succeed", "share"),
     "swap_random": ("the same with a random donor", "share"),
     "memorized": ("memorized at step", "step"),
     "generalized": ("generalized at step", "step"),
@@ -57,6 +60,8 @@ def seed_spread(
 ) -> xr.Dataset:
     """`value` (measure, run); `mean` with `mean_low`, `mean_high`, `mean_n`; `at_first` (measure).
 
+    The value of a swap has its 95% interval over questions, `value_low` and `value_high`, and its
+    `value_n`; the attribute `swap_states` says where it was read (`analyses.bridge_swaps`).
     NaN where a run has no value: it was not analyzed, or the event never happened.
 
     Args:
@@ -79,10 +84,13 @@ def seed_spread(
     stored = {name: _stored(read, name, split) for name in ("circuit_discovery", "bridge_patching")}
     common = {name: common_steps(found) for name, found in stored.items() if found}
     steps = {name: max(found) for name, found in common.items()}
-    rows = []
+    rows, swaps = [], {}
     for name, run in runs.items():
         results = {a: f[name].sel(step=steps[a]) for a, f in stored.items() if name in f}
-        row = _end_of(run, split, results)
+        row = _end_of(run, results)
+        if "bridge_patching" in results:
+            swaps[name] = _Swaps.of(results["bridge_patching"], first_hop_role(run, split))
+            row |= swaps[name].value
         if "circuit_discovery" in results and len(common["circuit_discovery"]) > 1:
             circuits = stored["circuit_discovery"][name]
             row |= _dates_of(circuits.sel(step=common["circuit_discovery"]))
@@ -90,15 +98,21 @@ def seed_spread(
     first = [common["circuit_discovery"][1]] if len(common.get("circuit_discovery", [])) > 1 else []
     early = sum(row.get("circuit_halfway") in first for row in rows)
     at_first = [early if name in OF_CIRCUIT else 0 for name in MEASURES]
-    table = np.array([[row.get(name, np.nan) for name in MEASURES] for row in rows], float)
+    table = _table(rows)
+    known = [swaps.get(name, _Swaps(None, {}, {}, {}, {})) for name in runs]
+    states = {name: one.state for name, one in swaps.items() if one.state is not None}
     found = over_runs(table)
     bounds = np.stack([found.low, found.high])
     shares = np.array([unit == "share" for _, unit in MEASURES.values()])
     low, high = np.where(shares, np.clip(bounds, 0, 1), bounds)
     interval = {"long_name": "95% interval over runs (Student)"}
+    asked = {"long_name": "95% interval over questions"}
     return xr.Dataset(
         {
             "value": (("run", "measure"), table, {"long_name": "of each run"}),
+            "value_low": (("run", "measure"), _table([one.low for one in known]), asked),
+            "value_high": (("run", "measure"), _table([one.high for one in known]), asked),
+            "value_n": (("run", "measure"), _table([one.n for one in known]), {"units": "1"}),
             "mean": ("measure", found.mean, {"long_name": "mean over runs"}),
             "mean_low": ("measure", low, interval),
             "mean_high": ("measure", high, interval),
@@ -110,9 +124,14 @@ def seed_spread(
             "analysis": "seed_spread",
             "split": split,
             "steps": json.dumps(steps),
+            "swap_states": states_in_words(states, "at that step"),
             "provenance": _provenance(runs),
         },
     )
+
+
+def _table(rows: Sequence[Mapping[str, float]]) -> Float[np.ndarray, "run measure"]:
+    return np.array([[row.get(name, np.nan) for name in MEASURES] for row in rows], float)
 
 
 def common_steps(results: Mapping[str, xr.Dataset]) -> list[int]:
@@ -183,7 +202,7 @@ def _provenance(runs: Mapping[str, Run]) -> str:
     return json.dumps({"runs": {name: {"seed": run.seed} for name, run in runs.items()}})
 
 
-def _end_of(run: Run, split: str, at_step: Mapping[str, xr.Dataset]) -> dict[str, float]:
+def _end_of(run: Run, at_step: Mapping[str, xr.Dataset]) -> dict[str, float]:
     table = run.metrics()
     found: dict[str, float] = {}
     for name, column in (("accuracy_id", "id_test"), ("accuracy_ood", "ood_test")):
@@ -196,8 +215,6 @@ def _end_of(run: Run, split: str, at_step: Mapping[str, xr.Dataset]) -> dict[str
             found[name] = float(step)
     if "circuit_discovery" in at_step:
         found |= _circuit_of(at_step["circuit_discovery"])
-    if "bridge_patching" in at_step:
-        found |= _swap_of(at_step["bridge_patching"])
     return found
 
 
@@ -216,11 +233,27 @@ def _dates_of(circuit: xr.Dataset) -> dict[str, float]:
     return {"circuit_halfway": first, "accuracy_halfway": accuracy, "lag": accuracy - first}
 
 
-def _swap_of(now: xr.Dataset) -> dict[str, float]:
-    success = now["success"]
-    best = success.sel(control="bridge").fillna(-1).argmax(("layer", "position"))
-    cell = success.isel({dim: int(place) for dim, place in best.items()})
-    return {
-        "swap": float(cell.sel(control="bridge")),
-        "swap_random": float(cell.sel(control="random")),
-    }
+@dataclass(frozen=True)
+class _Swaps:
+    """Success of bridge swaps of a run, and of those with a random donor, at their state."""
+
+    state: SwapState | None
+    value: dict[str, float]
+    low: dict[str, float]
+    high: dict[str, float]
+    n: dict[str, float]
+
+    @classmethod
+    def of(cls, now: xr.Dataset, first_hop: str) -> _Swaps:
+        state = swap_state(now, first_hop)
+        if state is None:
+            return cls(None, {}, {}, {}, {})
+        cell = now.sel(position=state.position).isel(layer=state.layer)
+
+        def read(variable: str) -> dict[str, float]:
+            kinds = {"swap": "bridge", "swap_random": "random"}
+            known = {name: kind for name, kind in kinds.items() if kind in cell["control"].values}
+            return {name: float(cell[variable].sel(control=kind)) for name, kind in known.items()}
+
+        names = ("success", "success_low", "success_high", "n_valid")
+        return cls(state, *(read(name) if name in cell else {} for name in names))

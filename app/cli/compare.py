@@ -77,13 +77,29 @@ def _show_spread(ds: xr.Dataset) -> None:
         if int(one["mean_n"]) == 0:
             continue
         digits = ".3f" if unit == "share" else ",.0f"
-        values = " ".join("-" if v != v else f"{v:{digits}}" for v in one["value"].values)
+        values = " ".join(_value(one.sel(run=run), digits) for run in ds["run"].values)
+        if name == "swap":
+            text = f"{text} {ds.attrs['swap_states']}"
         ends = [f"{float(one[f'mean_{end}']):{digits}}" for end in ("low", "high")]
         interval = f" [{', '.join(ends)}]" if "nan" not in ends else ""
         mean = f"{float(one['mean']):{digits}}{interval}, n = {int(one['mean_n'])} runs"
         early = int(one["at_first"])
         bound = f"; cannot be dated in {early}: there by the first checkpoint" if early else ""
-        say(f"{text}: {mean}; of each: {values}{bound}")
+        say(f"{text}: {mean}; of each: {values}{_questions(one)}{bound}")
+
+
+def _value(one: xr.Dataset, digits: str) -> str:
+    """The value of a run, with its 95% interval over questions where there is one."""
+    value, low, high = (float(one[name]) for name in ("value", "value_low", "value_high"))
+    if value != value:
+        return "-"
+    return f"{value:{digits}}" + (f" [{low:{digits}}, {high:{digits}}]" if low == low else "")
+
+
+def _questions(one: xr.Dataset) -> str:
+    counts = sorted({int(n) for n in one["value_n"].values if n == n})
+    ends = " to ".join(f"{n:,}" for n in dict.fromkeys((*counts[:1], *counts[-1:])))
+    return f" (n = {ends} questions each)" if ends else ""
 
 
 def _show_agreement(ds: xr.Dataset) -> None:

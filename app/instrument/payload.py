@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from analyses.bridge_swaps import FIRST_HOP, first_hop_role
 from analyses.figures.words import position_of, split_of, target_of, vocabulary
 from analyses.usable import usable_states
 from app.instrument.accuracies import evaluated, with_interval
@@ -64,11 +65,18 @@ def timeline_payload(run: Run, datasets: Datasets) -> Payload:
         ],
         "vocabulary": spoken_names(),
         "baselines": run.baselines,
-        "phases": phases(run.grok, datasets, frame, evaluated(run, TRAINED)),
+        "phases": phases(
+            run.grok, datasets, frame, evaluated(run, TRAINED), _first_hop(run), run.steps
+        ),
         "checked": check_marks(run),
         "colours": COLOURS,
         "measures": {},
     }
+
+
+def _first_hop(run: Run) -> str:
+    asked = next((name for name in DRAWN_SPLITS if len(run.corpus.splits.get(name, ()))), None)
+    return FIRST_HOP if asked is None else first_hop_role(run, asked)
 
 
 def formation_payload(run: Run, datasets: Datasets, tour: Tour | None = None) -> bytes:

@@ -9,16 +9,18 @@ The steps of the grok record are events by definition and always marked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from analyses.bridge_swaps import FIRST_HOP
 from analyses.figures.words import EVENTS, words
 from analyses.over_training.phases import Date, phase_dates, swap_rise, why_undated
 from app.instrument.fields import Phase
+from circuits.runs.grok import by_step
 
 SPLIT = "id_test"
 ABOUT = {
@@ -35,6 +37,8 @@ def phases(
     datasets: Mapping[str, xr.Dataset],
     metrics: pd.DataFrame | None = None,
     n_evaluated: int = 0,
+    first_hop: str = FIRST_HOP,
+    checkpoints: Sequence[int] = (),
 ) -> list[Phase]:
     """The marks in order of step: the `step` to jump to, the `span` of steps or None, words.
 
@@ -43,12 +47,14 @@ def phases(
         datasets: Stored results by analysis.
         metrics: The run's metrics; with them memorization has an interval.
         n_evaluated: Trained questions behind each accuracy in the metrics.
+        first_hop: The role at which bridge swaps are read.
+        checkpoints: Steps at which the model was kept; evaluations lie between them, too.
     """
     found = []
     table = pd.DataFrame() if metrics is None else metrics
     if grok.get("memorization_step") is not None:
         about = "trained questions at least 99% right"
-        found.append(_event(EVENTS["memorization_step"], grok["memorization_step"], about))
+        found.append(_event("memorization_step", grok, about, checkpoints))
     circuit = datasets.get("circuit_discovery")
     if (
         circuit is not None
@@ -57,10 +63,10 @@ def phases(
     ):
         found += _of_circuit(phase_dates(circuit.sel(split=SPLIT), grok, table, n_evaluated))
     elif (bridge := datasets.get("bridge_patching")) is not None:
-        found += _of_bridge(bridge, grok)
+        found += _of_bridge(bridge, grok, first_hop)
     if grok.get("grok_step") is not None:
         about = "unseen ID questions at least 95% right"
-        found.append(_event(EVENTS["grok_step"], grok["grok_step"], about))
+        found.append(_event("grok_step", grok, about, checkpoints))
     return sorted(found, key=lambda phase: phase["step"])
 
 
@@ -77,12 +83,12 @@ def _of_circuit(dates: xr.Dataset) -> list[Phase]:
     return found
 
 
-def _of_bridge(bridge: xr.Dataset, grok: Mapping[str, Any]) -> list[Phase]:
-    """The rise of bridge swaps at the cell where the last checkpoint's succeed most often."""
+def _of_bridge(bridge: xr.Dataset, grok: Mapping[str, Any], first_hop: str) -> list[Phase]:
+    """The rise of bridge swaps at their state."""
     if SPLIT not in bridge.coords["split"].values:
         return []
     one = bridge.sel(split=SPLIT, control="bridge")
-    rise = swap_rise(one)
+    rise = swap_rise(one, first_hop)
     if rise is None:
         return []
     events = {words: float(grok[key]) for key, words in EVENTS.items() if grok.get(key) is not None}
@@ -99,5 +105,7 @@ def _span(name: str, about: str, start: Date, end: Date, why: str) -> Phase:
     return {"name": name, "step": int(start.at), "span": span, "text": said, "dated": not why}
 
 
-def _event(name: str, step: float, text: str) -> Phase:
-    return {"name": name, "step": int(step), "span": None, "text": text, "dated": True}
+def _event(key: str, grok: Mapping[str, Any], about: str, checkpoints: Sequence[int]) -> Phase:
+    step = int(grok[key])
+    text = f"{about} {by_step(step, checkpoints)}"
+    return {"name": EVENTS[key], "step": step, "span": None, "text": text, "dated": True}

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
+from analyses.bridge_swaps import SwapState, states_in_words
 from analyses.figures.renderers.style import CATEGORIES, shade
 from analyses.figures.specs.charts import Lines, Series, Spec
 from analyses.figures.specs.facts import Table
@@ -18,11 +19,23 @@ from app.instrument.packing import curve
 from app.instrument.palette import COLOURS
 from app.instrument.payload import dump, spoken_names
 from app.logic.phase_diagram import PhaseDiagram, file_name, phase_figures, phase_payload
-from app.logic.run_curves import Alignment, banded, between, tails, unit_of
+from app.logic.run_curves import (
+    BRIDGE_SWAP,
+    READABLE,
+    Alignment,
+    banded,
+    between,
+    tails,
+    unit_of,
+)
 
 PlacedInterval = tuple[Float[np.ndarray, " place"], Float[np.ndarray, " place"]]
 PlacedCurves = Mapping[str, Float[np.ndarray, " place"]]
 """Quantity -> values at the points of the common axis."""
+SWAPPED = "share of answers that become those of the other bridge"
+BEST_LAYER = "the best layer at each step"
+MOST_LISTED = 3
+"""Runs without a result that are named; more are counted."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,8 @@ class CompareRecord:
     """Ends of the 95% intervals over questions, by run and quantity."""
     n_questions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Questions behind each run's values of a quantity."""
+    swap_states: Mapping[str, SwapState] = field(default_factory=dict)
+    """Where the bridge swaps of each run are read."""
 
     @cached_property
     def panels(self) -> list[ComparedPanel]:
@@ -91,16 +106,29 @@ class CompareRecord:
         return [ComparedPanel(k, self._hint(k), tuple(self._lines(k))) for k in kinds]
 
     def _hint(self, kind: str) -> str:
-        """What the bands of a panel are, and how many runs and questions are behind it."""
+        """What is measured, what the bands are, and how many runs and questions are behind it."""
+        without = [name for name in self.runs if kind not in self.placed[name]]
+        lacking = f"not measured in {_listed(without)}" if without else ""
+        return "; ".join(filter(None, (self._measured(kind), self._bands(kind), lacking)))
+
+    def _measured(self, kind: str) -> str:
+        """What a measure of states is, and of which states."""
+        if kind in READABLE.values():
+            return BEST_LAYER
+        if kind != BRIDGE_SWAP:
+            return ""
+        return " ".join(filter(None, (SWAPPED, states_in_words(self.swap_states))))
+
+    def _bands(self, kind: str) -> str:
         counts = {sum(kind in self.placed[n] for n in names) for names in self.grouped.values()}
-        seeds = sorted(counts - {0})
+        seeds = sorted(counts - {0, 1})
         asked = sorted({found[kind] for found in self.n_questions.values() if kind in found})
         n = " to ".join(f"{n:,}" for n in dict.fromkeys((*asked[:1], *asked[-1:])))
         questions = f"n = {n} questions" if n else ""
-        if max(map(len, self.grouped.values())) == 1:
+        if not seeds:
             return f"95% interval, {questions}" if n else ""
         means = f"mean and range, n = {' or '.join(map(str, seeds))} seeds"
-        alone = "single runs: 95% interval" if n and min(counts) == 1 else ""
+        alone = "single runs: 95% interval" if n and 1 in counts else ""
         return "; ".join(filter(None, (means, questions and f"{questions} each", alone)))
 
     def _lines(self, kind: str) -> Iterator[ComparedLine]:
@@ -181,20 +209,26 @@ class CompareRecord:
         """Each panel, each phase diagram, and in what the recipes differ."""
         by_step = self.aligned == "step"
         found: list[Spec] = [self._figure(panel, step, by_step) for panel in self.panels]
-        return [*found, *phase_figures(self.phases, self.axis, by_step, step), self.recipes]
+        phases = phase_figures(self.phases, self.axis, by_step, step, self._measured)
+        return [*found, *phases, self.recipes]
 
     def _figure(self, panel: ComparedPanel, step: int, by_step: bool) -> Lines:
         return Lines(
             name=f"compare_{file_name(panel.title)}",
             title=panel.title,
             subtitle="; ".join(filter(None, (", ".join(self.runs), panel.hint))),
-            provenance={"runs": list(self.runs), "aligned": self.aligned},
+            provenance={"runs": list(self.runs), "aligned": self.aligned, **self._states(panel)},
             series=tuple(one for line in panel.lines for one in self._drawn(line)),
             x_label="training step" if by_step else "ID accuracy reached (%)",
             y_label=unit_of(panel.title),
             y_limits=(0.0, 1.0),
             cursor=float(step) if by_step else None,
         )  # fmt: skip
+
+    def _states(self, panel: ComparedPanel) -> dict[str, dict[str, str]]:
+        if panel.title != BRIDGE_SWAP:
+            return {}
+        return {"states": {name: str(state) for name, state in self.swap_states.items()}}
 
     def _drawn(self, line: ComparedLine) -> Iterator[Series]:
         x = np.array(self.axis, float)
@@ -206,6 +240,12 @@ class CompareRecord:
         for values in line.alone:
             label = f"{line.name}: a seed that goes on"
             yield Series(label=label, x=x, y=values, colour=colour, dash="dot")
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > MOST_LISTED:
+        return f"{len(names)} of the runs"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _ordered(place: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from analyses.bridge_swaps import SwapState
 from app.logic import run_curves as comparing
 from app.logic import run_groups as grouping
 from app.logic.compare_record import CompareRecord
@@ -32,5 +33,12 @@ def compare_runs(
     recipes = grouping.recipe_table(runs, grouped)
     return CompareRecord(
         tuple(runs), grouped, grouping.places(runs, grouped), placed, axis, aligned, phases,
-        recipes, *comparing.uncertainty(curves, axis, aligned),
+        recipes, *comparing.uncertainty(curves, axis, aligned), _swap_states(curves),
     )  # fmt: skip
+
+
+def _swap_states(
+    curves: Mapping[str, Mapping[str, comparing.RunCurve]],
+) -> dict[str, SwapState]:
+    found = {name: of.get(comparing.BRIDGE_SWAP) for name, of in curves.items()}
+    return {name: one.state for name, one in found.items() if one and one.state}

@@ -1,4 +1,4 @@
-"""Phase diagrams: a setting in which runs differ x training -> accuracy or circuit strength.
+"""Phase diagrams: a setting in which runs differ x training -> accuracy or the success of swaps.
 
 Runs are compared in one diagram only if their recipes agree in everything but this setting and the
 seed. Of a sweep over two settings, each has a diagram for every level of the other.
@@ -7,7 +7,7 @@ seed. Of a sweep over two settings, each has a diagram for every level of the ot
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,9 +110,13 @@ def phase_payload(diagrams: Sequence[PhaseDiagram]) -> list[Diagram]:
 
 
 def phase_figures(
-    diagrams: Sequence[PhaseDiagram], axis: Sequence[int], by_step: bool, step: int
+    diagrams: Sequence[PhaseDiagram],
+    axis: Sequence[int],
+    by_step: bool,
+    step: int,
+    measured: Callable[[str], str] = lambda _: "",
 ) -> list[HeatMap]:
-    """Every diagram and quantity as a figure."""
+    """Every diagram and quantity as a figure; `measured` says of a quantity what it is."""
     place = int(np.abs(np.asarray(axis) - step).argmin()) if by_step else None
     return [
         HeatMap(
@@ -121,7 +125,11 @@ def phase_figures(
             subtitle="; ".join(
                 filter(
                     None,
-                    (f"mean over {_counts(diagram.n_runs)} at each {diagram.name}", diagram.held),
+                    (
+                        measured(kind),
+                        f"mean over {_counts(diagram.n_runs)} at each {diagram.name}",
+                        diagram.held,
+                    ),
                 )
             ),
             provenance={

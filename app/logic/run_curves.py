@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from analyses.bridge_swaps import SwapState, first_hop_role, swap_state
 from analyses.usable import with_usable
 from app.instrument.accuracies import evaluated, with_interval
 from circuits.runs.run import Run
@@ -24,6 +25,7 @@ ACCURACIES = {
     "Trained accuracy": "train_inferred",
     "OOD accuracy": "ood_test",
 }
+BRIDGE_SWAP = "Bridge swap"
 READABLE = {
     "bridge": "Bridge readable in time (MRR at relation 1)",
     "value_1": "First value readable in time (MRR at entity 1)",
@@ -48,6 +50,8 @@ class RunCurve:
     """Ends of the 95% interval over questions."""
     n: int | None = None
     """Questions behind each value."""
+    state: SwapState | None = None
+    """Where swaps are read."""
 
     @property
     def ends(self) -> tuple[RunCurve, RunCurve] | None:
@@ -80,14 +84,14 @@ def curves_of(run: Run, results: Mapping[str, xr.Dataset]) -> dict[str, RunCurve
     bridge = results.get("bridge_patching")
     if bridge is not None and "id_test" in bridge.coords["split"].values:
         swaps = bridge.sel(split="id_test", control="bridge")
-        found["Bridge swap (circuit strength)"] = _best(
-            swaps, "success", int(swaps["n_valid"]), "layer", "position"
-        )
+        state = swap_state(swaps, first_hop_role(run, "id_test"))
+        if state is not None:
+            found[BRIDGE_SWAP] = _swap_curve(swaps, state)
     lens = results.get("logit_lens")
     if lens is not None and "id_test" in lens.coords["split"].values:
         first = str(lens.coords["target"].values[0])
         at_1 = with_usable(lens).sel(split="id_test", target=first).isel(position=1)
-        found[READABLE[first]] = _best(at_1.where(at_1["usable"]), "mrr", int(at_1["n"]), "layer")
+        found[READABLE[first]] = _best_layer(at_1.where(at_1["usable"]), "mrr", int(at_1["n"]))
     return found
 
 
@@ -96,11 +100,22 @@ def _accuracy(run: Run, share: Float[np.ndarray, " n"], split: str) -> RunCurve:
     return RunCurve(run.metrics()["step"].to_numpy(float), *with_interval(share, n), n)
 
 
-def _best(ds: xr.Dataset, name: str, n: int, *axes: str) -> RunCurve:
-    """The highest value at each step, with the interval of the state that has it."""
+def _swap_curve(swaps: xr.Dataset, state: SwapState) -> RunCurve:
+    cell = swaps.sel(position=state.position).isel(layer=state.layer)
+    value, low, high = (
+        cell[f"success{end}"].values.astype(float) if f"success{end}" in cell else None
+        for end in ("", "_low", "_high")
+    )
+    assert value is not None
+    steps = cell["step"].values.astype(float)
+    return RunCurve(steps, value, low, high, int(cell["n_valid"]), state)
+
+
+def _best_layer(ds: xr.Dataset, name: str, n: int) -> RunCurve:
+    """The highest value at each step, with the interval of the layer that has it."""
     names = (name, f"{name}_low", f"{name}_high")
     parts = {
-        part: ds[part].transpose("step", *axes).values.reshape(ds.sizes["step"], -1).astype(float)
+        part: ds[part].transpose("step", "layer").values.astype(float)
         for part in names
         if part in ds
     }

@@ -152,7 +152,8 @@ def grouping_in_words(grouped: Mapping[str, Sequence[str]], n_settings: int) -> 
         differ = "no second seed among them, although the recipes agree"
     if not several:
         return f"{n_runs} runs, none a seed of another: {differ}"
-    seeds = ", ".join(f"{len(names)} seeds" for names in several)
+    sizes = Counter(map(len, several))
+    seeds = ", ".join(f"{f'{k} times ' * (k > 1)}{n} seeds" for n, k in sorted(sizes.items()))
     return f"{n_runs} runs in {len(grouped)} groups ({seeds}): {differ}"
 
 

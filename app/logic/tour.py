@@ -17,8 +17,9 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 
+from analyses.bridge_swaps import first_hop_role, swap_state
 from analyses.certificate.certify import certified_steps, stored_certificate, why_refused
-from analyses.figures.words import split_of
+from analyses.figures.words import position_of, split_of
 from analyses.fitting import fitting_analyses
 from analyses.stored import Reader, reader
 from app.instrument.accuracies import evaluated, with_interval
@@ -26,7 +27,7 @@ from app.instrument.fields import Tour, TourStop
 from app.instrument.further import further_results
 from circuits.corpus.names import ID_TEST, OOD_TEST, TRAIN
 from circuits.errors import HopscopeError
-from circuits.runs.grok import MEMORIZED
+from circuits.runs.grok import by_step, first_checkpoint
 from circuits.runs.run import Run
 
 PLATEAU = 0.25
@@ -91,11 +92,16 @@ class Measured:
         until = np.searchsorted(measured, steps, side="right")
         return np.concatenate([[np.nan], values[known]])[until]
 
+    @property
+    def memorized_at(self) -> int | None:
+        """The step at which the trained questions were memorized, as measured while training."""
+        return self.run.grok.get("memorization_step")
+
     @cached_property
     def memorized(self) -> int | None:
-        """The first checkpoint at which the trained questions are memorized."""
-        known = self.last_accuracies(TRAIN, self.steps) >= MEMORIZED
-        return self.steps[int(known.argmax())] if known.any() else None
+        """The first checkpoint at which they are."""
+        at = self.memorized_at
+        return None if at is None else first_checkpoint(at, self.steps)
 
 
 class GuidedTour(NamedTuple):
@@ -154,16 +160,19 @@ def _memorized(seen: Measured) -> TourStop | None:
     if trained is None or unseen is None:
         return None
     turn = "but only" if unseen.value < PLATEAU else "and already"
+    here = f"At step {at:,}"
+    if seen.memorized_at is not None and at > seen.memorized_at:
+        here = f"Memorized {by_step(seen.memorized_at, seen.steps)}. There"
     return _stop(
         title, at,
-        f"At step {at:,} the model answers {trained} of {trained.n:,} trained questions, {turn} "
+        f"{here} the model answers {trained} of {trained.n:,} trained questions, {turn} "
         f"{unseen} of {unseen.n:,} unseen ones (in brackets: 95% intervals).",
     )  # fmt: skip
 
 
 def _plateau(seen: Measured) -> TourStop | None:
-    start = seen.memorized
-    if start is None:
+    start, memorized_at = seen.memorized, seen.memorized_at
+    if start is None or memorized_at is None:
         return None
     later = [s for s in seen.steps if s >= start]
     known = seen.last_accuracies(ID_TEST, later)
@@ -183,7 +192,7 @@ def _plateau(seen: Measured) -> TourStop | None:
         )  # fmt: skip
     return _stop(
         "Plateau", at,
-        f"{at - start:,} steps after memorization, with no new data, still only {unseen} of "
+        f"{at - memorized_at:,} steps after memorization, with no new data, still only {unseen} of "
         f"{unseen.n:,} unseen questions are right.",
     )  # fmt: skip
 
@@ -206,15 +215,25 @@ def _swapped(seen: Measured) -> TourStop | None:
     ds = seen.result("bridge_patching")
     if ds is None:
         return None
-    ds = ds.sel(control="bridge").isel(position=1)
-    layer = int(ds["success"].isel(step=-1).fillna(-1).argmax("layer"))
-    where = "in the embedding" if not layer else f"after {layer} block{'s' * (layer > 1)}"
+    state = swap_state(ds, first_hop_role(seen.run, ID_TEST))
+    if state is None:
+        return _stop(
+            "No state between the hops", seen.steps[-1],
+            "A model of one block has no state between the hops, so no swap can be one of the "
+            "bridge alone.",
+        )  # fmt: skip
+    ds = ds.sel(control="bridge", position=state.position).isel(layer=state.layer)
+    best = ", the layer at which this works best," if state.chosen else ","
+    written = (
+        f"Another question's state, written at the {position_of(state.position).spoken} after "
+        f"{state.layer} block{'s' * (state.layer > 1)}{best}"
+    )
     return _rise(
-        seen, ds.isel(layer=layer), "success", "n_valid", "The bridge is used",
-        f"Another question's state, written at the first relation {where}, turns {{now}} of "
-        "{n:,} answers into those of its bridge{then}.",
-        f"Another question's state, written at the first relation {where}, turns only {{now}} of "
-        "{n:,} answers into those of its bridge{then}: the answer hardly runs through it.",
+        seen, ds, "success", "n_valid", "The bridge is used",
+        f"{written} turns {{now}} of {{n:,}} answers into those of its "
+        "bridge{then}.",
+        f"{written} turns only {{now}} of {{n:,}} answers into those of its "
+        "bridge{then}: the answer hardly runs through it.",
     )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from analyses.figures.words import first_split
 from analyses.slices.slice import NoneInSlice, Slice
+from app.logic.listed_names import split_names
 from app.logic.run_words import facts_in_words
 from app.shell import address, boxes, live
 from app.shell.exporting import export_popover
@@ -46,6 +47,8 @@ class Shown:
     """The checkpoint that the address names."""
     chosen: Slice = ALL
     """The questions that are looked at."""
+    unknown: str = ""
+    """The run of the address, if a page of several runs has none of this name."""
 
 
 def page(
@@ -71,7 +74,13 @@ def page(
     *first, right, slicer, corner = st.columns(
         [2, 5.8, 1.6, 1.6] if choosing else [10, 0.01, 1.2], vertical_alignment="center"
     )
-    name = _choose(folders, parameters.get("run"), first[0] if first else None)
+    asked = parameters.get("run") or ""
+    unknown = "" if choosing or asked in folders.paths else asked
+    name = (
+        _choose(folders, parameters.get("run"), first[0])
+        if choosing
+        else _first_of_several(folders, parameters)
+    )
     for problem in folders.problems:
         st.warning(as_text(problem), icon=":material/folder_off:")
     if name is None:
@@ -82,8 +91,8 @@ def page(
         run = opened(at)
         if not run.steps:
             raise HopscopeError("this run has no checkpoint yet; wait a moment and reload.")
-        asked = address.step_near(parameters.get("step"), run.steps)
-        step = live.gone_on(st.session_state.get("newest"), name, asked, run.steps)
+        near = address.step_near(parameters.get("step"), run.steps)
+        step = live.gone_on(st.session_state.get("newest"), name, near, run.steps)
         st.session_state["newest"] = (name, run.steps[-1])
         address.write(run=name, step=step)
         words = reading if isinstance(reading, str) else reading(run)
@@ -96,7 +105,7 @@ def page(
             line = st.empty()  # always there: what follows keeps its place and is not drawn anew
             if chosen:
                 line.caption(as_text(in_words(at, _split(run), chosen)))
-        figures = body(Shown(name, at, run, step, chosen)) or ()
+        figures = body(Shown(name, at, run, step, chosen, unknown)) or ()
         with corner:
             export_popover(at, step, _split(run), chosen, figures)
 
@@ -154,8 +163,8 @@ def plain_page(reading: str, body: Callable[[], None]) -> None:
         st.error(as_text(words), icon=":material/error:")
 
 
-def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | None) -> str | None:
-    """The run's name; its chooser is drawn into the column, if there is one."""
+def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator) -> str | None:
+    """The run's name; its chooser is drawn into the column."""
     names = list(folders.paths)
     if not names:
         return None
@@ -163,11 +172,23 @@ def _choose(folders: RunFolders, wanted: str | None, column: DeltaGenerator | No
         shown = wanted.encode("unicode_escape").decode()[:60]
         st.warning(as_text(f"There is no run called {shown!r} here; showing {names[0]!r} instead."))
     chosen = wanted if wanted in names else names[0]
-    if column is None:
-        return chosen
     boxes.show(BOX, chosen)  # on another page the box begins with the first run
     column.selectbox("Run", names, key=BOX, label_visibility="collapsed")
     return chosen
+
+
+def _first_of_several(folders: RunFolders, parameters: Mapping[str, str]) -> str | None:
+    """The run that a page of several runs begins with: of the address, or one that can be opened.
+
+    Such a page has no chooser to leave a broken run with.
+    """
+    wanted, several = parameters.get("run"), split_names(parameters.get("with") or "", ",")
+    names = [n for n in (wanted, *several, *folders.paths) if n is not None and n in folders.paths]
+    for name in names:
+        with suppress(HopscopeError, OSError):
+            if opened(stamp(folders.paths[name])).steps:
+                return name
+    return names[0] if names else None
 
 
 def _go_to_picked() -> None:

@@ -28,6 +28,10 @@ READING = (
 )
 MOST_AT_FIRST = 24
 """The most runs of a sweep that are shown before any is chosen."""
+MOST_NAMED = 6
+"""The most runs that a warning names as being there."""
+LONGEST_NAME = 60
+"""Characters of an unknown name that are shown."""
 OF_A_SWEEP = re.compile(r"(^|_)seed=\d+$")
 """The ending of run names made by `hopscope sweep`."""
 
@@ -38,7 +42,7 @@ def page() -> None:
 
 
 def _compare(shown: frame.Shown) -> list[Spec]:
-    chosen, aligned = _choose(shown.name)
+    chosen, aligned = _choose(shown.name, shown.unknown)
     runs, curves = _opened_curves(chosen)
     if not runs:
         st.info("Choose at least one run; two or more make it a comparison.")
@@ -58,15 +62,21 @@ def _compare(shown: frame.Shown) -> list[Spec]:
     return record.figures(shown.step)
 
 
-def _choose(first: str) -> tuple[list[str], comparing.Alignment]:
+def _choose(first: str, unknown: str) -> tuple[list[str], comparing.Alignment]:
     """The chosen runs, kept in the address, and what aligns them."""
     names = list(find_runs().paths)
-    left, right = st.columns([5, 1.6], vertical_alignment="center")
     if "compared" not in st.session_state:
-        asked = [n for n in split_names(address.read().get("with") or "", ",") if n in names]
-        st.session_state["compared"] = asked or _beside(first, names)
+        wanted = [n for n in split_names(address.read().get("with") or "", ",") if n]
+        wanted += [unknown] * (unknown not in ("", *wanted))
+        chosen = wanted if set(wanted) & set(names) else [*wanted, *_beside(first, names)]
+        st.session_state["compared"] = chosen
         st.session_state["aligned"] = "accuracy" if address.read().get("by") else "step"
-    chosen = left.multiselect("Runs", names, key="compared", label_visibility="collapsed")
+        st.session_state.pop("compared_gone", None)
+    gone = _set_aside(names)
+    left, right = st.columns([5, 1.6], vertical_alignment="center")
+    chosen = left.multiselect(
+        "Runs", names, key="compared", label_visibility="collapsed", wrap=True
+    )
     aligned: comparing.Alignment | None = right.segmented_control(
         "Aligned by",
         ["step", "accuracy"],
@@ -74,9 +84,46 @@ def _choose(first: str) -> tuple[list[str], comparing.Alignment]:
         key="aligned",
         label_visibility="collapsed",
     )
+    if gone:
+        st.warning(as_text(unknown_runs(gone, names)), icon=":material/folder_off:")
     by = "accuracy" if aligned == "accuracy" else None
-    address.write(**{"with": join_names(chosen, ",") or None, "by": by})
+    address.write(**{"with": join_names([*chosen, *gone], ",") or None, "by": by})
     return chosen, aligned or "step"
+
+
+def _set_aside(names: list[str]) -> list[str]:
+    """The chosen runs that are not there, until the choice is changed or they are there again.
+
+    They stay in the address, so that a reload finds a run that is back; the box cannot show them.
+    """
+    state = st.session_state
+    chosen, (kept, gone) = list(state["compared"]), state.get("compared_gone", (None, []))
+    if kept is not None and chosen != kept:
+        gone = []
+    wanted = [*chosen, *gone]
+    state["compared"] = [name for name in wanted if name in names]
+    missing = [name for name in wanted if name not in names]
+    state["compared_gone"] = (list(state["compared"]), missing)
+    return missing
+
+
+def unknown_runs(gone: list[str], names: list[str]) -> str:
+    """That these runs are not there, and what is.
+
+    >>> unknown_runs(["x"], ["demo", "textbook"])
+    "There is no run called 'x' here, so it is left out; there are demo and textbook."
+    """
+    shown = [repr(name.encode("unicode_escape").decode()[:LONGEST_NAME]) for name in gone]
+    no, it = ("is no run", "it is") if len(gone) == 1 else ("are no runs", "they are")
+    there = names[:MOST_NAMED] if len(names) <= MOST_NAMED else names[: MOST_NAMED - 1]
+    more = len(names) - len(there)
+    known = _and([*there, *([f"{more} more"] if more else [])])
+    verb = "are" if len(names) > 1 else "is"
+    return f"There {no} called {_and(shown)} here, so {it} left out; there {verb} {known}."
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _beside(first: str, names: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ from app.logic.tables.run_table import (
     BY_TAG,
     MOST_SETTINGS,
     RunRow,
+    column_width,
     columns_of,
     differing_settings,
     grouped_rows,
@@ -28,14 +29,18 @@ from circuits.errors import HopscopeError
 from circuits.runs.notes import Notes, tags_of, write_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 READING = (
     "Every run of the folder: click a column's name to sort, choose rows to tag them, to see in "
     "what they differ, or to compare their curves."
 )
-FEW = 10
-"""Runs up to which a table is as high as its rows; Streamlit's own choice is never higher."""
+FEW = 15
+"""Runs up to which a table is as high as its rows."""
+LONGEST, LONGEST_NAME = 300, 470
+"""Pixels of the widest column of text, and of the column of names, which stays in view."""
+TAG_GAP = " " * 5
+"""As wide as what stands between two tags."""
 LONGEST_SETTING = 190  # pixels
 GROUPS = {BY_RECIPE: "seeds of one recipe", BY_STATE: "state", BY_TAG: "tag"}
 
@@ -87,7 +92,7 @@ def _runs() -> None:
 
 def _filtered(rows: Sequence[RunRow]) -> tuple[list[RunRow], list[str]]:
     keys = differing_settings(rows)
-    text, tags, group, shown = st.columns([2, 1.6, 1.8, 2.6], vertical_alignment="bottom")
+    text, tags, group, shown = st.columns([2.4, 2, 2, 1.2], vertical_alignment="bottom")
     words = text.text_input("Filter", key="runs_words", placeholder="name, tag or phi=9")
     known = sorted({tag for row in rows for tag in row.notes.tags})
     wanted = tags.multiselect("Tags", known, key="runs_tags", disabled=not known)
@@ -95,10 +100,11 @@ def _filtered(rows: Sequence[RunRow]) -> tuple[list[RunRow], list[str]]:
         "Group", ["", *GROUPS, *keys], key="runs_group",
         format_func=lambda key: GROUPS.get(key, key) or "none",
     )  # fmt: skip
-    columns = shown.multiselect(
-        "Settings", keys, default=keys[:MOST_SETTINGS], key="runs_settings",
-        max_selections=MOST_SETTINGS, help="Settings in which the runs differ.",
-    )  # fmt: skip
+    with shown.popover("Settings", icon=":material/view_column:", width="stretch"):
+        columns = st.multiselect(
+            "Columns of settings in which the runs differ", keys, default=keys[:MOST_SETTINGS],
+            key="runs_settings", max_selections=MOST_SETTINGS, wrap=True,
+        )  # fmt: skip
     return kept_rows(rows, words, wanted), columns
 
 
@@ -108,25 +114,38 @@ def _grouping(keys: Sequence[str]) -> str | None:
 
 
 def _table(heading: str, rows: Sequence[RunRow], keys: Sequence[str]) -> list[RunRow]:
-    percent = st.column_config.NumberColumn(format="%.1f", width="small")
+    columns = columns_of(rows, keys)
+    event: Any = st.dataframe(
+        columns, hide_index=True, column_config=_config(columns), key=f"runs_table_{heading}",
+        on_select="rerun", selection_mode="multi-row",
+        height="content" if len(rows) <= FEW else 560, placeholder="–",
+    )  # fmt: skip
+    return [rows[i] for i in event.selection.rows if i < len(rows)]
+
+
+def _config(columns: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """How each column is drawn; text is as wide as its longest cell, so that none is cut."""
     config: dict[str, Any] = {
-        "run": st.column_config.TextColumn(pinned=True),
         "step": st.column_config.NumberColumn(format="localized", width="small"),
-        "trained %": percent, "ID %": percent, "OOD %": percent,
+        **dict.fromkeys(
+            ("trained %", "ID %", "OOD %"),
+            st.column_config.NumberColumn(format="%.1f", width="small"),
+        ),
         "ID over training": st.column_config.LineChartColumn(y_min=0, y_max=1, width=130),
         "n": st.column_config.NumberColumn(
             format="localized", width="small", help="Questions behind the ID accuracy."
         ),
         "MB": st.column_config.NumberColumn(format="%.1f", width="small"),
-        "tags": st.column_config.ListColumn(width="small"),
-        "seed": st.column_config.TextColumn(width="small"),  # else "unknown" is cut
-    }  # fmt: skip
-    event: Any = st.dataframe(
-        columns_of(rows, keys), hide_index=True, column_config=config, key=f"runs_table_{heading}",
-        on_select="rerun", selection_mode="multi-row", height="auto" if len(rows) <= FEW else 560,
-        placeholder="–",
-    )  # fmt: skip
-    return [rows[i] for i in event.selection.rows if i < len(rows)]
+        "tags": st.column_config.ListColumn(
+            width=column_width("tags", [TAG_GAP.join(tags) for tags in columns["tags"]], LONGEST)
+        ),
+    }
+    for name, cells in columns.items():
+        if name not in config:
+            most = LONGEST_NAME if name == "run" else LONGEST
+            width = column_width(name, cells, most)
+            config[name] = st.column_config.TextColumn(width=width, pinned=name == "run" or None)
+    return config
 
 
 def _about_chosen(chosen: Sequence[RunRow]) -> None:

@@ -70,3 +70,25 @@ def grok_summary_of_rows(rows: Sequence[Mapping[str, Any]]) -> GrokSummary:
     return grok_summary(
         [row["step"] for row in used], [row[train] for row in used], [row[held_out] for row in used]
     )
+
+
+def first_checkpoint(step: int, checkpoints: Sequence[int]) -> int | None:
+    """The first checkpoint at which an event of this step has happened; None: not saved yet.
+
+    >>> first_checkpoint(700, [0, 400, 800]), first_checkpoint(400, [0, 400, 800])
+    (800, 400)
+    """
+    return min((at for at in checkpoints if at >= step), default=None)
+
+
+def by_step(step: int, checkpoints: Sequence[int]) -> str:
+    """When an event was measured while training, and from which checkpoint on a model has it.
+
+    >>> by_step(700, [0, 400, 800])
+    'by step 700; first checkpoint after it: 800'
+    >>> by_step(400, [0, 400, 800])
+    'by step 400'
+    """
+    at = first_checkpoint(step, checkpoints)
+    after = "" if at in (None, step) else f"; first checkpoint after it: {at:,}"
+    return f"by step {step:,}{after}"

@@ -15,6 +15,8 @@ from app.logic.compare_record import CompareRecord
 from app.views.compare import _beside, by_value
 from circuits.runs.run import Run
 
+ASSETS = Path(__file__).parents[2] / "assets"
+
 
 def test_runs_are_aligned_where_they_first_reach_an_accuracy() -> None:
     fast = comparing.RunCurve(np.array([0, 10, 20.0]), np.array([0.0, 0.5, 1.0]))
@@ -58,7 +60,7 @@ def test_each_panel_says_how_many_runs_its_means_are_over() -> None:
     }
     accuracy, swap = compared({"same recipe": ["a", "b"]}, placed).panels
     assert accuracy.hint.startswith("mean and range, n = 2 seeds")
-    assert swap.hint.startswith("mean and range, n = 1 seeds")
+    assert swap.hint == "not measured in b"  # and of a single run no mean
     (line,) = accuracy.lines
     assert line.name == "same recipe (n = 2)"
     assert line.values.tolist() == [0.1, 0.9]
@@ -162,6 +164,9 @@ def test_runs_that_differ_in_anything_but_the_seed_are_no_seeds_of_one_another()
     assert len(table) == 2 + 4
     said = grouping.grouping_in_words(found, 4)
     assert said == "4 runs in 3 groups (2 seeds): recipes that differ in 4 settings"
+    alike = {"a": ["1", "2"], "b": ["3", "4"], "c": ["5", "6"], "d": ["7", "8", "9"], "e": ["0"]}
+    said = grouping.grouping_in_words(alike, 1)
+    assert said.startswith("10 runs in 5 groups (3 times 2 seeds, 3 seeds): recipes")
 
 
 def test_a_nested_option_of_the_source_keeps_runs_apart() -> None:
@@ -227,3 +232,55 @@ def test_a_single_run_has_the_interval_of_its_questions() -> None:
 def test_a_mean_reciprocal_rank_is_not_called_a_share() -> None:
     assert comparing.unit_of(comparing.READABLE["bridge"]) == "MRR"
     assert comparing.unit_of("ID accuracy") == "share"
+
+
+def test_compare_shows_the_swap_of_the_tour_where_a_trivial_one_succeeds_more_often() -> None:
+    """Writing the whole donor subject into the textbook run is made to succeed always."""
+    from analyses.stored import stored_result
+    from app.logic.comparing_runs import compare_runs
+    from app.logic.tour import tour_of
+    from circuits.runs.run import open_run
+
+    run = open_run(ASSETS / "textbook")
+    stored = stored_result(run, "bridge_patching")
+    assert stored is not None
+    there = stored["success"].sel(split="id_test", control="bridge", layer=1, position="relation_1")
+    success = stored["success"].copy()
+    success.loc[{"control": "bridge", "position": "subject"}] = 1.0
+    success.loc[{"control": "bridge", "layer": 0}] = 1.0
+    results = {"bridge_patching": stored.assign(success=success)}
+    found = comparing.curves_of(run, results)
+    swap = found[comparing.BRIDGE_SWAP]
+    np.testing.assert_array_equal(swap.values, there.values)
+    record = compare_runs({"textbook": run}, {"textbook": found}, "step")
+    assert record is not None
+    panel = next(p for p in record.panels if p.title == "Bridge swap")
+    words = "share of answers that become those of the other bridge at S[1, relation 1]; "
+    assert panel.hint == words + "95% interval, n = 300 questions"
+    figure = next(f for f in record.figures(8500) if f.name == "compare_bridge_swap")
+    assert figure.subtitle == f"textbook; {panel.hint}"
+    assert figure.provenance["states"] == {"textbook": "S[1, relation 1]"}
+    tour = tour_of(run, results)
+    assert tour is not None
+    (stop,) = (s for s in tour.sent["stops"] if s["title"] == "The bridge is used")
+    assert "written at the first relation after 1 block, turns 53%" in stop["text"]
+
+
+def test_a_chosen_layer_and_runs_without_a_result_are_said_in_the_figure() -> None:
+    from analyses.bridge_swaps import SwapState
+
+    placed = {
+        "a": {"ID accuracy": np.array([0.0, 1.0]), "Bridge swap": np.array([0.0, 0.5])},
+        "b": {"ID accuracy": np.array([0.2, 0.8]), "Bridge swap": np.array([0.0, 0.4])},
+        "c": {"ID accuracy": np.array([0.2, 0.8])},
+    }
+    record = dataclasses.replace(
+        compared({name: [name] for name in placed}, placed),
+        swap_states={"a": SwapState(1, "relation_1", False), "b": SwapState(3, "relation_1", True)},
+    )
+    accuracy, swap = record.panels
+    assert accuracy.hint == ""
+    assert swap.hint == (
+        "share of answers that become those of the other bridge at S[1, relation 1] in a and "
+        "S[3, relation 1] in b, the best layer at the last checkpoint; not measured in c"
+    )

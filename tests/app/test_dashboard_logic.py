@@ -55,20 +55,26 @@ def test_a_step_in_the_address_is_the_nearest_checkpoint_or_the_last(asked, foun
 
 
 def bridge_swaps(cell: list[float], other: list[float], n: int = 20) -> xr.Dataset:
-    """Success at two states, and the outcomes of n questions, of which the first succeed."""
-    success = np.zeros((len(cell), 1, 1, 2, 2))
-    success[:, 0, 0, 1, 0], success[:, 0, 0, 0, 1] = cell, other
+    """Success at the state of bridge swaps and in the embedding of the subject, which is none.
+
+    With the outcomes of n questions, of which the first succeed.
+    """
+    success = np.zeros((len(cell), 1, 1, 3, 3))
+    success[:, 0, 0, 1, 1], success[:, 0, 0, 0, 0] = cell, other
     dims = ("step", "split", "control", "layer", "position")
     outcome = np.arange(n) < n * success[..., None]
     return xr.Dataset(
         {"success": (dims, success), "outcome_example": ((*dims, "example"), outcome.astype(int))},
-        {"step": np.arange(len(cell)) * 10, "split": ["id_test"], "control": ["bridge"]},
-    )
+        {
+            "step": np.arange(len(cell)) * 10, "split": ["id_test"], "control": ["bridge"],
+            "position": ["subject", "relation_1", "relation_2"],
+        },
+    )  # fmt: skip
 
 
 def test_without_a_discovered_circuit_the_rise_of_bridge_swaps_is_marked() -> None:
-    # strong early and gone at the end is not the circuit
-    bridge = bridge_swaps([0.0, 0.0, 0.3, 0.8, 0.8], [0.9, 0.9, 0.1, 0.1, 0.1])
+    # a swap of the subject's token is not one of the bridge, however often it succeeds
+    bridge = bridge_swaps([0.0, 0.0, 0.3, 0.8, 0.8], [0.9, 0.9, 0.1, 0.9, 0.9])
     found = phases({"memorization_step": 5, "grok_step": 45}, {"bridge_patching": bridge})
     assert [p["name"] for p in found] == ["memorized", "bridge is used", "generalized"]
     assert found[1]["span"] == [20, 30]  # 10% and 90% of .8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -186,6 +187,54 @@ def test_the_address_of_a_large_sweep_keeps_all_its_runs_and_their_alignment(run
     assert app.multiselect[0].value == names
     assert app.session_state["aligned"] == "accuracy"
     assert app.query_params["by"] == "accuracy"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"with": "small,other,gone"}, "no run called 'gone' here, so it is left out"),
+        ({"with": "gone,small,other,lost"}, "no runs called 'gone' and 'lost' here, so they are"),
+        ({"with": "small,other", "run": "gone"}, "no run called 'gone' here, so it is left out"),
+    ],
+)
+def test_an_unknown_run_among_the_compared_is_named_and_the_others_stay(
+    runs: Path, parameters: dict[str, str], named: str
+) -> None:
+    shutil.copytree(runs / "small", runs / "other")
+    app = opened("compare", **parameters)
+    assert errors(app) == []
+    assert app.multiselect[0].value == ["small", "other"]
+    (warning,) = app.warning
+    assert named in read(warning.value)
+    assert {"small", "other"} <= set(re.findall(r"\w+", read(warning.value).partition(";")[2]))
+    again = app.run()
+    assert named in text_of(again)  # a page draws itself anew by itself
+    assert "gone" in again.query_params["with"]
+    again.multiselect[0].set_value(["small"]).run()
+    assert not again.warning  # seen, and chosen anew
+    assert again.query_params["with"] == "small"
+
+
+def test_a_compared_run_that_is_deleted_is_named_and_the_others_stay(runs: Path) -> None:
+    shutil.copytree(runs / "small", runs / "other")
+    app = opened("compare", **{"with": "small,other"})
+    shutil.rmtree(runs / "other")
+    app.run()
+    assert errors(app) == []
+    assert app.multiselect[0].value == ["small"]
+    assert "no run called 'other' here, so it is left out; there is small." in text_of(app)
+    shutil.copytree(runs / "small", runs / "other")
+    assert app.run().multiselect[0].value == ["small", "other"]
+    assert not app.warning
+
+
+def test_a_damaged_run_in_the_address_does_not_hide_the_compared_ones(runs: Path) -> None:
+    shutil.copytree(runs / "small", runs / "broken")
+    (runs / "broken" / "manifest.json").write_text("{")
+    app = opened("compare", run="broken", **{"with": "broken,small"})
+    assert errors(app) == []
+    assert "broken is left out: " in text_of(app)
+    assert app.query_params["run"] == "small"
 
 
 def test_a_measuring_that_ended_early_says_why(runs: Path) -> None:
@@ -484,6 +533,23 @@ def test_tags_and_a_note_are_written_into_the_folder_of_the_run(runs: Path) -> N
     app.button(key="notes_save_small").click().run()
     assert errors(app) == []
     assert json.loads(notes.read_text())["tags"] == ["paper", "first"]
+
+
+def test_the_longest_name_of_the_runs_is_read_whole_wherever_it_stands(runs: Path) -> None:
+    """The browser's own choice of widths looks at the first ten rows, and this is the twelfth."""
+    for i in range(11):
+        shutil.copytree(runs / "small", runs / f"{i}")
+    long = runs / "phi=3.5_weight_decay=0.1_learning_rate=0.001_seed=0"
+    (runs / "small").rename(long)
+    for folder in runs.iterdir():
+        os.utime(folder / "manifest.json", (9e8, 9e8 if folder == long else 1e9))
+    app = opened("runs")
+    assert errors(app) == []
+    table = app.dataframe[0]
+    assert list(table.value["run"])[-1] == long.name
+    columns = json.loads(table.proto.columns)
+    assert 6 * len(long.name) <= columns["run"]["width"] <= 470
+    assert columns["created"]["width"] >= 6 * len("2026-11-28 23:12")
 
 
 def test_notes_that_are_not_ours_are_told_and_kept(runs: Path) -> None:

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { stateInWords } from "../../app/instrument/js/circuit_words.js";
 import { RunData } from "../../app/instrument/js/dataset.js";
 import { shortcutLines, strongestState } from "../../app/instrument/js/formation_series.js";
+import { Playhead } from "../../app/instrument/js/playhead.js";
 import { formationInWords } from "../../app/instrument/js/words.js";
 
 const METRICS = { step: [0, 10, 20], accuracy: { id_test: [0.1, null, 0.5] }, loss: {} };
@@ -150,4 +151,11 @@ test("no state after the last block is said to be where a swap works", () => {
     canReach: (l) => l < 2,
   };
   assert.deepEqual(strongestState(data, "id_test"), { kind: "state", l: 1, p: 1 });
+});
+
+test("a mark of the timeline leads to a checkpoint at which it has happened", () => {
+  const playhead = new Playhead([0, 5400, 5700], 0, () => {});
+  assert.equal(playhead.nearest(5500), 1); // where the model is not general yet
+  assert.equal(playhead.since(5500), 2);
+  assert.deepEqual([playhead.since(5400), playhead.since(9000)], [1, 2]);
 });

@@ -66,6 +66,35 @@ def test_the_sentences_turn_with_the_results(textbook: Any) -> None:
     assert "The circuit is not all" in stops(run, {**datasets, "circuit_discovery": poor})
 
 
+def test_tour_and_timeline_say_the_same_of_the_step_of_memorizing(textbook: Any) -> None:
+    """Measured at 700 while training, between the checkpoints 400 and 800."""
+    said = "emorized by step 700; first checkpoint after it: 800"
+    found = stops(*textbook)
+    assert found["Memorized"]["step"] == 800
+    assert said in found["Memorized"]["text"]
+    assert found["Plateau"]["text"].startswith(f"{found['Plateau']['step'] - 700:,} steps after")
+    phases = json.loads(formation_payload(*textbook))["phases"]
+    (mark,) = (phase for phase in phases if phase["name"] == "memorized")
+    assert mark["step"] == 700
+    assert f"{mark['name']} {mark['text'].partition('right ')[2]}".endswith(said)
+
+
+def test_the_tour_names_the_layer_that_was_chosen_and_no_trivial_swap(textbook: Any) -> None:
+    run, datasets = textbook
+    bridge = datasets["bridge_patching"]
+    deeper = bridge.reindex(layer=[0, 1, 2, 3], fill_value=0)
+    success = deeper["success"].copy()
+    success.loc[{"layer": 2}] = success.sel(layer=1)
+    success.loc[{"layer": 1}] = 0.0
+    success.loc[{"layer": 0}] = 1.0
+    found = stops(run, {**datasets, "bridge_patching": deeper.assign(success=success)})
+    said = "at the first relation after 2 blocks, the layer at which this works best, turns"
+    assert said in found["The bridge is used"]["text"]
+    one_block = bridge.isel(layer=[0, 1])
+    told = stops(run, {**datasets, "bridge_patching": one_block})["No state between the hops"]
+    assert "model of one block" in told["text"]
+
+
 def test_a_run_without_a_plateau_is_said_to_have_none() -> None:
     run = open_run(ROOT / "assets" / "demo")
     found = stops(run, stored_results(run, NEEDED)[0])

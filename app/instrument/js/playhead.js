@@ -67,6 +67,15 @@ export class Playhead {
     return nearestIndex(this.steps, step);
   }
 
+  /**
+   * The first checkpoint at which what happened at a step has happened.
+   * @param {number} step
+   */
+  since(step) {
+    const found = this.steps.findIndex((at) => at >= step);
+    return found < 0 ? this.steps.length - 1 : found;
+  }
+
   play() {
     if (this.index === this.steps.length - 1) this.to(0);
     const from = performance.now(),

@@ -105,7 +105,7 @@ export class Timeline {
       tooltip.on(mark, () => `${name}, step ${grouped(step)}: ${text}`);
       mark.addEventListener("pointerdown", (event) => {
         event.stopPropagation();
-        this.playhead.to(this.playhead.nearest(step));
+        this.playhead.to(this.playhead.since(step));
       });
     }
   }

@@ -46,7 +46,7 @@ export class TimelineBar {
         continue;
       }
       const jump = html("button", { class: "phase", title: text, text: name }, phases);
-      jump.onclick = () => playhead.to(playhead.nearest(step));
+      jump.onclick = () => playhead.to(playhead.since(step));
     }
     this.tools = html("div", { class: "tools" }, bar);
     const group = { class: "splits", role: "radiogroup", "aria-label": "Split" };

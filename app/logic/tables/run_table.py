@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 from analyses.figures.specs.facts import Table
 from app.instrument.accuracies import evaluated
@@ -19,6 +21,8 @@ from circuits.runs.run import Run, open_run
 SPLITS = {"trained": TRAIN, "ID": ID_TEST, "OOD": OOD_TEST}
 MOST_SETTINGS = 8
 """The most differing settings that become columns; the recipe diff has all."""
+BESIDE_TEXT = 20
+"""Pixels of what stands beside the text of a cell."""
 BY_STATE, BY_TAG, BY_RECIPE = "state", "tag", "recipe"
 
 
@@ -132,6 +136,32 @@ def columns_of(rows: Sequence[RunRow], keys: Sequence[str]) -> dict[str, list[An
         "seed": [_text(row.settings.get("seed")) for row in rows],
         **{named[key]: [_text(row.settings.get(key)) for row in rows] for key in keys},
     }
+
+
+def column_width(name: str, cells: Sequence[str], most: int) -> int:
+    """Pixels of a column in which the longest of its cells is read whole, up to `most`.
+
+    The browser's own choice looks at the first ten rows only.
+
+    >>> column_width("run", ["demo", "textbook (shipped)"], 400)
+    139
+    >>> column_width("run", ["x" * 99], 400)
+    400
+    """
+    return min(most, BESIDE_TEXT + math.ceil(max(map(text_width, (name, *cells)))))
+
+
+def text_width(text: str) -> float:
+    """Pixels that the text of a cell needs, at most."""
+    return sum(map(_letter_width, text))
+
+
+def _letter_width(letter: str) -> float:
+    if east_asian_width(letter) in "WF":
+        return 14.5
+    if letter in "mwMW@%":
+        return 12
+    return 9 if letter.isupper() else 6.6
 
 
 def _percent(row: RunRow, split: str) -> float | None:

@@ -162,7 +162,7 @@ def test_each_lens_target_is_read_at_its_own_position(results):
 def test_bridge_success_over_training_is_at_the_best_state_and_says_so(results):
     spec = figure(results["bridge_patching"], "success_over_training")
     assert spec.title.replace("\N{NO-BREAK SPACE}", " ").endswith("S[2, relation 1]")
-    assert "highest success" in spec.subtitle
+    assert "the best layer at the last step" in spec.subtitle
     assert [s.y.max() > 0.5 for s in spec.series] == [True, False, False]
 
 

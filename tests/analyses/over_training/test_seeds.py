@@ -161,3 +161,29 @@ def test_runs_without_circuits_and_single_runs_are_refused(
         agreement_of_runs({"one": runs["one"], "bare": bare})
     with pytest.raises(HopscopeError, match="at least two"):
         seed_spread({"one": runs["one"]})
+
+
+def test_swaps_are_compared_at_the_state_between_the_hops_with_interval_and_n(
+    runs: dict[str, Run],
+) -> None:
+    """In the broken run every swap between the hops fails, and one of the embedding is made to
+    succeed."""
+    from analyses.stored import reader
+
+    read = {name: reader(runs[name]) for name in ("one", "broken")}
+    found = read["broken"]("bridge_patching")
+    assert found is not None
+    success = found["success"].copy()
+    success.loc[{"control": "bridge"}] = 0.0
+    success.loc[{"control": "bridge", "layer": 0, "position": "relation_1"}] = 0.9
+    read["broken"] = lambda name, old=read["broken"]: (
+        found.assign(success=success) if name == "bridge_patching" else old(name)
+    )
+    spread = seed_spread({name: runs[name] for name in read}, read=read)
+    assert spread.attrs["swap_states"] == "at S[1, relation 1]"
+    one = spread.sel(measure="swap")
+    assert one["value"].values.tolist() == [1.0, 0.0]
+    assert one["value_n"].values.tolist() == [int(found["n_valid"].sel(
+        split="id_test", control="bridge"))] * 2  # fmt: skip
+    assert (one["value_low"] <= one["value"]).sel(run="one")
+    assert np.isnan(spread["value_low"].sel(measure="edges")).all()

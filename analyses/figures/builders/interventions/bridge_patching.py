@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from analyses.bridge_swaps import swap_state
 from analyses.figures.builders import pick
 from analyses.figures.builders.pieces import cell_map, place
 from analyses.figures.specs.charts import Bars, BarSeries, Lines, Panels, Series, Spec
@@ -62,8 +63,9 @@ def success_over_training(
 ) -> Spec:
     """Success and controls over training at one state.
 
-    By default it is the state with the highest success at the last step; the subtitle says so,
-    because choosing the best cell biases its value upwards a little.
+    By default it is the state at which bridge swaps are read (`analyses.bridge_swaps`); the
+    subtitle says whether it is the best of several, because choosing it biases its value upwards a
+    little.
     """
     split = pick.chosen(ds, "split", split)
     one = ds.sel(split=split)
@@ -108,6 +110,9 @@ def _state(ds: xr.Dataset, layer: int | None, position: str | None) -> tuple[int
     """The state to show and how it was chosen."""
     if layer is not None and position is not None:
         return pick.chosen(ds, "layer", layer), pick.chosen(ds, "position", position), ""
+    state = swap_state(ds) if layer is None and position is None else None
+    if state is not None:
+        return state.layer, state.position, "the best layer at the last step" * state.chosen
     last = ds["success"].isel(step=-1).sel(control=pick.names(ds, "control")[0])
     if "usable" in ds.coords:  # after the last block a swap can only seem to succeed
         last = last.where(ds["usable"])
