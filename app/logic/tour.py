@@ -273,10 +273,11 @@ def _alone(seen: Measured) -> TourStop | None:
     one = alone.isel(step=i)
     n = int(one["n"].max())
     right = _share(one, "accuracy", n)
-    verdict = "right alone for" if len(sound) else "alone right for only"
+    enough = bool(share[i] >= NEARLY * whole[i] and kept[i])
+    verdict = "right alone for" if enough else "alone right for only"
     edges = f"The {kept[i]} edges that discovery keeps, of {ds.sizes['edge']},"
     return _stop(
-        "The circuit alone" if len(sound) else "The circuit is not all", int(ds["step"][i]),
+        "The circuit alone" if enough else "The circuit is not all", int(ds["step"][i]),
         f"{edges} are {verdict} {right} of {n:,} unseen questions, where the whole "
         f"model is right for {whole[i]:.0%}.",
         circuit="edges",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 READING = "The facts of the run: click a name in the graph to go on from there"
 FEW = 10
 """Rows up to which a table is as high as they are."""
-PHI = "phi_r is the number of two-hop facts through a relation per fact of it"
+PHI = "phi_r: how many two-hop facts run through a relation for each of its facts"
 
 
 def page() -> None:
