@@ -35,6 +35,8 @@ class State:
     path: str
     query: str = ""
     actions: tuple[Action, ...] = ()
+    pointing: Action | None = None
+    """What is done again at every width, since a window that changes its width forgets it."""
     once: bool = False
     """It shows all runs, so one picture is enough."""
 
@@ -65,7 +67,7 @@ def focus(presses: int) -> Action:
     """Go on by the Tab key."""
 
     def do(page: Any) -> None:
-        page.locator(".track-svg").first.focus()
+        page.locator(".instrument [tabindex='0']").first.focus()
         for _ in range(presses):
             page.keyboard.press("Tab")
 
@@ -87,19 +89,19 @@ STATES = {
     "formation": State(""),
     "formation_edges": State("", "circuit=edges"),
     "formation_trained": State("", "split=train_inferred"),
-    "formation_hover": State("", actions=(hover(".maps .cell", 6),)),
-    "formation_curve": State("", actions=(hover(".curves svg, .track-svg"),)),
+    "formation_hover": State("", pointing=hover(".maps .cell", 6)),
+    "formation_curve": State("", pointing=hover(".curves.wide svg, .curves svg")),
     "formation_questions": State("", actions=(click(".node.pickable", 4),)),
     "formation_slicing": State("", "slice=shortcut%3Dno", (press("button", "Slice"),)),
     "formation_certificate": State("", actions=(click("[data-testid=stExpander] summary"),)),
     "formation_tour": State("", "tour=4"),
     "formation_presented": State("", "present=circuit"),
     "formation_export": State("", actions=(press("button", "Export"),)),
-    "formation_keys": State("", actions=(focus(6),)),
+    "formation_keys": State("", pointing=focus(3)),
     "circuit": State("circuit"),
     "circuit_removed": State("circuit", actions=(click(EDGE),)),
     "circuit_strongest": State("circuit", "size=9"),
-    "circuit_hover": State("circuit", actions=(point(EDGE, 1),)),
+    "circuit_hover": State("circuit", pointing=point(EDGE, 1)),
     "heads": State("heads"),
     "heads_chosen": State("heads", actions=(click(".page-heads .cell, .head", 1),)),
     "heads_presented": State("heads", "present=pattern"),
@@ -173,6 +175,9 @@ def taken(
         page.set_viewport_size({"width": width, "height": min(max(high, HEIGHT), HIGHEST)})
         page.wait_for_function(SETTLED)
         page.wait_for_timeout(150)
+        if state.pointing:
+            state.pointing(page)
+            page.wait_for_timeout(250)
         page.screenshot(path=out / f"{name}-{width}-{theme}.png")
 
 

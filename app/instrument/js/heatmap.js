@@ -2,7 +2,7 @@
 // A map of layers (upwards) by positions whose cells follow the step.
 
 import { panel, setAttributes, svg } from "./elements.js";
-import { hatching } from "./hatch.js";
+import { VEIL, hatching } from "./hatch.js";
 import { namesOrSymbols, shortened, widthOf } from "./names.js";
 import { clamp, short } from "./numbers.js";
 
@@ -160,7 +160,7 @@ export class HeatMap {
       const name = typeof colour === "function" ? colour(index, r, c) : colour;
       const fill = value === null ? palette.grey(0.06) : palette.shade(name, share);
       setAttributes(box, { fill });
-      const halo = hatched?.(r, c) ? { stroke: fill } : {};
+      const halo = hatched?.(r, c) ? { stroke: palette.shade(name, share * (1 - VEIL)) } : {};
       setAttributes(text, { fill: palette.inkOn(name, share), ...halo });
       setAttributes(text, { text: this.label(index, r, c) });
       if (outlined) {
