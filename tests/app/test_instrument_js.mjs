@@ -151,6 +151,7 @@ test("a logarithmic axis has round ticks within its ends", () => {
   assert.deepEqual(layout.valueTicks("log", -1, 0.5), [0.1, 0.2, 0.5, 1, 2]);
   assert.deepEqual(layout.valueTicks("log", -1, 2), [0.1, 1, 10, 100]);
   assert.deepEqual(layout.valueTicks("log", 0, 2.2), [1, 3, 10, 30, 100]);
+  assert.deepEqual(layout.valueTicks("log", -5.5, 1.1), [1e-4, 0.01, 1]);
   const written = (low, high) =>
     layout.valueTicks("log", Math.log10(low), Math.log10(high)).map((tick) => tick.toPrecision(2));
   assert.deepEqual(written(3.3, 4.2), ["3.5", "4.0"]); // between 2 and 5

@@ -197,7 +197,8 @@ export class BenchDiagram {
     for (const drawn of this.places) {
       drawPlace(this, drawn, used, this.selection.has(drawn.place.key));
     }
-    const text = `${this.base}: ${keptInWords(bench, this.choice)}`;
+    const changed = this.choice.state.toggled.length ? ", changed by hand" : "";
+    const text = `${this.base}${changed}: ${keptInWords(bench, this.choice)}`;
     setAttributes(this.parts.note, { text, title: text });
   }
 

@@ -143,6 +143,7 @@ export class Circuit {
   draw(index) {
     const { split } = this;
     if (!split) return;
+    if (!split.lens && !split.tracing) setAttributes(this.parts.note, { text: "not measured" });
     for (const edge of this.edges) this.drawEdge(edge, index, split);
     for (const node of this.nodes) this.drawNode(node, index, split);
     const accuracy = this.data.shownAccuracyAt(this.context.split, this.context.playhead.step);

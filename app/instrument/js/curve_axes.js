@@ -22,7 +22,7 @@ export function valueAxis(canvas, palette, axis) {
   for (const tick of valueTicks(scale, ends[0], ends[1])) {
     const at = y(tick);
     svg("line", { x1: left, x2: right, y1: at, y2: at, stroke: palette.grey(0.12) }, canvas);
-    const text = scale === "log" ? String(Number(tick.toPrecision(2))) : inUnit(tick, unit);
+    const text = scale === "log" ? written(tick) : inUnit(tick, unit);
     svg("text", { ...named, y: at + 3.5, text }, canvas);
   }
   if (!series.length) {
@@ -39,6 +39,13 @@ export function valueAxis(canvas, palette, axis) {
   for (const { value } of references) lines.push([left, right].map((end) => [end, y(value)]));
   const place = freeCorner(lines, area, [widthOf(text, "10px"), 10], scale === "log");
   svg("text", { ...place, class: "tick axis-title", fill: palette.grey(0.6), text }, canvas);
+}
+
+// As the legend writes small numbers.
+/** @param {number} tick */
+function written(tick) {
+  const round = Number(tick.toPrecision(2));
+  return round < 0.001 ? round.toExponential() : String(round);
 }
 
 /**

@@ -12,7 +12,7 @@ import { smoothingInWords } from "./smoothing.js";
 import { timeTicks } from "./ticks.js";
 
 const LEGEND_NAME = 230; // pixels of a name in a legend
-const LEAST = 1e-5; // where a logarithmic axis ends
+const LEAST = 1e-9; // where a logarithmic axis ends, below what single precision tells from 0
 
 /** @import { Reference, Series } from "./formation_series.js" */
 /** @import { Context } from "./context.js" */

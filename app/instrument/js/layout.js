@@ -145,8 +145,9 @@ export function valueTicks(scale, low, high) {
   const decades = high - low,
     units = decades > 2.5 ? [1] : decades > 2 ? [1, 3] : [1, 2, 5],
     ticks = [];
-  for (let power = Math.floor(low); power <= high; power++) {
-    ticks.push(...units.map((unit) => unit * 10 ** power));
+  const apart = decades > 5 ? 2 : 1; // powers
+  for (let power = apart * Math.floor(low / apart); power <= high; power += apart) {
+    ticks.push(...units.map((unit) => Number(`${unit}e${power}`)));
   }
   const inside = ticks.filter((tick) => Math.log10(tick) >= low && Math.log10(tick) <= high);
   return inside.length > 1 ? inside : roundNumbers(10 ** low, 10 ** high);
