@@ -56,6 +56,11 @@ def point(selector: str, nth: int = 0) -> Action:
     return lambda page: page.locator(selector).nth(nth).focus(timeout=ACTION_MS)
 
 
+def key(name: str) -> Action:
+    """Press a key."""
+    return lambda page: page.keyboard.press(name)
+
+
 def press(role: Any, name: str) -> Action:
     """Click what has this role and a name that begins so."""
     return lambda page: page.get_by_role(
@@ -99,7 +104,7 @@ STATES = {
     "formation_export": State("", actions=(press("button", "Export"),)),
     "formation_keys": State("", pointing=focus(3)),
     "circuit": State("circuit"),
-    "circuit_removed": State("circuit", actions=(click(EDGE),)),
+    "circuit_removed": State("circuit", actions=(point(EDGE), key("Enter"))),
     "circuit_strongest": State("circuit", "size=9"),
     "circuit_hover": State("circuit", pointing=point(EDGE, 1)),
     "heads": State("heads"),
