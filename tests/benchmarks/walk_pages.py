@@ -164,13 +164,13 @@ def taken(
     page.goto(f"{url}/{state.path}?run={run}" + (f"&{state.query}" if state.query else ""))
     if not _drawn(page):
         yield "no instrument"
-    for action in state.actions:
-        try:
+    try:
+        for action in (*state.actions, *([state.pointing] if state.pointing else [])):
             action(page)
             page.wait_for_timeout(700)
-        except Exception as error:  # the run has no such part
-            yield f"not there: {str(error).splitlines()[0]}"
-            return
+    except Exception as error:  # the run has no such part
+        yield f"not there: {str(error).splitlines()[0]}"
+        return
     out.mkdir(parents=True, exist_ok=True)
     for width in widths:
         page.set_viewport_size({"width": width, "height": HEIGHT})
