@@ -40,6 +40,7 @@ READOUTS = {
     "causal_tracing": "position",
     "comparison_tracing": "position",
     "bridge_patching": "position",
+    "evidence": "position",
     "attention": "query",
 }
 """Analyses with a value at each layer and position, and the name of their axis of positions. The

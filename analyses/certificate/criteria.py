@@ -102,8 +102,8 @@ def bridge_decoded(evidence: xr.Dataset, split: str) -> Criterion:
     """The bridge is the lens's top token at a state that a later block can use."""
     title = "Bridge readable where usable"
     rule = (
-        f"a lens reads the bridge of at least {HALF:.0%} of the questions at a state with a block "
-        "still behind it, more often than another bridge of the same relation"
+        f"a tuned lens reads the bridge of at least {HALF:.0%} of the questions at a state with a "
+        "block still behind it, more often than another bridge of the same relation"
     )
     if of_text(evidence):
         rule = rule.replace("reads the bridge", "reads the first token of the bridge")
@@ -121,7 +121,7 @@ def bridge_decoded(evidence: xr.Dataset, split: str) -> Criterion:
         title,
         rule,
         together(share.against(HALF), beats(real, placebo)),
-        f"at {place} {percent(share.value)} decoded, a placebo bridge {percent(other.value)}",
+        f"at {place} {percent(share.value)} decoded by it, a placebo bridge {percent(other.value)}",
         share,
         numbers={"state": place, "placebo": other.value, "placebo_high": other.high},
     )

@@ -160,8 +160,8 @@ def check_marks(run: Run) -> list[CheckMark]:
 
 
 SLICED_ABOUT = (
-    "Maps, states and the slice's curve: its {n} measured questions; causal tracing counts those "
-    "answered correctly at the step. Other curves and the discovered edges: all questions."
+    "Maps, states, curves of a state and the slice's own: its {n} measured questions; tracing: "
+    "those answered correctly at the step. Other curves and discovered edges: all questions."
 )
 
 

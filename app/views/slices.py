@@ -146,18 +146,8 @@ def _config(table: Table) -> dict[str, Any]:
 
 def _show(table: Table) -> None:
     """The readings as text, whose cells wrap: on a narrow page the grid hid the numbers."""
-    rows = [
-        [_formatted(value, kind) for value, kind in zip(row, table.formats, strict=True)]
-        for row in table.rows
-    ]
+    rows = table.texts(len(table.rows))
     st.markdown(markdown_table(table.columns, rows, [bool(kind) for kind in table.formats]))
-
-
-def _formatted(value: str | float | None, kind: str) -> str:
-    """A cell; a dash where nothing was measured."""
-    if value is None or value != value:  # nan
-        return "–"
-    return f"{value:{kind}}" if kind else str(value)
 
 
 def _questions(shown: frame.Shown) -> None:

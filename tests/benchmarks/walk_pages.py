@@ -114,7 +114,7 @@ STATES = {
     "question_large": State("question", actions=(press("button", "block 0, head 1"),)),
     "question_search": State("question", actions=(search("an"),)),
     "lab": State("lab"),
-    "lab_two": State("lab", actions=(click(".page-lab .cell", 3), click(".page-lab .cell", 9))),
+    "lab_two": State("lab", actions=(click(".page-lab .cell", 3), click(".page-lab .cell", -1))),
     "lab_script": State("lab", actions=(click("[data-testid=stExpander] summary"),)),
     "lab_presented": State("lab", "present=all"),
     "slices": State("slices"),

@@ -14,6 +14,18 @@ from analyses.figures.specs.base import Spec
 Cell = str | int | float | None
 
 
+def cell_text(cell: Cell, kind: str) -> str:
+    """A cell as it is read: a dash for what is missing, and no minus before a zero.
+
+    >>> cell_text(-0.001, ".2f"), cell_text(float("nan"), ".2f"), cell_text(1200, ",")
+    ('0.00', '–', '1,200')
+    """
+    if cell is None or cell != cell:  # nan
+        return "–"
+    text = format(cell, kind)
+    return text.removeprefix("-") if kind and not text.strip("-0.,%") else text
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table(Spec):
     """A table; a picture shows the first `shown` rows, the data holds all."""
@@ -31,10 +43,7 @@ class Table(Spec):
     def texts(self, most: int | None = None) -> list[list[str]]:
         """The shown rows (or `most` of them) as formatted text; "–" for missing values."""
         return [
-            [
-                "–" if cell is None else format(cell, kind)
-                for cell, kind in zip(row, self.formats, strict=True)
-            ]
+            [cell_text(cell, kind) for cell, kind in zip(row, self.formats, strict=True)]
             for row in self.rows[: self.shown if most is None else most]
         ]
 

@@ -26,12 +26,14 @@ export class Attention {
     this.asked = asked;
     /** @type {{ box: SVGRectElement, at: number[] }[]} */
     this.cells = [];
+    /** @type {{ group: SVGGElement, at: number[] }[]} */
+    this.groups = [];
     this.pattern = new Grid(this.asked.attention);
     this.parts = panel(
       parent,
       "attention",
       "Attention",
-      "rows: block; columns: head; click for names",
+      "click for names",
     );
     this.canvas = svg("svg", { height }, this.parts.body);
     this.large = new LargePattern(context.root, this);
@@ -61,7 +63,10 @@ export class Attention {
     const yOf = (l, h) => top + ((layers - 1 - l) * lines + Math.floor(h / across)) * line;
     const room = { width: Math.max(width, wide), height: Math.max(this.height, high) };
     setAttributes(this.canvas, room);
+    const order = lines > 1 ? "heads by block" : "rows: block; columns: head";
+    setAttributes(this.parts.note, { text: `${order}; click for names` });
     this.cells = [];
+    this.groups = [];
     const named = { class: "tick", fill: palette.grey(0.7) };
     for (let l = 0; l < layers; l++) {
       const layer = { x: left - 6, y: yOf(l, 0) + size / 2 + 4, "text-anchor": "end", text: l };
@@ -74,6 +79,7 @@ export class Attention {
           svg("text", { ...named, ...head }, this.canvas);
         }
         group.addEventListener("click", () => this.large.show([l, h]));
+        this.groups.push({ group, at: [l, h] });
         tooltip.reach.add(group, () => `Block ${l}, head ${h}: Enter shows its pattern large.`);
         for (let q = 0; q < n; q++)
           for (let k = 0; k <= q; k++) {

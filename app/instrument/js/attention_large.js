@@ -33,6 +33,8 @@ export class LargePattern {
   show(head) {
     this.head = head;
     this.box.classList.toggle("open", head !== null);
+    for (const { group, at } of this.attention.groups)
+      group.classList.toggle("open", String(at) === String(head));
     this.draw(this.attention.context.playhead.index);
   }
 

@@ -40,6 +40,8 @@ export interface Slice {
 export interface Presented {
   parts: { box: HTMLElement };
   build(width: number): void;
+  /** Pixels, in its usual size, that it does not get smaller than when it is enlarged. */
+  least?: number;
 }
 
 /** What Streamlit's components v2 hand over. */

@@ -32,6 +32,7 @@ export function setAttributes(element, attributes) {
  * @param {string} text
  */
 export function setText(element, text) {
+  text = text.replaceAll("n = ", "n\u00a0=\u00a0"); // not broken
   if (element.textContent !== text) element.textContent = text;
 }
 

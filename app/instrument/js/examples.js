@@ -98,7 +98,9 @@ export class Examples {
     const name = this.context.data.positions[p].label;
     const changed = listed.filter(({ verdict }) => verdict === "changes").length;
     const right = changed + listed.filter(({ verdict }) => verdict === "stays").length;
-    const share = `${changed} of ${right} right answers`;
+    const none = listed.filter(({ verdict }) => verdict === "no swap found").length;
+    const without = none ? ` with a swap (${none} without)` : "",
+      share = `${changed} of ${right} right answers${without}`;
     return kind === "moved"
       ? `${name}, block ${l + 1}: ${share} stop depending on this position`
       : `${name}, ${blocks(kind === "through" ? l + 1 : l)}: ${share} change when swapped, ` +

@@ -14,6 +14,7 @@ import { drawSentence } from "./sentence.js";
 /** @import { Lab, LabAnswer } from "./payload.js" */
 
 const LAB_PAD = 18; // pixels on both sides inside a panel
+const FOUR_ABREAST = 1150; // pixels of all panels abreast, or names would be cut
 
 export class LabView {
   /**
@@ -28,6 +29,7 @@ export class LabView {
     this.effect = new Grid(this.lab.effect);
     if (lab.sentence) drawSentence(root, context, lab.sentence, "Question");
     if (lab.donor_sentence) drawSentence(root, context, lab.donor_sentence, "Donor", false);
+    html("p", { class: "sentence", text: lab.said }, root);
     const main = html("div", { class: "lab-row" }, root);
     this.row = main;
     const chosen = new Set(this.lab.cells.map(([l, p]) => `${l},${p}`));
@@ -93,9 +95,10 @@ export class LabView {
 
   // Each can be presented alone, the first is all of them.
   presented() {
-    const { row, donor, grid, before, after } = this;
+    const { row, donor, grid, before, after } = this,
+      least = window.innerWidth < 1100 ? FOUR_ABREAST / 2 : FOUR_ABREAST;
     const build = (/** @type {number} */ width) => this.build(width + LAB_PAD);
-    return { all: { parts: { box: row }, build }, donor, map: grid, before, after };
+    return { all: { parts: { box: row }, build, least }, donor, map: grid, before, after };
   }
 
   /** @param {number} width */

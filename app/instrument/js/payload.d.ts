@@ -252,9 +252,11 @@ export interface LabAnswer {
 
     `donor_names` by layer and position are what the logit lens reads in the donor's states, with
     `donor_share` as their probabilities; none where something else than a state is written.
-    `order` has the positions in the order in which the question has them.
+    `order` has the positions in the order in which the question has them. `said` names question,
+    donor and what is written.
      */
 export interface Lab {
+  said: string;
   component: string;
   cells: number[][];
   effect: Packed;

@@ -98,7 +98,8 @@ export class Presentation {
     for (let turn = 0, size = 1; turn < 2; turn++) {
       setAttributes(box, { style: `width: ${Math.floor(wide / size)}px` });
       panel.build(Math.floor(wide / size) - 18);
-      size = clamp(high / box.offsetHeight, SMALLEST, LARGEST);
+      const most = Math.max(SMALLEST, Math.min(LARGEST, wide / (panel.least ?? 1)));
+      size = clamp(high / box.offsetHeight, SMALLEST, most);
       if (turn) setAttributes(box, { style: `width: ${Math.floor(wide / size)}px; zoom: ${size}` });
       if (turn) panel.build(Math.floor(wide / size) - 18);
     }

@@ -69,7 +69,10 @@ class LabRecord:
     def payload(self, timeline: Payload) -> bytes:
         """JSON for the instrument, beside what every page's timeline needs."""
         lens = self.donor_lens
+        question, donor = self.book.text(self.receiver), self.book.text(self.donor)
+        written = f"{SOURCES[self.operation.source]} ({self.operation.component})"
         lab: Lab = {
+            "said": f"Question: {question}. Donor: {donor}. Written: {written}.",
             "component": self.operation.component,
             "cells": [list(cell) for cell in self.operation.cells],
             "effect": pack(self.effect),

@@ -244,7 +244,7 @@ def _rows_of(
         cell = {"split": 0, "step": 0, **at}
         here = [float(part[f"{name}{end}"].isel(cell)) for end in ("", "_low", "_high")]
         n, n_all = (int(ds[f"{name}_n"].isel(cell)) for ds in (part, whole))
-        about = str(whole[name].attrs.get("long_name", words(name)))
+        about = str(whole[name].attrs.get("long_name", words(name))).partition(", -1:")[0]
         found.append((title, about, where, step, *here, n, float(values.isel(at)), n_all))
     return found
 
