@@ -33,7 +33,7 @@ ANALYSIS = "circuit_discovery"
 
 def page() -> None:
     """Draw the page."""
-    frame.page(READING, _circuit, sliced=False)
+    frame.page(lambda run: "" if _why_none(run) else READING, _circuit, sliced=False)
 
 
 def _circuit(shown: frame.Shown) -> list[Spec]:

@@ -34,7 +34,7 @@ export function edgeInWords(data, split, edge, index) {
     share = measure.inWords(...at);
   if (edge.kind === "through") {
     return (
-      `Swapping the state at ${name} ${blocks(edge.l + 1)} for that of another question ` +
+      `Swapping the state at the ${name} ${blocks(edge.l + 1)} for that of another question ` +
       `changes the answer in a share of ${share} of the questions.`
     );
   }
@@ -57,7 +57,7 @@ export function stateInWords(data, { lens, added, tracing, bridge }, l, p, index
     ? data.targets.map((target, i) => `${target.label} ${lens.inWords(index, i, l, p)}`)
     : ["logit lens not run"];
   const parts = [
-    `State at ${data.positions[p].label} ${blocks(l)}.`,
+    `State at the ${data.positions[p].label} ${blocks(l)}.`,
     ...(data.canReach(l, p) ? [] : ["It cannot reach the answer: no block comes after it."]),
     `Readable here (mean reciprocal rank): ${readable.join("; ")}.`,
   ];

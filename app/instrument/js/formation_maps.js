@@ -39,7 +39,7 @@ export function formationMaps(page, parent) {
         const value = page.split?.[kind]?.inWords(index, ...first, l, p);
         const reach = data.canReach(l, p) ? "" : " This state cannot reach the answer.";
         return value
-          ? `${words} at ${data.positions[p].label}, ${blocks(l)}: ${value}.${reach}`
+          ? `${words} at the ${data.positions[p].label}, ${blocks(l)}: ${value}.${reach}`
           : "This analysis has not been run for this split.";
       },
       nothing: () => (page.split?.sliced?.n === 0 ? "no question" : ""),

@@ -53,10 +53,11 @@ function behaviourInWords(data, split, step) {
       ? `The model answers ${percent(trained)} of the questions it is trained on`
       : `The model knows what it is trained on (${percent(trained)})`;
   const there = split === "id_test"; // where its number follows
-  const right = there ? "" : `: ${percent(tested)} of unseen ID questions are right`;
+  const unseen = `${percent(tested)} of unseen ID questions`,
+    right = there ? "" : `: ${unseen} are right`;
   if (trained >= 0.9 && (tested ?? 0) >= 0.95) words = `The model generalizes${right}`;
   else if (trained >= 0.9 && !there)
-    words += `, ${(tested ?? 0) < 0.5 ? "but only" : "and"} ${percent(tested)} of unseen ID ones`;
+    words += `, ${(tested ?? 0) < 0.5 ? "but only" : "and"} ${unseen}`;
   if (shown === null) return `${words}. `;
   // The split that is looked at is named with its own number: the words before may be on others.
   words += `. ${data.splitLabel(split)}: ${percent(shown)}`;
