@@ -83,7 +83,7 @@ def generalizes(evidence: xr.Dataset, split: str, decides: bool = True) -> Crite
         title,
         rule,
         status,
-        f"{percent(share.value)} right, the best shortcut ({shortcut.words}) {percent(rate)}",
+        f"{percent(share.value)} right, the best shortcut, {shortcut.words}, {percent(rate)}",
         gap,
         decides,
         {

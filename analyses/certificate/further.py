@@ -75,7 +75,7 @@ def transfers(ds: xr.Dataset, split: str) -> Criterion:
         f"after a fine-tune on new facts, at least {HALF:.0%} of the questions whose first hop is "
         "new are right; not told if the new facts were not learned or old ones were forgotten",
         status,
-        f"after {int(one['fine_step'])} steps {percent(end['new_facts'].value)} of the new facts "
+        f"after {int(one['fine_step']):,} steps {percent(end['new_facts'].value)} of the new facts "
         f"are known; right with {said}; the best shortcut with first hop new {percent(guessed)}",
         end["first"],
         False,

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from circuits.corpus.names import SHORTCUT_WORDS
 
-BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BROWN, SLATE, VIOLET, GREY = range(10)
+BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BROWN = range(7)
+SLATE, VIOLET, GREY, OLIVE, LILAC = range(7, 12)
 
 
 @dataclass(frozen=True)

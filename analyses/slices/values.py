@@ -110,7 +110,10 @@ def _right(ds: xr.Dataset) -> Values:
         yield known, _among(terms == 1, terms >= 0, _RIGHT_WORDS.get(known, f"share {words}"))
     if "route_example" in ds:
         route = ds["route_example"]
-        yield "route_accuracy", _among(route == 1, route >= 0, "share right with one route cut")
+        yield (
+            "route_accuracy",
+            _among(route == 1, route >= 0, "share right with the route alone, or without it"),
+        )
 
 
 def _accuracy_name(of: str) -> str:

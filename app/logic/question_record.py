@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from analyses.figures.specs.charts import HeatMap, Lines, Panels, Series, Spec
-from analyses.figures.words import BROWN, GREEN, GREY, ORANGE, PINK, SLATE, VIOLET
+from analyses.figures.words import BROWN, GREEN, GREY, LILAC, OLIVE, ORANGE, PINK, SLATE, VIOLET
 from analyses.usable import CANNOT_REACH, usable_states
 from app.instrument import question_fields as fields
 from app.instrument.fields import Payload
@@ -27,8 +27,8 @@ from app.logic.question_trace import QuestionTrace, Watched, role_order
 from app.logic.sentences import columns_of, sentence_of
 from circuits.corpus.queries import Queries
 
-SPARE = (SLATE, VIOLET, GREY, PINK, BROWN, ORANGE)
-"""Colours of answers that mean nothing special, unless one that does has them here."""
+SPARE = (SLATE, VIOLET, GREY, OLIVE, LILAC)
+"""Colours of answers that mean nothing special."""
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ ThemeName = Literal["light", "dark"]
 
 CATEGORIES = (
     "#005C99", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31",
-    "#5A5A66", "#7D55A8", "#A0A0A8",
+    "#5A5A66", "#7D55A8", "#A0A0A8", "#96962E", "#C7A8D8",
 )  # fmt: skip
 """Okabe-Ito without black (the ink) and yellow (unreadable as a line on white), plus brown; the
 blue is darker than theirs, so that it differs from vermilion and sky blue in greyscale too. The
-last three, two greys and a violet, are of what has no meaning of its own."""
+last five, greys, violets and olive, are of what has no meaning of its own."""
 
 VEILED = 0.45
 """Share of its colour that a hatched cell keeps."""

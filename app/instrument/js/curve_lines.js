@@ -24,7 +24,8 @@ export function drawSeries(canvas, series, colour, xs, y, smoothing = 0) {
     const down = pointsOf(known, ys(values.map((value, i) => low[i] ?? value))).reverse();
     const points = [...up, ...down].join(" ");
     // of splits, only the band of the one that is looked at stands out
-    svg("polygon", { points, fill: colour, opacity: strong === false ? 0.06 : 0.18 }, canvas);
+    const band = { points, fill: colour, class: strong === false ? "band faint" : "band" };
+    svg("polygon", band, canvas);
   }
   const style = { "stroke-width": strong ? 2.6 : 1.8, "stroke-dasharray": dash || null };
   const points = pointsOf(xs, ys(smoothed(values, smoothing))).join(" ");
