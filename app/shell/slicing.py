@@ -129,7 +129,8 @@ def slice_popover(at: Stamp, split: str, step: int, place: DeltaGenerator) -> Sl
             return chosen
         wrong = names_without_questions(at, str(chosen))
         conditions, note = _conditions(questions_of(at, split), chosen, step, wrong)
-        said: Any = {"conditions": conditions, "chosen": conditions_of(chosen), "note": note}
+        said: Any = {"conditions": conditions, "chosen": conditions_of(chosen)}
+        said["note"] = note.replace("`", "").replace(split, split_of(split).short)  # plain text
         choose_slice(said | {"told": told()}, key=PANEL)
     return chosen
 

@@ -52,7 +52,7 @@ export class EdgeQuestions {
     if (!found || !singles || !carried.length) {
       const why =
         found && !singles
-          ? "questions not kept, run `hopscope analyze` --again"
+          ? "questions not kept, run hopscope analyze --again"
           : "not in the circuit of this step";
       this.drawer.title.textContent = `${this.context.edgeName(edge)}: ${why}.`;
       return;

@@ -93,7 +93,7 @@ export class Examples {
    * @param {{ verdict: string }[] | null} listed
    */
   heading({ kind, l, p }, listed) {
-    if (!listed) return "No examples kept here: run `hopscope analyze` for this run.";
+    if (!listed) return "No examples kept here; hopscope analyze makes them.";
     if (!listed.length) return "No measured question of this split is in the slice.";
     const name = this.context.data.positions[p].label;
     const changed = listed.filter(({ verdict }) => verdict === "changes").length;
