@@ -5,20 +5,18 @@ With "born in" beside "birthplace" a test question is a trained one in other wor
 Chen ("Observed versus latent features", 2015) found both in FB15k and took them out.
 
 A fact (s, r, o) has a twin in relation q if (s, q, o) is a fact too, an inverse if (o, q, s) is.
-Pairs (s, o) are numbered and both are counted by one sparse product.
+Both are one join of the facts with themselves, over their pair (s, o) or the pair turned round.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from circuits.graph.knowledge_graph import KnowledgeGraph
-
-if TYPE_CHECKING:  # a tenth of a second, and the dashboard needs none of it to start
-    import scipy.sparse as sp
 
 LEAST_SHARE = 0.5
 """Two relations are reported if they share at least this part of the smaller one's facts."""
@@ -42,25 +40,38 @@ class RelationOverlap:
     """`facts` as a share of all facts of `other`."""
 
 
-def shared_facts(graph: KnowledgeGraph) -> tuple[sp.csr_array, sp.csr_array]:
-    """(duplicates, inverses): how many facts of relation r have a twin, an inverse, in relation q.
+class SharedFacts(NamedTuple):
+    """How many facts pairs of relations share, where they share any; in both orders."""
 
-    Both int64 [n_relations, n_relations]; the first has the facts of each relation as its diagonal.
+    relation: Int[np.ndarray, " k"]
+    other: Int[np.ndarray, " k"]
+    facts: Int[np.ndarray, " k"]
+
+
+def shared_facts(graph: KnowledgeGraph) -> tuple[SharedFacts, SharedFacts]:
+    """(duplicates, inverses): how many facts of a relation have a twin, an inverse, in the other.
+
+    Each relation is its own duplicate, with all of its facts.
     """
-    import scipy.sparse as sp
-
-    subject, relation, obj = graph.facts.T
+    subject, _, obj = graph.facts.T.astype(np.int64)
     n = len(graph.entities)
-    pairs, pair = np.unique(subject.astype(np.int64) * n + obj, return_inverse=True)
-    turned = obj.astype(np.int64) * n + subject
-    place = np.minimum(np.searchsorted(pairs, turned), len(pairs) - 1)
-    found = pairs[place] == turned
-    shape = (len(graph.relations), len(pairs))
-    states = sp.csr_array((np.ones(len(pair), np.int64), (relation, pair)), shape=shape)
-    inverted = sp.csr_array(
-        (np.ones(int(found.sum()), np.int64), (relation[found], place[found])), shape=shape
-    )
-    return sp.csr_array(states @ states.T), sp.csr_array(inverted @ states.T)
+    pair = subject * n + obj
+    return _joined(graph, pair, pair), _joined(graph, pair, obj * n + subject)
+
+
+def _joined(
+    graph: KnowledgeGraph, key: Int[np.ndarray, " fact"], wanted: Int[np.ndarray, " fact"]
+) -> SharedFacts:
+    """Count the relations of all facts f, g for which key[f] is what g wants."""
+    order = np.argsort(key, kind="stable")
+    low = np.searchsorted(key[order], wanted, side="left")
+    width = np.searchsorted(key[order], wanted, side="right") - low
+    second = np.repeat(np.arange(len(wanted)), width)
+    within = np.arange(len(second)) - np.repeat(np.cumsum(width) - width, width)
+    first = order[low[second] + within]
+    relation, size = graph.facts[:, 1].astype(np.int64), max(1, len(graph.relations))
+    cells, facts = np.unique(relation[first] * size + relation[second], return_counts=True)
+    return SharedFacts(cells // size, cells % size, facts)
 
 
 def relation_overlaps(graph: KnowledgeGraph) -> tuple[RelationOverlap, ...]:
@@ -72,29 +83,27 @@ def relation_overlaps(graph: KnowledgeGraph) -> tuple[RelationOverlap, ...]:
     >>> found.kind, found.relation, found.other, found.facts, found.share
     ('inverse', 'capital', 'capital of', 9, 1.0)
     """
-    import scipy.sparse as sp
-
     duplicates, inverses = shared_facts(graph)
-    size = duplicates.diagonal()
     found = [
-        *_overlaps(graph, sp.triu(duplicates, 1).tocoo(), size, "duplicate"),
-        *_overlaps(graph, sp.triu(inverses).tocoo(), size, "inverse"),
+        *_overlaps(graph, duplicates, duplicates.relation < duplicates.other, "duplicate"),
+        *_overlaps(graph, inverses, inverses.relation <= inverses.other, "inverse"),
     ]
     return tuple(sorted(found, key=lambda o: (-o.facts, o.kind, o.relation, o.other)))
 
 
 def _overlaps(
-    graph: KnowledgeGraph, shared: sp.coo_array, size: np.ndarray, kind: OverlapKind
+    graph: KnowledgeGraph, shared: SharedFacts, once: Bool[np.ndarray, " k"], kind: OverlapKind
 ) -> list[RelationOverlap]:
-    smaller = np.minimum(size[shared.row], size[shared.col])
-    rows = np.flatnonzero((shared.data >= LEAST_FACTS) & (shared.data >= LEAST_SHARE * smaller))
+    size = np.bincount(graph.facts[:, 1], minlength=len(graph.relations))
+    smaller = np.minimum(size[shared.relation], size[shared.other])
+    enough = (shared.facts >= LEAST_FACTS) & (shared.facts >= LEAST_SHARE * smaller)
     found = []
-    for i in rows.tolist():
-        first, second = int(shared.row[i]), int(shared.col[i])
+    for i in np.flatnonzero(once & enough).tolist():
+        first, second = int(shared.relation[i]), int(shared.other[i])
         if size[first] < size[second]:
             first, second = second, first
         names = graph.relations[first], graph.relations[second]
-        n = int(shared.data[i])
+        n = int(shared.facts[i])
         named = "symmetric" if first == second else kind
         found.append(RelationOverlap(named, *names, n, n / int(size[second])))
     return found

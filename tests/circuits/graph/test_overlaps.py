@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
+from circuits.corpus.relation_rules import _groups_of_duplicates
 from circuits.errors import HopscopeError
 from circuits.graph.knowledge_graph import KnowledgeGraph
-from circuits.graph.overlaps import relation_overlaps, shared_facts
+from circuits.graph.overlaps import LEAST_SHARE, relation_overlaps, shared_facts
 
 NAMES = st.sampled_from("abcde")
 TRIPLES = st.lists(st.tuples(NAMES, st.sampled_from("rst"), NAMES), min_size=1, max_size=40)
@@ -24,9 +26,23 @@ def test_shared_facts_are_those_of_the_double_loop(triples):
         for q in range(n):
             same[r, q] += (s, q, o) in facts
             turned[r, q] += (o, q, s) in facts
-    duplicates, inverses = shared_facts(graph)
-    assert (duplicates.toarray() == same).all()
-    assert (inverses.toarray() == turned).all()
+    for found, counted in zip(shared_facts(graph), (same, turned), strict=True):
+        table = np.zeros((n, n), int)
+        table[found.relation, found.other] = found.facts
+        assert (table == counted).all()
+        assert (found.facts > 0).all()
+
+
+@given(TRIPLES)
+def test_groups_of_duplicates_are_the_components_of_their_graph(triples):
+    graph = KnowledgeGraph.from_triples("g", triples)
+    one, other, facts = shared_facts(graph)[0]
+    size = np.bincount(graph.facts[:, 1])
+    twins = np.zeros((len(size), len(size)), bool)
+    twins[one, other] = facts >= LEAST_SHARE * np.minimum(size[one], size[other])
+    groups = connected_components(twins, directed=False)[1]
+    found = _groups_of_duplicates(graph)
+    assert (np.equal.outer(found, found) == np.equal.outer(groups, groups)).all()
 
 
 def world() -> KnowledgeGraph:
