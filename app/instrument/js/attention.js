@@ -91,6 +91,7 @@ export class Attention {
           }
       }
     }
+    this.large.mark();
     this.draw(this.context.playhead.index);
   }
 

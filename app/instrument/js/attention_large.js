@@ -33,9 +33,14 @@ export class LargePattern {
   show(head) {
     this.head = head;
     this.box.classList.toggle("open", head !== null);
-    for (const { group, at } of this.attention.groups)
-      group.classList.toggle("open", String(at) === String(head));
+    this.mark();
     this.draw(this.attention.context.playhead.index);
+  }
+
+  // Which of the small patterns is the large one.
+  mark() {
+    for (const { group, at } of this.attention.groups)
+      group.classList.toggle("open", String(at) === String(this.head));
   }
 
   /** @param {number} index */
