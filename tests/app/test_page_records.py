@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -142,6 +143,13 @@ def test_the_lab_sends_what_it_shows(lab: LabRecord) -> None:
     assert sent["before"][0] == {"name": NAMES[0], "share": 0.9, "mark": "✓", "kind": "answer"}
     assert sent["positions"] == ["subject", "relation 1", "relation 2"]
     assert sent["cells"] == [[1, 1]]
+
+
+def test_a_presentation_of_the_lab_says_which_answer_is_expected(lab: LabRecord) -> None:
+    swapped = replace(lab, marks={**lab.marks, 1: ("⇄", "swap")})
+    said = [json.loads(record.payload({}))["lab"]["said"] for record in (lab, swapped)]
+    assert said[0].endswith("Written: the donor's activation (resid_pre).")
+    assert said[1].endswith(f"(resid_pre), which should make it {NAMES[1]}.")
 
 
 def test_colours_on_the_page_are_those_of_the_figures() -> None:

@@ -69,10 +69,8 @@ class LabRecord:
     def payload(self, timeline: Payload) -> bytes:
         """JSON for the instrument, beside what every page's timeline needs."""
         lens = self.donor_lens
-        question, donor = self.book.text(self.receiver), self.book.text(self.donor)
-        written = f"{SOURCES[self.operation.source]} ({self.operation.component})"
         lab: Lab = {
-            "said": f"Question: {question}. Donor: {donor}. Written: {written}.",
+            "said": self._said,
             "component": self.operation.component,
             "cells": [list(cell) for cell in self.operation.cells],
             "effect": pack(self.effect),
@@ -92,6 +90,15 @@ class LabRecord:
             lab["sentence"] = sentence_of(self._pair[:1])
             lab["donor_sentence"] = sentence_of(self._pair[1:])
         return dump({**timeline, "lab": lab})
+
+    @property
+    def _said(self) -> str:
+        """Question, donor, what is written and what would be its doing, for a presentation."""
+        question, donor = self.book.text(self.receiver), self.book.text(self.donor)
+        written = f"{SOURCES[self.operation.source]} ({self.operation.component})"
+        swapped = [token for token, (_, kind) in self.marks.items() if kind == "swap"]
+        expected = f", which should make it {self.book.name(swapped[0])}" if swapped else ""
+        return f"Question: {question}. Donor: {donor}. Written: {written}{expected}."
 
     @property
     def _in_text(self) -> bool:
