@@ -86,6 +86,18 @@ def test_a_page_draws_its_instrument_without_complaint(page: Any, address: str, 
     assert misplaced(page, 900) == []
 
 
+def test_after_the_last_block_edges_lead_to_the_position_that_is_read(
+    page: Any, address: str
+) -> None:
+    go(page, address, "")
+    ends = page.locator(".edge[data-kind=moved] line").evaluate_all(
+        "lines => lines.map(e => [e.parentNode.dataset.layer, e.getAttribute('x2')])"
+    )
+    of_last = max(int(layer) for layer, _ in ends)
+    last = {end for layer, end in ends if int(layer) == of_last}
+    assert last == {max((end for _, end in ends), key=float)}
+
+
 def test_the_train_page_offers_the_recipes_and_fits_a_narrow_window(
     page: Any, address: str
 ) -> None:

@@ -112,6 +112,10 @@ MISPLACED = """() => {
     const roots = [document, ...every.flatMap(e => e.shadowRoot ?? [])];
     const shown = e => e.textContent.trim() && e.getBoundingClientRect().width > 0
         && getComputedStyle(e).visibility !== 'hidden' && getComputedStyle(e).opacity > 0.05;
+    for (const told of roots.flatMap(root => [...root.querySelectorAll('.sentence')])) {
+        const cut = told.scrollHeight > told.clientHeight + 3;
+        if (cut && shown(told)) found.push('a sentence is cut');
+    }
     for (const svg of roots.flatMap(root => [...root.querySelectorAll('.instrument svg')])) {
         const scrolls = getComputedStyle(svg.parentElement).overflowX === 'auto';
         const texts = [...svg.querySelectorAll('text')].filter(shown);
