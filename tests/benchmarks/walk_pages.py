@@ -85,6 +85,7 @@ def search(words: str) -> Action:
     def do(page: Any) -> None:
         page.get_by_role("textbox").first.fill(words, timeout=ACTION_MS)
         page.keyboard.press("Enter")
+        page.wait_for_timeout(1500)  # until every checkpoint has been asked
 
     return do
 
