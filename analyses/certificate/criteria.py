@@ -121,7 +121,8 @@ def bridge_decoded(evidence: xr.Dataset, split: str) -> Criterion:
         title,
         rule,
         together(share.against(HALF), beats(real, placebo)),
-        f"at {place} {percent(share.value)} decoded by it, a placebo bridge {percent(other.value)}",
+        f"at {place} {percent(share.value)} decoded (tuned lens), a placebo bridge "
+        f"{percent(other.value)}",
         share,
         numbers={"state": place, "placebo": other.value, "placebo_high": other.high},
     )

@@ -28,6 +28,7 @@ from app.logic.run_curves import (
     tails,
     unit_of,
 )
+from app.logic.run_words import with_and
 
 PlacedInterval = tuple[Float[np.ndarray, " place"], Float[np.ndarray, " place"]]
 PlacedCurves = Mapping[str, Float[np.ndarray, " place"]]
@@ -245,7 +246,7 @@ class CompareRecord:
 def _listed(names: Sequence[str]) -> str:
     if len(names) > MOST_LISTED:
         return f"{len(names)} of the runs"
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return with_and(names)
 
 
 def _ordered(place: float) -> str:

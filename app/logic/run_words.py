@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from circuits.graph.knowledge_graph import PROVENANCES
 from circuits.runs.run import Run
 
@@ -23,3 +25,12 @@ def facts_in_words(run: Run) -> str:
     if added:
         words += f" {added:,} were added, {counts['added_true']:,} of them true."
     return words
+
+
+def with_and(names: Sequence[str]) -> str:
+    """Names as a sentence lists them.
+
+    >>> with_and(["a"]), with_and(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

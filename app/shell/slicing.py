@@ -130,7 +130,7 @@ def slice_popover(at: Stamp, split: str, step: int, place: DeltaGenerator) -> Sl
         wrong = names_without_questions(at, str(chosen))
         conditions, note = _conditions(questions_of(at, split), chosen, step, wrong)
         said: Any = {"conditions": conditions, "chosen": conditions_of(chosen)}
-        said["note"] = note.replace("`", "").replace(split, split_of(split).short)  # plain text
+        said["note"] = note.replace("`", "").replace(f"of {split} ", f"of {split_of(split).short} ")
         choose_slice(said | {"told": told()}, key=PANEL)
     return chosen
 

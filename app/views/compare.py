@@ -12,6 +12,7 @@ from app.logic import run_curves as comparing
 from app.logic import run_groups as grouping
 from app.logic.comparing_runs import compare_runs
 from app.logic.listed_names import join_names, split_names
+from app.logic.run_words import with_and
 from app.shell import address, frame, live
 from app.shell.folders import find_runs
 from app.shell.opened import opened, results_of, stamp
@@ -117,13 +118,9 @@ def unknown_runs(gone: list[str], names: list[str]) -> str:
     no, it = ("is no run", "it is") if len(gone) == 1 else ("are no runs", "they are")
     there = names[:MOST_NAMED] if len(names) <= MOST_NAMED else names[: MOST_NAMED - 1]
     more = len(names) - len(there)
-    known = _and([*there, *([f"{more} more"] if more else [])])
+    known = with_and([*there, *([f"{more} more"] if more else [])])
     verb = "are" if len(names) > 1 else "is"
-    return f"There {no} called {_and(shown)} here, so {it} left out; there {verb} {known}."
-
-
-def _and(words: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return f"There {no} called {with_and(shown)} here, so {it} left out; there {verb} {known}."
 
 
 def _beside(first: str, names: list[str]) -> list[str]:

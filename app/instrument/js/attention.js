@@ -29,12 +29,7 @@ export class Attention {
     /** @type {{ group: SVGGElement, at: number[] }[]} */
     this.groups = [];
     this.pattern = new Grid(this.asked.attention);
-    this.parts = panel(
-      parent,
-      "attention",
-      "Attention",
-      "click for names",
-    );
+    this.parts = panel(parent, "attention", "Attention", "click for names");
     this.canvas = svg("svg", { height }, this.parts.body);
     this.large = new LargePattern(context.root, this);
     context.playhead.follow((index) => this.draw(index));
